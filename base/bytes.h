@@ -1,0 +1,51 @@
+/* bytes.h - slices of octets: not owned, never NUL-terminated. */
+#ifndef BASE_BYTES_H
+#define BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct bytes {
+	const uint8_t *data;
+	size_t len;
+};
+
+#define BYTES(literal) ((struct bytes){(const uint8_t *)(literal), sizeof(literal) - 1})
+
+static inline struct bytes bytes_of(const void *data, size_t len)
+{
+	return (struct bytes){(const uint8_t *)data, len};
+}
+
+static inline struct bytes bytes_text(const char *text)
+{
+	return bytes_of(text, strlen(text));
+}
+
+/* The part of `b` from `from` on, at most `len` octets; clipped to what is there. */
+static inline struct bytes bytes_slice(struct bytes b, size_t from, size_t len)
+{
+	size_t start = from < b.len ? from : b.len;
+	size_t left = b.len - start;
+
+	return bytes_of(b.data + start, len < left ? len : left);
+}
+
+static inline bool bytes_equal(struct bytes a, struct bytes b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* ASCII letters compare without case. */
+bool bytes_equal_nocase(struct bytes a, struct bytes b);
+bool bytes_starts_nocase(struct bytes b, struct bytes prefix);
+/* Offset of the first `octet`, or b.len. */
+size_t bytes_find(struct bytes b, uint8_t octet);
+/* Without leading and trailing SP and HTAB. */
+struct bytes bytes_trim(struct bytes b);
+/* Decimal digits only, all of them; false on anything else or above `max`. */
+bool bytes_to_u64(struct bytes b, uint64_t max, uint64_t *out_value);
+
+#endif

@@ -1,0 +1,90 @@
+/* config.h - postern.conf (UCL) turned into one struct by the option table.
+ *
+ * Scalars are rows of options.def: each becomes a field of struct config, a default, a range check and a line
+ * of the manual. Ports, listeners and backends are repeated objects with rows of their own. Unknown keys,
+ * wrong units and values out of range are errors that name file and line and change nothing.
+ */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/addr.h"
+#include "base/limits.h"
+
+#define CONFIG_TEXT_BYTES 256
+
+typedef char config_text[CONFIG_TEXT_BYTES];
+
+struct config_texts { /* a list of texts: files, folders */
+	uint32_t count;
+	config_text text[PATHS_MAX];
+};
+
+/* The C type of each option type. Durations are given with a unit in the file (300s, 5min, 20ms), sizes
+ * with k, M, G; points are decimal numbers kept as thousandths. */
+typedef uint32_t config_u32;
+typedef uint64_t config_size;
+typedef uint32_t config_ms;
+typedef int32_t config_points;
+typedef bool config_bool;
+
+struct config_port {
+	config_text name;
+	config_text driver;    /* af_xdp, af_packet, tap, ring, memif, pci, pcap: see options.def */
+	config_text interface; /* Linux interface, PCI address or file */
+	config_text vdev;      /* a complete DPDK vdev line, instead of driver and interface */
+	uint32_t queues;
+	uint32_t mtu;
+	uint32_t vlan; /* 0: untagged */
+	uint32_t address_count;
+	struct prefix address[PORT_ADDRESSES_MAX]; /* our address with the length of its network */
+	struct addr gateway4, gateway6;            /* unspecified: none */
+};
+
+struct config_listener {
+	config_text name;
+	struct endpoint local; /* unspecified address: every address of ours */
+	config_text hostname;  /* in the banner and EHLO; empty: policy's */
+};
+
+struct config_backend {
+	config_text name;
+	struct endpoint remote;
+	struct addr source; /* unspecified: the port's own address */
+	uint32_t connections_max;
+};
+
+struct config {
+#define OPTION(section, key, type, def, min, max, unit, reload, help) config_##type key;
+#define OPTION_TEXT(section, key, def, reload, help) config_text key;
+#define OPTION_TEXTS(section, key, reload, help) struct config_texts key;
+#include "base/options.def"
+	uint32_t port_count, listener_count, backend_count;
+	struct config_port port[PORTS_MAX];
+	struct config_listener listener[LISTENERS_MAX];
+	struct config_backend backend[BACKENDS_MAX];
+};
+
+#define CONFIG_ERROR_BYTES 512
+
+/* "FILE:LINE: what is wrong; what to do". */
+struct config_error {
+	char text[CONFIG_ERROR_BYTES];
+};
+
+void config_defaults(struct config *config);
+/* Reads and validates; on failure returns false, fills `out_error`, and leaves *out_config untouched. */
+bool config_load(const char *path, struct config *out_config, struct config_error *out_error);
+/* The same over text in memory; `name` stands for the file in errors. */
+bool config_parse(const char *name, const char *text, size_t len, struct config *out_config,
+                  struct config_error *out_error);
+/* The configuration in force as UCL, defaults included. */
+void config_print(const struct config *config, FILE *out);
+/* docs/reference/options.md */
+void config_print_manual(FILE *out);
+
+#endif

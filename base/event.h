@@ -1,0 +1,78 @@
+/* event.h - fixed-size event records that workers write into their ring and management reads.
+ *
+ * The enums are rows of events.def. All texts are NUL-terminated and cut to fit. Records cross a process
+ * boundary: fixed layout, no pointers, every octet defined.
+ */
+#ifndef BASE_EVENT_H
+#define BASE_EVENT_H
+
+#include <stdint.h>
+
+#include "base/addr.h"
+
+enum event_kind {
+#define EVENT_KIND(name, text, help) EVENT_##name,
+#define EVENT_STAGE(name, text)
+#define EVENT_VERDICT(name, text)
+#include "base/events.def"
+	EVENT_KIND_COUNT
+};
+
+enum event_stage {
+#define EVENT_KIND(name, text, help)
+#define EVENT_STAGE(name, text) STAGE_##name,
+#define EVENT_VERDICT(name, text)
+#include "base/events.def"
+	EVENT_STAGE_COUNT
+};
+
+enum verdict {
+#define EVENT_KIND(name, text, help)
+#define EVENT_STAGE(name, text)
+#define EVENT_VERDICT(name, text) VERDICT_##name,
+#include "base/events.def"
+	VERDICT_COUNT
+};
+
+#define EVENT_RULES_MAX 96
+#define EVENT_ID_TEXT_BYTES 14 /* 13 characters and NUL */
+
+struct event_rule {
+	uint16_t rule;       /* index in the rule generation */
+	int16_t count;       /* hits (`multiple` rules) or 1 */
+	int32_t score_milli; /* points contributed, 1/1000 */
+};
+
+struct event_timing { /* microseconds since the session began unless said; 0 = did not happen */
+	uint32_t mail, rcpt, data, dot, verdict, reply;
+	uint32_t scan_us; /* CPU of the classification */
+	uint32_t backend_us; /* from the final dot towards the backend to its reply */
+};
+
+struct event {
+	uint8_t kind, stage, verdict, worker;
+	uint16_t rcpt_count, rule_count, reply_code;
+	uint8_t tls, mode; /* mode: 0 gateway, 1 bridge, 2 monitor */
+	uint64_t id;
+	uint64_t wall_us;
+	uint64_t bytes;
+	uint64_t rules_generation, lists_generation;
+	struct endpoint client, server;
+	int32_t score_milli, required_milli;
+	struct event_timing timing;
+	char helo[64];
+	char from[128];
+	char rcpt[256]; /* as many as fit, separated by one space */
+	char reply[160];
+	char backend_reply[160];
+	struct event_rule rules[EVENT_RULES_MAX];
+};
+
+const char *event_kind_text(enum event_kind kind);
+const char *event_stage_text(enum event_stage stage);
+const char *verdict_text(enum verdict verdict);
+/* Crockford base-32 form of an id, NUL-terminated, and back (false on a bad text). */
+void event_id_format(uint64_t id, char out[EVENT_ID_TEXT_BYTES]);
+bool event_id_parse(struct bytes text, uint64_t *out_id);
+
+#endif

@@ -1,0 +1,31 @@
+/* timer.h - hierarchical timer wheel over numbered handles; ticks of 1 ms.
+ *
+ * A handle is a small number that the user gives meaning to (a connection's index). Each has at most one
+ * deadline. Nothing is called back: timer_pop() hands out what is due, in the order of the deadlines' ticks.
+ * Setting, cancelling and popping are O(1) amortised. A handle costs 16 octets.
+ * Deadlines further away than the wheel spans (4.6 h) fire at its span; who re-arms lazily does not notice.
+ */
+#ifndef BASE_TIMER_H
+#define BASE_TIMER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+
+struct timer_wheel;
+
+/* NULL when the arena is too small. `now_us` is the start of time for the wheel. */
+struct timer_wheel *timer_wheel_new(struct arena *arena, uint32_t handle_count, uint64_t now_us);
+/* Arms or moves; a deadline in the past is due at once. */
+void timer_set(struct timer_wheel *wheel, uint32_t handle, uint64_t deadline_us);
+void timer_cancel(struct timer_wheel *wheel, uint32_t handle);
+bool timer_is_set(const struct timer_wheel *wheel, uint32_t handle);
+/* The deadline given to timer_set; only while it is set. */
+uint64_t timer_deadline_us(const struct timer_wheel *wheel, uint32_t handle);
+/* Takes one handle whose deadline is at or before `now_us`; it is then no longer set. False when none is. */
+bool timer_pop(struct timer_wheel *wheel, uint64_t now_us, uint32_t *out_handle);
+/* A time not later than the earliest deadline, UINT64_MAX when nothing is set. */
+uint64_t timer_next_us(const struct timer_wheel *wheel);
+
+#endif

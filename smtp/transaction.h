@@ -1,0 +1,42 @@
+/* transaction.h - one mail transaction's envelope: lives from MAIL to its end or RSET. */
+#ifndef SMTP_TRANSACTION_H
+#define SMTP_TRANSACTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+
+struct transaction_path {
+	uint32_t start; /* of the path in storage, without angle brackets and source route */
+	uint16_t path_len;
+	uint16_t parameters_len; /* right behind the path, as given: "SIZE=100 BODY=8BITMIME" */
+	bool accepted;           /* recipients: the backend said 250 */
+};
+
+struct transaction {
+	uint64_t declared_bytes; /* SIZE=, 0 when not given */
+	bool eightbit;           /* BODY=8BITMIME */
+	uint16_t recipient_count;
+	uint16_t accepted_count;
+	uint32_t storage_len;
+	struct transaction_path sender;
+	struct transaction_path recipient[SMTP_RECIPIENTS_MAX];
+	uint8_t storage[SMTP_ENVELOPE_BYTES_MAX];
+};
+
+static inline struct bytes transaction_path_text(const struct transaction *t, const struct transaction_path *path)
+{
+	return bytes_of(t->storage + path->start, path->path_len);
+}
+
+static inline struct bytes transaction_parameters_text(const struct transaction *t,
+                                                       const struct transaction_path *path)
+{
+	return bytes_of(t->storage + path->start + path->path_len, path->parameters_len);
+}
+
+void transaction_init(struct transaction *transaction);
+
+#endif
