@@ -9,6 +9,20 @@
 #define PKT_DATA_BYTES 2048    /* one frame: header room and data */
 #define PKT_HEADROOM_BYTES 128 /* in front of what is received or built */
 
+/* Below TCP. */
+#define NEIGHBOURS_MAX 1024
+#define NEIGHBOURS_UNRESOLVED_MAX 256 /* asked for and silent: what forged senders could fill */
+#define NEIGHBOUR_WAITING_PKTS_MAX 4  /* of one neighbour */
+#define NEIGHBOURS_WAITING_PKTS_MAX 256
+#define NEIGHBOUR_TRIES_MAX 3 /* RFC 4861 10: MAX_MULTICAST_SOLICIT, MAX_UNICAST_SOLICIT */
+#define IP6_EXTENSIONS_MAX 8
+#define IP6_OPTIONS_MAX 16
+#define ND_OPTIONS_MAX 16
+#define ICMP_ECHO_PER_S_MAX 1000
+#define ICMP_ECHO_BURST_MAX 100
+#define ICMP_ERRORS_PER_S_MAX 100
+#define ICMP_ERRORS_BURST_MAX 20
+
 /* SMTP, RFC 5321 4.5.3.1. */
 #define SMTP_PATH_BYTES_MAX 256
 #define SMTP_LOCAL_PART_BYTES_MAX 64

@@ -1,0 +1,116 @@
+/* ip4.c - IPv4 in and out: RFC 791, RFC 1122 3.2. Fragments are dropped and counted: a TCP that sets DF sees none. */
+#include "base/check.h"
+#include "tcpstack/link.h"
+
+#define IP4_TTL 64 /* RFC 1700 */
+
+/* RFC 1122 3.2.1.3: no host sends from "this network", loopback, a group, class E or a broadcast address. */
+static bool source_is_bad(const struct link *link, const struct addr *source)
+{
+	uint8_t first = source->octet[12];
+
+	if (first == 0 || first == 127 || first >= 224)
+		return true;
+	for (uint16_t i = 0; i < link->address_count; i++) {
+		const struct our_address *our = &link->addresses[i];
+		if (addr_equal(source, &our->addr))
+			return true;
+		if (!addr_is_ip4(&our->addr) || our->network.bits >= 127)
+			continue; /* RFC 3021: a /31 has no broadcast address */
+		uint32_t host_mask = UINT32_MAX >> (our->network.bits - 96);
+		if (addr_ip4(source) == (addr_ip4(&our->network.addr) | host_mask))
+			return true;
+	}
+	return false;
+}
+
+/* Checks the header and cuts link padding off; 0 and counted when the packet is not for us. */
+static size_t ip4_accept(struct net *net, const struct frame *frame, struct pkt *pkt)
+{
+	struct net_counters *counters = net->net_counters;
+	const struct ip4_header *ip = (const struct ip4_header *)pkt->data;
+
+	counters->ip4_in++;
+	if (COUNT_IF(pkt->len < sizeof(*ip), counters->ip4_malformed))
+		return 0;
+	size_t header_bytes = (size_t)(ip->version_ihl & 15) * 4;
+	size_t total_bytes = be16_get(ip->total_bytes);
+	if (COUNT_IF(ip->version_ihl >> 4 != 4 || header_bytes < sizeof(*ip) ||
+	                 total_bytes < header_bytes || total_bytes > pkt->len,
+	             counters->ip4_malformed))
+		return 0;
+	if (COUNT_IF(checksum_fold(checksum_add(0, ip, header_bytes)) != 0, counters->ip4_checksum_bad))
+		return 0;
+	pkt->len = (uint16_t)total_bytes;
+
+	struct addr source = addr_of_ip4(ip->source), destination = addr_of_ip4(ip->destination);
+	if (COUNT_IF(source_is_bad(net->link, &source), counters->ip4_source_bad))
+		return 0;
+	if (COUNT_IF(frame->multicast || ip->destination.octet[0] >= 224, counters->ip_broadcast))
+		return 0;
+	if (COUNT_IF(!ip_is_ours(net, &destination), counters->ip_not_ours))
+		return 0;
+	if (COUNT_IF((be16_get(ip->fragment) & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK)) != 0,
+	             counters->ip4_fragments))
+		return 0;
+	if (header_bytes > sizeof(*ip))
+		counters->ip4_options++;
+	return header_bytes;
+}
+
+void ip4_input(struct net *net, const struct frame *frame, struct pkt *pkt)
+{
+	const struct ip4_header *header = (const struct ip4_header *)pkt->data;
+	size_t header_bytes = ip4_accept(net, frame, pkt);
+
+	if (header_bytes == 0) {
+		pkt_put(pkt);
+		return;
+	}
+	struct ip_info ip = {
+	    .source = addr_of_ip4(header->source),
+	    .destination = addr_of_ip4(header->destination),
+	    .port = pkt->port,
+	    .ttl = header->ttl,
+	    .tos = header->tos,
+	};
+	switch (header->protocol) {
+	case IP_PROTOCOL_TCP:
+		pkt_pull(pkt, header_bytes);
+		tcp_input(net, &ip, pkt);
+		return;
+	case IP_PROTOCOL_ICMP4:
+		pkt_pull(pkt, header_bytes);
+		icmp4_input(net, &ip, pkt);
+		return;
+	case IP_PROTOCOL_UDP:
+		net->net_counters->udp_in++;
+		icmp4_error(net, pkt, ICMP4_UNREACHABLE, ICMP4_CODE_PORT);
+		return;
+	default:
+		net->net_counters->ip4_protocol_unknown++;
+		icmp4_error(net, pkt, ICMP4_UNREACHABLE, ICMP4_CODE_PROTOCOL);
+	}
+}
+
+void ip4_push_header(struct net *net, struct pkt *pkt, const struct addr *source,
+                     const struct addr *destination, uint8_t protocol, uint8_t ecn)
+{
+	struct ip4_header *ip = pkt_push(pkt, sizeof(*ip));
+
+	ASSERT(ecn <= 3);
+	/* With DF set the id means nothing (RFC 6864 4.1), but boxes that clear DF exist. */
+	*ip = (struct ip4_header){
+	    .version_ihl = 0x45,
+	    .tos = ecn,
+	    .total_bytes = be16_of(pkt->len),
+	    .id = be16_of((uint16_t)random_u64(&net->random)),
+	    .fragment = be16_of(IP4_DONT_FRAGMENT),
+	    .ttl = IP4_TTL,
+	    .protocol = protocol,
+	    .source = addr_to_ip4(source),
+	    .destination = addr_to_ip4(destination),
+	};
+	uint16_t checksum = checksum_fold(checksum_add(0, ip, sizeof(*ip)));
+	memcpy(ip->checksum.octet, &checksum, sizeof(checksum));
+}

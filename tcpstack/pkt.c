@@ -1,0 +1,62 @@
+/* pkt.c - a pool of packets over an arena. */
+#include "tcpstack/pkt.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/limits.h"
+
+struct pool_memory {
+	struct pkt_pool pool; /* first: handed out by its address */
+	struct pkt *free;
+};
+
+static struct pkt *memory_get(struct pkt_pool *pool)
+{
+	struct pool_memory *memory = (struct pool_memory *)pool;
+	struct pkt *pkt = memory->free;
+
+	if (pkt == NULL)
+		return NULL;
+	memory->free = pkt->next;
+	pool->free_count--;
+	pkt->next = NULL;
+	pkt->data = pkt->buffer + PKT_HEADROOM_BYTES;
+	pkt->len = 0;
+	pkt->port = 0;
+	pkt->flags = 0;
+	pkt->seq = 0;
+	pkt->acked = 0;
+	pkt->at_us = 0;
+	return pkt;
+}
+
+static void memory_put(struct pkt_pool *pool, struct pkt *pkt)
+{
+	struct pool_memory *memory = (struct pool_memory *)pool;
+
+	ASSERT(pkt->pool == pool);
+	ASSERT(pool->free_count < pool->pkt_count);
+	pkt->next = memory->free;
+	memory->free = pkt;
+	pool->free_count++;
+}
+
+struct pkt_pool *pkt_pool_memory(struct arena *arena, uint32_t pkt_count)
+{
+	struct pool_memory *memory = ARENA_TAKE(arena, 1, struct pool_memory);
+	struct pkt *pkts = ARENA_TAKE(arena, pkt_count, struct pkt);
+	uint8_t *buffers = arena_take(arena, pkt_count, PKT_DATA_BYTES, 64);
+
+	if (memory == NULL || pkts == NULL || buffers == NULL)
+		return NULL;
+	memory->pool = (struct pkt_pool){
+	    .get = memory_get, .put = memory_put, .pkt_count = pkt_count, .free_count = pkt_count};
+	for (uint32_t i = pkt_count; i-- > 0;) {
+		pkts[i].buffer = buffers + (size_t)i * PKT_DATA_BYTES;
+		pkts[i].buffer_bytes = PKT_DATA_BYTES;
+		pkts[i].pool = &memory->pool;
+		pkts[i].next = memory->free;
+		memory->free = &pkts[i];
+	}
+	return &memory->pool;
+}
