@@ -29,7 +29,7 @@ bool buf_put(struct buf *buf, struct bytes bytes);
 bool buf_put_text(struct buf *buf, const char *text);
 bool buf_put_octet(struct buf *buf, uint8_t octet);
 bool buf_put_u64(struct buf *buf, uint64_t value);
-/* printf into the buffer; not for the hot path. */
+/* printf into the buffer, which must have room for one octet more than is appended; not for the hot path. */
 bool buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct bytes buf_bytes(const struct buf *buf);
 

@@ -53,7 +53,8 @@ MUST_CHECK enum err generation_add(struct generation_builder *builder, uint32_t 
 /* Reserves a zeroed section to be filled in place until generation_seal. */
 MUST_CHECK enum err generation_reserve(struct generation_builder *builder, uint32_t id, size_t bytes,
                                        void **out_section);
-/* Checksums, unmaps, seals. Returns the descriptor, which is now the caller's. */
+/* Checksums, unmaps, seals. Gives the descriptor, which is now the caller's. The builder is used up, also
+ * when this fails. A `label` that is too long is cut. */
 MUST_CHECK enum err generation_seal(struct generation_builder *builder, enum generation_kind kind,
                                     uint64_t number, uint64_t made_wall_us, const char *label,
                                     int *out_fd);

@@ -31,7 +31,8 @@ struct telemetry {
 	uint32_t worker_count, counter_count, event_count;
 };
 
-/* Dataplane: makes the memfd. Groups follow each other in the order given. */
+/* Dataplane: makes the memfd. Groups follow each other in the order given. `event_count` is rounded up to a
+ * power of two; telemetry.event_count says to which. */
 MUST_CHECK enum err telemetry_create(struct telemetry *telemetry, const struct counter_group *const *groups,
                                      uint32_t group_count, uint32_t worker_count, uint32_t event_count);
 /* Management: maps what came over the socket; checks every bound. Keeps fd. */

@@ -1,0 +1,212 @@
+/* timer.c - a wheel of ten levels of 64 slots; level l holds spans of 64^l ticks.
+ *
+ * A deadline lies on the level of the highest group of six bits in which its tick differs from the
+ * wheel's own tick. So it shares all higher bits with it, its slot on that level lies ahead of the
+ * wheel's own, and everything on a level is earlier than everything on the levels above. The
+ * earliest slot is thus found by the lowest level's lowest bit, however far away it is: a jump over
+ * hours of nothing is one step. A slot of a higher level is dealt out to lower ones when time
+ * reaches its start; every handle comes down at most nine times.
+ *
+ * Slots are doubly linked rings through sentinel nodes that lie behind the handles' nodes.
+ */
+#include "base/timer.h"
+
+#include <assert.h>
+
+#include "base/check.h"
+
+#define TICK_US     1000
+#define LEVEL_BITS  6
+#define LEVEL_SLOTS (1u << LEVEL_BITS)
+#define LEVELS      10 /* 60 bits: every tick of a 64-bit count of microseconds */
+#define SLOT_DUE    (LEVELS * LEVEL_SLOTS)
+#define SLOT_COUNT  (SLOT_DUE + 1)
+#define NODE_UNSET  UINT32_MAX
+
+static_assert(UINT64_MAX / TICK_US < (uint64_t)1 << (LEVELS * LEVEL_BITS),
+              "every tick has a level");
+
+struct node {
+	uint32_t next, prev;
+	uint64_t deadline_us;
+};
+static_assert(sizeof(struct node) == 16, "what timer.h promises");
+
+struct timer_wheel {
+	uint64_t tick; /* everything up to it has been moved to the due slot */
+	uint64_t occupied[LEVELS];
+	uint32_t handle_count;
+	struct node nodes[];
+};
+
+struct timer_wheel *timer_wheel_new(struct arena *arena, uint32_t handle_count, uint64_t now_us)
+{
+	size_t count = (size_t)handle_count + SLOT_COUNT;
+
+	ASSERT(count < NODE_UNSET);
+	struct timer_wheel *wheel = arena_take(arena, 1,
+	                                       sizeof(*wheel) + count * sizeof(struct node), 64);
+	if (wheel == NULL)
+		return NULL;
+
+	wheel->tick = now_us / TICK_US;
+	wheel->handle_count = handle_count;
+	for (uint32_t i = 0; i < handle_count; i++)
+		wheel->nodes[i].next = NODE_UNSET;
+	for (uint32_t i = handle_count; i < count; i++)
+		wheel->nodes[i].next = wheel->nodes[i].prev = i;
+	return wheel;
+}
+
+static uint32_t sentinel(const struct timer_wheel *wheel, uint32_t slot)
+{
+	return wheel->handle_count + slot;
+}
+
+static bool slot_is_empty(const struct timer_wheel *wheel, uint32_t slot)
+{
+	uint32_t s = sentinel(wheel, slot);
+
+	return wheel->nodes[s].next == s;
+}
+
+static void slot_append(struct timer_wheel *wheel, uint32_t slot, uint32_t handle)
+{
+	struct node *nodes = wheel->nodes;
+	uint32_t s = sentinel(wheel, slot);
+	uint32_t last = nodes[s].prev;
+
+	nodes[handle].next = s;
+	nodes[handle].prev = last;
+	nodes[last].next = handle;
+	nodes[s].prev = handle;
+	if (slot != SLOT_DUE)
+		wheel->occupied[slot / LEVEL_SLOTS] |= (uint64_t)1 << (slot % LEVEL_SLOTS);
+}
+
+/* The first whole tick at or after the deadline: never early, less than one tick late. */
+static uint64_t tick_of(uint64_t deadline_us)
+{
+	return deadline_us / TICK_US + (deadline_us % TICK_US != 0);
+}
+
+static void wheel_insert(struct timer_wheel *wheel, uint32_t handle)
+{
+	uint64_t tick = tick_of(wheel->nodes[handle].deadline_us);
+	uint32_t slot = SLOT_DUE;
+
+	if (tick > wheel->tick) {
+		uint32_t level = (uint32_t)(63 - __builtin_clzll(tick ^ wheel->tick)) / LEVEL_BITS;
+		uint32_t index = (uint32_t)(tick >> (level * LEVEL_BITS)) % LEVEL_SLOTS;
+		slot = level * LEVEL_SLOTS + index;
+	}
+	slot_append(wheel, slot, handle);
+}
+
+static void wheel_remove(struct timer_wheel *wheel, uint32_t handle)
+{
+	struct node *nodes = wheel->nodes;
+	uint32_t next = nodes[handle].next, prev = nodes[handle].prev;
+
+	nodes[prev].next = next;
+	nodes[next].prev = prev;
+	nodes[handle].next = NODE_UNSET;
+	if (next == prev && next >= wheel->handle_count) { /* only the sentinel is left */
+		uint32_t slot = next - wheel->handle_count;
+		if (slot != SLOT_DUE)
+			wheel->occupied[slot / LEVEL_SLOTS] &= ~((uint64_t)1
+			                                         << (slot % LEVEL_SLOTS));
+	}
+}
+
+void timer_set(struct timer_wheel *wheel, uint32_t handle, uint64_t deadline_us)
+{
+	ASSERT(handle < wheel->handle_count);
+	timer_cancel(wheel, handle);
+	wheel->nodes[handle].deadline_us = deadline_us;
+	wheel_insert(wheel, handle);
+}
+
+void timer_cancel(struct timer_wheel *wheel, uint32_t handle)
+{
+	if (timer_is_set(wheel, handle))
+		wheel_remove(wheel, handle);
+}
+
+bool timer_is_set(const struct timer_wheel *wheel, uint32_t handle)
+{
+	ASSERT(handle < wheel->handle_count);
+	return wheel->nodes[handle].next != NODE_UNSET;
+}
+
+uint64_t timer_deadline_us(const struct timer_wheel *wheel, uint32_t handle)
+{
+	ASSERT(timer_is_set(wheel, handle));
+	return wheel->nodes[handle].deadline_us;
+}
+
+/* The earliest occupied slot and the tick at which it starts; false when nothing is set beyond the
+ * due. */
+static bool earliest_slot(const struct timer_wheel *wheel, uint32_t *out_slot, uint64_t *out_tick)
+{
+	for (uint32_t level = 0; level < LEVELS; level++) {
+		if (wheel->occupied[level] == 0)
+			continue;
+		uint32_t index = (uint32_t)__builtin_ctzll(wheel->occupied[level]);
+		uint32_t shift = level * LEVEL_BITS;
+		uint64_t above = wheel->tick >> (shift + LEVEL_BITS) << (shift + LEVEL_BITS);
+		*out_slot = level * LEVEL_SLOTS + index;
+		*out_tick = above | (uint64_t)index << shift;
+		return true;
+	}
+	return false;
+}
+
+/* Deals a slot's handles out anew, in their order, relative to the wheel's tick. */
+static void deal_slot(struct timer_wheel *wheel, uint32_t slot)
+{
+	uint32_t s = sentinel(wheel, slot);
+
+	/* Ends: with the wheel at the slot's start, every handle goes to a lower level or is due.
+	 */
+	while (!slot_is_empty(wheel, slot)) {
+		uint32_t handle = wheel->nodes[s].next;
+		wheel_remove(wheel, handle);
+		wheel_insert(wheel, handle);
+	}
+}
+
+bool timer_pop(struct timer_wheel *wheel, uint64_t now_us, uint32_t *out_handle)
+{
+	uint64_t now_tick = now_us / TICK_US;
+	uint32_t slot;
+	uint64_t tick;
+
+	/* At most one round a level before a handle is due or the next slot lies ahead of now. */
+	while (slot_is_empty(wheel, SLOT_DUE)) {
+		if (wheel->tick >= now_tick)
+			return false;
+		if (!earliest_slot(wheel, &slot, &tick) || tick > now_tick) {
+			wheel->tick = now_tick; /* passes no occupied slot, so all stay where they
+			                           belong */
+			return false;
+		}
+		wheel->tick = tick;
+		deal_slot(wheel, slot);
+	}
+
+	uint32_t handle = wheel->nodes[sentinel(wheel, SLOT_DUE)].next;
+	wheel_remove(wheel, handle);
+	*out_handle = handle;
+	return true;
+}
+
+uint64_t timer_next_us(const struct timer_wheel *wheel)
+{
+	uint64_t tick = wheel->tick;
+	uint32_t slot;
+
+	if (slot_is_empty(wheel, SLOT_DUE) && !earliest_slot(wheel, &slot, &tick))
+		return UINT64_MAX;
+	return tick > UINT64_MAX / TICK_US ? UINT64_MAX : tick * TICK_US;
+}
