@@ -19,7 +19,8 @@ static bool is_digit(uint8_t octet)
 /* RFC 5322 3.2.3. */
 static bool is_atext(uint8_t octet)
 {
-	return is_alpha(octet) || is_digit(octet) || (octet != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", octet) != NULL);
+	return is_alpha(octet) || is_digit(octet) ||
+	       (octet != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", octet) != NULL);
 }
 
 static uint8_t octet_at(struct bytes text, size_t at)
@@ -27,13 +28,15 @@ static uint8_t octet_at(struct bytes text, size_t at)
 	return at < text.len ? text.data[at] : '\0';
 }
 
-/* Each of these returns the octets of `text` that the element takes from `at` on, 0 when there is none. */
+/* Each of these returns the octets of `text` that the element takes from `at` on, 0 when there is
+ * none. */
 
 static size_t dot_string(struct bytes text, size_t at)
 {
 	size_t end = at;
 
-	while (is_atext(octet_at(text, end)) || (octet_at(text, end) == '.' && end > at && text.data[end - 1] != '.'))
+	while (is_atext(octet_at(text, end)) ||
+	       (octet_at(text, end) == '.' && end > at && text.data[end - 1] != '.'))
 		end++;
 	return end > at && text.data[end - 1] == '.' ? 0 : end - at;
 }
@@ -61,7 +64,8 @@ static size_t domain_name(struct bytes text, size_t at)
 
 	for (;; end++) {
 		uint8_t octet = octet_at(text, end);
-		if (is_alpha(octet) || is_digit(octet) || octet == '_' || (octet == '-' && end > label))
+		if (is_alpha(octet) || is_digit(octet) || octet == '_' ||
+		    (octet == '-' && end > label))
 			continue;
 		if (end - label > LABEL_BYTES_MAX)
 			return 0;
@@ -85,12 +89,14 @@ static bool literal_is_valid(struct bytes content)
 
 	if (bytes_starts_nocase(content, ip6))
 		return addr_parse(bytes_slice(content, ip6.len, content.len), &addr) == OK &&
-		       bytes_find(bytes_slice(content, ip6.len, content.len), ':') < content.len - ip6.len;
+		       bytes_find(bytes_slice(content, ip6.len, content.len), ':') <
+		           content.len - ip6.len;
 	if (colon == content.len)
 		return addr_parse(content, &addr) == OK;
 	/* General-address-literal: a tag of letters, digits and '-', not ending with '-'. */
 	for (size_t i = 0; i < colon; i++) {
-		if (!is_alpha(content.data[i]) && !is_digit(content.data[i]) && content.data[i] != '-')
+		if (!is_alpha(content.data[i]) && !is_digit(content.data[i]) &&
+		    content.data[i] != '-')
 			return false;
 	}
 	return colon > 0 && content.data[colon - 1] != '-' && colon + 1 < content.len;
@@ -145,7 +151,8 @@ static enum address_result failure(struct bytes text)
 {
 	bool quoted = false;
 
-	/* Only an octet inside the brackets makes it an address that SMTPUTF8 could have allowed. */
+	/* Only an octet inside the brackets makes it an address that SMTPUTF8 could have allowed.
+	 */
 	for (size_t i = 0; i < text.len && (quoted || text.data[i] != '>'); i++) {
 		if (text.data[i] > 127)
 			return ADDRESS_NOT_ASCII;
@@ -184,7 +191,7 @@ static enum address_result parse_path(struct bytes text, enum path_kind kind, st
 	a.rest = bytes_slice(text, at + 1, text.len);
 	if (a.domain.len == 0) {
 		bool bare = kind == REVERSE_PATH ? a.path.len == 0
-						 : bytes_equal_nocase(a.path, BYTES("postmaster"));
+		                                 : bytes_equal_nocase(a.path, BYTES("postmaster"));
 		if (!bare || a.routed)
 			return ADDRESS_BAD;
 	}
@@ -220,12 +227,14 @@ static size_t value_bytes(struct bytes text)
 {
 	size_t end = 0;
 
-	while (octet_at(text, end) > ' ' && octet_at(text, end) <= '~' && octet_at(text, end) != '=')
+	while (octet_at(text, end) > ' ' && octet_at(text, end) <= '~' &&
+	       octet_at(text, end) != '=')
 		end++;
 	return end;
 }
 
-enum address_parameter_result address_parameter_next(struct bytes *rest, struct address_parameter *out_parameter)
+enum address_parameter_result address_parameter_next(struct bytes *rest,
+                                                     struct address_parameter *out_parameter)
 {
 	struct address_parameter p = {0};
 	struct bytes text = bytes_trim(*rest);

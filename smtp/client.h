@@ -1,8 +1,8 @@
 /* client.h - a sending SMTP session towards a backend: commands out, replies in, in step.
  *
- * Every command goes through smtp_client_send_*(), which writes it into `out` and notes that a reply is due.
- * smtp_client_next() consumes octets of the backend and returns one event a complete (multi-line) reply, with the
- * command it answers. Never allocates, replies or reads a clock.
+ * Every command goes through smtp_client_send_*(), which writes it into `out` and notes that a
+ * reply is due. smtp_client_next() consumes octets of the backend and returns one event a complete
+ * (multi-line) reply, with the command it answers. Never allocates, replies or reads a clock.
  */
 #ifndef SMTP_CLIENT_H
 #define SMTP_CLIENT_H
@@ -34,15 +34,18 @@ enum smtp_client_command {
 enum smtp_client_event_kind {
 	SMTP_CLIENT_NONE,  /* wants more input */
 	SMTP_CLIENT_REPLY, /* a whole reply to event.command */
-	SMTP_CLIENT_BROKEN /* not SMTP, a reply nobody asked for, or one over our bounds: close */
+	SMTP_CLIENT_BROKEN /* not SMTP, a reply nobody asked for, or one over our bounds: close. An
+	                      unasked 421 (RFC 5321 3.8) has its code and text; else the code is 0
+	                    */
 };
 
 struct smtp_client_event {
 	enum smtp_client_event_kind kind;
 	enum smtp_client_command command;
 	uint16_t code;
-	struct bytes text; /* one reply line without code and CRLF ("2.0.0 Ok: queued as ..."); several lines
-	                      are joined by one space; cut to SMTP_CLIENT_REPLY_BYTES. Until the next call */
+	struct bytes
+	    text; /* one reply line without code and CRLF ("2.0.0 Ok: queued as ..."); several lines
+	             are joined by one space; cut to SMTP_CLIENT_REPLY_BYTES. Until the next call */
 };
 
 struct smtp_client {
@@ -50,6 +53,7 @@ struct smtp_client {
 	uint8_t pending[SMTP_CLIENT_PENDING_MAX]; /* commands whose replies are due, oldest first */
 	uint8_t pending_head, pending_count;
 	bool pipelining, eightbitmime, size_known, enhanced, chunking, smtputf8, dsn;
+	bool broken;       /* BROKEN was returned; nothing follows */
 	uint64_t size_max; /* 0: not limited */
 	uint16_t reply_code;
 	uint16_t reply_lines;
@@ -60,15 +64,21 @@ struct smtp_client {
 
 /* Waits for the greeting. */
 void smtp_client_init(struct smtp_client *client, struct smtp_counters *counters);
-bool smtp_client_next(struct smtp_client *client, struct bytes *input, struct smtp_client_event *out_event);
-/* Each returns false, having written nothing, when `out` or the pending queue is full. After EHLO's 250 the
- * extension fields are set. */
-bool smtp_client_send_ehlo(struct smtp_client *client, struct bytes hostname, bool helo, struct buf *out);
+/* Consumes from the front of *input. Call until it returns false: then it wants more input. */
+bool smtp_client_next(struct smtp_client *client, struct bytes *input,
+                      struct smtp_client_event *out_event);
+/* Each returns false, having written nothing, when `out` or the pending queue is full, or a text
+ * has an octet in it that must not stand in a command line (control characters). After EHLO's 250
+ * the extension fields are set. `path` is without brackets; `parameters` as transaction.h has them,
+ * empty for none. */
+bool smtp_client_send_ehlo(struct smtp_client *client, struct bytes hostname, bool helo,
+                           struct buf *out);
 bool smtp_client_send_mail(struct smtp_client *client, struct bytes path, struct bytes parameters,
                            struct buf *out);
 bool smtp_client_send_rcpt(struct smtp_client *client, struct bytes path, struct bytes parameters,
                            struct buf *out);
-bool smtp_client_send_verb(struct smtp_client *client, enum smtp_client_command command, struct buf *out);
+bool smtp_client_send_verb(struct smtp_client *client, enum smtp_client_command command,
+                           struct buf *out);
 /* The final dot has been written by the user: its reply is due. */
 void smtp_client_sent_dot(struct smtp_client *client);
 /* Replies still due. */

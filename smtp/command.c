@@ -9,12 +9,12 @@
 #define COUNTER_OF(field) offsetof(struct smtp_counters, field)
 
 const struct command_info command_table[VERB_COUNT] = {
-#define COMMAND(name, argument, when, does, reply, counter)                                        \
-	[VERB_##name] = {{(const uint8_t *)#name, sizeof(#name) - 1},                              \
-	                 ARGUMENT_##argument,                                                      \
-	                 WHEN_##when,                                                              \
-	                 DOES_##does,                                                              \
-	                 REPLY_##reply,                                                            \
+#define COMMAND(name, argument, when, does, reply, counter) \
+	[VERB_##name] = {{(const uint8_t *)#name, sizeof(#name) - 1}, \
+	                 ARGUMENT_##argument, \
+	                 WHEN_##when, \
+	                 DOES_##does, \
+	                 REPLY_##reply, \
 	                 COUNTER_OF(counter)},
 #include "smtp/commands.def"
 };
@@ -50,7 +50,8 @@ static bool check_verb(struct bytes line, struct command_plan *plan)
 	uint32_t index = 0;
 
 	if (verb.len == line.len)
-		verb = bytes_trim(verb); /* a tab behind a verb is trailing white space too (4.1.1) */
+		verb = bytes_trim(
+		    verb); /* a tab behind a verb is trailing white space too (4.1.1) */
 	while (index < VERB_COUNT && !bytes_equal_nocase(verb, command_table[index].verb))
 		index++;
 	plan->verb = (enum command_verb)index;
@@ -91,8 +92,8 @@ static bool is_one_word(struct bytes text)
 	return text.len > 0 && text.len <= SMTP_DOMAIN_BYTES_MAX;
 }
 
-static bool check_size(const struct address_parameter *parameter, const struct command_session *session,
-                       struct command_plan *plan)
+static bool check_size(const struct address_parameter *parameter,
+                       const struct command_session *session, struct command_plan *plan)
 {
 	/* RFC 1870 4: one to twenty digits; what 64 bits cannot hold is too big all the same. */
 	if (!parameter->has_value || parameter->value.len > 20)
@@ -125,8 +126,8 @@ static bool repeats(struct bytes parameters, struct bytes keyword)
 	return count > 1;
 }
 
-/* Syntax of all goes before the meaning of any, so that what is answered does not depend on their order. A line of
- * 2048 octets has few enough parameters for the square. */
+/* Syntax of all goes before the meaning of any, so that what is answered does not depend on their
+ * order. A line of 2048 octets has few enough parameters for the square. */
 static bool check_parameter_syntax(struct command_plan *plan)
 {
 	struct bytes rest = plan->parameters;
@@ -154,7 +155,8 @@ static bool check_parameters(const struct command_session *session, struct comma
 		return false;
 	while (address_parameter_next(&rest, &parameter) == PARAMETER_FOUND) {
 		bool passes;
-		if (is_mail && session->size && bytes_equal_nocase(parameter.keyword, BYTES("SIZE")))
+		if (is_mail && session->size &&
+		    bytes_equal_nocase(parameter.keyword, BYTES("SIZE")))
 			passes = check_size(&parameter, session, plan);
 		else if (is_mail && session->eightbitmime &&
 		         bytes_equal_nocase(parameter.keyword, BYTES("BODY")))
@@ -188,7 +190,7 @@ static bool check_path(const struct command_session *session, struct command_pla
 	struct bytes trimmed = bytes_trim(path);
 	plan->space_after_colon = trimmed.data != path.data;
 	enum address_result result = is_mail ? address_parse_reverse_path(trimmed, &plan->address)
-					     : address_parse_forward_path(trimmed, &plan->address);
+	                                     : address_parse_forward_path(trimmed, &plan->address);
 	if (result != ADDRESS_OK)
 		return fail_path(result, plan);
 	plan->parameters = plan->address.rest;
@@ -241,11 +243,12 @@ static bool check_offered(struct command_plan *plan)
 	return true;
 }
 
-void command_check(struct bytes line, const struct command_session *session, struct command_plan *out_plan)
+void command_check(struct bytes line, const struct command_session *session,
+                   struct command_plan *out_plan)
 {
 	*out_plan = (struct command_plan){.verb = VERB_UNKNOWN};
 	/* Where a verb is known its order goes before its argument: 503 tells more than 501. */
-	(void)(check_octets(line, out_plan) && check_verb(line, out_plan) && check_offered(out_plan) &&
-	       check_when(session, out_plan) && check_argument(session, out_plan) &&
-	       check_recipients(session, out_plan));
+	(void)(check_octets(line, out_plan) && check_verb(line, out_plan) &&
+	       check_offered(out_plan) && check_when(session, out_plan) &&
+	       check_argument(session, out_plan) && check_recipients(session, out_plan));
 }

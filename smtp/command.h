@@ -1,7 +1,8 @@
-/* command.h - one command line against the verb table: what it is, whether it is allowed, what it would do.
+/* command.h - one command line against the verb table: what it is, whether it is allowed, what it
+ * would do.
  *
- * command_check() changes nothing: it says what the line means in the session's state, so that the server can look at a
- * line before it is that line's turn. Carrying out is the server's.
+ * command_check() changes nothing: it says what the line means in the session's state, so that the
+ * server can look at a line before it is that line's turn. Carrying out is the server's.
  */
 #ifndef SMTP_COMMAND_H
 #define SMTP_COMMAND_H
@@ -65,7 +66,7 @@ struct command_plan {
 	enum command_verb verb;
 	enum command_does does;
 	enum smtp_reply reply;
-	size_t counter;         /* DOES_FAIL: offset in struct smtp_counters of the error's counter */
+	size_t counter; /* DOES_FAIL: offset in struct smtp_counters of the error's counter */
 	struct bytes argument;  /* without spaces around it */
 	struct address address; /* MAIL and RCPT */
 	struct bytes parameters;
@@ -75,6 +76,7 @@ struct command_plan {
 };
 
 /* `line`: without CRLF. Slices of the plan point into it. */
-void command_check(struct bytes line, const struct command_session *session, struct command_plan *out_plan);
+void command_check(struct bytes line, const struct command_session *session,
+                   struct command_plan *out_plan);
 
 #endif

@@ -11,8 +11,10 @@ enum data_state {
 	CR
 };
 
-/* Octets in front of the first CR, LF or NUL: eight at a time are passed over when none of them is below
- * 14. (Subtraction borrows upwards only, so the lowest flag is exact and no octet below 14 is missed.) */
+/* Octets in front of the first CR, LF or NUL: eight at a time are passed over when none of them is
+ * below
+ * 14. (Subtraction borrows upwards only, so the lowest flag is exact and no octet below 14 is
+ * missed.) */
 static size_t span_plain(const uint8_t *text, size_t len)
 {
 	size_t at = 0;
@@ -63,8 +65,9 @@ static void take_in_line(struct data *data, uint8_t octet)
 	data->defects.nul |= octet == '\0';
 }
 
-/* A dot, or dot and CR, is decided by the next octet. Returns true when that was consumed here: it has joined
- * what is withheld, or ended the message. Else *out_content is the octets no longer withheld. */
+/* A dot, or dot and CR, is decided by the next octet. Returns true when that was consumed here: it
+ * has joined what is withheld, or ended the message. Else *out_content is the octets no longer
+ * withheld. */
 static bool take_after_dot(struct data *data, uint8_t octet, struct bytes *out_content)
 {
 	static const uint8_t dot_cr[] = {'.', '\r'};
@@ -84,7 +87,8 @@ static bool take_after_dot(struct data *data, uint8_t octet, struct bytes *out_c
 	return false;
 }
 
-/* The dot at the front of `text` starts a line. True when what follows it is here and makes it stuffing. */
+/* The dot at the front of `text` starts a line. True when what follows it is here and makes it
+ * stuffing. */
 static bool dot_is_stuffing(struct bytes text)
 {
 	if (text.len < 2)

@@ -1,8 +1,9 @@
 /* data.h - the end of a message after DATA, found across any cut (RFC 5321 4.1.1.4, 4.5.2).
  *
- * Content is what lies between the 354 and the final dot: stuffed lines, the last one with its CRLF. Behind it come the
- * three octets ".CRLF". Only CRLF ends a line: LF.LF, CRLF.LF, CRLF.CRCRLF and their like are content with defects, never
- * an end. A dot that may yet turn out to be the final one is withheld, so at most two octets lag behind.
+ * Content is what lies between the 354 and the final dot: stuffed lines, the last one with its
+ * CRLF. Behind it come the three octets ".CRLF". Only CRLF ends a line: LF.LF, CRLF.LF, CRLF.CRCRLF
+ * and their like are content with defects, never an end. A dot that may yet turn out to be the
+ * final one is withheld, so at most two octets lag behind.
  */
 #ifndef SMTP_DATA_H
 #define SMTP_DATA_H
@@ -14,7 +15,8 @@
 #include "base/bytes.h"
 
 #define DATA_TERMINATOR_BYTES 3 /* ".CRLF" */
-#define DATA_LINE_BYTES_MAX   998 /* RFC 5321 4.5.3.1.6: 1000 with CRLF, the stuffed dot not counted */
+#define DATA_LINE_BYTES_MAX \
+	998 /* RFC 5321 4.5.3.1.6: 1000 with CRLF, the stuffed dot not counted */
 
 struct data_defects {
 	bool bare_lf, bare_cr, nul, line_too_long;
@@ -30,9 +32,9 @@ struct data {
 	uint64_t stuffed_dots; /* of them, dots that unstuffing removes */
 };
 
-/* Consumes from *input; *out_content is content, possibly empty: a slice of the input, or one or two octets of the
- * last piece that were withheld, in static memory. Call again until the input is empty or data->ended;
- * nothing behind the final dot is consumed. */
+/* Consumes from *input; *out_content is content, possibly empty: a slice of the input, or one or
+ * two octets of the last piece that were withheld, in static memory. Call again until the input is
+ * empty or data->ended; nothing behind the final dot is consumed. */
 void data_next(struct data *data, struct bytes *input, struct bytes *out_content);
 
 /* The state of unstuffing between two pieces of content; all zero at the start of a message. */

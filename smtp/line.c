@@ -3,7 +3,8 @@
 
 #include "base/check.h"
 
-/* Octets up to and including the first CRLF in `text`, 0 when there is none. `after_cr`: a CR stands before. */
+/* Octets up to and including the first CRLF in `text`, 0 when there is none. `after_cr`: a CR
+ * stands before. */
 static size_t find_end(struct bytes text, bool after_cr)
 {
 	size_t at = 0;
@@ -46,8 +47,8 @@ static void collect(struct line *line, uint8_t *store, struct bytes *input, size
 	advance(input, bytes);
 }
 
-enum line_result line_next(struct line *line, uint8_t *store, uint32_t bytes_max, struct bytes *input,
-                           struct bytes *out_line)
+enum line_result line_next(struct line *line, uint8_t *store, uint32_t bytes_max,
+                           struct bytes *input, struct bytes *out_line)
 {
 	bool after_cr = line->after_cr;
 

@@ -7,13 +7,13 @@
 #include "base/limits.h"
 
 const struct reply_info reply_table[REPLY_COUNT] = {
-#define REPLY(name, code, enhanced, text, when)                                                    \
+#define REPLY(name, code, enhanced, text, when) \
 	[REPLY_##name] = {code, #name, enhanced, text, when},
 #include "smtp/replies.def"
 };
 
 /* Leaves room for a detail in every reply line. The class digit is checked by the unit test. */
-#define REPLY(name, code, enhanced, text, when)                                                    \
+#define REPLY(name, code, enhanced, text, when) \
 	static_assert(sizeof(text) <= 80, #name ": reply text too long");
 #include "smtp/replies.def"
 

@@ -26,7 +26,8 @@ struct transaction {
 	uint8_t storage[SMTP_ENVELOPE_BYTES_MAX];
 };
 
-static inline struct bytes transaction_path_text(const struct transaction *t, const struct transaction_path *path)
+static inline struct bytes transaction_path_text(const struct transaction *t,
+                                                 const struct transaction_path *path)
 {
 	return bytes_of(t->storage + path->start, path->path_len);
 }
@@ -37,6 +38,15 @@ static inline struct bytes transaction_parameters_text(const struct transaction 
 	return bytes_of(t->storage + path->start + path->path_len, path->parameters_len);
 }
 
+/* Empty; costs nothing of the size of the tables. */
 void transaction_init(struct transaction *transaction);
+/* Copies the sender of an empty transaction. False when it does not fit. */
+bool transaction_set_sender(struct transaction *transaction, struct bytes path,
+                            struct bytes parameters);
+/* Copies a recipient behind the others, not accepted yet. False when the table or the storage is
+ * full. */
+bool transaction_add_recipient(struct transaction *transaction, struct bytes path,
+                               struct bytes parameters);
+void transaction_accept_recipient(struct transaction *transaction, uint32_t index);
 
 #endif
