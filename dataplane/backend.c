@@ -1,0 +1,446 @@
+/* backend.c - connections to backends: opened when needed, kept for the next mail, given up when
+ * silent.
+ *
+ * A target is one configured backend. Its idle connections are used last in, first out, so that
+ * those in excess age and are closed. A target that cannot be reached is left alone for a while
+ * that doubles up to half a minute; mails go to another one, and are answered 451 when there is
+ * none.
+ */
+#include "base/check.h"
+#include "dataplane/gateway_internal.h"
+
+#define DOWN_MIN_US    1000000u
+#define DOWN_MAX_SHIFT 5
+#define COMMAND_BYTES  512
+
+static uint32_t backend_handle(const struct gateway *g, const struct backend *b)
+{
+	return g->config->sessions_max + pool_index(&g->backends, b);
+}
+
+void backend_arm(struct gateway *g, struct backend *b, uint32_t timeout_ms)
+{
+	timer_set(g->timers, backend_handle(g, b), g->now_us + (uint64_t)timeout_ms * 1000);
+}
+
+static void target_failed(struct gateway *g, struct backend_target *target)
+{
+	uint32_t shift = target->failures < DOWN_MAX_SHIFT ? target->failures : DOWN_MAX_SHIFT;
+
+	target->failures++;
+	target->down_until_us = g->now_us + ((uint64_t)DOWN_MIN_US << shift);
+}
+
+static bool backend_connect(struct gateway *g, uint32_t target)
+{
+	const struct config_backend *its = &g->config->backend[target];
+	struct endpoint local = {its->source, 0};
+	struct backend *b = pool_get(&g->backends);
+	struct tcp_conn *conn;
+
+	if (b == NULL)
+		return false;
+	g->counters->backend_connects++;
+	if (tcp_connect(g->its.net, g->now_us, addr_is_unspecified(&its->source) ? NULL : &local,
+	                &its->remote, &conn) != OK) {
+		g->counters->backend_connect_failed++;
+		target_failed(g, &g->target[target]);
+		pool_put(&g->backends, b);
+		return false;
+	}
+	memset(b, 0, sizeof(*b));
+	b->leg = (struct leg){LEG_BACKEND, conn};
+	b->state = BACKEND_CONNECTING;
+	b->target = target;
+	smtp_client_init(&b->client, g->its.smtp_counters);
+	tcp_set_user(conn, b);
+	g->target[target].connection_count++;
+	g->target[target].connecting_count++;
+	backend_arm(g, b, g->config->backend_connect_timeout_ms);
+	return true;
+}
+
+static bool target_usable(const struct gateway *g, uint32_t target)
+{
+	return g->target[target].down_until_us <= g->now_us;
+}
+
+static struct backend *idle_take(struct gateway *g)
+{
+	for (uint32_t i = 0; i < g->config->backend_count; i++) {
+		uint32_t at = (g->target_next + i) % g->config->backend_count;
+		struct backend *b = g->target[at].idle;
+
+		if (b == NULL)
+			continue;
+		g->target[at].idle = b->idle_next;
+		b->idle_next = NULL;
+		g->target_next = at + 1;
+		return b;
+	}
+	return NULL;
+}
+
+/* Opens a connection for one that waits. False: no target can be asked. */
+static bool connect_somewhere(struct gateway *g)
+{
+	bool hope = false;
+
+	for (uint32_t i = 0; i < g->config->backend_count; i++) {
+		uint32_t at = (g->target_next + i) % g->config->backend_count;
+		const struct backend_target *target = &g->target[at];
+
+		if (!target_usable(g, at))
+			continue;
+		if (target->connection_count >= g->config->backend[at].connections_max) {
+			hope = true; /* one will come free */
+			continue;
+		}
+		if (backend_connect(g, at)) {
+			g->target_next = at + 1;
+			return true;
+		}
+	}
+	return hope;
+}
+
+static uint32_t connecting_count(const struct gateway *g)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < g->config->backend_count; i++)
+		count += g->target[i].connecting_count;
+	return count;
+}
+
+static void lease_to(struct gateway *g, struct backend *b, struct mail *m)
+{
+	b->state = BACKEND_LEASED;
+	b->mail = m;
+	b->message_count++;
+	m->backend = b;
+	timer_cancel(g->timers, backend_handle(g, b));
+}
+
+static void wait_append(struct gateway *g, struct mail *m)
+{
+	m->wait_backend = true;
+	m->queue_next = NULL;
+	if (g->wait_tail != NULL)
+		g->wait_tail->queue_next = m;
+	else
+		g->wait_head = m;
+	g->wait_tail = m;
+}
+
+static struct mail *wait_take(struct gateway *g)
+{
+	struct mail *m = g->wait_head;
+
+	if (m != NULL)
+		backend_forget_waiting(g, m);
+	return m;
+}
+
+void backend_forget_waiting(struct gateway *g, struct mail *m)
+{
+	struct mail *before = NULL;
+
+	if (!m->wait_backend)
+		return;
+	m->wait_backend = false;
+	for (struct mail *at = g->wait_head; at != NULL; before = at, at = at->queue_next) {
+		if (at != m)
+			continue;
+		if (before != NULL)
+			before->queue_next = m->queue_next;
+		else
+			g->wait_head = m->queue_next;
+		if (g->wait_tail == m)
+			g->wait_tail = before;
+		return;
+	}
+}
+
+bool backend_lease(struct gateway *g, struct mail *m)
+{
+	struct backend *b = idle_take(g);
+
+	if (b != NULL) {
+		lease_to(g, b, m);
+		return true;
+	}
+	g->counters->backend_waits++;
+	wait_append(g, m);
+	if (!connect_somewhere(g) && connecting_count(g) == 0)
+		mail_no_backend(g, m);
+	return false;
+}
+
+/* A connection has come to its end on our side of things; whoever had it is told by the caller. */
+static void backend_free(struct gateway *g, struct backend *b)
+{
+	struct backend_target *target = &g->target[b->target];
+
+	if (b->state == BACKEND_IDLE)
+		for (struct backend **at = &target->idle; *at != NULL; at = &(*at)->idle_next)
+			if (*at == b) {
+				*at = b->idle_next;
+				break;
+			}
+	if (b->state < BACKEND_IDLE)
+		target->connecting_count--;
+	target->connection_count--;
+	timer_cancel(g->timers, backend_handle(g, b));
+	pool_put(&g->backends, b);
+}
+
+/* Those that still wait get another connection, or their answer. */
+static void serve_waiting(struct gateway *g)
+{
+	uint32_t work = g->config->transactions_max;
+
+	while (g->wait_head != NULL && work-- > 0) {
+		struct backend *b = idle_take(g);
+		if (b != NULL) {
+			struct mail *m = wait_take(g);
+			lease_to(g, b, m);
+			mail_advance(g, m);
+			continue;
+		}
+		if (connecting_count(g) > 0 || connect_somewhere(g))
+			return;
+		mail_no_backend(g, g->wait_head);
+	}
+}
+
+static void backend_gone(struct gateway *g, struct backend *b)
+{
+	struct mail *m = b->mail;
+	bool stale = b->state == BACKEND_LEASED && b->message_count > 1;
+
+	if (b->state < BACKEND_IDLE) {
+		g->counters->backend_connect_failed++;
+		target_failed(g, &g->target[b->target]);
+	}
+	tcp_abort(b->leg.conn);
+	backend_free(g, b);
+	if (m != NULL) {
+		m->backend = NULL;
+		mail_backend_lost(g, m, stale);
+	}
+	serve_waiting(g);
+}
+
+void backend_abort(struct gateway *g, struct backend *b)
+{
+	ASSERT(b->mail == NULL);
+	g->counters->backend_aborted++;
+	tcp_abort(b->leg.conn);
+	backend_free(g, b);
+	serve_waiting(g);
+}
+
+static void backend_verb(struct gateway *g, struct backend *b, enum smtp_client_command verb)
+{
+	uint8_t memory[16];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	if (smtp_client_send_verb(&b->client, verb, &out))
+		backend_write(g, b, &out);
+}
+
+static void backend_quit(struct gateway *g, struct backend *b)
+{
+	b->state = BACKEND_QUIT;
+	backend_verb(g, b, SMTP_CLIENT_QUIT);
+}
+
+static void backend_ready(struct gateway *g, struct backend *b)
+{
+	struct backend_target *target = &g->target[b->target];
+
+	if (b->state < BACKEND_IDLE)
+		target->connecting_count--;
+	target->failures = 0;
+	b->state = BACKEND_RESET; /* neither idle nor leased yet */
+	if (b->message_count >= g->config->backend_messages_max) {
+		backend_quit(g, b);
+		serve_waiting(g);
+		return;
+	}
+	struct mail *m = wait_take(g);
+	if (m != NULL) {
+		lease_to(g, b, m);
+		mail_advance(g, m);
+		return;
+	}
+	b->state = BACKEND_IDLE;
+	b->idle_next = target->idle;
+	target->idle = b;
+	backend_arm(g, b, g->config->backend_idle_timeout_ms);
+}
+
+void backend_release(struct gateway *g, struct backend *b, bool reset)
+{
+	ASSERT(b->mail == NULL && b->state == BACKEND_LEASED);
+	if (!reset && smtp_client_pending(&b->client) == 0) {
+		backend_ready(g, b);
+		return;
+	}
+	b->state = BACKEND_RESET;
+	backend_verb(g, b, SMTP_CLIENT_RSET);
+}
+
+bool backend_write(struct gateway *g, struct backend *b, const struct buf *commands)
+{
+	backend_arm(g, b, g->config->backend_reply_timeout_ms);
+	return tcp_write(b->leg.conn, buf_bytes(commands), false) == commands->len;
+}
+
+static void learn_extensions(struct gateway *g, const struct backend *b)
+{
+	struct backend_target *target = &g->target[b->target];
+	uint64_t size_max = g->config->message_bytes_max;
+	bool eightbitmime = true;
+
+	target->known = true;
+	target->eightbitmime = b->client.eightbitmime;
+	target->size_max = b->client.size_max;
+	for (uint32_t i = 0; i < g->config->backend_count; i++) {
+		if (!g->target[i].known)
+			continue;
+		eightbitmime = eightbitmime && g->target[i].eightbitmime;
+		if (g->target[i].size_max > 0 && g->target[i].size_max < size_max)
+			size_max = g->target[i].size_max;
+	}
+	/* What clients are offered is what every backend can do. */
+	g->limits.eightbitmime = eightbitmime;
+	g->limits.message_bytes_max = size_max;
+}
+
+static void send_ehlo(struct gateway *g, struct backend *b, bool helo)
+{
+	uint8_t memory[COMMAND_BYTES];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	b->state = BACKEND_EHLO;
+	if (smtp_client_send_ehlo(&b->client, bytes_text(g->its.hostname), helo, &out))
+		backend_write(g, b, &out);
+}
+
+/* False: the connection is gone. */
+static bool backend_reply(struct gateway *g, struct backend *b,
+                          const struct smtp_client_event *event)
+{
+	struct mail *m = b->mail;
+
+	if (smtp_client_pending(&b->client) == 0)
+		timer_cancel(g->timers, backend_handle(g, b));
+	switch (b->state) {
+	case BACKEND_GREETING:
+		if (event->code != 220)
+			break;
+		send_ehlo(g, b, false);
+		return true;
+	case BACKEND_EHLO:
+		if (event->code == 250) {
+			learn_extensions(g, b);
+			backend_ready(g, b);
+			return true;
+		}
+		if (event->command != SMTP_CLIENT_EHLO || event->code / 100 != 5)
+			break;
+		send_ehlo(g, b, true);
+		return true;
+	case BACKEND_LEASED:
+		if (event->code == 421 && m->phase != MAIL_DOT && m->phase != MAIL_DATA)
+			break;
+		if (m->phase == MAIL_DATA || m->phase == MAIL_DOT)
+			relay_backend_reply(g, m, event);
+		else
+			mail_backend_reply(g, m, event);
+		return true;
+	case BACKEND_RESET:
+		if (event->command != SMTP_CLIENT_RSET)
+			return true; /* late replies of a transaction that was given up */
+		if (event->code != 250)
+			break;
+		backend_ready(g, b);
+		return true;
+	case BACKEND_QUIT:
+		break;
+	case BACKEND_CONNECTING:
+	case BACKEND_IDLE:
+		break;
+	}
+	backend_gone(g, b);
+	return false;
+}
+
+static void backend_read(struct gateway *g, struct backend *b)
+{
+	struct tcp_conn *conn = b->leg.conn;
+	struct smtp_client_event event;
+
+	for (;;) {
+		struct bytes input = tcp_peek(conn, 0);
+		size_t available = input.len;
+
+		if (available == 0)
+			break;
+		bool got = smtp_client_next(&b->client, &input, &event);
+		size_t used = available - input.len;
+		tcp_consume(conn, used);
+		if (!got && used == 0)
+			break;
+		if (!got)
+			continue;
+		if (event.kind == SMTP_CLIENT_BROKEN) {
+			g->counters->backend_broken++;
+			backend_gone(g, b);
+			return;
+		}
+		if (!backend_reply(g, b, &event))
+			return;
+	}
+	if (tcp_at_end(conn))
+		backend_gone(g, b);
+}
+
+void backend_news(struct gateway *g, struct backend *b, uint32_t news)
+{
+	if (news & TCP_FAILED) {
+		backend_gone(g, b);
+		return;
+	}
+	if ((news & TCP_CONNECTED) && b->state == BACKEND_CONNECTING)
+		b->state = BACKEND_GREETING;
+	if ((news & TCP_ACKED) && b->mail != NULL && b->mail->phase == MAIL_SEND)
+		relay_send(g, b->mail);
+	if (news & (TCP_READABLE | TCP_FIN))
+		backend_read(g, b);
+}
+
+void backend_timeout(struct gateway *g, struct backend *b)
+{
+	if (b->state == BACKEND_IDLE) {
+		struct backend **at = &g->target[b->target].idle;
+
+		while (*at != b)
+			at = &(*at)->idle_next;
+		*at = b->idle_next;
+		backend_quit(g, b);
+		return;
+	}
+	if (b->state != BACKEND_QUIT)
+		g->counters->backend_timed_out++;
+	backend_gone(g, b);
+}
+
+/* One connection each at start: what the backends offer is known before the first client asks. */
+void backends_start(struct gateway *g)
+{
+	for (uint32_t i = 0; i < g->config->backend_count; i++)
+		(void)backend_connect(g, i);
+}

@@ -1,0 +1,182 @@
+/* gateway.c - a worker's mail: one turn over connections with news, timers and the judging queue.
+ */
+#include "dataplane/gateway.h"
+
+#include "base/check.h"
+#include "dataplane/gateway_internal.h"
+
+#define TURN_CONNECTIONS_MAX 256
+#define TURN_TIMERS_MAX      256
+#define TURN_JUDGED_MAX      2
+
+static uint32_t backends_max(const struct config *config)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < config->backend_count; i++)
+		count += config->backend[i].connections_max;
+	return count > 0 ? count : 1;
+}
+
+/* Sessions that sit in the middle of a command line are few. */
+static uint32_t lines_max(const struct config *config)
+{
+	return config->sessions_max < 1024 ? config->sessions_max : 1024;
+}
+
+size_t gateway_bytes(const struct config *config)
+{
+	size_t pools = (size_t)config->sessions_max * (sizeof(struct session) + 64) +
+	               (size_t)config->transactions_max * (sizeof(struct mail) + 64) +
+	               (size_t)backends_max(config) * (sizeof(struct backend) + 64) +
+	               (size_t)lines_max(config) * (config->command_line_bytes_max + 64);
+	size_t timers = ((size_t)config->sessions_max + backends_max(config)) * 32 + (256 << 10);
+
+	return sizeof(struct gateway) + pools + timers + config->scan_bytes_max +
+	       normaliser_bytes(config->scan_bytes_max) + (64 << 10);
+}
+
+static void limits_from(struct smtp_server_limits *limits, const struct config *config)
+{
+	*limits = (struct smtp_server_limits){
+	    .command_line_bytes_max = config->command_line_bytes_max,
+	    .recipients_max = config->recipients_max,
+	    .errors_max = config->errors_max,
+	    .message_bytes_max = config->message_bytes_max,
+	    .pipelining = true,
+	    .size = true,
+	    .eightbitmime = true,
+	    .enhanced_status_codes = true,
+	};
+}
+
+static enum err carve(struct gateway *g, struct arena *arena, uint64_t now_us)
+{
+	const struct config *config = g->config;
+	uint32_t handle_count = config->sessions_max + backends_max(config);
+
+	enum err err = pool_init(&g->sessions, arena, config->sessions_max, sizeof(struct session),
+	                         64);
+	if (err == OK)
+		err = pool_init(&g->mails, arena, config->transactions_max, sizeof(struct mail),
+		                64);
+	if (err == OK)
+		err = pool_init(&g->backends, arena, backends_max(config), sizeof(struct backend),
+		                64);
+	if (err == OK)
+		err = pool_init(&g->lines, arena, lines_max(config), config->command_line_bytes_max,
+		                64);
+	if (err != OK)
+		return err;
+
+	g->timers = timer_wheel_new(arena, handle_count, now_us);
+	g->scan_bytes_max = config->scan_bytes_max;
+	g->scan_memory = arena_take(arena, 1, g->scan_bytes_max, 64);
+	g->normaliser = normaliser_new(arena, g->scan_bytes_max, g->its.mime_counters);
+	if (g->timers == NULL || g->scan_memory == NULL || g->normaliser == NULL)
+		return ERR_NO_MEMORY;
+	return OK;
+}
+
+struct gateway *gateway_new(struct arena *arena, const struct gateway_config *its, uint64_t now_us)
+{
+	struct gateway *g = ARENA_TAKE(arena, 1, struct gateway);
+
+	if (g == NULL)
+		return NULL;
+	g->its = *its;
+	g->config = its->config;
+	g->counters = its->counters;
+	g->now_us = now_us;
+	limits_from(&g->limits, g->config);
+	if (carve(g, arena, now_us) != OK)
+		return NULL;
+
+	/* A quarter of the packets stays with the ports and with what is being sent. */
+	g->held_pkts_max = its->pool->pkt_count / 4 * 3;
+	for (uint32_t i = 0; i < g->config->listener_count; i++)
+		if (tcp_listen(its->net, &g->config->listener[i].local, i) != OK)
+			return NULL;
+	backends_start(g);
+	return g;
+}
+
+static void connection_news(struct gateway *g, struct tcp_conn *conn, uint32_t news)
+{
+	if (news & TCP_ACCEPTED)
+		session_accept(g, conn);
+
+	struct leg *leg = tcp_user(conn);
+	if (leg == NULL)
+		return;
+	if (leg->kind == LEG_CLIENT)
+		session_news(g, (struct session *)leg, news);
+	else
+		backend_news(g, (struct backend *)leg, news);
+}
+
+static void timer_due(struct gateway *g, uint32_t handle)
+{
+	if (handle < g->config->sessions_max)
+		session_timeout(g, pool_at(&g->sessions, handle));
+	else
+		backend_timeout(g, pool_at(&g->backends, handle - g->config->sessions_max));
+}
+
+void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
+{
+	struct tcp_conn *conn;
+	uint32_t news, handle, work;
+
+	g->now_us = now_us;
+	g->wall_us = wall_us;
+	for (work = 0; work < TURN_CONNECTIONS_MAX; work++) {
+		conn = tcp_next_ready(g->its.net, &news);
+		if (conn == NULL)
+			break;
+		connection_news(g, conn, news);
+	}
+	g->more = work == TURN_CONNECTIONS_MAX;
+	for (work = 0; work < TURN_TIMERS_MAX && timer_pop(g->timers, now_us, &handle); work++)
+		timer_due(g, handle);
+	if (judge_run(g, TURN_JUDGED_MAX))
+		g->more = true;
+}
+
+uint64_t gateway_next_deadline_us(const struct gateway *g)
+{
+	return g->more ? 0 : timer_next_us(g->timers);
+}
+
+void gateway_drain(struct gateway *g)
+{
+	g->draining = true;
+	for (struct session *s = g->session_head, *next; s != NULL; s = next) {
+		next = s->next;
+		session_drain(g, s);
+	}
+}
+
+void gateway_resume(struct gateway *g)
+{
+	g->draining = false;
+}
+
+bool gateway_idle(const struct gateway *g)
+{
+	return g->sessions.used == 0 && g->mails.used == 0;
+}
+
+uint32_t gateway_session_count(const struct gateway *g)
+{
+	return g->sessions.used;
+}
+
+bool gateway_refuses(void *gateway, const struct addr *addr)
+{
+	const struct gateway *g = gateway;
+	const struct rules_view *view = rules_current(g->its.rules, g->its.worker);
+
+	return g->config->listed_reset &&
+	       lists_find(view->delta, view->lists, addr).action == LIST_DENY;
+}

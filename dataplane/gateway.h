@@ -1,0 +1,63 @@
+/* gateway.h - the story of a message on one worker: sessions of clients, connections to backends,
+ * verdicts.
+ *
+ * A gateway belongs to one worker. It owns no packets but those of messages it holds, sends no
+ * frame and reads no clock: connections come from tcpstack's ready list, time is an argument,
+ * events leave through a ring.
+ */
+#ifndef DATAPLANE_GATEWAY_H
+#define DATAPLANE_GATEWAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "base/hash.h"
+#include "base/ring.h"
+#include "classifier/classifier_counters.h"
+#include "dataplane/gateway_counters.h"
+#include "dataplane/rules.h"
+#include "smtp/mime_counters.h"
+#include "smtp/smtp_counters.h"
+#include "tcpstack/net.h"
+
+struct gateway;
+
+struct gateway_config {
+	const struct config *config;
+	struct net *net;
+	struct pkt_pool *pool;
+	struct rules_slot *rules;
+	struct ring *events; /* struct event; NULL: nobody listens */
+	struct gateway_counters *counters;
+	struct smtp_counters *smtp_counters;
+	struct mime_counters *mime_counters;
+	uint32_t worker;
+	const char *hostname;
+	struct hash_key secret;       /* of message ids */
+	uint64_t (*cpu_now_ns)(void); /* clock of the rules' budget */
+};
+
+/* Octets gateway_new takes from the arena, at most. */
+size_t gateway_bytes(const struct config *config);
+/* Carves everything and listens on the configured listeners. NULL when the arena is too small or a
+ * listener cannot be had. Keeps every pointer in `config`. */
+struct gateway *gateway_new(struct arena *arena, const struct gateway_config *config,
+                            uint64_t now_us);
+/* One turn: bounded work on connections with news, timers and messages that wait for their verdict.
+ */
+void gateway_run(struct gateway *gateway, uint64_t now_us, uint64_t wall_us);
+/* UINT64_MAX: nothing to wait for. A time in the past: work is left over. */
+uint64_t gateway_next_deadline_us(const struct gateway *gateway);
+/* New clients get 421; transactions past the dot are finished. */
+void gateway_drain(struct gateway *gateway);
+void gateway_resume(struct gateway *gateway);
+/* No session is left. */
+bool gateway_idle(const struct gateway *gateway);
+uint32_t gateway_session_count(const struct gateway *gateway);
+/* Would a connection from `addr` be refused before any state? A pure look-up, for struct
+ * net_config. */
+bool gateway_refuses(void *gateway, const struct addr *addr);
+
+#endif

@@ -1,0 +1,237 @@
+/* gateway_internal.h - what the gateway's files share: sessions, mails, backends, and who calls
+ * whom.
+ *
+ *   gateway.c   a turn: ready connections, timers, the judging queue
+ *   session.c   the client's side: events of smtp/server.h become replies and steps of a mail
+ *   mail.c      a transaction on its way: MAIL and RCPT put to the backend, body held
+ *   judge.c     body to texts to verdict
+ *   relay.c     commit: DATA, headers, held octets, the dot, the backend's reply
+ *   backend.c   pool of connections to backends and their replies
+ *   report.c    events for management
+ *
+ * A session lives from accept to close; a mail from MAIL to its answer; a backend connection longer
+ * than both. A mail may outlive its session: once the final dot is with the backend its answer is
+ * awaited and recorded.
+ */
+#ifndef DATAPLANE_GATEWAY_INTERNAL_H
+#define DATAPLANE_GATEWAY_INTERNAL_H
+
+#include "base/event.h"
+#include "base/pool.h"
+#include "base/timer.h"
+#include "classifier/classifier.h"
+#include "dataplane/gateway.h"
+#include "smtp/client.h"
+#include "smtp/normalise.h"
+#include "smtp/server.h"
+#include "smtp/transaction.h"
+#include "tcpstack/tcp.h"
+
+/* The user pointer of a connection begins with this. */
+enum leg_kind { LEG_CLIENT, LEG_BACKEND };
+
+struct leg {
+	enum leg_kind kind;
+	struct tcp_conn *conn;
+};
+
+struct mail;
+struct backend;
+
+enum session_state {
+	SESSION_OPEN,    /* greeted, commands are read */
+	SESSION_REFUSED, /* greeted with 554: only QUIT is served */
+	SESSION_CLOSING, /* last reply written; waiting for it to be acknowledged */
+};
+
+struct session {
+	struct leg leg; /* first */
+	enum session_state state;
+	uint32_t message_count;
+	uint32_t banner_bytes;
+	bool heard;    /* the peer has sent something */
+	bool stepping; /* session_step() is on the stack: no second one on top */
+	struct smtp_server server;
+	struct mail *mail;
+	struct session *next, *previous; /* of all sessions */
+	uint64_t start_us;
+	struct endpoint local, remote;
+	char helo[64]; /* NUL-terminated, cut */
+};
+
+enum mail_phase {
+	MAIL_ENVELOPE, /* MAIL accepted, recipients coming */
+	MAIL_BODY,     /* 354 sent, octets are held */
+	MAIL_JUDGE,    /* queued for its verdict */
+	MAIL_DATA,     /* DATA sent to the backend, its 354 awaited */
+	MAIL_SEND,     /* headers and body on their way */
+	MAIL_DOT,      /* the dot has been written, the backend's word awaited */
+	MAIL_DISCARD,  /* answer known; the rest of the body is swallowed */
+};
+
+struct mail {
+	struct session *session;  /* NULL: the client has gone */
+	struct backend *backend;  /* leased; NULL before RCPT and after RSET */
+	struct mail *queue_next;  /* judging queue or backend queue */
+	struct rules_view *rules; /* pinned from DATA on; NULL before */
+	enum mail_phase phase;
+	bool body_complete; /* the final dot has come */
+	bool streaming;     /* over hold_bytes_max: verdict on the beginning */
+	bool judged;
+	bool wait_backend; /* in the backend queue */
+	bool backend_dead; /* lost, and recipients accepted on it are void: 451 for what comes */
+	bool mail_sent, mail_refused;
+	bool retried;
+	bool trace_written;
+	uint16_t rcpt_sent, rcpt_answered;
+	uint16_t mail_code;
+	uint64_t id;
+	uint64_t start_us, data_us, dot_us, commit_us;
+	struct pkt_chain held; /* raw octets, dot-stuffed; with the final ".CRLF" once complete */
+	uint64_t body_bytes;
+	struct judgement judgement;
+	enum verdict verdict;
+	struct event event;
+	char mail_text[160];
+	char discard_text[SMTP_REPLY_LINE_BYTES_MAX]; /* the whole reply line that waits for the end
+	                                                 of the body */
+	struct transaction transaction;               /* last: large */
+};
+
+enum backend_state {
+	BACKEND_CONNECTING,
+	BACKEND_GREETING,
+	BACKEND_EHLO,
+	BACKEND_IDLE,
+	BACKEND_LEASED,
+	BACKEND_RESET, /* RSET sent, back to IDLE when answered */
+	BACKEND_QUIT,
+};
+
+struct backend {
+	struct leg leg; /* first */
+	enum backend_state state;
+	uint32_t target; /* index of struct config_backend */
+	uint32_t message_count;
+	struct mail *mail;
+	struct backend *idle_next;
+	bool in_data; /* DATA accepted and the dot not written: only closing aborts */
+	struct smtp_client client;
+};
+
+struct backend_target {
+	struct backend *idle;
+	uint32_t connection_count; /* in any state */
+	uint32_t connecting_count;
+	uint32_t failures;
+	uint64_t down_until_us;
+	bool known, eightbitmime;
+	uint64_t size_max;
+};
+
+struct gateway {
+	struct gateway_config its;
+	const struct config *config;
+	struct gateway_counters *counters;
+	struct smtp_server_limits limits;
+	uint64_t now_us, wall_us;
+	uint64_t id_count;
+	struct pool sessions, mails, backends, lines;
+	struct timer_wheel *timers; /* handles: sessions, then backends */
+	struct backend_target target[BACKENDS_MAX];
+	uint32_t target_next;
+	struct mail *wait_head, *wait_tail;   /* for a backend connection */
+	struct mail *judge_head, *judge_tail; /* for a verdict */
+	struct session *session_head;
+	bool more; /* the last turn left work over */
+	uint64_t held_bytes;
+	uint32_t held_pkts, held_pkts_max;
+	bool draining;
+	struct normaliser *normaliser;
+	uint8_t
+	    *scan_memory; /* scan_bytes_max: the message being judged, contiguous and unstuffed */
+	size_t scan_bytes_max;
+};
+
+/* session.c */
+void session_accept(struct gateway *g, struct tcp_conn *conn);
+void session_news(struct gateway *g, struct session *s, uint32_t news);
+void session_timeout(struct gateway *g, struct session *s);
+/* Reads on: after something the session waited for has been answered. False: the session is over
+ * and freed. */
+bool session_step(struct gateway *g, struct session *s);
+void session_reply(struct gateway *g, struct session *s, enum smtp_reply reply);
+void session_reply_detail(struct gateway *g, struct session *s, enum smtp_reply reply,
+                          struct bytes detail);
+/* A reply of the backend's, given on: "CODE text". 421 becomes 451: it closes their channel, not
+ * ours. */
+void session_reply_backend(struct gateway *g, struct session *s, uint16_t code, struct bytes text);
+/* The transaction of the session has been answered: its mail is gone, commands are read again. The
+ * session may be freed. */
+void session_mail_done(struct gateway *g, struct session *s);
+/* Room for the body in the client's window. */
+void session_window(struct gateway *g, struct session *s);
+/* Writes 421 and closes; ends a transaction that is not with the backend yet. */
+void session_drain(struct gateway *g, struct session *s);
+
+/* mail.c */
+struct mail *mail_begin(struct gateway *g, struct session *s);
+/* Puts what is not yet with the backend (MAIL, RCPTs) to it; takes a connection when there is none.
+ */
+void mail_advance(struct gateway *g, struct mail *m);
+void mail_backend_reply(struct gateway *g, struct mail *m, const struct smtp_client_event *event);
+/* The backend's connection is gone; `m` no longer has it. */
+void mail_backend_lost(struct gateway *g, struct mail *m, bool stale);
+/* No backend can be had: every waiting recipient is answered 451. */
+void mail_no_backend(struct gateway *g, struct mail *m);
+/* The client sends no more of this mail (RSET, EHLO, QUIT, gone). */
+void mail_abandon(struct gateway *g, struct mail *m);
+/* Gives everything back. */
+void mail_end(struct gateway *g, struct mail *m);
+void mail_hold(struct gateway *g, struct mail *m, size_t bytes);
+void mail_drop_held(struct gateway *g, struct mail *m);
+void mail_body_complete(struct gateway *g, struct mail *m);
+/* The answer is known before the body has ended, or at its end: backend gets RSET, client the
+ * reply. */
+void mail_refuse(struct gateway *g, struct mail *m, enum smtp_reply reply, struct bytes detail);
+/* The backend's last word, given on to the client; `backend` has been released or is gone. */
+void mail_answer(struct gateway *g, struct mail *m, uint16_t code, struct bytes text);
+
+/* judge.c */
+void judge_queue(struct gateway *g, struct mail *m);
+/* Judges at most `count_max` mails; true when more wait. */
+bool judge_run(struct gateway *g, uint32_t count_max);
+void judge_forget(struct gateway *g, struct mail *m);
+
+/* relay.c */
+void relay_commit(struct gateway *g, struct mail *m);
+void relay_backend_reply(struct gateway *g, struct mail *m, const struct smtp_client_event *event);
+void relay_send(struct gateway *g, struct mail *m);
+
+/* backend.c */
+void backends_start(struct gateway *g);
+void backend_news(struct gateway *g, struct backend *b, uint32_t news);
+void backend_timeout(struct gateway *g, struct backend *b);
+/* A ready connection for `m`: now (true), or later, when mail_advance() is called, or
+ * mail_no_backend(). */
+bool backend_lease(struct gateway *g, struct mail *m);
+void backend_forget_waiting(struct gateway *g, struct mail *m);
+/* The transaction on it is over and the backend knows it, or gets RSET when `reset`. */
+void backend_release(struct gateway *g, struct backend *b, bool reset);
+/* Closes without a word: the only way out of DATA. */
+void backend_abort(struct gateway *g, struct backend *b);
+void backend_arm(struct gateway *g, struct backend *b, uint32_t timeout_ms);
+bool backend_write(struct gateway *g, struct backend *b, const struct buf *commands);
+
+/* report.c */
+uint64_t report_id(struct gateway *g);
+void report_mail(struct gateway *g, struct mail *m, enum event_kind kind, enum event_stage stage);
+void report_refused(struct gateway *g, const struct session *s, enum smtp_reply reply, uint64_t id,
+                    const char *detail);
+
+static inline uint32_t gateway_since_us(const struct gateway *g, uint64_t from_us)
+{
+	return from_us == 0 ? 0 : (uint32_t)(g->now_us - from_us);
+}
+
+#endif

@@ -1,0 +1,165 @@
+/* judge.c - a held body becomes texts, hits, points and a verdict.
+ *
+ * Judging takes about a millisecond of CPU: mails wait for it in a queue and a worker's turn takes
+ * few of them, so that no message stalls the packets of others.
+ */
+#include "base/check.h"
+#include "dataplane/gateway_internal.h"
+#include "smtp/data.h"
+
+#define DETAIL_BYTES     256
+#define DETAIL_RULES_MAX 3
+
+void judge_queue(struct gateway *g, struct mail *m)
+{
+	m->queue_next = NULL;
+	if (g->judge_tail != NULL)
+		g->judge_tail->queue_next = m;
+	else
+		g->judge_head = m;
+	g->judge_tail = m;
+}
+
+void judge_forget(struct gateway *g, struct mail *m)
+{
+	struct mail *before = NULL;
+
+	for (struct mail *at = g->judge_head; at != NULL; before = at, at = at->queue_next) {
+		if (at != m)
+			continue;
+		if (before != NULL)
+			before->queue_next = m->queue_next;
+		else
+			g->judge_head = m->queue_next;
+		if (g->judge_tail == m)
+			g->judge_tail = before;
+		return;
+	}
+}
+
+/* The message as the classifier wants it: contiguous, dots unstuffed, without the final dot. */
+static struct bytes gather(struct gateway *g, const struct mail *m)
+{
+	struct data_unstuffing unstuffing = {0};
+	size_t left = m->held.bytes - (m->body_complete ? DATA_TERMINATOR_BYTES : 0);
+	size_t len = 0;
+
+	for (const struct pkt *pkt = m->held.head;
+	     pkt != NULL && left > 0 && len < g->scan_bytes_max; pkt = pkt->next) {
+		size_t take = pkt->len < left ? pkt->len : left;
+
+		if (take > g->scan_bytes_max - len)
+			take = g->scan_bytes_max - len;
+		len += data_unstuff(&unstuffing, bytes_of(pkt->data, take), g->scan_memory + len);
+		left -= take;
+	}
+	return bytes_of(g->scan_memory, len);
+}
+
+static void judge_texts(struct gateway *g, struct mail *m, const struct texts *texts)
+{
+	struct scan_context *context = m->rules->context;
+	const struct config *config = g->config;
+
+	if (context == NULL) {
+		memset(&m->judgement, 0, sizeof(m->judgement));
+		m->judgement.incomplete = true;
+		return;
+	}
+	classifier_judge(context, texts, (uint64_t)config->confirm_budget_us * 1000,
+	                 g->its.cpu_now_ns, &m->judgement);
+	m->judged = true;
+}
+
+/* "score 12.3 of 10.0 (GTUBE, RULE_B), id 0ABC...": what the sender's administrator can quote. */
+static struct bytes explanation(const struct mail *m, char memory[DETAIL_BYTES])
+{
+	struct buf out = buf_over(memory, DETAIL_BYTES);
+	char id_text[EVENT_ID_TEXT_BYTES];
+	uint32_t shown = m->judgement.hit_count < DETAIL_RULES_MAX ? m->judgement.hit_count
+	                                                           : DETAIL_RULES_MAX;
+
+	event_id_format(m->id, id_text);
+	buf_printf(&out, "score %.1f of %.1f", m->judgement.score_milli / 1000.0,
+	           m->event.required_milli / 1000.0);
+	for (uint32_t i = 0; i < shown; i++) {
+		buf_put_text(&out, i == 0 ? " (" : ", ");
+		buf_put_text(&out, ruleset_rule_name(m->rules->ruleset, m->judgement.hit[i].rule));
+	}
+	if (shown > 0)
+		buf_put_octet(&out, ')');
+	buf_put_text(&out, ", id ");
+	buf_put_text(&out, id_text);
+	return buf_bytes(&out);
+}
+
+static void act(struct gateway *g, struct mail *m)
+{
+	char memory[DETAIL_BYTES];
+
+	switch (m->verdict) {
+	case VERDICT_ACCEPT:
+	case VERDICT_TAG:
+		relay_commit(g, m);
+		break;
+	case VERDICT_REJECT:
+		g->counters->messages_rejected++;
+		m->event.required_milli = g->config->score_reject;
+		mail_refuse(g, m, REPLY_CONTENT_REJECTED, explanation(m, memory));
+		break;
+	case VERDICT_DEFER:
+		g->counters->messages_deferred++;
+		mail_refuse(g, m, m->judged ? REPLY_CONTENT_DEFERRED : REPLY_NOT_JUDGED,
+		            explanation(m, memory));
+		break;
+	default:
+		UNREACHABLE();
+	}
+}
+
+static void judge(struct gateway *g, struct mail *m)
+{
+	const struct session *s = m->session;
+	const struct transaction *t = &m->transaction;
+	struct verdict_policy policy = {g->config->score_tag, g->config->score_reject,
+	                                g->config->failure_accepts};
+	struct message_facts facts = {s->remote, bytes_text(s->helo),
+	                              transaction_path_text(t, &t->sender), true};
+	struct normalised normalised;
+	uint64_t start_ns = g->its.cpu_now_ns();
+	uint32_t selector_count = 0;
+	const struct selector *selectors = NULL;
+
+	if (m->rules->ruleset != NULL)
+		selectors = (const struct selector *)(const void *)ruleset_selectors(
+		                m->rules->ruleset, &selector_count)
+		                .data;
+	normalise(g->normaliser, gather(g, m), &facts, selectors, selector_count, &normalised);
+	judge_texts(g, m, &normalised.texts);
+	m->event.timing.scan_us = (uint32_t)((g->its.cpu_now_ns() - start_ns) / 1000);
+	g->counters->judge_cpu_us += m->event.timing.scan_us;
+
+	if (normalised.received_count > SMTP_RECEIVED_FIELDS_MAX) {
+		g->counters->messages_looping++;
+		mail_refuse(g, m, REPLY_MAIL_LOOP, bytes_of(NULL, 0));
+		return;
+	}
+	if (m->judgement.incomplete)
+		g->counters->messages_not_judged++;
+	m->event.required_milli = g->config->score_tag;
+	m->verdict = verdict_decide(&m->judgement, &policy);
+	act(g, m);
+}
+
+bool judge_run(struct gateway *g, uint32_t count_max)
+{
+	for (uint32_t i = 0; i < count_max && g->judge_head != NULL; i++) {
+		struct mail *m = g->judge_head;
+
+		g->judge_head = m->queue_next;
+		if (g->judge_head == NULL)
+			g->judge_tail = NULL;
+		judge(g, m);
+	}
+	return g->judge_head != NULL;
+}

@@ -1,0 +1,487 @@
+/* session.c - the client's side of a session: what the SMTP parser says becomes replies and steps
+ * of a mail.
+ *
+ * session_step() is the loop: peek, parse, decide, consume. It stops when the parser wants more
+ * octets, waits for an answer that is the backend's to give, or when the client does not read our
+ * replies. Whoever answers later calls it again.
+ */
+#include "base/check.h"
+#include "dataplane/gateway_internal.h"
+
+#define STEP_EVENTS_MAX    512
+#define REPLY_ROOM_BYTES   2048 /* no command is read unless its reply is sure to fit */
+#define COMMAND_WINDOW     16384
+#define BODY_WINDOW_MIN    4096
+#define STREAM_BACKLOG_MAX (256u << 10)
+#define CLOSING_TIMEOUT_MS 5000
+#define REFUSED_TIMEOUT_MS 10000
+
+static uint32_t session_handle(const struct gateway *g, const struct session *s)
+{
+	return pool_index(&g->sessions, s);
+}
+
+static void session_arm(struct gateway *g, struct session *s)
+{
+	uint32_t timeout_ms = g->config->banner_timeout_ms;
+
+	if (s->state == SESSION_CLOSING)
+		timeout_ms = CLOSING_TIMEOUT_MS;
+	else if (s->state == SESSION_REFUSED)
+		timeout_ms = REFUSED_TIMEOUT_MS;
+	else if (s->mail != NULL && s->mail->wait_backend)
+		timeout_ms = g->config->backend_connect_timeout_ms * 2;
+	else if (smtp_server_in_body(&s->server))
+		timeout_ms = g->config->data_timeout_ms;
+	timer_set(g->timers, session_handle(g, s), g->now_us + (uint64_t)timeout_ms * 1000);
+}
+
+/* Gives the session back; its connection is already closed or aborted. */
+static void session_free(struct gateway *g, struct session *s)
+{
+	if (s->server.line_store != NULL)
+		pool_put(&g->lines, s->server.line_store);
+	if (s->previous != NULL)
+		s->previous->next = s->next;
+	else
+		g->session_head = s->next;
+	if (s->next != NULL)
+		s->next->previous = s->previous;
+	timer_cancel(g->timers, session_handle(g, s));
+	pool_put(&g->sessions, s);
+}
+
+/* The client has gone: whatever it had under way is abandoned. */
+static void session_gone(struct gateway *g, struct session *s)
+{
+	if (s->mail != NULL)
+		mail_abandon(g, s->mail);
+	tcp_abort(s->leg.conn);
+	session_free(g, s);
+}
+
+/* After the last reply: FIN behind it, and what still comes is thrown away until the peer's FIN, so
+ * that no reset overtakes the reply (RFC 2525 2.17). */
+static void session_close(struct gateway *g, struct session *s)
+{
+	if (s->state == SESSION_CLOSING)
+		return;
+	if (s->mail != NULL)
+		mail_abandon(g, s->mail);
+	s->state = SESSION_CLOSING;
+	tcp_shutdown(s->leg.conn);
+	session_arm(g, s);
+}
+
+static void session_write(struct gateway *g, struct session *s, const struct buf *out)
+{
+	ASSERT(!out->overflow);
+	if (s->state == SESSION_CLOSING)
+		return;
+	if (tcp_write(s->leg.conn, buf_bytes(out), false) == out->len)
+		return;
+	/* The client sends commands and reads no replies: nothing we say reaches it any more. */
+	g->counters->sessions_slow_reader++;
+	session_close(g, s);
+}
+
+void session_reply(struct gateway *g, struct session *s, enum smtp_reply reply)
+{
+	session_reply_detail(g, s, reply, bytes_of(NULL, 0));
+}
+
+void session_reply_detail(struct gateway *g, struct session *s, enum smtp_reply reply,
+                          struct bytes detail)
+{
+	uint8_t memory[SMTP_REPLY_LINE_BYTES_MAX];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	if (detail.len > 0)
+		reply_write_detail(reply, detail, &out);
+	else
+		reply_write(reply, &out);
+	session_write(g, s, &out);
+}
+
+void session_reply_backend(struct gateway *g, struct session *s, uint16_t code, struct bytes text)
+{
+	uint8_t memory[SMTP_REPLY_LINE_BYTES_MAX];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	/* 421 closes the backend's channel, not ours. */
+	reply_write_relayed(code == 421 ? 451 : code, text, &out);
+	session_write(g, s, &out);
+}
+
+static const char *session_hostname(const struct gateway *g, const struct session *s)
+{
+	const char *name = g->config->listener[tcp_listener_tag(s->leg.conn)].hostname;
+
+	return name[0] != '\0' ? name : g->its.hostname;
+}
+
+static void session_greet(struct gateway *g, struct session *s)
+{
+	uint8_t memory[SMTP_REPLY_LINE_BYTES_MAX];
+	struct buf out = buf_over(memory, sizeof(memory));
+	const struct rules_view *view = rules_current(g->its.rules, g->its.worker);
+	struct list_match match = lists_find(view->delta, view->lists, &s->remote.addr);
+
+	if (match.action == LIST_DENY) {
+		char detail[128], id_text[EVENT_ID_TEXT_BYTES];
+		uint64_t id = report_id(g);
+		struct buf text = buf_over(detail, sizeof(detail) - 1);
+
+		event_id_format(id, id_text);
+		buf_put_text(&text, match.list);
+		buf_put_text(&text, ", id ");
+		buf_put_text(&text, id_text);
+		g->counters->sessions_listed++;
+		s->state = SESSION_REFUSED;
+		session_reply_detail(g, s, REPLY_LISTED, buf_bytes(&text));
+		report_refused(g, s, REPLY_LISTED, id, match.list);
+		return;
+	}
+	reply_write_banner(bytes_text(session_hostname(g, s)), &out);
+	s->banner_bytes = (uint32_t)out.len;
+	session_write(g, s, &out);
+}
+
+void session_accept(struct gateway *g, struct tcp_conn *conn)
+{
+	struct session *s = g->draining ? NULL : pool_get(&g->sessions);
+
+	tcp_set_user(conn, NULL);
+	if (s == NULL) {
+		uint8_t memory[SMTP_REPLY_LINE_BYTES_MAX];
+		struct buf out = buf_over(memory, sizeof(memory));
+
+		if (g->draining)
+			g->counters->sessions_refused_drain++;
+		else
+			g->counters->sessions_refused_full++;
+		reply_write(REPLY_TRY_LATER, &out);
+		tcp_write(conn, buf_bytes(&out), false);
+		tcp_close(conn);
+		return;
+	}
+
+	memset(s, 0, sizeof(*s));
+	s->leg = (struct leg){LEG_CLIENT, conn};
+	s->start_us = g->now_us;
+	s->next = g->session_head;
+	if (s->next != NULL)
+		s->next->previous = s;
+	g->session_head = s;
+	tcp_set_user(conn, s);
+	tcp_endpoints(conn, &s->local, &s->remote);
+	tcp_window_limit(conn, COMMAND_WINDOW);
+	smtp_server_init(&s->server, &g->limits, g->its.smtp_counters);
+	g->counters->sessions++;
+	session_greet(g, s);
+	session_arm(g, s);
+}
+
+void session_window(struct gateway *g, struct session *s)
+{
+	const struct mail *m = s->mail;
+	size_t room = COMMAND_WINDOW;
+
+	if (m != NULL && smtp_server_in_body(&s->server)) {
+		size_t bound = m->streaming ? STREAM_BACKLOG_MAX : g->config->hold_bytes_max;
+
+		room = bound > m->held.bytes ? bound - m->held.bytes : 0;
+		if (m->phase == MAIL_DISCARD)
+			room = BODY_WINDOW_MIN * 4;
+		else if (room < BODY_WINDOW_MIN)
+			room = m->streaming ? 0 : BODY_WINDOW_MIN;
+	}
+	tcp_window_limit(s->leg.conn, room);
+}
+
+void session_mail_done(struct gateway *g, struct session *s)
+{
+	s->mail = NULL;
+	s->server.transaction = NULL;
+	session_window(g, s);
+	if (g->draining)
+		session_drain(g, s);
+	else
+		session_arm(g, s);
+	session_step(g, s);
+}
+
+void session_drain(struct gateway *g, struct session *s)
+{
+	if (s->state == SESSION_CLOSING || (s->mail != NULL && s->mail->body_complete))
+		return;
+	session_reply(g, s, REPLY_TRY_LATER);
+	session_close(g, s);
+}
+
+static void event_helo(struct gateway *g, struct session *s, struct bytes name)
+{
+	uint8_t memory[SMTP_REPLY_LINE_BYTES_MAX * 2];
+	struct buf out = buf_over(memory, sizeof(memory));
+	const char *hostname = session_hostname(g, s);
+
+	smtp_server_accept(&s->server);
+	if (s->mail != NULL)
+		mail_abandon(g, s->mail);
+	name = bytes_slice(name, 0, sizeof(s->helo) - 1);
+	memcpy(s->helo, name.data, name.len);
+	s->helo[name.len] = '\0';
+	smtp_server_greeting(&s->server, bytes_text(hostname), &out);
+	session_write(g, s, &out);
+}
+
+static void event_mail(struct gateway *g, struct session *s)
+{
+	if (s->message_count >= g->config->messages_per_session_max) {
+		smtp_server_refuse(&s->server);
+		session_reply(g, s, REPLY_TOO_MANY_MESSAGES);
+		session_close(g, s);
+		return;
+	}
+	s->message_count++;
+	s->mail->id = report_id(g);
+	s->mail->start_us = g->now_us;
+	smtp_server_accept(&s->server);
+	session_reply(g, s, REPLY_SENDER_OK);
+}
+
+static void event_data(struct gateway *g, struct session *s)
+{
+	struct mail *m = s->mail;
+
+	if (m->transaction.accepted_count == 0) {
+		smtp_server_refuse(&s->server);
+		session_reply(g, s, REPLY_NO_RECIPIENTS);
+		return;
+	}
+	if (g->held_pkts >= g->held_pkts_max || g->held_bytes >= g->config->hold_bytes_worker_max) {
+		g->counters->messages_no_storage++;
+		smtp_server_refuse(&s->server);
+		session_reply(g, s, REPLY_NO_STORAGE);
+		return;
+	}
+	m->rules = rules_current(g->its.rules, g->its.worker);
+	rules_pin(m->rules);
+	memset(&m->event, 0, sizeof(m->event));
+	m->phase = MAIL_BODY;
+	m->data_us = g->now_us;
+	smtp_server_accept(&s->server);
+	session_reply(g, s, REPLY_DATA_GO_AHEAD);
+	session_window(g, s);
+}
+
+/* A client greeted with 554 may only QUIT (RFC 5321 3.1). */
+static void event_refused(struct gateway *g, struct session *s, const struct smtp_event *event)
+{
+	switch (event->kind) {
+	case SMTP_EVENT_QUIT:
+		session_reply(g, s, REPLY_BYE);
+		session_close(g, s);
+		break;
+	case SMTP_EVENT_CLOSE:
+		session_reply(g, s, event->reply);
+		session_close(g, s);
+		break;
+	case SMTP_EVENT_REPLY:
+	case SMTP_EVENT_RSET:
+		session_reply(g, s, REPLY_BAD_SEQUENCE);
+		break;
+	default:
+		smtp_server_refuse(&s->server);
+		session_reply(g, s, REPLY_BAD_SEQUENCE);
+		break;
+	}
+}
+
+static void session_event(struct gateway *g, struct session *s, const struct smtp_event *event)
+{
+	if (s->state == SESSION_REFUSED) {
+		event_refused(g, s, event);
+		return;
+	}
+	switch (event->kind) {
+	case SMTP_EVENT_NONE:
+	case SMTP_EVENT_BODY:
+		break;
+	case SMTP_EVENT_REPLY:
+		session_reply(g, s, event->reply);
+		break;
+	case SMTP_EVENT_HELO:
+		event_helo(g, s, event->text);
+		break;
+	case SMTP_EVENT_MAIL:
+		event_mail(g, s);
+		break;
+	case SMTP_EVENT_RCPT:
+		mail_advance(g, s->mail);
+		break;
+	case SMTP_EVENT_DATA:
+		event_data(g, s);
+		break;
+	case SMTP_EVENT_BODY_END:
+		mail_body_complete(g, s->mail);
+		break;
+	case SMTP_EVENT_RSET:
+		if (s->mail != NULL)
+			mail_abandon(g, s->mail);
+		session_reply(g, s, REPLY_OK);
+		break;
+	case SMTP_EVENT_QUIT:
+		session_reply(g, s, REPLY_BYE);
+		session_close(g, s);
+		break;
+	case SMTP_EVENT_CLOSE:
+		session_reply(g, s, event->reply);
+		session_close(g, s);
+		break;
+	}
+}
+
+/* The parser may need a place for a partial line and one for an envelope; both are lent for a step
+ * and taken back when they were not needed, so that an idle session holds neither. */
+static void session_lend(struct gateway *g, struct session *s)
+{
+	if (s->server.line_store == NULL)
+		s->server.line_store = pool_get(&g->lines);
+	if (s->mail == NULL && s->server.greeted) {
+		s->mail = mail_begin(g, s);
+		s->server.transaction = s->mail != NULL ? &s->mail->transaction : NULL;
+	}
+}
+
+static void session_take_back(struct gateway *g, struct session *s)
+{
+	if (s->server.line_store != NULL && !smtp_server_holds_line(&s->server)) {
+		pool_put(&g->lines, s->server.line_store);
+		s->server.line_store = NULL;
+	}
+	if (s->mail != NULL && s->mail->id == 0) {
+		mail_end(g, s->mail);
+		s->mail = NULL;
+		s->server.transaction = NULL;
+	}
+}
+
+/* One event's worth of input; false when there is nothing (more) to do now. */
+static bool session_read(struct gateway *g, struct session *s)
+{
+	struct tcp_conn *conn = s->leg.conn;
+	struct bytes input = tcp_peek(conn, 0);
+	size_t available = input.len;
+	struct smtp_event event = {.kind = SMTP_EVENT_NONE};
+
+	if (available == 0 || tcp_writable(conn) < REPLY_ROOM_BYTES)
+		return false;
+	if (s->state == SESSION_CLOSING) {
+		tcp_consume(conn, available);
+		return true;
+	}
+
+	bool in_body = smtp_server_in_body(&s->server);
+	if (!in_body)
+		session_lend(g, s);
+	bool got = smtp_server_next(&s->server, &input, &event);
+	size_t used = available - input.len;
+
+	if (in_body) {
+		mail_hold(g, s->mail, used);
+		if (got)
+			session_event(g, s, &event);
+	} else {
+		if (got)
+			session_event(g, s, &event);
+		tcp_consume(conn, used);
+	}
+	return used > 0 || got;
+}
+
+/* Exact, unlike any timer: did whoever sent the first octets have our greeting then? */
+static void session_check_early(struct gateway *g, struct session *s)
+{
+	if (s->heard || tcp_readable(s->leg.conn) == 0)
+		return;
+	s->heard = true;
+	if (s->state != SESSION_OPEN || !g->config->early_talkers_refused ||
+	    tcp_peek_acked(s->leg.conn) >= s->banner_bytes)
+		return;
+	g->counters->sessions_early++;
+	report_refused(g, s, REPLY_EARLY_TALKER, report_id(g), "");
+	session_reply(g, s, REPLY_EARLY_TALKER);
+	session_close(g, s);
+}
+
+/* The client has half-closed. That is no abort while an answer is still due to it. */
+static bool session_is_over(const struct session *s)
+{
+	const struct mail *m = s->mail;
+
+	if (!tcp_at_end(s->leg.conn))
+		return false;
+	if (m == NULL || s->state != SESSION_OPEN)
+		return true;
+	if (m->body_complete)
+		return false;
+	return s->server.waiting == 0;
+}
+
+bool session_step(struct gateway *g, struct session *s)
+{
+	if (s->stepping)
+		return true;
+	s->stepping = true;
+	session_check_early(g, s);
+
+	uint32_t count = 0;
+	while (count < STEP_EVENTS_MAX && session_read(g, s))
+		count++;
+	session_take_back(g, s);
+	if (count == STEP_EVENTS_MAX)
+		tcp_mark_ready(s->leg.conn);
+	s->stepping = false;
+	if (!session_is_over(s))
+		return true;
+
+	if (s->mail != NULL)
+		mail_abandon(g, s->mail);
+	tcp_close(s->leg.conn);
+	session_free(g, s);
+	return false;
+}
+
+void session_news(struct gateway *g, struct session *s, uint32_t news)
+{
+	if (news & TCP_FAILED) {
+		g->counters->sessions_reset++;
+		session_gone(g, s);
+		return;
+	}
+	if (session_step(g, s) && (news & TCP_READABLE))
+		session_arm(g, s);
+}
+
+void session_timeout(struct gateway *g, struct session *s)
+{
+	if (s->state == SESSION_CLOSING) {
+		session_gone(g, s);
+		return;
+	}
+	if (s->mail != NULL && s->mail->wait_backend) {
+		mail_no_backend(g, s->mail);
+		session_arm(g, s);
+		return;
+	}
+	/* While the next hop is asked the client has nothing to say; its connection has timers of
+	 * its own. */
+	if (s->server.waiting > 0 || (s->mail != NULL && s->mail->body_complete)) {
+		session_arm(g, s);
+		return;
+	}
+	g->counters->sessions_timed_out++;
+	session_reply(g, s, REPLY_TIMEOUT);
+	session_close(g, s);
+}
