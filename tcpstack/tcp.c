@@ -1,0 +1,307 @@
+/* tcp.c - opening, closing and asking after connections: the front door. Reading and writing: tcp_stream.c. */
+#include "tcpstack/tcp_internal.h"
+
+static uint32_t recovery_count(const struct net_config *config)
+{
+	return config->connections_max / 16 + 64;
+}
+
+size_t tcp_bytes(const struct net_config *config)
+{
+	size_t slots = (size_t)config->connections_max + 1;
+
+	return sizeof(struct tcp) + slots * (sizeof(struct tcp_conn) + sizeof(struct tcp_cold)) +
+	       tcp_table_bytes(config->connections_max) + syn_cache_bytes(config->syn_cache_count) +
+	       time_wait_bytes(config->time_wait_count) +
+	       recovery_count(config) * (sizeof(struct tcp_recovery) + sizeof(uint32_t)) +
+	       (slots + 1) * 16 + 65536; /* timer handles, the wheel itself, alignment */
+}
+
+static bool init_slots(struct tcp *tcp, struct arena *arena)
+{
+	tcp->conns = arena_take(arena, tcp->conns_max + 1, sizeof(struct tcp_conn), 128);
+	tcp->colds = arena_take(arena, tcp->conns_max + 1, sizeof(struct tcp_cold), 128);
+	if (tcp->conns == NULL || tcp->colds == NULL)
+		return false;
+	((struct tcp_slab *)(void *)tcp->conns)->tcp = tcp;
+	for (uint32_t i = tcp->conns_max; i > 0; i--) {
+		tcp->conns[i].dirty_next = tcp->free_head;
+		tcp->free_head = i;
+	}
+	return true;
+}
+
+struct tcp *tcp_new(struct net *net, struct arena *arena)
+{
+	const struct net_config *config = &net->config;
+	struct tcp *tcp = ARENA_TAKE(arena, 1, struct tcp);
+
+	if (tcp == NULL)
+		return NULL;
+	tcp->net = net;
+	tcp->conns_max = config->connections_max;
+	/* The smallest scale that can express the largest window. */
+	while (config->receive_window_bytes >> tcp->rcv_scale > UINT16_MAX && tcp->rcv_scale < TCP_WINDOW_SCALE_MAX)
+		tcp->rcv_scale++;
+	if (!init_slots(tcp, arena) || !tcp_table_init(&tcp->table, arena, tcp->conns_max) ||
+	    !syn_cache_init(tcp, arena, config->syn_cache_count) ||
+	    !time_wait_init(tcp, arena, config->time_wait_count))
+		return NULL;
+	if (pool_init(&tcp->recoveries, arena, recovery_count(config), sizeof(struct tcp_recovery),
+	              _Alignof(struct tcp_recovery)) != OK)
+		return NULL;
+	tcp->timers = timer_wheel_new(arena, tcp->conns_max + 2, net->now_us);
+	return tcp->timers != NULL ? tcp : NULL;
+}
+
+uint32_t tcp_connection_count(const struct net *net)
+{
+	return net->tcp->conn_count;
+}
+
+enum err tcp_listen(struct net *net, const struct endpoint *local, uint32_t tag)
+{
+	struct tcp *tcp = net->tcp;
+
+	for (uint32_t i = 0; i < tcp->listener_count; i++) {
+		if (tcp->listeners[i].local.port == local->port &&
+		    addr_equal(&tcp->listeners[i].local.addr, &local->addr))
+			return ERR_DUPLICATE;
+	}
+	if (tcp->listener_count == LISTENERS_MAX)
+		return ERR_FULL;
+	tcp->listeners[tcp->listener_count++] = (struct tcp_listener){*local, tag};
+	return OK;
+}
+
+/* RFC 6056 3.3.4, double hash in effect: a keyed offset per destination, then the next port that is free. */
+static enum err choose_port(struct tcp *tcp, struct tcp_tuple *tuple)
+{
+	const uint32_t range = TCP_PORT_LAST - TCP_PORT_FIRST + 1;
+	uint32_t offset;
+
+	tuple->local.port = 0;
+	offset = (uint32_t)(tcp_tuple_hash(tcp->net, tuple) >> 32);
+	for (uint32_t tries = 0; tries < range; tries++) {
+		uint64_t hash;
+
+		tuple->local.port = (uint16_t)(TCP_PORT_FIRST + (offset + tcp->port_counter++) % range);
+		hash = tcp_tuple_hash(tcp->net, tuple);
+		if (tcp_table_find(tcp, hash, tuple) == NULL && !time_wait_blocks(tcp, tuple, hash))
+			return OK;
+	}
+	tcp->net->tcp_counters->ports_exhausted++;
+	return ERR_PORTS_EXHAUSTED;
+}
+
+static enum err choose_local(struct net *net, const struct endpoint *local, struct tcp_tuple *tuple)
+{
+	enum err err;
+
+	tuple->local = local != NULL ? *local : (struct endpoint){0};
+	if (addr_is_unspecified(&tuple->local.addr)) {
+		err = ip_source(net, &tuple->remote.addr, &tuple->local.addr);
+		if (err != OK)
+			return err;
+	}
+	if (tuple->local.port == 0)
+		return choose_port(net->tcp, tuple);
+	uint64_t hash = tcp_tuple_hash(net, tuple);
+	if (tcp_table_find(net->tcp, hash, tuple) != NULL || time_wait_blocks(net->tcp, tuple, hash))
+		return ERR_PORTS_EXHAUSTED;
+	return OK;
+}
+
+enum err tcp_connect(struct net *net, uint64_t now_us, const struct endpoint *local, const struct endpoint *remote,
+                     struct tcp_conn **out_conn)
+{
+	struct tcp_tuple tuple = {.remote = *remote};
+	struct tcp_conn *conn;
+	struct tcp_cold *cold;
+	enum err err;
+
+	net->now_us = now_us;
+	err = choose_local(net, local, &tuple);
+	if (err != OK)
+		return err;
+	conn = conn_new(net->tcp, &tuple, tcp_tuple_hash(net, &tuple));
+	if (conn == NULL)
+		return ERR_FULL;
+
+	cold = conn_cold(conn);
+	cold->iss = tcp_initial_seq(net, &tuple);
+	cold->recover = cold->iss;
+	conn->state = TCP_STATE_SYN_SENT;
+	conn->snd_una = cold->iss;
+	conn->snd_nxt = conn->snd_end = cold->iss + 1;
+	conn_settle(conn, 0, 0, tcp_mss_for(net, &remote->addr));
+	conn->flags |= CONN_REXMIT_HEAD;
+	conn_mark_dirty(conn);
+	net->tcp_counters->connections_started++;
+	*out_conn = conn;
+	return OK;
+}
+
+struct tcp_conn *tcp_next_ready(struct net *net, uint32_t *out_news)
+{
+	struct tcp *tcp = net->tcp;
+	struct tcp_conn *conn;
+
+	if (!tcp->ready_open) {
+		/* What is marked from now on waits for the next walk: a walk ends. */
+		tcp->ready_now = tcp->ready;
+		tcp->ready = (struct tcp_list){TCP_NONE, TCP_NONE};
+		tcp->ready_open = true;
+	}
+	while ((conn = conn_pop_ready(tcp)) != NULL) {
+		if (conn->flags & CONN_ORPHAN) {
+			conn_release(conn);
+			continue;
+		}
+		*out_news = conn->news;
+		conn->news = 0;
+		return conn;
+	}
+	tcp->ready_open = false;
+	return NULL;
+}
+
+void tcp_mark_ready(struct tcp_conn *conn)
+{
+	ASSERT(!(conn->flags & CONN_ORPHAN));
+	conn_add_news(conn, 0);
+}
+
+void tcp_set_user(struct tcp_conn *conn, void *user)
+{
+	conn_cold(conn)->user = user;
+}
+
+void *tcp_user(const struct tcp_conn *conn)
+{
+	return conn_cold(conn)->user;
+}
+
+uint32_t tcp_listener_tag(const struct tcp_conn *conn)
+{
+	return conn_cold(conn)->listener_tag;
+}
+
+enum err tcp_error(const struct tcp_conn *conn)
+{
+	return (enum err)conn_cold(conn)->error;
+}
+
+void tcp_endpoints(const struct tcp_conn *conn, struct endpoint *out_local, struct endpoint *out_remote)
+{
+	*out_local = conn_cold(conn)->tuple.local;
+	*out_remote = conn_cold(conn)->tuple.remote;
+}
+
+void tcp_shutdown(struct tcp_conn *conn)
+{
+	if (conn->flags & CONN_FIN_QUEUED)
+		return;
+	switch (conn->state) {
+	case TCP_STATE_ESTABLISHED:
+		conn->state = TCP_STATE_FIN_WAIT_1;
+		break;
+	case TCP_STATE_CLOSE_WAIT:
+		conn->state = TCP_STATE_LAST_ACK;
+		break;
+	case TCP_STATE_SYN_SENT:
+	case TCP_STATE_SYN_RECEIVED:
+		break; /* the state follows when the handshake is done */
+	default:
+		return;
+	}
+	conn->flags |= CONN_FIN_QUEUED;
+	conn->flags &= (uint16_t)~CONN_CORK;
+	conn_mark_dirty(conn);
+}
+
+/* From now on nobody reads: the receive chain goes, and the slot may when the protocol is done. */
+static void let_go(struct tcp_conn *conn)
+{
+	ASSERT(!(conn->flags & CONN_ORPHAN));
+	conn->news = 0;
+	tcp_consume(conn, conn->rcv_bytes);
+	conn->flags |= CONN_ORPHAN;
+	conn_cold(conn)->user = NULL;
+}
+
+void tcp_close(struct tcp_conn *conn)
+{
+	bool unread = conn->rcv_bytes > 0;
+
+	let_go(conn);
+	switch (conn->state) {
+	case TCP_STATE_CLOSED:
+		conn_release(conn);
+		return;
+	case TCP_STATE_SYN_SENT:
+		conn_end(conn, OK);
+		return;
+	case TCP_STATE_TIME_WAIT:
+		conn_enter_time_wait(conn);
+		return;
+	case TCP_STATE_FIN_WAIT_2:
+		conn->rexmit_at_ms = tcp_deadline_ms(conn_tcp(conn), TCP_FIN_WAIT_US);
+		conn_arm(conn);
+		return;
+	default:
+		break;
+	}
+	if (unread && conn->state != TCP_STATE_LAST_ACK && conn->state != TCP_STATE_CLOSING) {
+		conn_send_reset(conn);
+		conn_end(conn, OK);
+		return;
+	}
+	tcp_shutdown(conn);
+}
+
+void tcp_abort(struct tcp_conn *conn)
+{
+	let_go(conn);
+	if (conn->state == TCP_STATE_CLOSED) {
+		conn_release(conn);
+		return;
+	}
+	/* RFC 9293 3.10.5: nothing to reset before the SYN is answered or when both sides have finished. */
+	if (conn->state != TCP_STATE_SYN_SENT && conn->state != TCP_STATE_TIME_WAIT)
+		conn_send_reset(conn);
+	conn_end(conn, OK);
+}
+
+void tcp_info(const struct tcp_conn *conn, struct tcp_info *out_info)
+{
+	const struct tcp_cold *cold = conn_cold(conn);
+	uint32_t mss = conn->mss != 0 ? conn->mss : TCP_MSS_DEFAULT_IP4;
+
+	*out_info = (struct tcp_info){
+		.state = conn->state,
+		.snd_cwnd = conn->cwnd / mss,
+		.snd_ssthresh = cold->ssthresh == UINT32_MAX ? INT32_MAX : cold->ssthresh / mss,
+		.snd_mss = mss,
+		.rcv_mss = conn->rcv_mss,
+		.rcv_wnd = conn->rcv_adv - conn->rcv_nxt,
+		.snd_wnd = conn->snd_wnd,
+		.rtt_us = conn->srtt_us8 / 8,
+		.rttvar_us = conn->rttvar_us4 / 4,
+		.rto_us = rtt_timeout_us(conn),
+		.unacked = (conn->snd_nxt - conn->snd_una + mss - 1) / mss,
+		.retrans = conn->flags & (CONN_RECOVERY | CONN_LOSS) ? 1 : 0,
+		.reordering = TCP_DUPACKS,
+		.backoff = conn->backoff,
+		.probes = conn->flags & CONN_PERSIST ? cold->retries : 0,
+		.bytes_received = cold->received_bytes,
+		.bytes_acked = cold->acked_bytes,
+		.retransmitted_segments = cold->retransmitted,
+	};
+	if (conn->flags & CONN_LOSS)
+		out_info->ca_state = 4;
+	else if (conn->flags & CONN_RECOVERY)
+		out_info->ca_state = 3;
+	else if (conn->dupacks > 0)
+		out_info->ca_state = 1;
+}

@@ -1,0 +1,225 @@
+/* tcp_reassembly.c - the receive chain, the out-of-order queue behind it, and the SACK blocks that tell of it.
+ *
+ * The queue is sorted and disjoint: what arrives is trimmed to what is missing. A packet is charged as a whole
+ * buffer, so small neighbours share one, and queues are bounded in packets and by the free pool.
+ */
+#include "tcpstack/tcp_internal.h"
+
+/* Copies `pkt` behind `tail` when that saves a buffer. */
+static bool join(struct tcp_conn *conn, struct pkt *tail, struct pkt *pkt)
+{
+	if (tail == NULL || pkt->len >= TCP_SMALL_SEGMENT_BYTES || pkt_tailroom(tail) < pkt->len)
+		return false;
+	/* The early-talker test wants to know which octet came with which acknowledgment. */
+	if (tail->acked != pkt->acked || tail->seq + tail->len != pkt->seq)
+		return false;
+	memcpy(tail->data + tail->len, pkt->data, pkt->len);
+	tail->len = (uint16_t)(tail->len + pkt->len);
+	(void)conn;
+	pkt_put(pkt);
+	return true;
+}
+
+void receive_append(struct tcp_conn *conn, struct pkt *pkt)
+{
+	uint32_t bytes = pkt->len;
+
+	ASSERT(pkt->seq == conn->rcv_nxt);
+	conn->rcv_nxt += bytes;
+	conn->rcv_bytes += bytes;
+	conn_cold(conn)->received_bytes += bytes;
+	if (bytes == 0) {
+		pkt_put(pkt);
+		return;
+	}
+	if (join(conn, conn->rcv_tail, pkt))
+		return;
+	pkt->next = NULL;
+	if (conn->rcv_tail != NULL)
+		conn->rcv_tail->next = pkt;
+	else
+		conn->rcv_head = pkt;
+	conn->rcv_tail = pkt;
+}
+
+static struct tcp_recovery *recovery_of(const struct tcp_conn *conn)
+{
+	const struct tcp_cold *cold = conn_cold(conn);
+
+	return cold->recovery != 0 ? pool_at(&conn_tcp(conn)->recoveries, cold->recovery - 1) : NULL;
+}
+
+static struct tcp_recovery *recovery_get(struct tcp_conn *conn)
+{
+	struct tcp *tcp = conn_tcp(conn);
+	struct tcp_recovery *recovery = recovery_of(conn);
+
+	if (recovery != NULL)
+		return recovery;
+	recovery = pool_get(&tcp->recoveries);
+	if (recovery == NULL)
+		return NULL;
+	*recovery = (struct tcp_recovery){.owner = conn->index};
+	conn_cold(conn)->recovery = pool_index(&tcp->recoveries, recovery) + 1;
+	return recovery;
+}
+
+void reassembly_free(struct tcp_conn *conn)
+{
+	struct tcp_recovery *recovery = recovery_of(conn);
+
+	if (recovery == NULL)
+		return;
+	while (recovery->head != NULL) {
+		struct pkt *next = recovery->head->next;
+		pkt_put(recovery->head);
+		recovery->head = next;
+	}
+	pool_put(&conn_tcp(conn)->recoveries, recovery);
+	conn_cold(conn)->recovery = 0;
+}
+
+/* RFC 2018 4: the block with what came last goes first, then those reported most recently. */
+static void remember(struct tcp_recovery *recovery, uint32_t seq)
+{
+	uint32_t count = min_u32(recovery->recent_count, TCP_SACK_BLOCKS_MAX - 1);
+
+	for (uint32_t i = count; i > 0; i--)
+		recovery->recent[i] = recovery->recent[i - 1];
+	recovery->recent[0] = seq;
+	recovery->recent_count = count + 1;
+}
+
+/* The run of neighbours around `seq`; false when nothing is kept there. */
+static bool find_block(const struct tcp_recovery *recovery, uint32_t seq, struct tcp_sack *out_block)
+{
+	struct tcp_sack block = {0, 0};
+	bool found = false;
+
+	for (const struct pkt *pkt = recovery->head; pkt != NULL; pkt = pkt->next) {
+		uint32_t end = pkt->seq + pkt->len;
+
+		if (pkt == recovery->head || pkt->seq != block.end) {
+			if (found)
+				break;
+			block.start = pkt->seq;
+		}
+		block.end = end;
+		if (!seq_before(seq, pkt->seq) && seq_before(seq, end))
+			found = true;
+	}
+	if (found)
+		*out_block = block;
+	return found;
+}
+
+uint32_t reassembly_sack(const struct tcp_conn *conn, struct tcp_sack out_sack[TCP_SACK_BLOCKS_MAX])
+{
+	const struct tcp_recovery *recovery = recovery_of(conn);
+	uint32_t max = conn->options & OPTION_TIMESTAMPS ? TCP_SACK_BLOCKS_MAX - 1 : TCP_SACK_BLOCKS_MAX;
+	uint32_t count = 0;
+
+	if (recovery == NULL || !(conn->options & OPTION_SACK))
+		return 0;
+	for (uint32_t i = 0; i < recovery->recent_count && count < max; i++) {
+		struct tcp_sack block;
+		bool known = false;
+
+		if (!find_block(recovery, recovery->recent[i], &block))
+			continue;
+		for (uint32_t j = 0; j < count; j++)
+			known = known || out_sack[j].start == block.start;
+		if (!known)
+			out_sack[count++] = block;
+	}
+	return count;
+}
+
+/* Cuts off of `pkt` what `before` already has. */
+static void trim_front(struct pkt *pkt, uint32_t to_seq)
+{
+	uint32_t cut = to_seq - pkt->seq;
+
+	pkt->data += cut;
+	pkt->len = (uint16_t)(pkt->len - cut);
+	pkt->seq += cut;
+}
+
+static bool has_memory(const struct tcp_conn *conn)
+{
+	const struct pkt_pool *pool = conn_tcp(conn)->net->pool;
+
+	/* The last fifth of the pool is for what comes in order. */
+	return pool->free_count >= pool->pkt_count / 5;
+}
+
+/* Links `pkt` in behind `before` (NULL: in front), dropping or trimming what it overlaps. */
+static void link_in(struct tcp_conn *conn, struct tcp_recovery *recovery, struct pkt *before, struct pkt *pkt)
+{
+	struct pkt **link = before != NULL ? &before->next : &recovery->head;
+	uint32_t end = pkt->seq + pkt->len;
+
+	while (*link != NULL && !seq_after((*link)->seq + (*link)->len, end)) {
+		struct pkt *covered = *link;
+		*link = covered->next;
+		recovery->bytes -= covered->len;
+		recovery->count--;
+		pkt_put(covered);
+	}
+	if (*link != NULL && seq_before((*link)->seq, end))
+		pkt->len = (uint16_t)((*link)->seq - pkt->seq);
+	recovery->bytes += pkt->len;
+	if (join(conn, before, pkt))
+		return;
+	pkt->next = *link;
+	*link = pkt;
+	recovery->count++;
+}
+
+void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment)
+{
+	struct tcp_recovery *recovery = recovery_get(conn);
+	struct pkt *pkt = segment->pkt;
+	struct pkt *before = NULL;
+
+	if (recovery == NULL || recovery->count >= TCP_REASSEMBLY_PKTS_MAX || !has_memory(conn)) {
+		conn_counters(conn)->out_of_order_dropped++;
+		if (recovery != NULL && recovery->head == NULL)
+			reassembly_free(conn);
+		return;
+	}
+	for (struct pkt *at = recovery->head; at != NULL && !seq_after(at->seq, pkt->seq); at = at->next)
+		before = at;
+	remember(recovery, pkt->seq);
+	if (before != NULL && seq_after(before->seq + before->len, pkt->seq)) {
+		if (!seq_after(pkt->seq + pkt->len, before->seq + before->len))
+			return; /* nothing new */
+		trim_front(pkt, before->seq + before->len);
+	}
+	segment->pkt = NULL;
+	link_in(conn, recovery, before, pkt);
+	conn_counters(conn)->out_of_order_kept++;
+}
+
+void reassembly_drain(struct tcp_conn *conn)
+{
+	struct tcp_recovery *recovery = recovery_of(conn);
+
+	if (recovery == NULL)
+		return;
+	while (recovery->head != NULL && !seq_after(recovery->head->seq, conn->rcv_nxt)) {
+		struct pkt *pkt = recovery->head;
+
+		recovery->head = pkt->next;
+		recovery->count--;
+		recovery->bytes -= pkt->len;
+		if (!seq_after(pkt->seq + pkt->len, conn->rcv_nxt)) {
+			pkt_put(pkt);
+			continue;
+		}
+		trim_front(pkt, conn->rcv_nxt);
+		receive_append(conn, pkt);
+	}
+	if (recovery->head == NULL)
+		reassembly_free(conn);
+}
