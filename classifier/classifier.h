@@ -1,8 +1,9 @@
 /* classifier.h - front door: prepared texts in; hits, score and verdict out.
  *
- * A ruleset is opened from a generation by the control thread (which may allocate: PCRE2 compiles, JITs) and is then
- * read-only and shared by all workers. A scan context is one worker's scratch for one ruleset, made by the
- * control thread too. Judging allocates nothing and never fails: what had to be left out is said in the judgement.
+ * A ruleset is opened from a generation by the control thread (which may allocate: PCRE2 compiles,
+ * JITs) and is then read-only and shared by all workers. A scan context is one worker's scratch for
+ * one ruleset, made by the control thread too. Judging allocates nothing and never fails: what had
+ * to be left out is said in the judgement.
  */
 #ifndef CLASSIFIER_CLASSIFIER_H
 #define CLASSIFIER_CLASSIFIER_H
@@ -20,8 +21,8 @@
 struct ruleset;
 struct scan_context;
 
-/* Verifies every offset and compiles what cannot travel. Keeps `generation` (which must outlive it). On error
- * `reason` (200 octets) says why. */
+/* Verifies every offset and compiles what cannot travel. Keeps `generation` (which must outlive
+ * it). On error `reason` (200 octets) says why. */
 MUST_CHECK enum err ruleset_open(const struct generation *generation, struct ruleset **out_ruleset,
                                  char *reason);
 void ruleset_close(struct ruleset *ruleset);
@@ -30,23 +31,26 @@ uint32_t ruleset_rule_count(const struct ruleset *ruleset);
 const char *ruleset_rule_name(const struct ruleset *ruleset, uint32_t rule);
 const char *ruleset_rule_description(const struct ruleset *ruleset, uint32_t rule);
 int32_t ruleset_rule_score_milli(const struct ruleset *ruleset, uint32_t rule);
-/* The header selectors, an array of fixed-size records whose meaning is smtp's (struct selector). */
+/* The header selectors, an array of fixed-size records whose meaning is smtp's (struct selector).
+ */
 struct bytes ruleset_selectors(const struct ruleset *ruleset, uint32_t *out_count);
 
 /* NULL when memory is out. */
-struct scan_context *scan_context_new(const struct ruleset *ruleset, struct classifier_counters *counters);
+struct scan_context *scan_context_new(const struct ruleset *ruleset,
+                                      struct classifier_counters *counters);
 void scan_context_free(struct scan_context *context);
 
 struct judgement {
 	int32_t score_milli;
-	uint32_t hit_count;       /* rules that hit and count: scored ones first, by descending |score| */
-	uint32_t hits_left_out;   /* beyond EVENT_RULES_MAX */
+	uint32_t hit_count; /* rules that hit and count: scored ones first, by descending |score| */
+	uint32_t hits_left_out; /* beyond EVENT_RULES_MAX */
 	struct event_rule hit[EVENT_RULES_MAX];
-	uint32_t rules_not_run;   /* over budget or over a match limit */
-	bool incomplete;          /* rules_not_run > 0, or a scan failed */
+	uint32_t rules_not_run; /* over budget or over a match limit */
+	bool incomplete;        /* rules_not_run > 0, or a scan failed */
 };
 
-/* `budget_ns`: CPU time confirmation may take. `cpu_now_ns` is the time hook: a clock of the caller. */
+/* `budget_ns`: CPU time confirmation may take. `cpu_now_ns` is the time hook: a clock of the
+ * caller. */
 void classifier_judge(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
                       uint64_t (*cpu_now_ns)(void), struct judgement *out_judgement);
 

@@ -1,7 +1,7 @@
 /* lists.h - read side of the address lists in a generation: is this address listed?
  *
- * Exact addresses lie in cache-line buckets, networks by prefix length; look-ups are bounded, read-only and need
- * no lock. The most specific entry wins; allow beats deny at equal length.
+ * Exact addresses lie in cache-line buckets, networks by prefix length; look-ups are bounded,
+ * read-only and need no lock. The most specific entry wins; allow beats deny at equal length.
  */
 #ifndef CLASSIFIER_LISTS_H
 #define CLASSIFIER_LISTS_H
@@ -15,11 +15,7 @@
 
 struct lists;
 
-enum list_action {
-	LIST_NONE,
-	LIST_ALLOW,
-	LIST_DENY
-};
+enum list_action { LIST_NONE, LIST_ALLOW, LIST_DENY };
 
 struct list_match {
 	enum list_action action;
@@ -28,10 +24,12 @@ struct list_match {
 };
 
 /* Verifies; keeps `generation`. */
-MUST_CHECK enum err lists_open(const struct generation *generation, struct lists **out_lists, char *reason);
+MUST_CHECK enum err lists_open(const struct generation *generation, struct lists **out_lists,
+                               char *reason);
 void lists_close(struct lists *lists);
 uint64_t lists_entry_count(const struct lists *lists);
 /* `delta` (may be NULL) is asked first and wins when it knows the address; `lists` may be NULL. */
-struct list_match lists_find(const struct lists *delta, const struct lists *lists, const struct addr *addr);
+struct list_match lists_find(const struct lists *delta, const struct lists *lists,
+                             const struct addr *addr);
 
 #endif

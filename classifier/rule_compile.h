@@ -1,4 +1,5 @@
-/* rule_compile.h - write side: SpamAssassin rule files to a rule generation (management and tools only). */
+/* rule_compile.h - write side: SpamAssassin rule files to a rule generation (management and tools
+ * only). */
 #ifndef CLASSIFIER_RULE_COMPILE_H
 #define CLASSIFIER_RULE_COMPILE_H
 
@@ -18,23 +19,25 @@ struct rule_compile_options {
 struct rule_report { /* one construct that is not supported, or a fault of a file */
 	const char *file;
 	uint32_t line;
-	uint32_t count;       /* of the same kind */
-	bool fault;           /* an error: the push is refused; otherwise it is listed and left out */
+	uint32_t count; /* of the same kind */
+	bool fault;     /* an error: the push is refused; otherwise it is listed and left out */
 	const char *construct; /* "eval:check_rbl", "plugin directive uridnssub", "bad regex" */
-	const char *rule;     /* name of the first rule affected, or "" */
-	const char *text;     /* what is wrong and what to do */
+	const char *rule;      /* name of the first rule affected, or "" */
+	const char *text;      /* what is wrong and what to do */
 };
 
 struct rule_compiler *rule_compiler_new(const struct rule_compile_options *options);
 void rule_compiler_free(struct rule_compiler *compiler);
-/* Reads a .cf file, or every *.cf (then *.pre first) of a folder in the order SpamAssassin reads them. */
+/* Reads a .cf file, or every *.cf (then *.pre first) of a folder in the order SpamAssassin reads
+ * them. */
 MUST_CHECK enum err rule_compiler_load(struct rule_compiler *compiler, const char *path);
-/* Compiles everything loaded and seals a generation. The descriptor is the caller's. ERR_SYNTAX when a report
- * is a fault. */
-MUST_CHECK enum err rule_compiler_finish(struct rule_compiler *compiler, uint64_t number, uint64_t made_wall_us,
-                                         const char *label, int *out_fd);
+/* Compiles everything loaded and seals a generation. The descriptor is the caller's. ERR_SYNTAX
+ * when a report is a fault. */
+MUST_CHECK enum err rule_compiler_finish(struct rule_compiler *compiler, uint64_t number,
+                                         uint64_t made_wall_us, const char *label, int *out_fd);
 /* What could not be supported or was wrong; valid until free. */
-const struct rule_report *rule_compiler_reports(const struct rule_compiler *compiler, uint32_t *out_count);
+const struct rule_report *rule_compiler_reports(const struct rule_compiler *compiler,
+                                                uint32_t *out_count);
 /* One screen for people: rules by type, how they were placed, what is left out. */
 void rule_compiler_print_summary(const struct rule_compiler *compiler, FILE *out);
 

@@ -1,0 +1,29 @@
+/* rule_gate.h - a window of octet classes that every match of a pattern passes through; write side
+ * only.
+ *
+ * For obfuscated words, which have no literal: "v[i1!|]+\W{0,3}[a@4]..." becomes classes in order,
+ * each maybe with a class of octets on which its position may stay. The run time's gate
+ * (ruleset_blob.h) walks all windows at once, one bit a position.
+ */
+#ifndef CLASSIFIER_RULE_GATE_H
+#define CLASSIFIER_RULE_GATE_H
+
+#include "base/texts.h"
+#include "classifier/rule_regex.h"
+
+#define GATE_POSITIONS_MAX 16
+
+struct gate_position {
+	struct octets step; /* enters the position */
+	struct octets stay; /* keeps it, once entered */
+};
+
+struct gate_window {
+	uint32_t count; /* 0: none is selective enough */
+	struct gate_position position[GATE_POSITIONS_MAX];
+	double rate; /* expected share of octets at which the last position is entered */
+};
+
+void rule_gate(const struct regex *regex, struct gate_window *out_window);
+
+#endif

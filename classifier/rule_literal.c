@@ -1,0 +1,383 @@
+/* rule_literal.c - strings of which every match of a pattern contains at least one.
+ *
+ * For each node of the tree, front to back: the exact strings it can be, when they are few;
+ * otherwise what every match of it begins with, ends with and contains. A sequence multiplies while
+ * it can, then closes what it has as a candidate and starts anew; a choice needs a set from every
+ * branch. Of all candidates the cheapest is kept: expected hits in mail text, each paid by a
+ * confirmation, and a little for every string scanned for.
+ */
+#include "classifier/rule_literal.h"
+
+#include <ctype.h>
+#include <math.h>
+
+#define CLASS_MEMBERS_MAX 16
+#define COPIES_MAX        6
+#define CONFIRM_NS        300.0
+#define STRING_NS         0.001
+#define STRING_BYTES_MIN  3
+
+struct found {
+	bool exact;
+	struct literals all; /* exact: every string it can be, maybe the empty one */
+	struct literals prefix, suffix, best;
+};
+
+struct search {
+	struct rule_pool *pool;
+	const struct regex *regex;
+	struct found *found; /* by node */
+	enum text_kind kind;
+};
+
+double octet_bits(uint8_t octet)
+{
+	static const uint8_t letter[26] = {
+	    /* a */ 37, 61, 49, 48, 32, 53, 55, 47, 37, 86, 67, 46, 52,
+	    /* n */ 38, 37, 54, 90, 39, 38, 35, 53, 64, 60, 80, 58, 88};
+
+	if (octet >= 'a' && octet <= 'z')
+		return letter[octet - 'a'] / 10.0;
+	if (octet >= 'A' && octet <= 'Z')
+		return letter[octet - 'A'] / 10.0 + 3.5;
+	if (octet == ' ')
+		return 2.7;
+	if (octet == '\n')
+		return 5.5;
+	if (octet >= '0' && octet <= '9')
+		return 6.5;
+	if (octet != 0 && strchr(".,-=/:", octet) != NULL)
+		return 6.0;
+	if (octet >= 0x80)
+		return 9.0;
+	return 8.0;
+}
+
+static void rate(struct literals *set)
+{
+	set->rate = 0;
+	for (uint32_t i = 0; i < set->count; i++) {
+		double bits = 0;
+
+		for (uint8_t k = 0; k < set->item[i].len; k++)
+			bits += octet_bits(set->item[i].octet[k]);
+		set->rate += exp2(-bits);
+	}
+}
+
+static uint8_t shortest(const struct literals *set)
+{
+	uint8_t len = UINT8_MAX;
+
+	for (uint32_t i = 0; i < set->count; i++)
+		if (set->item[i].len < len)
+			len = set->item[i].len;
+	return len;
+}
+
+static double cost(const struct literals *set)
+{
+	return set->rate * CONFIRM_NS + set->count * STRING_NS;
+}
+
+/* Takes `set` as the best when it is usable and cheaper. */
+static void offer(struct literals *best, const struct literals *set)
+{
+	struct literals rated = *set;
+
+	if (set->count == 0 || shortest(set) < STRING_BYTES_MIN)
+		return;
+	rate(&rated);
+	if (best->count == 0 || cost(&rated) < cost(best))
+		*best = rated;
+}
+
+static struct literals empty_string(struct search *s)
+{
+	struct literals set = {1, rule_pool_take(s->pool, sizeof(struct literal)), 0};
+
+	return set;
+}
+
+static bool same(const struct literal *a, const struct literal *b)
+{
+	return a->len == b->len && memcmp(a->octet, b->octet, a->len) == 0;
+}
+
+/* False when there would be too many. */
+static bool unite(struct search *s, const struct literals *a, const struct literals *b,
+                  struct literals *out)
+{
+	struct literals set = {0, NULL, 0};
+
+	if (a->count + b->count > LITERALS_MAX)
+		return false;
+	set.item = rule_pool_take(s->pool, (a->count + b->count) * sizeof(struct literal));
+	if (a->count > 0)
+		memcpy(set.item, a->item, a->count * sizeof(struct literal));
+	set.count = a->count;
+	for (uint32_t i = 0; i < b->count; i++) {
+		bool known = false;
+
+		for (uint32_t k = 0; k < a->count && !known; k++)
+			known = same(&a->item[k], &b->item[i]);
+		if (!known)
+			set.item[set.count++] = b->item[i];
+	}
+	*out = set;
+	return true;
+}
+
+/* Every string of `a` followed by every one of `b`; false when they get too many or too long. */
+static bool multiply(struct search *s, const struct literals *a, const struct literals *b,
+                     struct literals *out)
+{
+	struct literals set = {0, NULL, 0};
+
+	if (a->count * b->count > LITERALS_MAX)
+		return false;
+	for (uint32_t i = 0; i < a->count; i++)
+		for (uint32_t k = 0; k < b->count; k++)
+			if (a->item[i].len + b->item[k].len > LITERAL_BYTES_MAX)
+				return false;
+	set.item = rule_pool_take(s->pool, a->count * b->count * sizeof(struct literal));
+	for (uint32_t i = 0; i < a->count; i++)
+		for (uint32_t k = 0; k < b->count; k++) {
+			struct literal *item = &set.item[set.count++];
+
+			*item = a->item[i];
+			memcpy(item->octet + item->len, b->item[k].octet, b->item[k].len);
+			item->len = (uint8_t)(item->len + b->item[k].len);
+		}
+	*out = set;
+	return true;
+}
+
+static struct found unknown(void)
+{
+	return (struct found){.exact = false};
+}
+
+static bool is_white_space(const struct octets *set)
+{
+	static const struct octets space = {{0x100003e00ull, 0, 0, 0}};
+
+	return memcmp(set, &space, sizeof(space)) == 0;
+}
+
+static struct found of_octet(struct search *s, const struct octets *set)
+{
+	struct found found = {.exact = true};
+	struct octets members = *set;
+
+	if (s->kind == TEXT_BODY && is_white_space(set)) {
+		memset(&members, 0, sizeof(members));
+		octets_add(&members, ' ');
+		octets_add(&members, '\n');
+	}
+	for (int c = 0; c < 256 && s->regex->caseless; c++)
+		if (c < 128 && isupper(c) && octets_has(&members, (uint8_t)c)) {
+			members.bit[c >> 6] &= ~((uint64_t)1 << (c & 63));
+			octets_add(&members, (uint8_t)tolower(c));
+		}
+	if (octets_count(&members) > CLASS_MEMBERS_MAX)
+		return unknown();
+	found.all.item = rule_pool_take(s->pool, CLASS_MEMBERS_MAX * sizeof(struct literal));
+	for (int c = 0; c < 256; c++)
+		if (octets_has(&members, (uint8_t)c))
+			found.all.item[found.all.count++] = (struct literal){1, {(uint8_t)c}};
+	return found;
+}
+
+/* What a sequence has gathered. `open`: something unknown stands between the beginning and
+ * `current`. */
+struct gathering {
+	struct literals current;
+	bool open;
+	struct found found;
+};
+
+static void close_current(struct search *s, struct gathering *g)
+{
+	if (!g->open)
+		g->found.prefix = g->current;
+	offer(&g->found.best, &g->current);
+	g->open = true;
+	g->current = empty_string(s);
+}
+
+static void gather(struct search *s, struct gathering *g, const struct found *next)
+{
+	struct literals product;
+
+	if (next->exact) {
+		if (next->all.count > 1)
+			offer(&g->found.best, &g->current);
+		if (!multiply(s, &g->current, &next->all, &product)) {
+			close_current(s, g);
+			product = next->all;
+		}
+		g->current = product;
+		return;
+	}
+	if (next->prefix.count > 0 && multiply(s, &g->current, &next->prefix, &product)) {
+		offer(&g->found.best, &g->current);
+		g->current = product;
+	}
+	close_current(s, g);
+	offer(&g->found.best, &next->best);
+	if (next->suffix.count > 0)
+		g->current = next->suffix;
+}
+
+static struct found gathered(struct gathering *g)
+{
+	offer(&g->found.best, &g->current);
+	g->found.exact = !g->open;
+	if (g->open)
+		g->found.suffix = g->current;
+	else
+		g->found.all = g->current;
+	return g->found;
+}
+
+static struct found of_sequence(struct search *s, uint32_t child)
+{
+	struct gathering g = {.current = empty_string(s)};
+
+	for (; child != 0; child = s->regex->node[child - 1].next)
+		gather(s, &g, &s->found[child - 1]);
+	return gathered(&g);
+}
+
+/* What must be there: the strings themselves when exact and usable. */
+static struct literals required(const struct found *found)
+{
+	struct literals best = found->best;
+
+	if (found->exact)
+		offer(&best, &found->all);
+	return best;
+}
+
+static void unite_or_none(struct search *s, bool first, struct literals *sum,
+                          const struct literals *more)
+{
+	if (first)
+		*sum = *more;
+	else if (sum->count == 0 || more->count == 0 || !unite(s, sum, more, sum))
+		sum->count = 0;
+}
+
+static struct found of_choice(struct search *s, uint32_t child)
+{
+	struct found sum = {.exact = true};
+	bool first = true;
+
+	for (; child != 0; child = s->regex->node[child - 1].next, first = false) {
+		const struct found *branch = &s->found[child - 1];
+		struct literals need = required(branch);
+
+		unite_or_none(s, first, &sum.best, &need);
+		unite_or_none(s, first, &sum.prefix,
+		              branch->exact ? &branch->all : &branch->prefix);
+		unite_or_none(s, first, &sum.suffix,
+		              branch->exact ? &branch->all : &branch->suffix);
+		if (sum.exact && (!branch->exact || !unite(s, &sum.all, &branch->all, &sum.all)))
+			sum.exact = false;
+	}
+	rate(&sum.best);
+	return sum;
+}
+
+static struct found of_repeat(struct search *s, const struct regex_node *node)
+{
+	const struct found *child = &s->found[node->child - 1];
+	struct gathering g = {.current = empty_string(s)};
+	uint32_t copies = node->min < COPIES_MAX ? node->min : COPIES_MAX;
+
+	if (node->min == 0) {
+		struct found found = {.exact = true};
+		struct literals none = empty_string(s);
+
+		if (node->max == 0) {
+			found.all = none;
+			return found;
+		}
+		if (node->max == 1 && child->exact && unite(s, &child->all, &none, &found.all))
+			return found;
+		return unknown();
+	}
+	for (uint32_t i = 0; i < copies; i++)
+		gather(s, &g, child);
+	if (copies < node->max) {
+		close_current(s, &g);
+		if (child->exact)
+			g.current = child->all;
+		else if (child->suffix.count > 0)
+			g.current = child->suffix;
+	}
+	return gathered(&g);
+}
+
+static bool contains(const struct literal *a, const struct literal *b)
+{
+	return memmem(a->octet, a->len, b->octet, b->len) != NULL;
+}
+
+/* A string that contains another of the set adds nothing. */
+static void drop_covered(struct literals *set)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < set->count; i++) {
+		bool covered = false;
+
+		for (uint32_t k = 0; k < set->count && !covered; k++)
+			covered = k != i && contains(&set->item[i], &set->item[k]) &&
+			          (!same(&set->item[i], &set->item[k]) || k < i);
+		if (covered)
+			continue;
+		/* Swapped, not copied: later strings are still compared with all. */
+		struct literal keep = set->item[i];
+		set->item[i] = set->item[kept];
+		set->item[kept++] = keep;
+	}
+	set->count = kept;
+}
+
+void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
+                   struct literals *out_literals)
+{
+	struct rule_pool scratch = {NULL};
+	struct search s = {&scratch, regex, NULL, kind};
+
+	s.found = rule_pool_take(&scratch, regex->count * sizeof(*s.found));
+	for (uint32_t i = 0; i < regex->count; i++) {
+		const struct regex_node *node = &regex->node[i];
+
+		if (node->kind == REGEX_OCTET)
+			s.found[i] = of_octet(&s, &node->set);
+		else if (node->kind == REGEX_SEQUENCE)
+			s.found[i] = of_sequence(&s, node->child);
+		else if (node->kind == REGEX_CHOICE)
+			s.found[i] = of_choice(&s, node->child);
+		else if (node->kind == REGEX_REPEAT)
+			s.found[i] = of_repeat(&s, node);
+		else if (node->kind == REGEX_EMPTY)
+			s.found[i] = (struct found){.exact = true, .all = empty_string(&s)};
+		else
+			s.found[i] = unknown();
+	}
+
+	struct literals best = required(&s.found[regex->root]);
+	memset(out_literals, 0, sizeof(*out_literals));
+	if (best.count > 0) {
+		out_literals->item = rule_pool_take(pool, best.count * sizeof(struct literal));
+		memcpy(out_literals->item, best.item, best.count * sizeof(struct literal));
+		out_literals->count = best.count;
+		drop_covered(out_literals);
+		rate(out_literals);
+	}
+	rule_pool_free(&scratch);
+}

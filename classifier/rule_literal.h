@@ -1,0 +1,31 @@
+/* rule_literal.h - strings of which every match of a pattern contains at least one; write side
+ * only. */
+#ifndef CLASSIFIER_RULE_LITERAL_H
+#define CLASSIFIER_RULE_LITERAL_H
+
+#include "base/texts.h"
+#include "classifier/rule_regex.h"
+
+#define LITERAL_BYTES_MAX 24
+#define LITERALS_MAX      128
+
+struct literal {
+	uint8_t len;
+	uint8_t octet[LITERAL_BYTES_MAX];
+};
+
+struct literals {
+	uint32_t count; /* 0: none were found */
+	struct literal *item;
+	double rate; /* expected hits per octet of mail text */
+};
+
+/* Pool memory. `kind`: in body texts white space is a space or a line end. Letters are in lower
+ * case when the pattern (or a part of it) is caseless: match them so. */
+void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
+                   struct literals *out_literals);
+
+/* How rare an octet is in mail text: minus the binary logarithm of its share. */
+double octet_bits(uint8_t octet);
+
+#endif

@@ -1,0 +1,172 @@
+/* rule_place.c - what triggers each rule of one text kind: strings, a gate window, or nothing. */
+#include "classifier/rule_place.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+/* Nanoseconds per octet of text a rule's strings may cost, and what they may cost when no window is
+ * better. */
+#define LITERAL_COST_MAX       0.6
+#define LITERAL_RATE_TOLERATED 0.01
+#define CONFIRM_NS             300.0
+#define STRING_NS              0.001
+#define WORD_BITS              64u
+
+static void place_literals(struct placing *p, uint32_t rule, const struct literals *literals,
+                           bool caseless)
+{
+	for (uint32_t i = 0; i < literals->count; i++) {
+		p->literal = rule_pool_grow(p->pool, p->literal, p->literal_count, &p->literal_room,
+		                            sizeof(*p->literal));
+		memset(&p->literal[p->literal_count], 0, sizeof(*p->literal));
+		p->literal[p->literal_count].string.text.len = literals->item[i].len;
+		memcpy(p->literal[p->literal_count].string.text.octet, literals->item[i].octet,
+		       literals->item[i].len);
+		p->literal[p->literal_count].string.caseless = caseless;
+		p->literal[p->literal_count++].rule = rule;
+	}
+}
+
+static void place_residual(struct placing *p, uint32_t rule)
+{
+	p->residual = rule_pool_grow(p->pool, p->residual, p->residual_count, &p->residual_room,
+	                             sizeof(uint32_t));
+	p->residual[p->residual_count++] = rule;
+}
+
+/* Windows are packed one after the other; none lies across two words. False when the gate is full.
+ */
+static bool place_gate(struct placing *p, uint32_t rule, const struct gate_window *window)
+{
+	uint32_t bit = p->gate_bits;
+
+	if (bit % WORD_BITS + window->count > WORD_BITS)
+		bit += WORD_BITS - bit % WORD_BITS;
+	if (bit + window->count > GATE_WORDS_MAX * WORD_BITS)
+		return false;
+	p->gate = rule_pool_grow(p->pool, p->gate, p->gate_count, &p->gate_room, sizeof(*p->gate));
+	p->gate[p->gate_count++] = (struct gate_use){*window, rule};
+	p->gate_bits = bit + window->count;
+	return true;
+}
+
+enum rule_placement rule_place(struct placing *p, uint32_t rule, struct bytes pattern, bool always)
+{
+	struct rule_pool scratch = {NULL};
+	struct regex regex;
+	struct literals literals = {0};
+	struct gate_window window = {0};
+	enum rule_placement placed = PLACED_RESIDUAL;
+
+	if (!always && regex_parse(&scratch, pattern, &regex) == OK) {
+		rule_literals(&scratch, &regex, p->kind, &literals);
+		rule_gate(&regex, &window);
+	}
+	double cost = literals.rate * CONFIRM_NS + literals.count * STRING_NS;
+	if (literals.count > 0 && cost < LITERAL_COST_MAX)
+		placed = PLACED_LITERAL;
+	else if (window.count > 0 && place_gate(p, rule, &window))
+		placed = PLACED_GATE;
+	else if (literals.count > 0 && literals.rate < LITERAL_RATE_TOLERATED)
+		placed = PLACED_LITERAL;
+	if (placed == PLACED_LITERAL)
+		place_literals(p, rule, &literals, regex.caseless);
+	else if (placed == PLACED_RESIDUAL)
+		place_residual(p, rule);
+	rule_pool_free(&scratch);
+	return placed;
+}
+
+static int compare_uses(const void *left, const void *right)
+{
+	const struct literal_use *a = left, *b = right;
+	int order = memcmp(&a->string, &b->string, sizeof(a->string));
+
+	if (order != 0)
+		return order;
+	return a->rule < b->rule ? -1 : a->rule > b->rule;
+}
+
+static enum err finish_literals(struct placing *p, const char *cache_folder,
+                                struct bytes *out_section, char *reason)
+{
+	uint32_t count = p->literal_count, strings = 0;
+	struct scan_string *string = rule_pool_take(p->pool, count * sizeof(*string));
+	uint32_t *start = rule_pool_take(p->pool, (count + 1) * sizeof(*start));
+	uint32_t *rule = rule_pool_take(p->pool, count * sizeof(*rule));
+
+	if (count == 0)
+		return OK;
+	qsort(p->literal, count, sizeof(*p->literal), compare_uses);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i == 0 || memcmp(&p->literal[i].string, &p->literal[i - 1].string,
+		                     sizeof(*string)) != 0) {
+			start[strings] = i;
+			string[strings++] = p->literal[i].string;
+		}
+		rule[i] = p->literal[i].rule;
+	}
+	start[strings] = count;
+	p->string_count = strings;
+	out_section[BLOB_LITERAL_START] = bytes_of(start, (strings + 1) * sizeof(*start));
+	out_section[BLOB_LITERAL_RULES] = bytes_of(rule, count * sizeof(*rule));
+	return rule_compile_strings(p->pool, string, strings, cache_folder,
+	                            &out_section[BLOB_LITERAL_DB], reason);
+}
+
+struct gate_tables {
+	uint64_t *begin, *final, *step, *stay;
+	uint32_t words;
+};
+
+static void set_window(const struct gate_tables *t, const struct gate_window *window, uint32_t bit)
+{
+	uint32_t word = bit / WORD_BITS;
+	uint64_t first = (uint64_t)1 << bit % WORD_BITS;
+
+	t->begin[word] |= first;
+	t->final[word] |= first << (window->count - 1);
+	for (uint32_t i = 0; i < window->count; i++)
+		for (uint32_t c = 0; c < 256; c++) {
+			if (octets_has(&window->position[i].step, (uint8_t)c))
+				t->step[c * t->words + word] |= first << i;
+			if (octets_has(&window->position[i].stay, (uint8_t)c))
+				t->stay[c * t->words + word] |= first << i;
+		}
+}
+
+static void finish_gate(struct placing *p, struct bytes *out_section)
+{
+	uint32_t words = ((p->gate_bits + WORD_BITS - 1) / WORD_BITS + 3) & ~3u;
+	size_t bytes = sizeof(struct blob_gate) + (size_t)words * (2 + 512) * sizeof(uint64_t);
+	struct blob_gate *gate = rule_pool_take(p->pool, bytes);
+	struct blob_gate_rule *rule = rule_pool_take(p->pool, p->gate_count * sizeof(*rule));
+	struct gate_tables tables = {gate->table, gate->table + words, gate->table + 2 * words,
+	                             gate->table + (size_t)(2 + 256) * words, words};
+	uint32_t bit = 0;
+
+	if (p->gate_count == 0)
+		return;
+	gate->words = words;
+	for (uint32_t i = 0; i < p->gate_count; i++) {
+		const struct gate_window *window = &p->gate[i].window;
+
+		if (bit % WORD_BITS + window->count > WORD_BITS)
+			bit += WORD_BITS - bit % WORD_BITS;
+		set_window(&tables, window, bit);
+		bit += window->count;
+		rule[i] = (struct blob_gate_rule){bit - 1, p->gate[i].rule};
+	}
+	out_section[BLOB_GATE] = bytes_of(gate, bytes);
+	out_section[BLOB_GATE_RULES] = bytes_of(rule, p->gate_count * sizeof(*rule));
+}
+
+enum err rule_place_finish(struct placing *p, const char *cache_folder,
+                           struct bytes out_section[BLOB_KIND_SECTIONS], char *reason)
+{
+	memset(out_section, 0, BLOB_KIND_SECTIONS * sizeof(*out_section));
+	finish_gate(p, out_section);
+	out_section[BLOB_RESIDUAL] = bytes_of(p->residual, p->residual_count * sizeof(uint32_t));
+	return finish_literals(p, cache_folder, out_section, reason);
+}

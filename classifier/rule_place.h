@@ -1,0 +1,43 @@
+/* rule_place.h - what triggers each rule of one text kind: strings, a gate window, or nothing;
+ * write side only. */
+#ifndef CLASSIFIER_RULE_PLACE_H
+#define CLASSIFIER_RULE_PLACE_H
+
+#include "classifier/rule_compile_hs.h"
+#include "classifier/rule_gate.h"
+#include "classifier/rule_literal.h"
+#include "classifier/ruleset_blob.h"
+
+enum rule_placement { PLACED_LITERAL, PLACED_GATE, PLACED_RESIDUAL, PLACED_COUNT };
+
+struct literal_use {
+	struct scan_string string;
+	uint32_t rule;
+};
+
+struct gate_use {
+	struct gate_window window;
+	uint32_t rule;
+};
+
+struct placing {
+	struct rule_pool *pool;
+	enum text_kind kind;
+	struct literal_use *literal;
+	uint32_t literal_count, literal_room;
+	struct gate_use *gate;
+	uint32_t gate_count, gate_room, gate_bits;
+	uint32_t *residual;
+	uint32_t residual_count, residual_room;
+	uint32_t string_count; /* distinct; after rule_place_finish */
+};
+
+/* `always`: the rule must be looked at on every segment whatever the pattern. */
+enum rule_placement rule_place(struct placing *placing, uint32_t rule, struct bytes pattern,
+                               bool always);
+
+/* The sections of this kind, indexed by enum blob_kind_section; an absent one is empty. */
+MUST_CHECK enum err rule_place_finish(struct placing *placing, const char *cache_folder,
+                                      struct bytes out_section[BLOB_KIND_SECTIONS], char *reason);
+
+#endif

@@ -1,0 +1,350 @@
+/* ruleset.c - opens a rule generation: verifies every offset, then makes what cannot travel.
+ *
+ * Afterwards the readers need no bounds check: an index found in the blob is in range, a text ends,
+ * meta code neither under- nor overflows its stack. Strings' numbers reported by Hyperscan are
+ * checked when they come.
+ */
+#include "classifier/ruleset.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <hs.h>
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include "base/check.h"
+#include "classifier/ruleset_pattern.h"
+
+#define REASON_BYTES 200
+
+static enum err bad(char *reason, const char *what)
+{
+	snprintf(reason, REASON_BYTES, "the rule generation is damaged: %s", what);
+	return ERR_SYNTAX;
+}
+
+/* A section as an array; false when its size is no multiple of the item's. */
+static bool array(const struct generation *generation, uint32_t id, size_t item_bytes,
+                  const void **out_items, uint32_t *out_count)
+{
+	struct bytes section = generation_section(generation, id);
+
+	if (section.len % item_bytes != 0 || section.len / item_bytes > UINT32_MAX)
+		return false;
+	*out_items = section.data;
+	*out_count = (uint32_t)(section.len / item_bytes);
+	return true;
+}
+
+static enum err open_head(struct ruleset *r, char *reason)
+{
+	struct bytes head = generation_section(r->generation, BLOB_HEAD);
+	hs_platform_info_t platform;
+
+	if (head.len != sizeof(struct blob_head))
+		return bad(reason, "head");
+	r->head = (const struct blob_head *)head.data;
+	if (r->head->version != RULESET_BLOB_VERSION) {
+		snprintf(reason, REASON_BYTES,
+		         "made by another version of Postern; compile the rules again");
+		return ERR_VERSION;
+	}
+	if (memchr(r->head->hyperscan, '\0', sizeof(r->head->hyperscan)) == NULL)
+		return bad(reason, "Hyperscan's version");
+	if (strncmp(r->head->hyperscan, hs_version(), sizeof(r->head->hyperscan) - 1) != 0) {
+		snprintf(reason, REASON_BYTES,
+		         "made with Hyperscan %s, here is %s; compile the rules again",
+		         r->head->hyperscan, hs_version());
+		return ERR_PLATFORM;
+	}
+	if (hs_populate_platform(&platform) != HS_SUCCESS ||
+	    platform.cpu_features != r->head->cpu_features) {
+		snprintf(reason, REASON_BYTES,
+		         "made for a processor with other features; compile the rules here");
+		return ERR_PLATFORM;
+	}
+	return OK;
+}
+
+static enum err open_arrays(struct ruleset *r, char *reason)
+{
+	const struct generation *g = r->generation;
+	struct bytes texts = generation_section(g, BLOB_TEXTS);
+	const void *rule, *code, *number, *order;
+
+	if (texts.len == 0 || texts.data[texts.len - 1] != '\0')
+		return bad(reason, "texts");
+	r->texts = (const char *)texts.data;
+	r->texts_bytes = texts.len;
+	if (!array(g, BLOB_RULES, sizeof(struct blob_rule), &rule, &r->rule_count) ||
+	    r->rule_count != r->head->rule_count || r->rule_count > RULESET_RULES_MAX)
+		return bad(reason, "rules");
+	if (!array(g, BLOB_META_CODE, sizeof(uint32_t), &code, &r->code_count) ||
+	    !array(g, BLOB_META_NUMBERS, sizeof(double), &number, &r->number_count) ||
+	    !array(g, BLOB_META_ORDER, sizeof(uint32_t), &order, &r->order_count) ||
+	    r->order_count > r->rule_count)
+		return bad(reason, "metas");
+	r->rule = rule;
+	r->code = code;
+	r->number = number;
+	r->order = order;
+	r->selectors = generation_section(g, BLOB_SELECTORS);
+	if (r->head->selector_count > UINT16_MAX ||
+	    (r->head->selector_count == 0 ? r->selectors.len != 0
+	                                  : r->selectors.len % r->head->selector_count != 0))
+		return bad(reason, "selectors");
+	return OK;
+}
+
+static bool text_fits(const struct ruleset *r, uint32_t start, uint32_t bytes)
+{
+	return start < r->texts_bytes && bytes < r->texts_bytes - start &&
+	       r->texts[start + bytes] == '\0';
+}
+
+/* One pass over the code: it has no jumps. */
+static bool code_is_sound(const struct ruleset *r, const struct blob_rule *rule)
+{
+	static const uint8_t takes[META_OP_COUNT] = {
+	    [META_NOT] = 1, [META_NEGATE] = 1, [META_ADD] = 2, [META_SUB] = 2,
+	    [META_MUL] = 2, [META_DIV] = 2,    [META_LT] = 2,  [META_LE] = 2,
+	    [META_GT] = 2,  [META_GE] = 2,     [META_EQ] = 2,  [META_NE] = 2,
+	    [META_XOR] = 2, [META_AND] = 2,    [META_OR] = 2,  [META_SELECT] = 3};
+	uint32_t depth = 0;
+
+	if (rule->code > r->code_count || rule->code_count > r->code_count - rule->code)
+		return false;
+	for (uint32_t i = 0; i < rule->code_count; i++) {
+		uint32_t op = r->code[rule->code + i] & 0xff,
+		         operand = r->code[rule->code + i] >> 8;
+
+		if (op >= META_OP_COUNT || depth < takes[op])
+			return false;
+		if ((op == META_NUMBER && operand >= r->number_count) ||
+		    (op == META_RULE && operand >= r->rule_count))
+			return false;
+		depth = depth - takes[op] + 1;
+		if (depth > META_DEPTH_MAX)
+			return false;
+	}
+	return depth == 1;
+}
+
+static enum err verify_rules(const struct ruleset *r, char *reason)
+{
+	for (uint32_t i = 0; i < r->rule_count; i++) {
+		const struct blob_rule *rule = &r->rule[i];
+
+		if (rule->kind >= BLOB_RULE_KIND_COUNT || rule->name >= r->texts_bytes ||
+		    rule->description >= r->texts_bytes)
+			return bad(reason, "a rule");
+		if (rule->kind == BLOB_RULE_META && !code_is_sound(r, rule))
+			return bad(reason, "a meta's code");
+		if (rule->kind == BLOB_RULE_PATTERN &&
+		    (rule->text_kind >= TEXT_KIND_COUNT ||
+		     !text_fits(r, rule->pattern, rule->pattern_bytes) ||
+		     !text_fits(r, rule->if_unset, rule->if_unset_bytes)))
+			return bad(reason, "a pattern");
+		if ((rule->kind == BLOB_RULE_EXISTS ||
+		     (rule->kind == BLOB_RULE_PATTERN && rule->text_kind == TEXT_HEADER)) &&
+		    rule->selector >= r->head->selector_count)
+			return bad(reason, "a header selector");
+	}
+	for (uint32_t i = 0; i < r->order_count; i++)
+		if (r->order[i] >= r->rule_count || r->rule[r->order[i]].kind != BLOB_RULE_META)
+			return bad(reason, "the order of metas");
+	return OK;
+}
+
+static bool is_pattern_of(const struct ruleset *r, uint32_t rule, int kind)
+{
+	return rule < r->rule_count && r->rule[rule].kind == BLOB_RULE_PATTERN &&
+	       r->rule[rule].text_kind == kind;
+}
+
+static bool open_gate(struct ruleset *r, int kind)
+{
+	struct ruleset_kind *k = &r->kind[kind];
+	struct bytes section = generation_section(r->generation, BLOB_SECTION(kind, BLOB_GATE));
+	const void *rules;
+
+	if (!array(r->generation, BLOB_SECTION(kind, BLOB_GATE_RULES),
+	           sizeof(struct blob_gate_rule), &rules, &k->gate_rule_count))
+		return false;
+	if (section.len == 0)
+		return k->gate_rule_count == 0;
+	if (section.len < sizeof(struct blob_gate))
+		return false;
+	k->gate = (const struct blob_gate *)section.data;
+	k->gate_rules = rules;
+	if (k->gate->words == 0 || k->gate->words % 4 != 0 || k->gate->words > GATE_WORDS_MAX ||
+	    section.len !=
+	        sizeof(struct blob_gate) + (size_t)k->gate->words * (2 + 512) * sizeof(uint64_t))
+		return false;
+	for (uint32_t i = 0; i < k->gate_rule_count; i++)
+		if (k->gate_rules[i].bit >= k->gate->words * 64 ||
+		    !is_pattern_of(r, k->gate_rules[i].rule, kind))
+			return false;
+	return true;
+}
+
+static bool open_literals(struct ruleset *r, int kind)
+{
+	struct ruleset_kind *k = &r->kind[kind];
+	const void *start, *rules, *residual;
+	uint32_t start_count, rules_count;
+
+	if (!array(r->generation, BLOB_SECTION(kind, BLOB_LITERAL_START), sizeof(uint32_t), &start,
+	           &start_count) ||
+	    !array(r->generation, BLOB_SECTION(kind, BLOB_LITERAL_RULES), sizeof(uint32_t), &rules,
+	           &rules_count) ||
+	    !array(r->generation, BLOB_SECTION(kind, BLOB_RESIDUAL), sizeof(uint32_t), &residual,
+	           &k->residual_count))
+		return false;
+	k->literal_start = start;
+	k->literal_rules = rules;
+	k->literal_count = start_count == 0 ? 0 : start_count - 1;
+	k->residual = residual;
+	for (uint32_t i = 0; i < start_count; i++)
+		if (k->literal_start[i] > rules_count ||
+		    (i > 0 && k->literal_start[i] < k->literal_start[i - 1]))
+			return false;
+	for (uint32_t i = 0; i < rules_count; i++)
+		if (!is_pattern_of(r, k->literal_rules[i], kind))
+			return false;
+	for (uint32_t i = 0; i < k->residual_count; i++)
+		if (!is_pattern_of(r, k->residual[i], kind))
+			return false;
+	return true;
+}
+
+static enum err open_database(struct ruleset *r, int kind, char *reason)
+{
+	struct bytes section = generation_section(r->generation,
+	                                          BLOB_SECTION(kind, BLOB_LITERAL_DB));
+
+	if (section.len == 0)
+		return OK;
+	hs_error_t result = hs_deserialize_database((const char *)section.data, section.len,
+	                                            &r->kind[kind].database);
+	if (result == HS_SUCCESS)
+		return OK;
+	r->kind[kind].database = NULL;
+	if (result == HS_NOMEM)
+		return ERR_NO_MEMORY;
+	if (result == HS_DB_VERSION_ERROR || result == HS_DB_PLATFORM_ERROR) {
+		snprintf(reason, REASON_BYTES,
+		         "a Hyperscan database is for another version or processor");
+		return ERR_PLATFORM;
+	}
+	return bad(reason, "a Hyperscan database");
+}
+
+static enum err compile_patterns(struct ruleset *r, char *reason)
+{
+	char why[PATTERN_REASON_BYTES];
+	bool too_large;
+
+	r->tables = pattern_tables_new();
+	r->pattern = calloc(r->rule_count + 1, sizeof(struct pcre2_real_code_8 *));
+	if (r->tables == NULL || r->pattern == NULL)
+		return ERR_NO_MEMORY;
+	r->jit = true;
+	for (uint32_t i = 0; i < r->rule_count; i++) {
+		const struct blob_rule *rule = &r->rule[i];
+
+		if (rule->kind != BLOB_RULE_PATTERN)
+			continue;
+		r->pattern[i] = pattern_compile(
+		    r->tables, bytes_of(r->texts + rule->pattern, rule->pattern_bytes), why,
+		    &too_large);
+		if (r->pattern[i] == NULL) {
+			snprintf(reason, REASON_BYTES, "rule %.60s: %.120s", r->texts + rule->name,
+			         why);
+			return ERR_SYNTAX;
+		}
+		if (pcre2_jit_compile(r->pattern[i], PCRE2_JIT_COMPLETE) != 0)
+			r->jit = false;
+	}
+	return OK;
+}
+
+static enum err open_all(struct ruleset *r, char *reason)
+{
+	enum err err = open_head(r, reason);
+
+	if (err == OK)
+		err = open_arrays(r, reason);
+	if (err == OK)
+		err = verify_rules(r, reason);
+	for (int kind = 0; kind < TEXT_KIND_COUNT && err == OK; kind++) {
+		if (!open_gate(r, kind) || !open_literals(r, kind))
+			return bad(reason, "what triggers the rules");
+		err = open_database(r, kind, reason);
+	}
+	return err == OK ? compile_patterns(r, reason) : err;
+}
+
+enum err ruleset_open(const struct generation *generation, struct ruleset **out_ruleset,
+                      char *reason)
+{
+	struct ruleset *r = calloc(1, sizeof(*r));
+
+	reason[0] = '\0';
+	if (r == NULL)
+		return ERR_NO_MEMORY;
+	r->generation = generation;
+
+	enum err err = generation->kind == GENERATION_RULES ? open_all(r, reason)
+	                                                    : bad(reason, "it holds no rules");
+	if (err != OK) {
+		if (reason[0] == '\0')
+			snprintf(reason, REASON_BYTES, "%s", err_text(err));
+		ruleset_close(r);
+		return err;
+	}
+	*out_ruleset = r;
+	return OK;
+}
+
+void ruleset_close(struct ruleset *ruleset)
+{
+	if (ruleset == NULL)
+		return;
+	for (uint32_t i = 0; ruleset->pattern != NULL && i < ruleset->rule_count; i++)
+		pcre2_code_free(ruleset->pattern[i]);
+	for (int kind = 0; kind < TEXT_KIND_COUNT; kind++)
+		hs_free_database(ruleset->kind[kind].database);
+	free(ruleset->pattern);
+	pattern_tables_free(ruleset->tables);
+	free(ruleset);
+}
+
+uint32_t ruleset_rule_count(const struct ruleset *ruleset)
+{
+	return ruleset->rule_count;
+}
+
+const char *ruleset_rule_name(const struct ruleset *ruleset, uint32_t rule)
+{
+	return rule < ruleset->rule_count ? ruleset->texts + ruleset->rule[rule].name : "";
+}
+
+const char *ruleset_rule_description(const struct ruleset *ruleset, uint32_t rule)
+{
+	return rule < ruleset->rule_count ? ruleset->texts + ruleset->rule[rule].description : "";
+}
+
+int32_t ruleset_rule_score_milli(const struct ruleset *ruleset, uint32_t rule)
+{
+	int32_t score_e4 = rule < ruleset->rule_count ? ruleset->rule[rule].score_e4 : 0;
+
+	return (score_e4 + (score_e4 < 0 ? -5 : 5)) / 10;
+}
+
+struct bytes ruleset_selectors(const struct ruleset *ruleset, uint32_t *out_count)
+{
+	*out_count = ruleset->head->selector_count;
+	return ruleset->selectors;
+}

@@ -1,0 +1,49 @@
+/* ruleset.h - a rule generation opened for reading: what the scan, the score and nobody else look
+ * at. */
+#ifndef CLASSIFIER_RULESET_H
+#define CLASSIFIER_RULESET_H
+
+#include "classifier/classifier.h"
+#include "classifier/ruleset_blob.h"
+
+struct hs_database;
+struct pcre2_real_code_8;
+
+struct ruleset_kind {                 /* what triggers the rules of one text kind */
+	struct hs_database *database; /* NULL: no strings */
+	const uint32_t *literal_start, *literal_rules;
+	uint32_t literal_count;
+	const struct blob_gate *gate; /* NULL: none */
+	const struct blob_gate_rule *gate_rules;
+	uint32_t gate_rule_count;
+	const uint32_t *residual;
+	uint32_t residual_count;
+};
+
+struct ruleset {
+	const struct generation *generation;
+	const struct blob_head *head;
+	const char *texts;
+	size_t texts_bytes;
+	const struct blob_rule *rule;
+	uint32_t rule_count;
+	struct bytes selectors;
+	const uint32_t *code;
+	uint32_t code_count;
+	const double *number;
+	uint32_t number_count;
+	const uint32_t *order;
+	uint32_t order_count;
+	struct ruleset_kind kind[TEXT_KIND_COUNT];
+	const uint8_t *tables;
+	struct pcre2_real_code_8 **pattern; /* by rule; NULL when it has none */
+	bool jit;                           /* every pattern is machine code */
+};
+
+static inline struct bytes ruleset_if_unset(const struct ruleset *ruleset,
+                                            const struct blob_rule *rule)
+{
+	return bytes_of(ruleset->texts + rule->if_unset, rule->if_unset_bytes);
+}
+
+#endif

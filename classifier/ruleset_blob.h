@@ -1,0 +1,124 @@
+/* ruleset_blob.h - the layout of a rule generation's sections, shared by its writer and its reader.
+ *
+ * Offsets only, no pointers; host byte order (a generation never leaves its machine). Every text is
+ * an offset into BLOB_TEXTS, NUL-terminated there; patterns travel as text because JIT code cannot.
+ */
+#ifndef CLASSIFIER_RULESET_BLOB_H
+#define CLASSIFIER_RULESET_BLOB_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#include "base/texts.h"
+
+#define RULESET_BLOB_VERSION 1u
+#define RULESET_RULES_MAX    65535u /* struct event_rule carries 16 bits */
+#define META_DEPTH_MAX       128u
+#define GATE_WORDS_MAX       64u
+
+enum blob_section {
+	BLOB_HEAD = 1,
+	BLOB_TEXTS,
+	BLOB_RULES,
+	BLOB_SELECTORS,
+	BLOB_META_CODE,
+	BLOB_META_NUMBERS,
+	BLOB_META_ORDER, /* rule indices: every meta after those it names */
+	BLOB_KIND_FIRST = 8
+};
+
+enum blob_kind_section { /* BLOB_KIND_FIRST + text kind * BLOB_KIND_SECTIONS + one of these */
+	                 BLOB_LITERAL_DB, /* a serialised Hyperscan database; absent when there is
+	                                     no literal */
+	                 BLOB_LITERAL_START, /* per literal: first index into LITERAL_RULES; one
+	                                        more at the end */
+	                 BLOB_LITERAL_RULES,
+	                 BLOB_GATE,       /* struct blob_gate and its tables */
+	                 BLOB_GATE_RULES, /* struct blob_gate_rule */
+	                 BLOB_RESIDUAL,   /* rule indices run on every segment */
+	                 BLOB_KIND_SECTIONS
+};
+
+#define BLOB_SECTION(kind, part) \
+	((uint32_t)BLOB_KIND_FIRST + (uint32_t)(kind)*BLOB_KIND_SECTIONS + (uint32_t)(part))
+
+enum blob_rule_kind {
+	BLOB_RULE_OFF,     /* known by name; value 0 */
+	BLOB_RULE_UNKNOWN, /* its test is not supported: nobody knows */
+	BLOB_RULE_PATTERN, /* on `text_kind` */
+	BLOB_RULE_EXISTS,
+	BLOB_RULE_META,
+	BLOB_RULE_KIND_COUNT
+};
+
+enum blob_rule_flag {
+	BLOB_FLAG_MULTIPLE = 1,
+	BLOB_FLAG_NOSUBJECT = 2,
+	BLOB_FLAG_NEGATED = 4,
+	BLOB_FLAG_IF_UNSET = 8,
+	BLOB_FLAG_SILENT = 16 /* a subtest: hits but is neither scored nor listed */
+};
+
+struct blob_head {
+	uint32_t version;
+	uint32_t rule_count, selector_count;
+	uint32_t score_column;
+	uint64_t cpu_features; /* Hyperscan's, of the processor the databases are for */
+	char hyperscan[48];    /* its version text, NUL-terminated */
+};
+
+struct blob_rule {
+	uint32_t name, description; /* offsets into BLOB_TEXTS */
+	uint32_t pattern, pattern_bytes;
+	uint32_t if_unset, if_unset_bytes;
+	uint32_t code, code_count; /* metas: words of BLOB_META_CODE */
+	int32_t score_e4;          /* 1/10,000 point */
+	uint16_t selector;
+	uint16_t maxhits; /* 0: no limit */
+	uint8_t kind;     /* enum blob_rule_kind */
+	uint8_t text_kind;
+	uint8_t flags;
+	uint8_t unused[5];
+};
+
+static_assert(sizeof(struct blob_rule) == 48, "fixed layout");
+static_assert(sizeof(struct blob_head) == 72, "fixed layout");
+
+/* The gate: a bit-parallel automaton over octet classes, one window of bits per rule, no window
+ * across words. state' = ((state << 1 | begin) & step[octet]) | (state & stay[octet]); a rule's
+ * pattern cannot match a segment in which its `final` bit never rises. Tables follow the head:
+ * begin[words], final[words], step[256][words], stay[256][words]. */
+struct blob_gate {
+	uint32_t words; /* a multiple of 4, so that vectors need no tail */
+	uint32_t unused;
+	uint64_t table[];
+};
+
+struct blob_gate_rule {
+	uint32_t bit;
+	uint32_t rule;
+};
+
+enum meta_op {              /* low octet of a code word; the operand is above it */
+	       META_NUMBER, /* operand: index into BLOB_META_NUMBERS */
+	       META_RULE,   /* operand: rule index */
+	       META_NOT,
+	       META_NEGATE,
+	       META_ADD,
+	       META_SUB,
+	       META_MUL,
+	       META_DIV,
+	       META_LT,
+	       META_LE,
+	       META_GT,
+	       META_GE,
+	       META_EQ,
+	       META_NE,
+	       META_XOR,
+	       META_AND,
+	       META_OR,
+	       META_SELECT,
+	       META_OP_COUNT
+};
+
+#endif

@@ -1,0 +1,423 @@
+/* scan.c - runs the patterns of a ruleset over the prepared texts.
+ *
+ * Hyperscan (required strings) and the gate (octet classes) only trigger: PCRE2 decides on the
+ * exact segment. Hyperscan reports matches in no promised order, so a trigger of a `multiple` rule
+ * only widens the range of segments that is counted afterwards, and a once-rule may at worst be
+ * tried twice on a segment.
+ */
+#include "classifier/scan.h"
+
+#include <stdlib.h>
+
+#include <hs.h>
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include "base/check.h"
+#include "classifier/gate.h"
+
+#define MATCH_LIMIT         1000000u
+#define JIT_STACK_BYTES_MIN 32768
+#define JIT_STACK_BYTES_MAX ((size_t)1 << 20)
+#define CONFIRMS_A_LOOK     8u /* at the clock */
+
+struct scan_context *scan_context_new(const struct ruleset *ruleset,
+                                      struct classifier_counters *counters)
+{
+	struct scan_context *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->ruleset = ruleset;
+	c->counters = counters;
+	c->state = calloc(ruleset->rule_count + 1, sizeof(*c->state));
+	c->value = calloc(ruleset->rule_count + 1, sizeof(*c->value));
+	c->order = calloc(ruleset->head->selector_count + 1, sizeof(*c->order));
+	c->match = pcre2_match_data_create(1, NULL);
+	c->match_context = pcre2_match_context_create(NULL);
+	c->jit_stack = pcre2_jit_stack_create(JIT_STACK_BYTES_MIN, JIT_STACK_BYTES_MAX, NULL);
+	bool failed = c->state == NULL || c->value == NULL || c->order == NULL ||
+	              c->match == NULL || c->match_context == NULL || c->jit_stack == NULL;
+	for (int kind = 0; kind < TEXT_KIND_COUNT && !failed; kind++)
+		if (ruleset->kind[kind].database != NULL)
+			failed = hs_alloc_scratch(ruleset->kind[kind].database, &c->scratch) !=
+			         HS_SUCCESS;
+	if (failed) {
+		scan_context_free(c);
+		return NULL;
+	}
+	pcre2_set_match_limit(c->match_context, MATCH_LIMIT);
+	pcre2_jit_stack_assign(c->match_context, NULL, c->jit_stack);
+	return c;
+}
+
+void scan_context_free(struct scan_context *context)
+{
+	if (context == NULL)
+		return;
+	hs_free_scratch(context->scratch);
+	pcre2_match_data_free(context->match);
+	pcre2_match_context_free(context->match_context);
+	pcre2_jit_stack_free(context->jit_stack);
+	free(context->order);
+	free(context->value);
+	free(context->state);
+	free(context);
+}
+
+/* Looks at the clock every few confirmations; once over, stays over. */
+static bool within_budget(struct scan_context *c)
+{
+	if (c->over_budget)
+		return false;
+	if (c->confirms++ % CONFIRMS_A_LOOK == 0 && c->cpu_now_ns() >= c->end_ns) {
+		c->over_budget = true;
+		c->counters->budget_exceeded++;
+	}
+	return !c->over_budget;
+}
+
+/* One match from `from` on. Its end goes to `out_end`, whether it is empty to `out_empty`. */
+static bool match_once(struct scan_context *c, uint32_t rule, struct bytes subject, size_t from,
+                       uint32_t options, size_t *out_end, bool *out_empty)
+{
+	PCRE2_SPTR data = subject.data != NULL ? subject.data : (PCRE2_SPTR) "";
+	const pcre2_code *code = c->ruleset->pattern[rule];
+	int result;
+
+	c->counters->confirms++;
+	if (c->ruleset->jit)
+		result = pcre2_jit_match(code, data, subject.len, from, options, c->match,
+		                         c->match_context);
+	else
+		result = pcre2_match(code, data, subject.len, from, options, c->match,
+		                     c->match_context);
+	if (result >= 0) {
+		const PCRE2_SIZE *range = pcre2_get_ovector_pointer(c->match);
+
+		/* \K in a look-ahead can put the beginning behind the end. */
+		*out_end = range[1];
+		*out_empty = range[0] >= range[1];
+		c->counters->confirm_hits++;
+		return true;
+	}
+	if (result != PCRE2_ERROR_NOMATCH) {
+		c->counters->match_limits++;
+		c->state[rule].not_run = true;
+	}
+	return false;
+}
+
+static uint32_t hits_max(const struct blob_rule *rule)
+{
+	if ((rule->flags & BLOB_FLAG_MULTIPLE) == 0)
+		return 1;
+	return rule->maxhits != 0 ? rule->maxhits : UINT16_MAX;
+}
+
+/* Counts matches in one segment up to the rule's limit, as Perl's //g goes on: after an empty match
+ * another one, not empty there, is looked for. Every turn moves on, so the text's length bounds the
+ * loop. */
+static void confirm(struct scan_context *c, uint32_t index, struct bytes subject)
+{
+	const struct blob_rule *rule = &c->ruleset->rule[index];
+	struct rule_state *state = &c->state[index];
+	uint32_t max = hits_max(rule);
+	size_t from = 0, end;
+	bool empty = false;
+
+	while (state->count < max && from <= subject.len) {
+		if (!within_budget(c)) {
+			state->not_run = true;
+			return;
+		}
+		if (!match_once(c, index, subject, from, empty ? PCRE2_NOTEMPTY_ATSTART : 0, &end,
+		                &empty))
+			return;
+		state->count++;
+		if (end < from)
+			return;
+		from = end;
+	}
+}
+
+static bool skipped_segment(const struct blob_rule *rule, uint32_t segment)
+{
+	return segment == 0 && (rule->flags & BLOB_FLAG_NOSUBJECT) != 0;
+}
+
+/* A header rule looks at its own selector's segment only; `!~` and if-unset are settled here. */
+static void confirm_header(struct scan_context *c, uint32_t index)
+{
+	const struct blob_rule *rule = &c->ruleset->rule[index];
+	struct rule_state *state = &c->state[index];
+	bool absent = rule->selector >= c->text->segment_count ||
+	              c->text->segments[rule->selector].start == SEGMENT_ABSENT;
+	struct bytes subject = absent ? BYTES("") : text_segment(c->text, rule->selector);
+
+	if (absent && (rule->flags & BLOB_FLAG_IF_UNSET) != 0)
+		subject = ruleset_if_unset(c->ruleset, rule);
+	confirm(c, index, subject);
+	if ((rule->flags & BLOB_FLAG_NEGATED) != 0)
+		state->count = state->not_run ? 0 : state->count == 0;
+}
+
+/* Something of `rule` may be in `segment`. */
+static void trigger(struct scan_context *c, uint32_t index, uint32_t segment)
+{
+	const struct blob_rule *rule = &c->ruleset->rule[index];
+	struct rule_state *state = &c->state[index];
+
+	if (c->kind == TEXT_HEADER) {
+		if (rule->selector != segment || state->last_segment != 0)
+			return;
+		state->last_segment = segment + 1;
+		confirm_header(c, index);
+		return;
+	}
+	if (skipped_segment(rule, segment))
+		return;
+	if ((rule->flags & BLOB_FLAG_MULTIPLE) != 0) {
+		if (state->beyond == 0 || segment < state->first)
+			state->first = segment;
+		if (segment >= state->beyond)
+			state->beyond = segment + 1;
+		return;
+	}
+	if (state->count > 0 || state->last_segment == segment + 1)
+		return;
+	state->last_segment = segment + 1;
+	confirm(c, index, text_segment(c->text, segment));
+}
+
+/* The segment that holds octet `at`; UINT32_MAX between segments. Segments ascend
+ * (`segments_ascend`). */
+static uint32_t find_segment(struct scan_context *c, uint32_t at)
+{
+	uint32_t low = 0, high = c->order_count;
+	const struct segment *s = &c->text->segments[c->cursor];
+
+	if (at - s->start < s->len && s->start != SEGMENT_ABSENT)
+		return c->cursor;
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+		uint32_t index = c->kind == TEXT_HEADER ? c->order[middle] : middle;
+
+		if (c->text->segments[index].start <= at)
+			low = middle;
+		else
+			high = middle;
+	}
+
+	uint32_t index = c->kind == TEXT_HEADER ? c->order[low] : low;
+	s = &c->text->segments[index];
+	if (s->start > at || at - s->start >= s->len)
+		return UINT32_MAX;
+	c->cursor = index;
+	return index;
+}
+
+static int on_literal(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
+                      void *user)
+{
+	struct scan_context *c = user;
+	const struct ruleset_kind *kind = &c->ruleset->kind[c->kind];
+
+	(void)from;
+	(void)flags;
+	c->counters->literal_hits++;
+	if (id >= kind->literal_count || to == 0)
+		return 0;
+	uint32_t segment = find_segment(c, (uint32_t)to - 1);
+	if (segment == UINT32_MAX)
+		return 0;
+	for (uint32_t i = kind->literal_start[id]; i < kind->literal_start[id + 1]; i++)
+		trigger(c, kind->literal_rules[i], segment);
+	return 0;
+}
+
+static int on_literal_in_segment(unsigned id, unsigned long long from, unsigned long long to,
+                                 unsigned flags, void *user)
+{
+	struct scan_context *c = user;
+	const struct ruleset_kind *kind = &c->ruleset->kind[c->kind];
+
+	(void)from;
+	(void)to;
+	(void)flags;
+	c->counters->literal_hits++;
+	if (id >= kind->literal_count)
+		return 0;
+	for (uint32_t i = kind->literal_start[id]; i < kind->literal_start[id + 1]; i++)
+		trigger(c, kind->literal_rules[i], c->cursor);
+	return 0;
+}
+
+static bool follows(const struct segment *before, const struct segment *after)
+{
+	return after->start >= before->start && after->start - before->start >= before->len;
+}
+
+/* True when segments lie one behind the other, so that an octet's segment can be looked up. Headers
+ * come in selector order and are sorted first; they are few. */
+static bool segments_ascend(struct scan_context *c)
+{
+	const struct text *text = c->text;
+
+	c->order_count = text->segment_count;
+	c->cursor = 0;
+	if (c->kind != TEXT_HEADER) {
+		for (uint32_t i = 0; i < text->segment_count; i++)
+			if (text->segments[i].start == SEGMENT_ABSENT ||
+			    (i > 0 && !follows(&text->segments[i - 1], &text->segments[i])))
+				return false;
+		return true;
+	}
+	c->order_count = 0;
+	for (uint32_t i = 0; i < text->segment_count && i < c->ruleset->head->selector_count; i++) {
+		uint32_t at;
+
+		if (text->segments[i].start == SEGMENT_ABSENT || text->segments[i].len == 0)
+			continue;
+		for (at = c->order_count++; at > 0; at--) {
+			if (text->segments[c->order[at - 1]].start <= text->segments[i].start)
+				break;
+			c->order[at] = c->order[at - 1];
+		}
+		c->order[at] = i;
+	}
+	for (uint32_t i = 1; i < c->order_count; i++)
+		if (!follows(&text->segments[c->order[i - 1]], &text->segments[c->order[i]]))
+			return false;
+	return true;
+}
+
+static hs_error_t scan_by_segment(struct scan_context *c, const struct ruleset_kind *kind)
+{
+	for (uint32_t i = 0; i < c->text->segment_count; i++) {
+		struct bytes segment = text_segment(c->text, i);
+
+		c->cursor = i;
+		if (segment.len == 0)
+			continue;
+		hs_error_t result = hs_scan(kind->database, (const char *)segment.data,
+		                            (unsigned)segment.len, 0, c->scratch,
+		                            on_literal_in_segment, c);
+		if (result != HS_SUCCESS)
+			return result;
+	}
+	return HS_SUCCESS;
+}
+
+static void scan_literals(struct scan_context *c)
+{
+	const struct ruleset_kind *kind = &c->ruleset->kind[c->kind];
+	hs_error_t result;
+
+	if (kind->database == NULL || c->text->bytes == 0 || c->text->segment_count == 0)
+		return;
+	if (segments_ascend(c) && c->order_count > 0)
+		result = hs_scan(kind->database, (const char *)c->text->data, c->text->bytes, 0,
+		                 c->scratch, on_literal, c);
+	else
+		result = scan_by_segment(c, kind);
+	if (!COUNT_IF(result != HS_SUCCESS, c->counters->scan_failures))
+		return;
+	c->scan_failed = true;
+	for (uint32_t i = 0; i < kind->literal_start[kind->literal_count]; i++)
+		c->state[kind->literal_rules[i]].not_run = true;
+}
+
+static void scan_gate(struct scan_context *c)
+{
+	const struct ruleset_kind *kind = &c->ruleset->kind[c->kind];
+
+	for (uint32_t segment = 0; kind->gate != NULL && segment < c->text->segment_count;
+	     segment++) {
+		struct bytes subject = text_segment(c->text, segment);
+
+		if (subject.len == 0)
+			continue;
+		gate_scan(kind->gate, subject, c->seen);
+		for (uint32_t i = 0; i < kind->gate_rule_count; i++) {
+			uint32_t bit = kind->gate_rules[i].bit;
+
+			if ((c->seen[bit / 64] >> bit % 64 & 1) == 0)
+				continue;
+			c->counters->gate_hits++;
+			trigger(c, kind->gate_rules[i].rule, segment);
+		}
+	}
+}
+
+static void run_residual(struct scan_context *c)
+{
+	const struct ruleset_kind *kind = &c->ruleset->kind[c->kind];
+
+	for (uint32_t i = 0; i < kind->residual_count; i++) {
+		uint32_t index = kind->residual[i];
+		const struct blob_rule *rule = &c->ruleset->rule[index];
+		uint32_t max = hits_max(rule);
+
+		if (c->kind == TEXT_HEADER) {
+			confirm_header(c, index);
+			continue;
+		}
+		for (uint32_t k = 0; k < c->text->segment_count && c->state[index].count < max; k++)
+			if (!skipped_segment(rule, k))
+				confirm(c, index, text_segment(c->text, k));
+	}
+}
+
+/* Counts `multiple` rules in the range of segments that triggered them. */
+static void run_multiple(struct scan_context *c)
+{
+	for (uint32_t i = 0; i < c->ruleset->rule_count; i++) {
+		const struct blob_rule *rule = &c->ruleset->rule[i];
+		struct rule_state *state = &c->state[i];
+
+		if (state->beyond == 0 || rule->text_kind != c->kind)
+			continue;
+		for (uint32_t k = state->first; k < state->beyond && state->count < hits_max(rule);
+		     k++)
+			if (!skipped_segment(rule, k))
+				confirm(c, i, text_segment(c->text, k));
+		state->beyond = 0;
+	}
+}
+
+static void run_exists(struct scan_context *c)
+{
+	for (uint32_t i = 0; i < c->ruleset->rule_count; i++) {
+		const struct blob_rule *rule = &c->ruleset->rule[i];
+
+		if (rule->kind == BLOB_RULE_EXISTS && rule->selector < c->text->segment_count)
+			c->state[i].count = c->text->segments[rule->selector].start !=
+			                    SEGMENT_ABSENT;
+	}
+}
+
+void scan_texts(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
+                uint64_t (*cpu_now_ns)(void))
+{
+	/* Cheap and telling texts first, in case the budget runs out. */
+	static const enum text_kind turn[TEXT_KIND_COUNT] = {TEXT_HEADER, TEXT_URI, TEXT_BODY,
+	                                                     TEXT_RAWBODY, TEXT_FULL};
+
+	memset(context->state, 0, context->ruleset->rule_count * sizeof(*context->state));
+	context->cpu_now_ns = cpu_now_ns;
+	context->end_ns = cpu_now_ns() + budget_ns;
+	context->confirms = 0;
+	context->over_budget = context->scan_failed = false;
+	for (int i = 0; i < TEXT_KIND_COUNT; i++) {
+		context->kind = turn[i];
+		context->text = &texts->kind[turn[i]];
+		context->counters->text_bytes += context->text->bytes;
+		scan_literals(context);
+		scan_gate(context);
+		run_residual(context);
+		run_multiple(context);
+		if (context->kind == TEXT_HEADER)
+			run_exists(context);
+	}
+}

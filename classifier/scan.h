@@ -1,0 +1,54 @@
+/* scan.h - runs the patterns of a ruleset over the prepared texts; counts hits a rule. */
+#ifndef CLASSIFIER_SCAN_H
+#define CLASSIFIER_SCAN_H
+
+#include "classifier/ruleset.h"
+
+struct hs_scratch;
+struct pcre2_real_match_data_8;
+struct pcre2_real_match_context_8;
+struct pcre2_real_jit_stack_8;
+
+struct rule_state {
+	uint32_t count;        /* hits */
+	uint32_t last_segment; /* 1 + the segment tried last */
+	uint32_t first,
+	    beyond;   /* segments that triggered a `multiple` rule; none while beyond == 0 */
+	bool not_run; /* a budget or a limit kept it from being settled */
+};
+
+struct value { /* what is known of a rule's worth: somewhere in [lo, hi] */
+	double lo, hi;
+};
+
+struct scan_context {
+	const struct ruleset *ruleset;
+	struct classifier_counters *counters;
+	struct hs_scratch *scratch;
+	struct pcre2_real_match_data_8 *match;
+	struct pcre2_real_match_context_8 *match_context;
+	struct pcre2_real_jit_stack_8 *jit_stack;
+	struct rule_state *state; /* by rule */
+	struct value *value;      /* by rule; of score.c */
+	struct value stack[META_DEPTH_MAX];
+	uint32_t *order; /* of header segments, by where they start */
+	uint32_t order_count;
+	uint64_t seen[GATE_WORDS_MAX];
+	/* of the message in hand */
+	const struct text *text;
+	enum text_kind kind;
+	uint32_t cursor; /* the segment found last */
+	uint64_t end_ns;
+	uint64_t (*cpu_now_ns)(void);
+	uint32_t confirms;
+	bool over_budget, scan_failed;
+};
+
+/* Fills `state` for every pattern and `exists:` rule. */
+void scan_texts(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
+                uint64_t (*cpu_now_ns)(void));
+
+/* score.c: metas, points and the list of hits, from `state`. */
+void score_rules(struct scan_context *context, struct judgement *out_judgement);
+
+#endif
