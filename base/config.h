@@ -1,7 +1,7 @@
 /* config.h - postern.conf (UCL) turned into one struct by the option table.
  *
  * Scalars are rows of options.def: each becomes a field of struct config, a default, a range check and a line
- * of the manual. Ports, listeners and backends are repeated objects with rows of their own. Unknown keys,
+ * of the manual. Ports, listeners and backends are repeated objects with rows in objects.def. Unknown keys,
  * wrong units and values out of range are errors that name file and line and change nothing.
  */
 #ifndef BASE_CONFIG_H
@@ -34,7 +34,7 @@ typedef bool config_bool;
 
 struct config_port {
 	config_text name;
-	config_text driver;    /* af_xdp, af_packet, tap, ring, memif, pci, pcap: see options.def */
+	config_text driver;    /* af_xdp, af_packet, tap, ring, memif, pci, pcap: see objects.def */
 	config_text interface; /* Linux interface, PCI address or file */
 	config_text vdev;      /* a complete DPDK vdev line, instead of driver and interface */
 	uint32_t queues;

@@ -65,8 +65,11 @@ bool rules_settled(const struct rules_slot *slot);
 /* The generation published last of that kind, NULL when there is none: its fd is what CURRENT
  * carries. [control] */
 const struct generation *rules_generation(const struct rules_slot *slot, enum generation_kind kind);
-uint32_t
-rules_set_count(const struct rules_slot *slot); /* alive, the current one included [control] */
+/* Its opened lists (kinds LISTS and DELTA), NULL when there are none; valid until the next
+ * publication. [control] */
+const struct lists *rules_lists(const struct rules_slot *slot, enum generation_kind kind);
+/* Alive, the current one included. [control] */
+uint32_t rules_set_count(const struct rules_slot *slot);
 
 /* Moves on to what was published last; true when that is another set than before. Only between
  * bursts, never while a view that is not pinned is in use. [worker] */

@@ -1,8 +1,8 @@
 /* normalise.h - one message in, the texts the classifier takes out (base/texts.h).
  *
- * A normaliser belongs to one worker and owns all memory one message needs, carved at start. Texts follow
- * SpamAssassin 4.0's preparation. A malformed message never fails: it has defects. What goes beyond a
- * bound is left out, and counted.
+ * A normaliser belongs to one worker and owns all memory one message needs, carved at start. Texts
+ * follow SpamAssassin 4.0's preparation. A malformed message never fails: it has defects. What goes
+ * beyond a bound is left out, and counted.
  */
 #ifndef SMTP_NORMALISE_H
 #define SMTP_NORMALISE_H
@@ -17,18 +17,21 @@
 #include "base/texts.h"
 #include "smtp/mime_counters.h"
 
-/* A header selector of a rule ("Subject", "From:addr", "ALL", "X-Spam-Relays-External"), parsed once at compile time
- * and carried in the rule generation as it stands: fixed layout, no pointers. */
+/* A header selector of a rule ("Subject", "From:addr", "ALL", "X-Spam-Relays-External"), parsed
+ * once at compile time and carried in the rule generation as it stands: fixed layout, no pointers.
+ */
 #define SELECTOR_NAME_BYTES 64
 
 struct selector {
-	uint8_t special;     /* enum in selector.c: 0 = a plain header name */
-	uint8_t modifiers;   /* bits: raw, addr, name, ... */
-	uint16_t name_len;
+	uint16_t modifiers; /* SELECTOR_RAW and others, see selector.h */
+	uint8_t special;    /* enum selector_special: 0 = a plain header name */
+	uint8_t name_len;
+	uint32_t name_hash;             /* header_hash() of the name */
 	char name[SELECTOR_NAME_BYTES]; /* lower case */
 };
 
-/* "From:addr" -> struct. False when the selector is not supported; the text then is reported by its rule. */
+/* "From:addr" -> struct. False when the selector is not supported; the text then is reported by its
+ * rule. */
 bool selector_parse(struct bytes text, struct selector *out_selector);
 
 /* What the session knows and the message does not say. */
@@ -41,7 +44,7 @@ struct message_facts {
 enum message_defect { /* bits; names in defects.def */
 #define DEFECT(name, text, help) DEFECT_BIT_##name,
 #include "smtp/defects.def"
-	DEFECT_COUNT
+	              DEFECT_COUNT
 };
 
 const char *message_defect_text(enum message_defect defect);
@@ -50,18 +53,24 @@ struct normaliser;
 
 /* Octets normaliser_new takes from the arena for messages of up to `message_bytes_max` octets. */
 size_t normaliser_bytes(size_t message_bytes_max);
-struct normaliser *normaliser_new(struct arena *arena, size_t message_bytes_max, struct mime_counters *counters);
+struct normaliser *normaliser_new(struct arena *arena, size_t message_bytes_max,
+                                  struct mime_counters *counters);
+/* Closes what the system library opened for it (character set converters); the memory is the
+ * arena's. */
+void normaliser_close(struct normaliser *normaliser);
 
 struct normalised {
-	struct texts texts; /* valid until the next call */
+	struct texts texts; /* valid until the next call; TEXT_FULL points into the message */
 	uint64_t defects;   /* 1 << enum message_defect */
 	uint32_t part_count;
 	uint32_t received_count; /* Received fields, RFC 5321 6.3 */
 };
 
-/* `message`: the message as on the wire, CRLF line ends, dots unstuffed; at most message_bytes_max (longer: its
- * first octets are used and DEFECT_CUT is set). `selectors`: of the ruleset in force. */
-void normalise(struct normaliser *normaliser, struct bytes message, const struct message_facts *facts,
-               const struct selector *selectors, uint32_t selector_count, struct normalised *out);
+/* `message`: the message as on the wire, CRLF line ends, dots unstuffed; at most message_bytes_max
+ * (longer: its first octets are used and DEFECT_CUT is set). `selectors`: of the ruleset in force.
+ */
+void normalise(struct normaliser *normaliser, struct bytes message,
+               const struct message_facts *facts, const struct selector *selectors,
+               uint32_t selector_count, struct normalised *out);
 
 #endif

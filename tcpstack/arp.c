@@ -1,8 +1,9 @@
 /* arp.c - address resolution for IPv4: RFC 826, with the announcements and the defence of RFC 5227.
  *
- * We answer only for addresses of ours on the very interface, and learn only about neighbours that we asked
- * for (neighbour.c): nobody fills a table by talking.
+ * We answer only for addresses of ours on the very interface, and learn only about neighbours that
+ * we asked for (neighbour.c): nobody fills a table by talking.
  */
+#include "base/check.h"
 #include "tcpstack/link.h"
 
 #define DEFEND_INTERVAL_US 10000000 /* RFC 5227 1.1 */
@@ -36,8 +37,8 @@ void arp_request(struct net *net, uint8_t interface, const uint8_t *mac, const s
                  const struct addr *target)
 {
 	struct pkt *pkt = pkt_get(net->pool);
-	struct arp_header arp =
-	    arp_of(net, interface, ARP_REQUEST, addr_to_ip4(sender), addr_to_ip4(target));
+	struct arp_header arp = arp_of(net, interface, ARP_REQUEST, addr_to_ip4(sender),
+	                               addr_to_ip4(target));
 
 	if (COUNT_IF(pkt == NULL, net->net_counters->no_buffer))
 		return;
@@ -67,7 +68,8 @@ static void arp_defend(struct net *net, uint8_t index, const struct addr *addr)
 	struct interface *interface = &net->link->interfaces[index];
 
 	net->net_counters->address_conflicts++;
-	if (interface->defended_us != 0 && net->now_us - interface->defended_us < DEFEND_INTERVAL_US)
+	if (interface->defended_us != 0 &&
+	    net->now_us - interface->defended_us < DEFEND_INTERVAL_US)
 		return;
 	interface->defended_us = net->now_us;
 	arp_announce(net, index, addr);
@@ -90,14 +92,15 @@ void arp_input(struct net *net, const struct frame *frame, struct pkt *pkt)
 	}
 	/* A sender of 0.0.0.0 is a probe (RFC 5227 2.1): answered, never learnt. */
 	if (!addr_is_unspecified(&sender))
-		neighbour_learn(net, frame->interface, &sender, arp->sender_mac, !request && to_us, true);
+		neighbour_learn(net, frame->interface, &sender, arp->sender_mac, !request && to_us,
+		                true);
 	if (!request)
 		goto drop;
 	if (COUNT_IF(!to_us, net->net_counters->arp_not_ours))
 		goto drop;
 
-	struct arp_header reply =
-	    arp_of(net, frame->interface, ARP_REPLY, arp->target_ip, arp->sender_ip);
+	struct arp_header reply = arp_of(net, frame->interface, ARP_REPLY, arp->target_ip,
+	                                 arp->sender_ip);
 	memcpy(reply.target_mac, arp->sender_mac, MAC_BYTES);
 	net->net_counters->arp_requests_answered++;
 	arp_send(net, frame->interface, reply.target_mac, pkt, &reply);

@@ -1,8 +1,8 @@
 /* checksum.c - the Internet checksum, RFC 1071.
  *
- * Sums are kept in the byte order of memory: ones' complement addition does not care (RFC 1071 2.B), so nothing
- * is swapped. Pieces of one sum must have even length, all but the last. Octets are taken eight at a time into
- * two independent chains, each carry added back on the spot.
+ * Sums are kept in the byte order of memory: ones' complement addition does not care (RFC
+ * 1071 2.B), so nothing is swapped. Pieces of one sum must have even length, all but the last.
+ * Octets are taken eight at a time into two independent chains, each carry added back on the spot.
  */
 #include <string.h>
 
@@ -92,8 +92,8 @@ uint16_t checksum_fold(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-uint32_t checksum_pseudo(const struct addr *source, const struct addr *destination, uint8_t protocol,
-                         uint32_t bytes)
+uint32_t checksum_pseudo(const struct addr *source, const struct addr *destination,
+                         uint8_t protocol, uint32_t bytes)
 {
 	struct {
 		struct be32 bytes;

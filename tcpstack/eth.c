@@ -1,10 +1,13 @@
-/* eth.c - Ethernet II and one IEEE 802.1Q tag: who a frame is for, what it holds, and the way back out. */
+/* eth.c - Ethernet II and one IEEE 802.1Q tag: who a frame is for, what it holds, and the way back
+ * out. */
+#include "base/check.h"
 #include "tcpstack/link.h"
 
 const uint8_t mac_broadcast[MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 /* Takes headers off and says what follows; false and counted when the frame is not for us. */
-static bool eth_accept(struct net *net, struct pkt *pkt, struct frame *out_frame, uint16_t *out_type)
+static bool eth_accept(struct net *net, struct pkt *pkt, struct frame *out_frame,
+                       uint16_t *out_type)
 {
 	struct net_counters *counters = net->net_counters;
 	uint8_t index = net->link->interface_of_port[pkt->port];
@@ -73,7 +76,8 @@ void eth_output(struct net *net, uint8_t interface, const uint8_t mac[MAC_BYTES]
                 struct pkt *pkt)
 {
 	const struct net_interface *config = &net->link->interfaces[interface].config;
-	size_t bytes = sizeof(struct eth_header) + (config->vlan != 0 ? sizeof(struct vlan_header) : 0);
+	size_t bytes = sizeof(struct eth_header) +
+	               (config->vlan != 0 ? sizeof(struct vlan_header) : 0);
 
 	if (COUNT_IF(pkt_headroom(pkt) < bytes, net->net_counters->no_headroom)) {
 		pkt_put(pkt);

@@ -1,4 +1,5 @@
-/* icmp.c - ICMP for both families: echo, errors about our segments to TCP, errors about what we do not serve.
+/* icmp.c - ICMP for both families: echo, errors about our segments to TCP, errors about what we do
+ * not serve.
  *
  * RFC 792, RFC 4443, RFC 1122 3.2.2, RFC 5927. Nobody is answered without bound.
  */
@@ -53,13 +54,13 @@ static void echo_reply(struct net *net, const struct ip_info *ip, struct pkt *pk
 		return;
 	}
 	icmp->type = type;
-	put_checksum(icmp,
-	             ip4 ? 0
-	                 : checksum_pseudo(&ip->destination, &ip->source, IP_PROTOCOL_ICMP6, pkt->len),
-	             pkt->len);
+	put_checksum(
+	    icmp,
+	    ip4 ? 0 : checksum_pseudo(&ip->destination, &ip->source, IP_PROTOCOL_ICMP6, pkt->len),
+	    pkt->len);
 	net->net_counters->icmp_echo_answered++;
-	ip_output(net, pkt, &ip->destination, &ip->source, ip4 ? IP_PROTOCOL_ICMP4 : IP_PROTOCOL_ICMP6,
-	          0);
+	ip_output(net, pkt, &ip->destination, &ip->source,
+	          ip4 ? IP_PROTOCOL_ICMP4 : IP_PROTOCOL_ICMP6, 0);
 }
 
 static void quote_tcp(const uint8_t *segment, struct quote *quote)
@@ -95,8 +96,8 @@ static bool quote_parse6(const uint8_t *data, size_t bytes, struct quote *out_qu
 {
 	const struct ip6_header *ip = (const struct ip6_header *)data;
 
-	if (bytes < sizeof(*ip) + TCP_QUOTE_BYTES_MIN || be32_get(ip->version_class_flow) >> 28 != 6 ||
-	    ip->next_header != IP_PROTOCOL_TCP)
+	if (bytes < sizeof(*ip) + TCP_QUOTE_BYTES_MIN ||
+	    be32_get(ip->version_class_flow) >> 28 != 6 || ip->next_header != IP_PROTOCOL_TCP)
 		return false;
 	*out_quote = (struct quote){
 	    .local.addr = addr_of_ip6(ip->source),
@@ -110,7 +111,8 @@ static bool quote_parse6(const uint8_t *data, size_t bytes, struct quote *out_qu
 /* RFC 1191 7: a router that names no MTU means the next plateau below the packet's size. */
 static uint32_t plateau_below(uint32_t bytes)
 {
-	static const uint16_t plateau[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68};
+	static const uint16_t plateau[] = {32000, 17914, 8166, 4352, 2002,
+	                                   1492,  1006,  508,  296,  68};
 
 	for (size_t i = 0; i < sizeof(plateau) / sizeof(plateau[0]); i++)
 		if (plateau[i] < bytes)
@@ -167,8 +169,9 @@ static bool error_of6(const struct icmp_header *icmp, enum icmp_error *out_error
 	}
 }
 
-/* Gives an error to TCP when it quotes a segment that we could have sent: from an address of ours, which is
- * also the one the error came to (RFC 5927 4.1 leaves the rest to TCP, which knows the sequence numbers). */
+/* Gives an error to TCP when it quotes a segment that we could have sent: from an address of ours,
+ * which is also the one the error came to (RFC 5927 4.1 leaves the rest to TCP, which knows the
+ * sequence numbers). */
 static void error_input(struct net *net, const struct ip_info *ip, const struct pkt *pkt,
                         enum icmp_error error)
 {
@@ -180,7 +183,8 @@ static void error_input(struct net *net, const struct ip_info *ip, const struct 
 	uint32_t mtu = 0;
 
 	if (!(ip4 ? quote_parse4(data, bytes, &quote) : quote_parse6(data, bytes, &quote)) ||
-	    !addr_equal(&quote.local.addr, &ip->destination) || ip_is_ours(net, &quote.remote.addr)) {
+	    !addr_equal(&quote.local.addr, &ip->destination) ||
+	    ip_is_ours(net, &quote.remote.addr)) {
 		net->net_counters->icmp_quote_bad++;
 		return;
 	}
@@ -201,7 +205,8 @@ void icmp4_input(struct net *net, const struct ip_info *ip, struct pkt *pkt)
 
 	counters->icmp_in++;
 	if (COUNT_IF(pkt->len < sizeof(*icmp), counters->icmp_malformed) ||
-	    COUNT_IF(checksum_fold(checksum_add(0, icmp, pkt->len)) != 0, counters->icmp_checksum_bad)) {
+	    COUNT_IF(checksum_fold(checksum_add(0, icmp, pkt->len)) != 0,
+	             counters->icmp_checksum_bad)) {
 		pkt_put(pkt);
 		return;
 	}
@@ -216,7 +221,8 @@ void icmp4_input(struct net *net, const struct ip_info *ip, struct pkt *pkt)
 	pkt_put(pkt);
 }
 
-void icmp6_input(struct net *net, const struct frame *frame, const struct ip_info *ip, struct pkt *pkt)
+void icmp6_input(struct net *net, const struct frame *frame, const struct ip_info *ip,
+                 struct pkt *pkt)
 {
 	struct net_counters *counters = net->net_counters;
 	const struct icmp_header *icmp = (const struct icmp_header *)pkt->data;
@@ -225,7 +231,8 @@ void icmp6_input(struct net *net, const struct frame *frame, const struct ip_inf
 	counters->icmp_in++;
 	if (COUNT_IF(pkt->len < sizeof(*icmp), counters->icmp_malformed))
 		goto drop;
-	uint32_t pseudo = checksum_pseudo(&ip->source, &ip->destination, IP_PROTOCOL_ICMP6, pkt->len);
+	uint32_t pseudo = checksum_pseudo(&ip->source, &ip->destination, IP_PROTOCOL_ICMP6,
+	                                  pkt->len);
 	if (COUNT_IF(checksum_fold(checksum_add(pseudo, icmp, pkt->len)) != 0,
 	             counters->icmp_checksum_bad))
 		goto drop;
@@ -249,16 +256,18 @@ drop:
 	pkt_put(pkt);
 }
 
-/* Puts an ICMP header in front of as much of the packet as may be quoted. NULL, and `pkt` put back, when
- * nothing may be sent. */
+/* Puts an ICMP header in front of as much of the packet as may be quoted. NULL, and `pkt` put back,
+ * when nothing may be sent. */
 static struct icmp_header *error_begin(struct net *net, struct pkt *pkt, size_t quote_bytes_max)
 {
-	if (!rate_allows(&net->link->error, net->now_us, ICMP_ERRORS_PER_S_MAX, ICMP_ERRORS_BURST_MAX)) {
+	if (!rate_allows(&net->link->error, net->now_us, ICMP_ERRORS_PER_S_MAX,
+	                 ICMP_ERRORS_BURST_MAX)) {
 		net->net_counters->icmp_errors_limited++;
 		pkt_put(pkt);
 		return NULL;
 	}
-	if (COUNT_IF(pkt_headroom(pkt) < sizeof(struct icmp_header), net->net_counters->no_headroom)) {
+	if (COUNT_IF(pkt_headroom(pkt) < sizeof(struct icmp_header),
+	             net->net_counters->no_headroom)) {
 		pkt_put(pkt);
 		return NULL;
 	}
@@ -272,8 +281,8 @@ void icmp4_error(struct net *net, struct pkt *pkt, uint8_t type, uint8_t code)
 {
 	const struct ip4_header *ip = (const struct ip4_header *)pkt->data;
 	struct addr source = addr_of_ip4(ip->destination), destination = addr_of_ip4(ip->source);
-	struct icmp_header *icmp =
-	    error_begin(net, pkt, ICMP4_ERROR_BYTES_MAX - sizeof(*ip) - sizeof(*icmp));
+	struct icmp_header *icmp = error_begin(net, pkt,
+	                                       ICMP4_ERROR_BYTES_MAX - sizeof(*ip) - sizeof(*icmp));
 
 	if (icmp == NULL)
 		return;
@@ -288,7 +297,8 @@ void icmp6_error(struct net *net, struct pkt *pkt, uint8_t type, uint8_t code, u
 	struct addr source = addr_of_ip6(ip->destination), destination = addr_of_ip6(ip->source);
 	struct icmp_header *icmp;
 
-	/* RFC 4443 2.4 (e): nothing to groups or nobody. Its exception for options is not worth an amplifier. */
+	/* RFC 4443 2.4 (e): nothing to groups or nobody. Its exception for options is not worth an
+	 * amplifier. */
 	if (source.octet[0] == 0xff || addr_is_unspecified(&destination)) {
 		pkt_put(pkt);
 		return;
@@ -297,6 +307,7 @@ void icmp6_error(struct net *net, struct pkt *pkt, uint8_t type, uint8_t code, u
 	if (icmp == NULL)
 		return;
 	*icmp = (struct icmp_header){.type = type, .code = code, .rest = be32_of(rest)};
-	put_checksum(icmp, checksum_pseudo(&source, &destination, IP_PROTOCOL_ICMP6, pkt->len), pkt->len);
+	put_checksum(icmp, checksum_pseudo(&source, &destination, IP_PROTOCOL_ICMP6, pkt->len),
+	             pkt->len);
 	ip_output(net, pkt, &source, &destination, IP_PROTOCOL_ICMP6, 0);
 }

@@ -1,10 +1,12 @@
-/* ip4.c - IPv4 in and out: RFC 791, RFC 1122 3.2. Fragments are dropped and counted: a TCP that sets DF sees none. */
+/* ip4.c - IPv4 in and out: RFC 791, RFC 1122 3.2. Fragments are dropped and counted: a TCP that
+ * sets DF sees none. */
 #include "base/check.h"
 #include "tcpstack/link.h"
 
 #define IP4_TTL 64 /* RFC 1700 */
 
-/* RFC 1122 3.2.1.3: no host sends from "this network", loopback, a group, class E or a broadcast address. */
+/* RFC 1122 3.2.1.3: no host sends from "this network", loopback, a group, class E or a broadcast
+ * address. */
 static bool source_is_bad(const struct link *link, const struct addr *source)
 {
 	uint8_t first = source->octet[12];
@@ -39,7 +41,8 @@ static size_t ip4_accept(struct net *net, const struct frame *frame, struct pkt 
 	                 total_bytes < header_bytes || total_bytes > pkt->len,
 	             counters->ip4_malformed))
 		return 0;
-	if (COUNT_IF(checksum_fold(checksum_add(0, ip, header_bytes)) != 0, counters->ip4_checksum_bad))
+	if (COUNT_IF(checksum_fold(checksum_add(0, ip, header_bytes)) != 0,
+	             counters->ip4_checksum_bad))
 		return 0;
 	pkt->len = (uint16_t)total_bytes;
 

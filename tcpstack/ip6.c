@@ -1,23 +1,23 @@
-/* ip6.c - IPv6 in and out: RFC 8200. Extension headers are walked, boundedly; fragments are dropped and counted,
- * but for atomic ones (RFC 6946), which are whole packets.
+/* ip6.c - IPv6 in and out: RFC 8200. Extension headers are walked, boundedly; fragments are dropped
+ * and counted, but for atomic ones (RFC 6946), which are whole packets.
  */
 #include "base/check.h"
 #include "tcpstack/link.h"
 
 #define IP6_HOP_LIMIT 64
 
-#define OPTION_PAD1          0
-#define OPTION_PADN          1
-#define OPTION_ROUTER_ALERT  5
-#define OPTION_ACTION(type)  ((type) >> 6) /* 0 skip, 1 discard, 2 and 3 discard and say so */
+#define OPTION_PAD1         0
+#define OPTION_PADN         1
+#define OPTION_ROUTER_ALERT 5
+#define OPTION_ACTION(type) ((type) >> 6) /* 0 skip, 1 discard, 2 and 3 discard and say so */
 
 static const struct addr all_nodes = {{0xff, 0x02, [15] = 1}};
 
 /* Where the walk over extension headers has got to, in octets from the IPv6 header. */
 struct walk {
-	uint8_t next;      /* protocol of what lies at `at` */
+	uint8_t next; /* protocol of what lies at `at` */
 	size_t at;
-	size_t next_field; /* where `next` was read */
+	size_t next_field;  /* where `next` was read */
 	uint8_t error_code; /* of ICMPv6 PARAMETER_PROBLEM, with `error_at`, when error_at != 0 */
 	size_t error_at;
 };
@@ -34,14 +34,16 @@ static bool group_is_ours(const struct link *link, const struct addr *group)
 	return false;
 }
 
-/* A mapped address (::ffff:0:0/96) on the wire would pass for IPv4 further up: never (RFC 4038 4.2). */
+/* A mapped address (::ffff:0:0/96) on the wire would pass for IPv4 further up: never (RFC
+ * 4038 4.2). */
 static bool source_is_bad(const struct net *net, const struct addr *source, uint8_t next_header)
 {
 	static const struct addr loopback = {{[15] = 1}};
 
 	if (source->octet[0] == 0xff || addr_is_ip4(source) || addr_equal(source, &loopback))
 		return true;
-	if (addr_is_unspecified(source)) /* duplicate address detection, behind which there is nothing else */
+	if (addr_is_unspecified(
+	        source)) /* duplicate address detection, behind which there is nothing else */
 		return next_header != IP_PROTOCOL_ICMP6;
 	return ip_is_ours(net, source);
 }
@@ -84,7 +86,8 @@ static bool options_allow(const uint8_t *packet, size_t at, size_t bytes, struct
 		}
 		if (count >= IP6_OPTIONS_MAX || at + 2 > end || at + 2 + packet[at + 1] > end)
 			return false;
-		if (type != OPTION_PADN && type != OPTION_ROUTER_ALERT && OPTION_ACTION(type) != 0) {
+		if (type != OPTION_PADN && type != OPTION_ROUTER_ALERT &&
+		    OPTION_ACTION(type) != 0) {
 			walk->error_code = ICMP6_CODE_OPTION;
 			walk->error_at = OPTION_ACTION(type) >= 2 ? at : 0;
 			return false;

@@ -1,5 +1,6 @@
-/* link.h - private to the layers below TCP: interfaces, addresses, neighbours, and what the layers call of each
- * other. Way up: eth -> arp | ip4 | ip6 -> icmp | nd | TCP. Way down: ip_output -> neighbour -> eth.
+/* link.h - private to the layers below TCP: interfaces, addresses, neighbours, and what the layers
+ * call of each other. Way up: eth -> arp | ip4 | ip6 -> icmp | nd | TCP. Way down: ip_output ->
+ * neighbour -> eth.
  */
 #ifndef TCPSTACK_LINK_H
 #define TCPSTACK_LINK_H
@@ -10,9 +11,10 @@
 
 #define LINK_NONE UINT16_MAX
 
-/* RFC 4861 7.3.2 without DELAY: TCP gives no reachability hints here, so a stale entry that is used again is
- * probed at once. IPv4 neighbours live by the same rules (RFC 1122 2.3.2.1, method 2: unicast poll). Each state
- * has one duration; thus a first-in-first-out list of each state is sorted by deadline. */
+/* RFC 4861 7.3.2 without DELAY: TCP gives no reachability hints here, so a stale entry that is used
+ * again is probed at once. IPv4 neighbours live by the same rules (RFC 1122 2.3.2.1, method 2:
+ * unicast poll). Each state has one duration; thus a first-in-first-out list of each state is
+ * sorted by deadline. */
 enum neighbour_state {
 	NEIGHBOUR_FREE,
 	NEIGHBOUR_UNRESOLVED, /* asked, no answer yet: packets wait */
@@ -114,11 +116,14 @@ void arp_input(struct net *net, const struct frame *frame, struct pkt *pkt);
 void ip4_input(struct net *net, const struct frame *frame, struct pkt *pkt);
 void ip6_input(struct net *net, const struct frame *frame, struct pkt *pkt);
 void icmp4_input(struct net *net, const struct ip_info *ip, struct pkt *pkt);
-void icmp6_input(struct net *net, const struct frame *frame, const struct ip_info *ip, struct pkt *pkt);
-void nd_input(struct net *net, const struct frame *frame, const struct ip_info *ip, struct pkt *pkt);
+void icmp6_input(struct net *net, const struct frame *frame, const struct ip_info *ip,
+                 struct pkt *pkt);
+void nd_input(struct net *net, const struct frame *frame, const struct ip_info *ip,
+              struct pkt *pkt);
 
-/* Answers a packet that ip4_input or ip6_input found to be for us alone with an ICMP error that quotes it; takes
- * `pkt`, data at its IP header. Silent beyond the rate limit and where RFC 4443 2.4 wants silence. */
+/* Answers a packet that ip4_input or ip6_input found to be for us alone with an ICMP error that
+ * quotes it; takes `pkt`, data at its IP header. Silent beyond the rate limit and where RFC
+ * 4443 2.4 wants silence. */
 void icmp4_error(struct net *net, struct pkt *pkt, uint8_t type, uint8_t code);
 void icmp6_error(struct net *net, struct pkt *pkt, uint8_t type, uint8_t code, uint32_t rest);
 
@@ -145,7 +150,8 @@ void nd_solicit(struct net *net, uint8_t interface, const uint8_t *mac, const st
 /* Says unasked that `addr` is ours: gratuitous ARP request, unsolicited advertisement. */
 void arp_announce(struct net *net, uint8_t interface, const struct addr *addr);
 void nd_announce(struct net *net, uint8_t interface, const struct addr *addr);
-/* Tells routers and snooping switches which solicited-node groups we are in (MLDv2, RFC 3810 5.2). */
+/* Tells routers and snooping switches which solicited-node groups we are in (MLDv2, RFC 3810 5.2).
+ */
 void nd_report_groups(struct net *net, uint8_t interface);
 /* The interface identifier of RFC 2464 4 behind fe80::/64. */
 struct addr nd_link_local(const uint8_t mac[MAC_BYTES]);
@@ -154,16 +160,17 @@ bool nd_is_solicited_node(const struct addr *group, const struct addr *addr);
 void neighbours_init(struct neighbours *neighbours);
 /* Sends an IP packet to a neighbour, now or once its MAC is known; takes `pkt`. */
 void neighbour_output(struct net *net, const struct route *route, struct pkt *pkt);
-/* What a reply, advertisement or request of a neighbour says. Only neighbours we already have an entry of are
- * touched (so that nobody can fill the table by talking). `solicited`: it answers us. `override`: it may replace
- * a different MAC. */
-void neighbour_learn(struct net *net, uint8_t interface, const struct addr *addr, const uint8_t mac[MAC_BYTES],
-                     bool solicited, bool override);
+/* What a reply, advertisement or request of a neighbour says. Only neighbours we already have an
+ * entry of are touched (so that nobody can fill the table by talking). `solicited`: it answers us.
+ * `override`: it may replace a different MAC. */
+void neighbour_learn(struct net *net, uint8_t interface, const struct addr *addr,
+                     const uint8_t mac[MAC_BYTES], bool solicited, bool override);
 /* Fires the earliest deadline when it is due. */
 bool neighbour_timer(struct net *net);
 uint64_t neighbour_next_us(const struct neighbours *neighbours);
 
-/* `from`: our address the packet goes out with, or NULL when it is still to be chosen. False: no route. */
+/* `from`: our address the packet goes out with, or NULL when it is still to be chosen. False: no
+ * route. */
 bool route_find(const struct net *net, const struct addr *destination, const struct addr *from,
                 struct route *out_route);
 /* Is it ours, on this very interface? */

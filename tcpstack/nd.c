@@ -1,14 +1,14 @@
-/* nd.c - neighbour discovery for IPv6: RFC 4861 7, a host's half; RFC 4862 5.4 simplified; MLDv2 reports.
+/* nd.c - neighbour discovery for IPv6: RFC 4861 7, a host's half; RFC 4862 5.4 simplified; MLDv2
+ * reports.
  *
- * Router messages and redirects are ignored: the gateway is configured. Duplicate address detection is
- * optimistic: addresses are configured by an operator, so we use them at once, ask once whether another has them
- * and defend them; a conflict is counted, nothing is given up. Solicitations are answered to the asker's MAC
- * directly, without an entry for it, so that asking fills no table.
+ * Router messages and redirects are ignored: the gateway is configured. Duplicate address detection
+ * is optimistic: addresses are configured by an operator, so we use them at once, ask once whether
+ * another has them and defend them; a conflict is counted, nothing is given up. Solicitations are
+ * answered to the asker's MAC directly, without an entry for it, so that asking fills no table.
  */
 #include "base/check.h"
 #include "tcpstack/link.h"
 
-static const struct addr unspecified;
 static const struct addr all_nodes = {{0xff, 0x02, [15] = 1}};
 static const struct addr all_mld_routers = {{0xff, 0x02, [15] = 0x16}};
 
@@ -29,8 +29,8 @@ static_assert(sizeof(struct nd_message) == 32, "one option and no padding");
 
 struct addr nd_link_local(const uint8_t mac[MAC_BYTES])
 {
-	return (struct addr){{0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3],
-	                      mac[4], mac[5]}};
+	return (struct addr){{0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe,
+	                      mac[3], mac[4], mac[5]}};
 }
 
 /* RFC 4291 2.7.1. */
@@ -49,9 +49,10 @@ bool nd_is_solicited_node(const struct addr *group, const struct addr *addr)
 	return addr_equal(group, &expected);
 }
 
-/* Adds checksum and headers to an ICMPv6 message and sends it to `mac`, or to the group's when NULL. */
-static void nd_send(struct net *net, uint8_t interface, const uint8_t *mac, const struct addr *source,
-                    const struct addr *destination, struct pkt *pkt)
+/* Adds checksum and headers to an ICMPv6 message and sends it to `mac`, or to the group's when
+ * NULL. */
+static void nd_send(struct net *net, uint8_t interface, const uint8_t *mac,
+                    const struct addr *source, const struct addr *destination, struct pkt *pkt)
 {
 	struct icmp_header *icmp = (struct icmp_header *)pkt->data;
 	uint32_t pseudo = checksum_pseudo(source, destination, IP_PROTOCOL_ICMP6, pkt->len);
@@ -60,7 +61,8 @@ static void nd_send(struct net *net, uint8_t interface, const uint8_t *mac, cons
 
 	memcpy(icmp->checksum.octet, &checksum, sizeof(checksum));
 	memcpy(group_mac + 2, destination->octet + 12, 4);
-	if (COUNT_IF(pkt_headroom(pkt) < sizeof(struct ip6_header), net->net_counters->no_headroom)) {
+	if (COUNT_IF(pkt_headroom(pkt) < sizeof(struct ip6_header),
+	             net->net_counters->no_headroom)) {
 		pkt_put(pkt);
 		return;
 	}
@@ -68,15 +70,16 @@ static void nd_send(struct net *net, uint8_t interface, const uint8_t *mac, cons
 	eth_output(net, interface, mac != NULL ? mac : group_mac, ETHERTYPE_IP6, pkt);
 }
 
-static void nd_fill(const struct net *net, uint8_t interface, struct pkt *pkt, uint8_t type, uint32_t flags,
-                    const struct addr *target)
+static void nd_fill(const struct net *net, uint8_t interface, struct pkt *pkt, uint8_t type,
+                    uint32_t flags, const struct addr *target)
 {
 	struct nd_message *message = (struct nd_message *)pkt->data;
 	bool solicitation = type == ICMP6_NEIGHBOUR_SOLICITATION;
 
 	*message = (struct nd_message){
 	    .header = {.type = type, .flags = be32_of(flags)},
-	    .link = {.type = solicitation ? ND_OPTION_SOURCE_LINK : ND_OPTION_TARGET_LINK, .length = 1},
+	    .link = {.type = solicitation ? ND_OPTION_SOURCE_LINK : ND_OPTION_TARGET_LINK,
+	             .length = 1},
 	};
 	memcpy(message->header.target, target->octet, 16);
 	memcpy(message->link.mac, net->link->interfaces[interface].config.mac, MAC_BYTES);
@@ -110,7 +113,8 @@ void nd_announce(struct net *net, uint8_t interface, const struct addr *addr)
 
 void nd_report_groups(struct net *net, uint8_t interface)
 {
-	static const uint8_t alert[8] = {IP_PROTOCOL_ICMP6, 0, 5, 2, 0, 0, 1, 0}; /* RFC 2711, PadN */
+	static const uint8_t alert[8] = {
+	    IP_PROTOCOL_ICMP6, 0, 5, 2, 0, 0, 1, 0}; /* RFC 2711, PadN */
 	const struct link *link = net->link;
 	struct addr source = nd_link_local(link->interfaces[interface].config.mac);
 	struct pkt *pkt = pkt_get(net->pool);
@@ -146,14 +150,16 @@ void nd_report_groups(struct net *net, uint8_t interface)
 	eth_output(net, interface, group_mac, ETHERTYPE_IP6, pkt);
 }
 
-/* Finds the link-layer option of `type`; false when an option is malformed (RFC 4861 7.1: discard all). */
+/* Finds the link-layer option of `type`; false when an option is malformed (RFC 4861 7.1: discard
+ * all). */
 static bool nd_options(const struct pkt *pkt, uint8_t type, const uint8_t **out_mac)
 {
 	size_t at = sizeof(struct nd_header);
 
 	*out_mac = NULL;
 	for (int count = 0; at < pkt->len; count++) {
-		const struct nd_link_option *option = (const struct nd_link_option *)(pkt->data + at);
+		const struct nd_link_option *option = (const struct nd_link_option *)(pkt->data +
+		                                                                      at);
 		if (count >= ND_OPTIONS_MAX || at + 2 > pkt->len || option->length == 0 ||
 		    at + (size_t)option->length * 8 > pkt->len)
 			return false;
@@ -176,9 +182,10 @@ static void solicitation_input(struct net *net, const struct frame *frame, const
 	bool probe = addr_is_unspecified(&ip->source);
 	const uint8_t *mac;
 
-	if (COUNT_IF(!nd_options(pkt, ND_OPTION_SOURCE_LINK, &mac) || target.octet[0] == 0xff ||
-	                 (probe && (mac != NULL || !nd_is_solicited_node(&ip->destination, &target))),
-	             net->net_counters->nd_malformed) ||
+	if (COUNT_IF(
+	        !nd_options(pkt, ND_OPTION_SOURCE_LINK, &mac) || target.octet[0] == 0xff ||
+	            (probe && (mac != NULL || !nd_is_solicited_node(&ip->destination, &target))),
+	        net->net_counters->nd_malformed) ||
 	    COUNT_IF(!link_is_ours(net->link, frame->interface, &target),
 	             net->net_counters->nd_not_ours)) {
 		pkt_put(pkt);
@@ -201,8 +208,8 @@ static void solicitation_input(struct net *net, const struct frame *frame, const
 }
 
 /* RFC 4861 7.1.2 and 7.2.5. */
-static void advertisement_input(struct net *net, const struct frame *frame, const struct ip_info *ip,
-                                struct pkt *pkt)
+static void advertisement_input(struct net *net, const struct frame *frame,
+                                const struct ip_info *ip, struct pkt *pkt)
 {
 	const struct nd_header *header = (const struct nd_header *)pkt->data;
 	struct addr target = addr_of_ip6(header->target);
@@ -216,8 +223,9 @@ static void advertisement_input(struct net *net, const struct frame *frame, cons
 	else if (link_is_ours(net->link, frame->interface, &target))
 		net->net_counters->address_conflicts++;
 	else /* who answers a unicast probe may leave the option out */
-		neighbour_learn(net, frame->interface, &target, mac != NULL ? mac : frame->source_mac,
-		                solicited, mac != NULL && (flags & ND_FLAG_OVERRIDE) != 0);
+		neighbour_learn(net, frame->interface, &target,
+		                mac != NULL ? mac : frame->source_mac, solicited,
+		                mac != NULL && (flags & ND_FLAG_OVERRIDE) != 0);
 	pkt_put(pkt);
 }
 

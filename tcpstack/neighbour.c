@@ -1,15 +1,16 @@
 /* neighbour.c - who has which MAC address: one bounded table for ARP and ND.
  *
- * Entries come into being only because we have something to send. Each state has one duration (link.h), so the
- * list of a state is in order of deadline and the next deadline is the least of the lists' heads.
+ * Entries come into being only because we have something to send. Each state has one duration
+ * (link.h), so the list of a state is in order of deadline and the next deadline is the least of
+ * the lists' heads.
  */
 #include "base/check.h"
 #include "tcpstack/link.h"
 
 static const uint64_t state_duration_us[NEIGHBOUR_STATES] = {
-    [NEIGHBOUR_UNRESOLVED] = 1000000,  /* RFC 4861 10: RETRANS_TIMER */
-    [NEIGHBOUR_REACHABLE] = 30000000,  /* RFC 4861 10: REACHABLE_TIME */
-    [NEIGHBOUR_STALE] = 1200000000,    /* unused for 20 minutes: forgotten */
+    [NEIGHBOUR_UNRESOLVED] = 1000000, /* RFC 4861 10: RETRANS_TIMER */
+    [NEIGHBOUR_REACHABLE] = 30000000, /* RFC 4861 10: REACHABLE_TIME */
+    [NEIGHBOUR_STALE] = 1200000000,   /* unused for 20 minutes: forgotten */
     [NEIGHBOUR_PROBE] = 1000000,
 };
 
@@ -17,10 +18,12 @@ static const uint64_t state_duration_us[NEIGHBOUR_STATES] = {
 
 static_assert(NEIGHBOURS_MAX < LINK_NONE, "an index fits, and LINK_NONE is none");
 static_assert((NEIGHBOURS_MAX & (NEIGHBOURS_MAX - 1)) == 0, "buckets are chosen by mask");
-static_assert(NEIGHBOURS_UNRESOLVED_MAX <= NEIGHBOURS_MAX / 2, "forged senders leave room for hosts");
+static_assert(NEIGHBOURS_UNRESOLVED_MAX <= NEIGHBOURS_MAX / 2,
+              "forged senders leave room for hosts");
 static_assert(EVICT_LOOK_MAX <= NEIGHBOURS_MAX, "a look is bounded by the table");
 
-static uint16_t neighbour_index(const struct neighbours *neighbours, const struct neighbour *neighbour)
+static uint16_t neighbour_index(const struct neighbours *neighbours,
+                                const struct neighbour *neighbour)
 {
 	return (uint16_t)(neighbour - neighbours->entry);
 }
@@ -85,12 +88,14 @@ static uint16_t *bucket_of(struct link *link, const struct addr *addr)
 	return &link->neighbours.bucket[(low >> 40) & (NEIGHBOURS_MAX - 1)];
 }
 
-static struct neighbour *neighbour_find(struct link *link, uint8_t interface, const struct addr *addr)
+static struct neighbour *neighbour_find(struct link *link, uint8_t interface,
+                                        const struct addr *addr)
 {
 	struct neighbours *neighbours = &link->neighbours;
 
 	/* A chain holds each entry once, hence ends. */
-	for (uint16_t i = *bucket_of(link, addr); i != LINK_NONE; i = neighbours->entry[i].hash_next)
+	for (uint16_t i = *bucket_of(link, addr); i != LINK_NONE;
+	     i = neighbours->entry[i].hash_next)
 		if (neighbours->entry[i].interface == interface &&
 		    addr_equal(&neighbours->entry[i].addr, addr))
 			return &neighbours->entry[i];
@@ -251,14 +256,15 @@ static void waiting_flush(struct net *net, struct neighbour *neighbour)
 	}
 }
 
-void neighbour_learn(struct net *net, uint8_t interface, const struct addr *addr, const uint8_t mac[MAC_BYTES],
-                     bool solicited, bool override)
+void neighbour_learn(struct net *net, uint8_t interface, const struct addr *addr,
+                     const uint8_t mac[MAC_BYTES], bool solicited, bool override)
 {
 	struct neighbour *neighbour = neighbour_find(net->link, interface, addr);
 
 	if (COUNT_IF(neighbour == NULL, net->net_counters->neighbour_unsolicited))
 		return;
-	bool asked = neighbour->state == NEIGHBOUR_UNRESOLVED || neighbour->state == NEIGHBOUR_PROBE;
+	bool asked = neighbour->state == NEIGHBOUR_UNRESOLVED ||
+	             neighbour->state == NEIGHBOUR_PROBE;
 	bool confirmed = solicited && asked;
 	if (neighbour->state == NEIGHBOUR_UNRESOLVED) {
 		memcpy(neighbour->mac, mac, MAC_BYTES);

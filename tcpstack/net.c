@@ -4,10 +4,10 @@
 #include "base/check.h"
 #include "tcpstack/link.h"
 
-#define ANNOUNCEMENTS           2       /* RFC 5227 1.1: ANNOUNCE_NUM */
-#define ANNOUNCE_INTERVAL_US    2000000 /* RFC 5227 1.1 */
-#define PREFETCH_PKTS           4
-#define LINK_HEADERS_BYTES                                                                         \
+#define ANNOUNCEMENTS        2       /* RFC 5227 1.1: ANNOUNCE_NUM */
+#define ANNOUNCE_INTERVAL_US 2000000 /* RFC 5227 1.1 */
+#define PREFETCH_PKTS        4
+#define LINK_HEADERS_BYTES \
 	(sizeof(struct eth_header) + sizeof(struct vlan_header) + sizeof(struct ip6_header))
 /* A step of time beyond this is a jump: deadlines on the way are visited one by one. */
 #define JUMP_US 1000
@@ -36,18 +36,21 @@ void net_config_defaults(struct net_config *config)
 
 size_t net_bytes(const struct net_config *config)
 {
-	return sizeof(struct net) + sizeof(struct link) + 2 * _Alignof(max_align_t) + tcp_bytes(config);
+	return sizeof(struct net) + sizeof(struct link) + 2 * _Alignof(max_align_t) +
+	       tcp_bytes(config);
 }
 
 struct net *net_new(struct arena *arena, const struct net_config *config, struct pkt_pool *pool,
-                    struct net_counters *net_counters, struct tcp_counters *tcp_counters, uint64_t now_us)
+                    struct net_counters *net_counters, struct tcp_counters *tcp_counters,
+                    uint64_t now_us)
 {
 	struct net *net = ARENA_TAKE(arena, 1, struct net);
 	struct link *link = ARENA_TAKE(arena, 1, struct link);
 
 	if (net == NULL || link == NULL)
 		return NULL;
-	ASSERT(config->mtu >= IP6_MTU_MIN || config->mtu >= 576); /* RFC 1122 3.3.2: 576 for IPv4 alone */
+	ASSERT(config->mtu >= IP6_MTU_MIN ||
+	       config->mtu >= 576); /* RFC 1122 3.3.2: 576 for IPv4 alone */
 	ASSERT(config->mtu + LINK_HEADERS_BYTES <= PKT_DATA_BYTES - PKT_HEADROOM_BYTES);
 	net->config = *config;
 	net->pool = pool;
@@ -117,7 +120,7 @@ static struct prefix network_of(const struct prefix *prefix)
 	struct prefix network = *prefix;
 
 	for (unsigned bit = prefix->bits; bit < 128; bit++)
-		network.addr.octet[bit / 8] &= (uint8_t)~(0x80u >> (bit % 8));
+		network.addr.octet[bit / 8] &= (uint8_t) ~(0x80u >> (bit % 8));
 	return network;
 }
 
@@ -141,7 +144,7 @@ enum err net_add_address(struct net *net, uint8_t port, const struct prefix *add
 	struct link *link = net->link;
 	uint8_t index = link->interface_of_port[port];
 	bool ip4 = addr_is_ip4(&address->addr);
-	uint16_t count = 0;
+	unsigned count = 0;
 
 	if (index == PORTS_MAX)
 		return ERR_NOT_FOUND;
@@ -154,7 +157,7 @@ enum err net_add_address(struct net *net, uint8_t port, const struct prefix *add
 	for (uint16_t i = 0; i < link->address_count; i++)
 		count += link->addresses[i].interface == index;
 	struct interface *interface = &link->interfaces[index];
-	if (count >= PORT_ADDRESSES_MAX + interface->has_link_local)
+	if (count >= PORT_ADDRESSES_MAX + (interface->has_link_local ? 1u : 0u))
 		return ERR_FULL;
 
 	address_append(net, index, address);
@@ -193,14 +196,15 @@ bool ip_is_ours(const struct net *net, const struct addr *addr)
 bool link_is_ours(const struct link *link, uint8_t interface, const struct addr *addr)
 {
 	for (uint16_t i = 0; i < link->address_count; i++)
-		if (link->addresses[i].interface == interface && addr_equal(addr, &link->addresses[i].addr))
+		if (link->addresses[i].interface == interface &&
+		    addr_equal(addr, &link->addresses[i].addr))
 			return true;
 	return false;
 }
 
 /* The longest of our networks that holds `destination`; among equals the one `from` belongs to. */
-static const struct our_address *route_on_link(const struct link *link, const struct addr *destination,
-                                               const struct addr *from)
+static const struct our_address *
+route_on_link(const struct link *link, const struct addr *destination, const struct addr *from)
 {
 	const struct our_address *best = NULL;
 	bool ip4 = addr_is_ip4(destination);
@@ -218,7 +222,8 @@ static const struct our_address *route_on_link(const struct link *link, const st
 }
 
 /* An address of an interface that has a gateway of the family; `from` when it is such a one. */
-static const struct our_address *route_by_gateway(const struct link *link, bool ip4, const struct addr *from)
+static const struct our_address *route_by_gateway(const struct link *link, bool ip4,
+                                                  const struct addr *from)
 {
 	const struct our_address *best = NULL;
 
@@ -276,8 +281,8 @@ uint16_t ip_mtu(const struct net *net, const struct addr *destination)
 	return net->config.mtu;
 }
 
-void ip_output(struct net *net, struct pkt *pkt, const struct addr *source, const struct addr *destination,
-               uint8_t protocol, uint8_t ecn)
+void ip_output(struct net *net, struct pkt *pkt, const struct addr *source,
+               const struct addr *destination, uint8_t protocol, uint8_t ecn)
 {
 	struct route route;
 
@@ -333,8 +338,8 @@ void net_input_ip(struct net *net, uint64_t now_us, struct pkt *pkt)
 	}
 }
 
-/* The first round asks whether another has an IPv6 address, and joins groups; the second, and every round for
- * IPv4, tells all where we are. */
+/* The first round asks whether another has an IPv6 address, and joins groups; the second, and every
+ * round for IPv4, tells all where we are. */
 static void announce_all(struct net *net)
 {
 	struct link *link = net->link;

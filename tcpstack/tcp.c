@@ -1,4 +1,5 @@
-/* tcp.c - opening, closing and asking after connections: the front door. Reading and writing: tcp_stream.c. */
+/* tcp.c - opening, closing and asking after connections: the front door. Reading and writing:
+ * tcp_stream.c. */
 #include "tcpstack/tcp_internal.h"
 
 static uint32_t recovery_count(const struct net_config *config)
@@ -41,7 +42,8 @@ struct tcp *tcp_new(struct net *net, struct arena *arena)
 	tcp->net = net;
 	tcp->conns_max = config->connections_max;
 	/* The smallest scale that can express the largest window. */
-	while (config->receive_window_bytes >> tcp->rcv_scale > UINT16_MAX && tcp->rcv_scale < TCP_WINDOW_SCALE_MAX)
+	while (config->receive_window_bytes >> tcp->rcv_scale > UINT16_MAX &&
+	       tcp->rcv_scale < TCP_WINDOW_SCALE_MAX)
 		tcp->rcv_scale++;
 	if (!init_slots(tcp, arena) || !tcp_table_init(&tcp->table, arena, tcp->conns_max) ||
 	    !syn_cache_init(tcp, arena, config->syn_cache_count) ||
@@ -74,7 +76,8 @@ enum err tcp_listen(struct net *net, const struct endpoint *local, uint32_t tag)
 	return OK;
 }
 
-/* RFC 6056 3.3.4, double hash in effect: a keyed offset per destination, then the next port that is free. */
+/* RFC 6056 3.3.4, double hash in effect: a keyed offset per destination, then the next port that is
+ * free. */
 static enum err choose_port(struct tcp *tcp, struct tcp_tuple *tuple)
 {
 	const uint32_t range = TCP_PORT_LAST - TCP_PORT_FIRST + 1;
@@ -85,7 +88,8 @@ static enum err choose_port(struct tcp *tcp, struct tcp_tuple *tuple)
 	for (uint32_t tries = 0; tries < range; tries++) {
 		uint64_t hash;
 
-		tuple->local.port = (uint16_t)(TCP_PORT_FIRST + (offset + tcp->port_counter++) % range);
+		tuple->local.port = (uint16_t)(TCP_PORT_FIRST +
+		                               (offset + tcp->port_counter++) % range);
 		hash = tcp_tuple_hash(tcp->net, tuple);
 		if (tcp_table_find(tcp, hash, tuple) == NULL && !time_wait_blocks(tcp, tuple, hash))
 			return OK;
@@ -107,13 +111,14 @@ static enum err choose_local(struct net *net, const struct endpoint *local, stru
 	if (tuple->local.port == 0)
 		return choose_port(net->tcp, tuple);
 	uint64_t hash = tcp_tuple_hash(net, tuple);
-	if (tcp_table_find(net->tcp, hash, tuple) != NULL || time_wait_blocks(net->tcp, tuple, hash))
+	if (tcp_table_find(net->tcp, hash, tuple) != NULL ||
+	    time_wait_blocks(net->tcp, tuple, hash))
 		return ERR_PORTS_EXHAUSTED;
 	return OK;
 }
 
-enum err tcp_connect(struct net *net, uint64_t now_us, const struct endpoint *local, const struct endpoint *remote,
-                     struct tcp_conn **out_conn)
+enum err tcp_connect(struct net *net, uint64_t now_us, const struct endpoint *local,
+                     const struct endpoint *remote, struct tcp_conn **out_conn)
 {
 	struct tcp_tuple tuple = {.remote = *remote};
 	struct tcp_conn *conn;
@@ -192,7 +197,8 @@ enum err tcp_error(const struct tcp_conn *conn)
 	return (enum err)conn_cold(conn)->error;
 }
 
-void tcp_endpoints(const struct tcp_conn *conn, struct endpoint *out_local, struct endpoint *out_remote)
+void tcp_endpoints(const struct tcp_conn *conn, struct endpoint *out_local,
+                   struct endpoint *out_remote)
 {
 	*out_local = conn_cold(conn)->tuple.local;
 	*out_remote = conn_cold(conn)->tuple.remote;
@@ -267,7 +273,8 @@ void tcp_abort(struct tcp_conn *conn)
 		conn_release(conn);
 		return;
 	}
-	/* RFC 9293 3.10.5: nothing to reset before the SYN is answered or when both sides have finished. */
+	/* RFC 9293 3.10.5: nothing to reset before the SYN is answered or when both sides have
+	 * finished. */
 	if (conn->state != TCP_STATE_SYN_SENT && conn->state != TCP_STATE_TIME_WAIT)
 		conn_send_reset(conn);
 	conn_end(conn, OK);
@@ -279,24 +286,24 @@ void tcp_info(const struct tcp_conn *conn, struct tcp_info *out_info)
 	uint32_t mss = conn->mss != 0 ? conn->mss : TCP_MSS_DEFAULT_IP4;
 
 	*out_info = (struct tcp_info){
-		.state = conn->state,
-		.snd_cwnd = conn->cwnd / mss,
-		.snd_ssthresh = cold->ssthresh == UINT32_MAX ? INT32_MAX : cold->ssthresh / mss,
-		.snd_mss = mss,
-		.rcv_mss = conn->rcv_mss,
-		.rcv_wnd = conn->rcv_adv - conn->rcv_nxt,
-		.snd_wnd = conn->snd_wnd,
-		.rtt_us = conn->srtt_us8 / 8,
-		.rttvar_us = conn->rttvar_us4 / 4,
-		.rto_us = rtt_timeout_us(conn),
-		.unacked = (conn->snd_nxt - conn->snd_una + mss - 1) / mss,
-		.retrans = conn->flags & (CONN_RECOVERY | CONN_LOSS) ? 1 : 0,
-		.reordering = TCP_DUPACKS,
-		.backoff = conn->backoff,
-		.probes = conn->flags & CONN_PERSIST ? cold->retries : 0,
-		.bytes_received = cold->received_bytes,
-		.bytes_acked = cold->acked_bytes,
-		.retransmitted_segments = cold->retransmitted,
+	    .state = conn->state,
+	    .snd_cwnd = conn->cwnd / mss,
+	    .snd_ssthresh = cold->ssthresh == UINT32_MAX ? INT32_MAX : cold->ssthresh / mss,
+	    .snd_mss = mss,
+	    .rcv_mss = conn->rcv_mss,
+	    .rcv_wnd = conn->rcv_adv - conn->rcv_nxt,
+	    .snd_wnd = conn->snd_wnd,
+	    .rtt_us = conn->srtt_us8 / 8,
+	    .rttvar_us = conn->rttvar_us4 / 4,
+	    .rto_us = rtt_timeout_us(conn),
+	    .unacked = (conn->snd_nxt - conn->snd_una + mss - 1) / mss,
+	    .retrans = conn->flags & (CONN_RECOVERY | CONN_LOSS) ? 1 : 0,
+	    .reordering = TCP_DUPACKS,
+	    .backoff = conn->backoff,
+	    .probes = conn->flags & CONN_PERSIST ? cold->retries : 0,
+	    .bytes_received = cold->received_bytes,
+	    .bytes_acked = cold->acked_bytes,
+	    .retransmitted_segments = cold->retransmitted,
 	};
 	if (conn->flags & CONN_LOSS)
 		out_info->ca_state = 4;

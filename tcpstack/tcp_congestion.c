@@ -1,4 +1,5 @@
-/* tcp_congestion.c - NewReno: RFC 5681, RFC 6582, RFC 3465 (L = 2), RFC 3042; initial window RFC 6928. */
+/* tcp_congestion.c - NewReno: RFC 5681, RFC 6582, RFC 3465 (L = 2), RFC 3042; initial window RFC
+ * 6928. */
 #include "tcpstack/tcp_internal.h"
 
 void congestion_init(struct tcp_conn *conn)
@@ -22,9 +23,12 @@ static void grow(struct tcp_conn *conn, uint32_t acked, uint32_t flight_before)
 		if (flight_before * 2 >= conn->cwnd)
 			conn->cwnd += min_u32(acked, 2u * conn->mss);
 	} else if (flight_before + conn->mss >= conn->cwnd) {
-		conn->cwnd += max_u32((uint32_t)((uint64_t)conn->mss * min_u32(acked, conn->mss) / conn->cwnd), 1);
+		conn->cwnd += max_u32(
+		    (uint32_t)((uint64_t)conn->mss * min_u32(acked, conn->mss) / conn->cwnd), 1);
 	}
-	conn->cwnd = min_u32(conn->cwnd, max_u32(max, conn_tcp(conn)->net->config.initial_window_segments * conn->mss));
+	conn->cwnd = min_u32(
+	    conn->cwnd,
+	    max_u32(max, conn_tcp(conn)->net->config.initial_window_segments * conn->mss));
 }
 
 /* RFC 6582 3.2 step 3, the partial acknowledgment: the next hole goes out at once. */
@@ -48,7 +52,8 @@ void congestion_ack(struct tcp_conn *conn, uint32_t acked, uint32_t flight_befor
 			return;
 		}
 		conn->flags &= (uint16_t)~CONN_RECOVERY;
-		conn->cwnd = min_u32(cold->ssthresh, max_u32(conn_flight(conn), conn->mss) + conn->mss);
+		conn->cwnd = min_u32(cold->ssthresh,
+		                     max_u32(conn_flight(conn), conn->mss) + conn->mss);
 		return;
 	}
 	if (conn->flags & CONN_LOSS) {
@@ -97,7 +102,8 @@ void congestion_timeout(struct tcp_conn *conn)
 uint32_t congestion_window(const struct tcp_conn *conn)
 {
 	/* RFC 3042: the first two duplicates may each let one new segment go. */
-	if (!(conn->flags & (CONN_RECOVERY | CONN_LOSS)) && conn->dupacks > 0 && conn->dupacks < TCP_DUPACKS)
+	if (!(conn->flags & (CONN_RECOVERY | CONN_LOSS)) && conn->dupacks > 0 &&
+	    conn->dupacks < TCP_DUPACKS)
 		return conn->cwnd + conn->dupacks * (uint32_t)conn->mss;
 	return conn->cwnd;
 }

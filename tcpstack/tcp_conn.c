@@ -1,7 +1,9 @@
-/* tcp_conn.c - a connection's slot from first to last: lists it is on, what the SYNs settled, its end.
+/* tcp_conn.c - a connection's slot from first to last: lists it is on, what the SYNs settled, its
+ * end.
  *
- * A slot goes back to the free list when the user has let go, the peer is done with, and neither the dirty nor the
- * ready list holds its index any more; popping from those lists therefore never meets a stranger.
+ * A slot goes back to the free list when the user has let go, the peer is done with, and neither
+ * the dirty nor the ready list holds its index any more; popping from those lists therefore never
+ * meets a stranger.
  */
 #include "tcpstack/tcp_internal.h"
 
@@ -13,7 +15,8 @@ struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_tuple *tuple, uint64
 
 	if (COUNT_IF(index == TCP_NONE, tcp->net->tcp_counters->connections_full))
 		return NULL;
-	if (COUNT_IF(!tcp_table_add(&tcp->table, hash, index), tcp->net->tcp_counters->connections_full))
+	if (COUNT_IF(!tcp_table_add(&tcp->table, hash, index),
+	             tcp->net->tcp_counters->connections_full))
 		return NULL;
 	conn = &tcp->conns[index];
 	cold = &tcp->colds[index];
@@ -25,7 +28,8 @@ struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_tuple *tuple, uint64
 	conn->index = index;
 	conn->state = TCP_STATE_CLOSED;
 	conn->flags = CONN_TABLED | CONN_NO_RTT;
-	conn->window_limit = min_u32(TCP_WINDOW_DEFAULT_BYTES, tcp->net->config.receive_window_bytes);
+	conn->window_limit = min_u32(TCP_WINDOW_DEFAULT_BYTES,
+	                             tcp->net->config.receive_window_bytes);
 	conn->rcv_mss = TCP_MSS_DEFAULT_IP4;
 	if (addr_is_ip4(&tuple->remote.addr))
 		conn->options |= OPTION_IP4;
@@ -132,7 +136,7 @@ void conn_end(struct tcp_conn *conn, enum err err)
 
 	if (conn->flags & CONN_TABLED)
 		tcp_table_remove(&tcp->table, tcp_tuple_hash(tcp->net, &cold->tuple), conn->index);
-	conn->flags &= (uint16_t)~(CONN_TABLED | CONN_ACK_NOW | CONN_ACK_LATER | CONN_REXMIT_HEAD);
+	conn->flags &= (uint16_t) ~(CONN_TABLED | CONN_ACK_NOW | CONN_ACK_LATER | CONN_REXMIT_HEAD);
 	conn->state = TCP_STATE_CLOSED;
 	conn->rexmit_at_ms = conn->ack_at_ms = conn->armed_at_ms = 0;
 	timer_cancel(tcp->timers, conn->index);
@@ -223,8 +227,10 @@ uint64_t tcp_tuple_hash(const struct net *net, const struct tcp_tuple *tuple)
 	return hash64(&net->config.secret, tuple, sizeof(*tuple));
 }
 
-/* A hash for another purpose than finding connections: what it gives away must not tell of buckets. */
-static uint64_t hash_apart(const struct net *net, const struct tcp_tuple *tuple, bool with_ports, uint8_t purpose)
+/* A hash for another purpose than finding connections: what it gives away must not tell of buckets.
+ */
+static uint64_t hash_apart(const struct net *net, const struct tcp_tuple *tuple, bool with_ports,
+                           uint8_t purpose)
 {
 	struct {
 		struct tcp_tuple tuple;

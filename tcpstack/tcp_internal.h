@@ -1,8 +1,9 @@
 /* tcp_internal.h - what the files of TCP share: the connection, the tables, who may call what.
  *
- * A connection is a slot: a hot half of two cache lines and a cold half of two, in parallel arrays. Everything refers
- * to it by index (32 bits); index 0 is none. An idle connection holds no packet. Sequence numbers are RFC 9293's
- * (snd_una, snd_nxt, rcv_nxt); snd_nxt never moves back, what is sent again is tracked by rexmit_nxt.
+ * A connection is a slot: a hot half of two cache lines and a cold half of two, in parallel arrays.
+ * Everything refers to it by index (32 bits); index 0 is none. An idle connection holds no packet.
+ * Sequence numbers are RFC 9293's (snd_una, snd_nxt, rcv_nxt); snd_nxt never moves back, what is
+ * sent again is tracked by rexmit_nxt.
  */
 #ifndef TCPSTACK_TCP_INTERNAL_H
 #define TCPSTACK_TCP_INTERNAL_H
@@ -35,33 +36,35 @@ enum tcp_state_flags {
 #define TCP_FLAG_PSH 0x08
 #define TCP_FLAG_ACK 0x10
 
-#define TCP_HEADER_BYTES 20
+#define TCP_HEADER_BYTES      20
 #define TCP_OPTIONS_BYTES_MAX 40
-#define TCP_TIMESTAMP_BYTES 12
-#define TCP_SACK_BLOCKS_MAX 4
-#define TCP_WINDOW_SCALE_MAX 14 /* RFC 7323 2.3 */
+#define TCP_TIMESTAMP_BYTES   12
+#define TCP_SACK_BLOCKS_MAX   4
+#define TCP_WINDOW_SCALE_MAX  14 /* RFC 7323 2.3 */
 #define TCP_WINDOW_SCALE_NONE 0xff
-#define TCP_MSS_DEFAULT_IP4 536  /* RFC 9293 3.7.1 */
-#define TCP_MSS_DEFAULT_IP6 1220
-#define TCP_MSS_FLOOR 88         /* below it a peer would make us send headers only */
-#define TCP_MTU_FLOOR_IP4 552    /* a Packet Too Big is not believed below it */
-#define TCP_MTU_FLOOR_IP6 1280
-#define TCP_SYN_RETRIES 5
-#define TCP_DUPACKS 3
-#define TCP_QUICK_ACKS 16              /* segments acknowledged at once before the peer's manner is known */
-#define TCP_PERSIST_US 300000000       /* a window closed for that long ends the connection */
-#define TCP_FIN_WAIT_US 60000000       /* FIN-WAIT-2 after the user has gone */
-#define TCP_STARVED_US 5000            /* no packet to send with: try again */
-#define TCP_CHALLENGE_US 500000        /* per connection: at most one ACK for unacceptable segments in that time */
+#define TCP_MSS_DEFAULT_IP4   536 /* RFC 9293 3.7.1 */
+#define TCP_MSS_DEFAULT_IP6   1220
+#define TCP_MSS_FLOOR         88  /* below it a peer would make us send headers only */
+#define TCP_MTU_FLOOR_IP4     552 /* a Packet Too Big is not believed below it */
+#define TCP_MTU_FLOOR_IP6     1280
+#define TCP_SYN_RETRIES       5
+#define TCP_DUPACKS           3
+#define TCP_QUICK_ACKS        16 /* segments acknowledged at once before the peer's manner is known */
+#define TCP_PERSIST_US        300000000 /* a window closed for that long ends the connection */
+#define TCP_FIN_WAIT_US       60000000  /* FIN-WAIT-2 after the user has gone */
+#define TCP_STARVED_US        5000      /* no packet to send with: try again */
+#define TCP_CHALLENGE_US \
+	500000 /* per connection: at most one ACK for unacceptable segments in that time */
 #define TCP_WINDOW_DEFAULT_BYTES 16384 /* until the user sets a limit */
-#define TCP_SMALL_SEGMENT_BYTES 256    /* below it octets are copied into the packet before */
-#define TCP_REASSEMBLY_PKTS_MAX 64
-#define TCP_PAWS_IDLE_MS 2073600000u   /* 24 days, RFC 7323 5.5 */
-#define TCP_PORT_FIRST 32768
-#define TCP_PORT_LAST 60999
-#define TCP_NONE 0u                    /* no connection, no entry */
+#define TCP_SMALL_SEGMENT_BYTES  256   /* below it octets are copied into the packet before */
+#define TCP_REASSEMBLY_PKTS_MAX  64
+#define TCP_PAWS_IDLE_MS         2073600000u /* 24 days, RFC 7323 5.5 */
+#define TCP_PORT_FIRST           32768
+#define TCP_PORT_LAST            60999
+#define TCP_NONE                 0u /* no connection, no entry */
 
-static_assert(TCP_SMALL_SEGMENT_BYTES < PKT_DATA_BYTES / 2, "a small segment must be worth copying");
+static_assert(TCP_SMALL_SEGMENT_BYTES < PKT_DATA_BYTES / 2,
+              "a small segment must be worth copying");
 
 static inline bool seq_before(uint32_t a, uint32_t b)
 {
@@ -94,22 +97,22 @@ struct tcp_tuple {
 static_assert(sizeof(struct tcp_tuple) == 36, "hashed and compared as octets: no padding");
 
 enum tcp_conn_flags {
-	CONN_DIRTY = 1 << 0,       /* on the dirty list: has something to send */
-	CONN_READY = 1 << 1,       /* on the ready list */
-	CONN_ACK_NOW = 1 << 2,     /* owes an ACK this turn */
-	CONN_ACK_LATER = 1 << 3,   /* owes an ACK by ack_at_ms */
-	CONN_FIN_QUEUED = 1 << 4,  /* our FIN follows what is queued */
-	CONN_FIN_SENT = 1 << 5,    /* and has been sent: snd_nxt is snd_end + 1 */
-	CONN_PEER_FIN = 1 << 6,    /* the peer's FIN came in order: rcv_nxt is behind it */
-	CONN_ORPHAN = 1 << 7,      /* the user has gone */
-	CONN_CORK = 1 << 8,        /* the user said more follows */
-	CONN_TABLED = 1 << 9,      /* in the connection table */
-	CONN_RECOVERY = 1 << 10,   /* RFC 6582 fast recovery until `recover` */
-	CONN_LOSS = 1 << 11,       /* after an RTO: [rexmit_nxt, recover) is to be sent again */
+	CONN_DIRTY = 1 << 0,        /* on the dirty list: has something to send */
+	CONN_READY = 1 << 1,        /* on the ready list */
+	CONN_ACK_NOW = 1 << 2,      /* owes an ACK this turn */
+	CONN_ACK_LATER = 1 << 3,    /* owes an ACK by ack_at_ms */
+	CONN_FIN_QUEUED = 1 << 4,   /* our FIN follows what is queued */
+	CONN_FIN_SENT = 1 << 5,     /* and has been sent: snd_nxt is snd_end + 1 */
+	CONN_PEER_FIN = 1 << 6,     /* the peer's FIN came in order: rcv_nxt is behind it */
+	CONN_ORPHAN = 1 << 7,       /* the user has gone */
+	CONN_CORK = 1 << 8,         /* the user said more follows */
+	CONN_TABLED = 1 << 9,       /* in the connection table */
+	CONN_RECOVERY = 1 << 10,    /* RFC 6582 fast recovery until `recover` */
+	CONN_LOSS = 1 << 11,        /* after an RTO: [rexmit_nxt, recover) is to be sent again */
 	CONN_REXMIT_HEAD = 1 << 12, /* send the first unacknowledged segment again, at once */
-	CONN_RTT_TIMING = 1 << 13, /* rtt_seq and rtt_at_us are valid */
-	CONN_PERSIST = 1 << 14,    /* rexmit_at_ms is the zero window probe's */
-	CONN_NO_RTT = 1 << 15      /* no sample yet */
+	CONN_RTT_TIMING = 1 << 13,  /* rtt_seq and rtt_at_us are valid */
+	CONN_PERSIST = 1 << 14,     /* rexmit_at_ms is the zero window probe's */
+	CONN_NO_RTT = 1 << 15       /* no sample yet */
 };
 
 enum tcp_conn_options {
@@ -133,9 +136,10 @@ struct tcp_conn {
 	uint32_t window_limit;
 	struct pkt *rcv_head, *rcv_tail; /* in order, unread */
 	/* Sending and timers. */
-	struct pkt *snd_head, *snd_next; /* from snd_una on; the packet that snd_nxt lies in, NULL at the end */
-	uint32_t snd_end;                /* behind the last octet written */
-	uint32_t rcv_bytes;              /* unread */
+	struct pkt *snd_head,
+	    *snd_next;      /* from snd_una on; the packet that snd_nxt lies in, NULL at the end */
+	uint32_t snd_end;   /* behind the last octet written */
+	uint32_t rcv_bytes; /* unread */
 	uint32_t cwnd;
 	uint32_t srtt_us8, rttvar_us4; /* times 8, times 4 */
 	uint32_t rtt_seq, rtt_at_us;
@@ -145,7 +149,8 @@ struct tcp_conn {
 	uint8_t news, dupacks, backoff;
 };
 static_assert(sizeof(struct tcp_conn) == 128, "two cache lines");
-static_assert(offsetof(struct tcp_conn, snd_head) == 64, "receiving does not touch the second line's sending half");
+static_assert(offsetof(struct tcp_conn, snd_head) == 64,
+              "receiving does not touch the second line's sending half");
 
 /* The other half: opening, closing, trouble, sending's addresses. */
 struct tcp_cold {
@@ -171,9 +176,11 @@ static_assert(sizeof(struct tcp_cold) == 128, "two cache lines");
 struct tcp_recovery {
 	struct pkt *head; /* out of order, sorted by seq, disjoint */
 	uint32_t count, bytes;
-	uint32_t recent[TCP_SACK_BLOCKS_MAX]; /* a sequence number in each block, newest first; RFC 2018 4 */
+	uint32_t recent[TCP_SACK_BLOCKS_MAX]; /* a sequence number in each block, newest first; RFC
+	                                         2018 4 */
 	uint32_t recent_count;
-	uint32_t owner;
+	uint32_t fin_seq; /* of a FIN that came out of order */
+	bool has_fin;
 };
 
 /* Slot 0 of the hot array. */
@@ -181,7 +188,8 @@ struct tcp_slab {
 	struct tcp *tcp;
 	uint8_t unused[120];
 };
-static_assert(sizeof(struct tcp_slab) == sizeof(struct tcp_conn), "it takes the place of connection 0");
+static_assert(sizeof(struct tcp_slab) == sizeof(struct tcp_conn),
+              "it takes the place of connection 0");
 
 struct tcp_list {
 	uint32_t head, tail;
@@ -216,18 +224,19 @@ struct tcp_syn_entry {
 	uint32_t deadline_ms;
 	uint32_t sent_at_us; /* of the first SYN-ACK, for the first RTT */
 	uint32_t hash_next, next, prev;
-	uint64_t hash;
 	uint32_t listener_tag;
 	uint16_t peer_mss;
-	uint8_t options, snd_scale;
-	uint8_t sent_count; /* SYN-ACKs; also which list it is on */
+	uint8_t options;
+	uint8_t snd_scale : 4, sent_count : 4; /* SYN-ACKs; also which list it is on */
 };
+static_assert(sizeof(struct tcp_syn_entry) == 76, "a flood pays for nothing but this");
 
 struct tcp_syn_cache {
 	struct tcp_syn_entry *entries; /* 1-based */
 	uint32_t *heads;               /* hash chains */
 	uint32_t mask, count, free_head, used;
-	struct tcp_list by_tries[TCP_SYN_RETRIES + 1]; /* equal delays: each list is in order of deadline */
+	struct tcp_list
+	    by_tries[TCP_SYN_RETRIES + 1]; /* equal delays: each list is in order of deadline */
 	uint64_t cookies_until_us; /* cookies sent until then are still good: else none is tested */
 };
 
@@ -236,8 +245,9 @@ struct tcp_time_wait {
 	uint32_t rcv_nxt, snd_nxt;
 	uint32_t ts_recent, expires_ms;
 	uint32_t hash_next, fifo_next;
-	uint8_t options, dead;
-	uint16_t started_s; /* low bits of the second it began in */
+	uint8_t options;
+	bool dead;      /* out of its hash chain */
+	bool restarted; /* its 2 MSL began again after it was queued */
 };
 static_assert(sizeof(struct tcp_time_wait) == 64, "one cache line");
 
@@ -257,7 +267,9 @@ struct tcp {
 	struct tcp_table table;
 	struct tcp_syn_cache syn_cache;
 	struct tcp_time_wait_table time_wait;
-	struct timer_wheel *timers; /* handle = connection; 0 = SYN cache; conns_max + 1 = TIME-WAIT */
+	struct timer_wheel
+	    *timers;       /* handle = connection; 0 = SYN cache; conns_max + 1 = TIME-WAIT */
+	uint64_t clock_us; /* the last time at which something was done */
 	struct tcp_list dirty, ready, ready_now;
 	bool ready_open; /* ready_now is being walked */
 	struct pool recoveries;
@@ -313,7 +325,7 @@ struct tcp_segment {
 	struct tcp_tuple tuple;
 	uint64_t hash;
 	uint32_t seq, ack;
-	uint32_t len; /* payload */
+	uint32_t len;    /* payload */
 	uint16_t window; /* as in the header */
 	uint8_t flags;
 	struct tcp_options options;
@@ -323,14 +335,16 @@ struct tcp_segment {
 /* Octets of sequence space. */
 static inline uint32_t segment_span(const struct tcp_segment *segment)
 {
-	return segment->len + ((segment->flags & TCP_FLAG_SYN) != 0) + ((segment->flags & TCP_FLAG_FIN) != 0);
+	return segment->len + ((segment->flags & TCP_FLAG_SYN) != 0) +
+	       ((segment->flags & TCP_FLAG_FIN) != 0);
 }
 
 /* tcp_conn.c: slots, lists, ends. */
 struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_tuple *tuple, uint64_t hash);
 void conn_mark_dirty(struct tcp_conn *conn);
 void conn_add_news(struct tcp_conn *conn, uint8_t news);
-/* Ends the connection without a word to the peer; the user (if any) hears FAILED unless `err` is OK. */
+/* Ends the connection without a word to the peer; the user (if any) hears FAILED unless `err` is
+ * OK. */
 void conn_end(struct tcp_conn *conn, enum err err);
 /* The slot goes back when nobody refers to it any more. */
 void conn_release(struct tcp_conn *conn);
@@ -348,7 +362,8 @@ void conn_settle(struct tcp_conn *conn, uint8_t options, uint8_t peer_scale, uin
 uint16_t tcp_mss_for(const struct net *net, const struct addr *remote);
 uint64_t tcp_tuple_hash(const struct net *net, const struct tcp_tuple *tuple);
 uint32_t tcp_initial_seq(const struct net *net, const struct tcp_tuple *tuple);
-/* Of our timestamps towards that address: unguessable, and growing from connection to connection. */
+/* Of our timestamps towards that address: unguessable, and growing from connection to connection.
+ */
 uint32_t tcp_timestamp_offset(const struct net *net, const struct tcp_tuple *tuple);
 uint32_t conn_timestamp(const struct tcp_conn *conn);
 
@@ -357,7 +372,8 @@ bool tcp_table_init(struct tcp_table *table, struct arena *arena, uint32_t conns
 size_t tcp_table_bytes(uint32_t conns_max);
 bool tcp_table_add(struct tcp_table *table, uint64_t hash, uint32_t index);
 void tcp_table_remove(struct tcp_table *table, uint64_t hash, uint32_t index);
-struct tcp_conn *tcp_table_find(const struct tcp *tcp, uint64_t hash, const struct tcp_tuple *tuple);
+struct tcp_conn *tcp_table_find(const struct tcp *tcp, uint64_t hash,
+                                const struct tcp_tuple *tuple);
 
 /* tcp_options.c */
 void tcp_options_parse(const uint8_t *from, size_t bytes, struct tcp_options *out_options);
@@ -369,8 +385,8 @@ struct tcp_syn_options {
 };
 /* Both write at most TCP_OPTIONS_BYTES_MAX and return how many octets, a multiple of 4. */
 size_t tcp_options_put_syn(uint8_t *to, const struct tcp_syn_options *syn);
-size_t tcp_options_put(uint8_t *to, bool timestamps, uint32_t ts_val, uint32_t ts_ecr, const struct tcp_sack *sack,
-                       uint32_t sack_count);
+size_t tcp_options_put(uint8_t *to, bool timestamps, uint32_t ts_val, uint32_t ts_ecr,
+                       const struct tcp_sack *sack, uint32_t sack_count);
 
 /* tcp_segment.c: building and sending single segments. */
 struct tcp_header_fields {
@@ -380,31 +396,34 @@ struct tcp_header_fields {
 };
 /* An empty packet with room for all headers in front; NULL (counted) when the pool is empty. */
 struct pkt *segment_new(struct net *net);
-/* Puts the header in front of the payload (whose sum is `payload_sum`), completes the checksum, sends. */
+/* Puts the header in front of the payload (whose sum is `payload_sum`), completes the checksum,
+ * sends. */
 void segment_send(struct net *net, struct pkt *pkt, const struct tcp_tuple *tuple,
-                  const struct tcp_header_fields *fields, const uint8_t *options, size_t options_bytes,
-                  uint32_t payload_sum);
+                  const struct tcp_header_fields *fields, const uint8_t *options,
+                  size_t options_bytes, uint32_t payload_sum);
 /* RFC 9293 3.10.7.1: the reset that answers a segment nobody wants. */
 void segment_reset(struct net *net, const struct tcp_segment *segment);
 /* A pure ACK without a connection (SYN cache, TIME-WAIT). */
-void segment_ack(struct net *net, const struct tcp_tuple *tuple, const struct tcp_header_fields *fields,
-                 bool timestamps, uint32_t ts_recent);
+void segment_ack(struct net *net, const struct tcp_tuple *tuple,
+                 const struct tcp_header_fields *fields, bool timestamps, uint32_t ts_recent);
 
 /* tcp_syn.c */
 bool syn_cache_init(struct tcp *tcp, struct arena *arena, uint32_t count);
 size_t syn_cache_bytes(uint32_t count);
 void syn_input_listen(struct tcp *tcp, const struct tcp_segment *segment, uint32_t listener_tag);
-/* Handles a segment of a handshake in progress (or a cookie's ACK). True when it is dealt with; *out_conn is the
- * connection that came of it, for which the segment still has to be processed, or NULL. */
-bool syn_input(struct tcp *tcp, const struct tcp_segment *segment, bool listening, uint32_t listener_tag,
-               struct tcp_conn **out_conn);
+/* Handles a segment of a handshake in progress (or a cookie's ACK). True when it is dealt with;
+ * *out_conn is the connection that came of it, for which the segment still has to be processed, or
+ * NULL. */
+bool syn_input(struct tcp *tcp, const struct tcp_segment *segment, bool listening,
+               uint32_t listener_tag, struct tcp_conn **out_conn);
 void syn_timer(struct tcp *tcp);
 
 /* tcp_time_wait.c */
 bool time_wait_init(struct tcp *tcp, struct arena *arena, uint32_t count);
 size_t time_wait_bytes(uint32_t count);
 void time_wait_add(struct tcp *tcp, const struct tcp_conn *conn);
-/* True when a segment is dealt with; false: it is none of TIME-WAIT's, or a SYN that may start over. */
+/* True when a segment is dealt with; false: it is none of TIME-WAIT's, or a SYN that may start
+ * over. */
 bool time_wait_input(struct tcp *tcp, const struct tcp_segment *segment);
 /* True when that tuple may not be used for a new connection yet. */
 bool time_wait_blocks(struct tcp *tcp, const struct tcp_tuple *tuple, uint64_t hash);
@@ -420,10 +439,12 @@ void conn_challenge(struct tcp_conn *conn);
 /* tcp_reassembly.c */
 /* Takes segment->pkt when it keeps it. */
 void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment);
-/* Moves what has become in order to the receive chain. */
-void reassembly_drain(struct tcp_conn *conn);
+/* Moves what has become in order to the receive chain; true when the FIN behind it has been
+ * reached. */
+bool reassembly_drain(struct tcp_conn *conn);
 void reassembly_free(struct tcp_conn *conn);
-uint32_t reassembly_sack(const struct tcp_conn *conn, struct tcp_sack out_sack[TCP_SACK_BLOCKS_MAX]);
+uint32_t reassembly_sack(const struct tcp_conn *conn,
+                         struct tcp_sack out_sack[TCP_SACK_BLOCKS_MAX]);
 /* Appends in-order payload to the receive chain, by copy when it is small. Takes pkt. */
 void receive_append(struct tcp_conn *conn, struct pkt *pkt);
 
@@ -445,7 +466,7 @@ uint64_t tcp_ms_to_us(const struct tcp *tcp, uint32_t at_ms);
 
 /* tcp_rtt.c, RFC 6298 */
 void rtt_sample(struct tcp_conn *conn, uint32_t rtt_us);
-uint32_t rtt_rto_us(const struct tcp_conn *conn); /* without back-off */
+uint32_t rtt_rto_us(const struct tcp_conn *conn);     /* without back-off */
 uint32_t rtt_timeout_us(const struct tcp_conn *conn); /* with it */
 
 /* tcp_congestion.c, RFC 5681, RFC 6582 */

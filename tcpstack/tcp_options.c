@@ -4,7 +4,15 @@
  */
 #include "tcpstack/tcp_internal.h"
 
-enum { KIND_END, KIND_NOP, KIND_MSS, KIND_WINDOW_SCALE, KIND_SACK_PERMITTED, KIND_SACK, KIND_TIMESTAMPS = 8 };
+enum {
+	KIND_END,
+	KIND_NOP,
+	KIND_MSS,
+	KIND_WINDOW_SCALE,
+	KIND_SACK_PERMITTED,
+	KIND_SACK,
+	KIND_TIMESTAMPS = 8
+};
 
 static uint16_t get_u16(const uint8_t *from)
 {
@@ -45,13 +53,15 @@ static void parse_sack(const uint8_t *body, size_t bytes, struct tcp_options *op
 	}
 }
 
-/* One option whose length is known to fit; a wrong length makes it unknown, and unknown ones are skipped. */
+/* One option whose length is known to fit; a wrong length makes it unknown, and unknown ones are
+ * skipped. */
 static void parse_one(uint8_t kind, const uint8_t *body, size_t bytes, struct tcp_options *options)
 {
 	if (kind == KIND_MSS && bytes == 2) {
 		options->mss = get_u16(body);
 	} else if (kind == KIND_WINDOW_SCALE && bytes == 1) {
-		options->window_scale = body[0] < TCP_WINDOW_SCALE_MAX ? body[0] : TCP_WINDOW_SCALE_MAX;
+		options->window_scale = body[0] < TCP_WINDOW_SCALE_MAX ? body[0]
+		                                                       : TCP_WINDOW_SCALE_MAX;
 	} else if (kind == KIND_SACK_PERMITTED && bytes == 0) {
 		options->sack_permitted = true;
 	} else if (kind == KIND_TIMESTAMPS && bytes == 8) {
@@ -107,8 +117,8 @@ size_t tcp_options_put_syn(uint8_t *to, const struct tcp_syn_options *syn)
 	return (size_t)(at - to);
 }
 
-size_t tcp_options_put(uint8_t *to, bool timestamps, uint32_t ts_val, uint32_t ts_ecr, const struct tcp_sack *sack,
-                       uint32_t sack_count)
+size_t tcp_options_put(uint8_t *to, bool timestamps, uint32_t ts_val, uint32_t ts_ecr,
+                       const struct tcp_sack *sack, uint32_t sack_count)
 {
 	uint8_t *at = to;
 

@@ -1,12 +1,14 @@
-/* tcp_reassembly.c - the receive chain, the out-of-order queue behind it, and the SACK blocks that tell of it.
+/* tcp_reassembly.c - the receive chain, the out-of-order queue behind it, and the SACK blocks that
+ * tell of it.
  *
- * The queue is sorted and disjoint: what arrives is trimmed to what is missing. A packet is charged as a whole
- * buffer, so small neighbours share one, and queues are bounded in packets and by the free pool.
+ * The queue is sorted and disjoint: what arrives is trimmed to what is missing. A packet is charged
+ * as a whole buffer, so small neighbours share one, and queues are bounded in packets and by the
+ * free pool.
  */
 #include "tcpstack/tcp_internal.h"
 
 /* Copies `pkt` behind `tail` when that saves a buffer. */
-static bool join(struct tcp_conn *conn, struct pkt *tail, struct pkt *pkt)
+static bool join(struct pkt *tail, struct pkt *pkt)
 {
 	if (tail == NULL || pkt->len >= TCP_SMALL_SEGMENT_BYTES || pkt_tailroom(tail) < pkt->len)
 		return false;
@@ -15,7 +17,6 @@ static bool join(struct tcp_conn *conn, struct pkt *tail, struct pkt *pkt)
 		return false;
 	memcpy(tail->data + tail->len, pkt->data, pkt->len);
 	tail->len = (uint16_t)(tail->len + pkt->len);
-	(void)conn;
 	pkt_put(pkt);
 	return true;
 }
@@ -32,7 +33,7 @@ void receive_append(struct tcp_conn *conn, struct pkt *pkt)
 		pkt_put(pkt);
 		return;
 	}
-	if (join(conn, conn->rcv_tail, pkt))
+	if (join(conn->rcv_tail, pkt))
 		return;
 	pkt->next = NULL;
 	if (conn->rcv_tail != NULL)
@@ -46,7 +47,8 @@ static struct tcp_recovery *recovery_of(const struct tcp_conn *conn)
 {
 	const struct tcp_cold *cold = conn_cold(conn);
 
-	return cold->recovery != 0 ? pool_at(&conn_tcp(conn)->recoveries, cold->recovery - 1) : NULL;
+	return cold->recovery != 0 ? pool_at(&conn_tcp(conn)->recoveries, cold->recovery - 1)
+	                           : NULL;
 }
 
 static struct tcp_recovery *recovery_get(struct tcp_conn *conn)
@@ -59,7 +61,7 @@ static struct tcp_recovery *recovery_get(struct tcp_conn *conn)
 	recovery = pool_get(&tcp->recoveries);
 	if (recovery == NULL)
 		return NULL;
-	*recovery = (struct tcp_recovery){.owner = conn->index};
+	*recovery = (struct tcp_recovery){0};
 	conn_cold(conn)->recovery = pool_index(&tcp->recoveries, recovery) + 1;
 	return recovery;
 }
@@ -91,7 +93,8 @@ static void remember(struct tcp_recovery *recovery, uint32_t seq)
 }
 
 /* The run of neighbours around `seq`; false when nothing is kept there. */
-static bool find_block(const struct tcp_recovery *recovery, uint32_t seq, struct tcp_sack *out_block)
+static bool find_block(const struct tcp_recovery *recovery, uint32_t seq,
+                       struct tcp_sack *out_block)
 {
 	struct tcp_sack block = {0, 0};
 	bool found = false;
@@ -116,7 +119,8 @@ static bool find_block(const struct tcp_recovery *recovery, uint32_t seq, struct
 uint32_t reassembly_sack(const struct tcp_conn *conn, struct tcp_sack out_sack[TCP_SACK_BLOCKS_MAX])
 {
 	const struct tcp_recovery *recovery = recovery_of(conn);
-	uint32_t max = conn->options & OPTION_TIMESTAMPS ? TCP_SACK_BLOCKS_MAX - 1 : TCP_SACK_BLOCKS_MAX;
+	uint32_t max = conn->options & OPTION_TIMESTAMPS ? TCP_SACK_BLOCKS_MAX - 1
+	                                                 : TCP_SACK_BLOCKS_MAX;
 	uint32_t count = 0;
 
 	if (recovery == NULL || !(conn->options & OPTION_SACK))
@@ -154,7 +158,7 @@ static bool has_memory(const struct tcp_conn *conn)
 }
 
 /* Links `pkt` in behind `before` (NULL: in front), dropping or trimming what it overlaps. */
-static void link_in(struct tcp_conn *conn, struct tcp_recovery *recovery, struct pkt *before, struct pkt *pkt)
+static void link_in(struct tcp_recovery *recovery, struct pkt *before, struct pkt *pkt)
 {
 	struct pkt **link = before != NULL ? &before->next : &recovery->head;
 	uint32_t end = pkt->seq + pkt->len;
@@ -169,7 +173,7 @@ static void link_in(struct tcp_conn *conn, struct tcp_recovery *recovery, struct
 	if (*link != NULL && seq_before((*link)->seq, end))
 		pkt->len = (uint16_t)((*link)->seq - pkt->seq);
 	recovery->bytes += pkt->len;
-	if (join(conn, before, pkt))
+	if (join(before, pkt))
 		return;
 	pkt->next = *link;
 	*link = pkt;
@@ -178,17 +182,22 @@ static void link_in(struct tcp_conn *conn, struct tcp_recovery *recovery, struct
 
 void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment)
 {
-	struct tcp_recovery *recovery = recovery_get(conn);
+	struct tcp_recovery *recovery = has_memory(conn) ? recovery_get(conn) : NULL;
 	struct pkt *pkt = segment->pkt;
 	struct pkt *before = NULL;
 
-	if (recovery == NULL || recovery->count >= TCP_REASSEMBLY_PKTS_MAX || !has_memory(conn)) {
+	if (recovery == NULL || recovery->count >= TCP_REASSEMBLY_PKTS_MAX) {
 		conn_counters(conn)->out_of_order_dropped++;
-		if (recovery != NULL && recovery->head == NULL)
-			reassembly_free(conn);
 		return;
 	}
-	for (struct pkt *at = recovery->head; at != NULL && !seq_after(at->seq, pkt->seq); at = at->next)
+	if (segment->flags & TCP_FLAG_FIN) {
+		recovery->has_fin = true;
+		recovery->fin_seq = segment->seq + segment->len;
+	}
+	if (segment->len == 0)
+		return;
+	for (struct pkt *at = recovery->head; at != NULL && !seq_after(at->seq, pkt->seq);
+	     at = at->next)
 		before = at;
 	remember(recovery, pkt->seq);
 	if (before != NULL && seq_after(before->seq + before->len, pkt->seq)) {
@@ -197,16 +206,18 @@ void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment)
 		trim_front(pkt, before->seq + before->len);
 	}
 	segment->pkt = NULL;
-	link_in(conn, recovery, before, pkt);
+	link_in(recovery, before, pkt);
 	conn_counters(conn)->out_of_order_kept++;
 }
 
-void reassembly_drain(struct tcp_conn *conn)
+bool reassembly_drain(struct tcp_conn *conn)
 {
 	struct tcp_recovery *recovery = recovery_of(conn);
 
+	bool fin;
+
 	if (recovery == NULL)
-		return;
+		return false;
 	while (recovery->head != NULL && !seq_after(recovery->head->seq, conn->rcv_nxt)) {
 		struct pkt *pkt = recovery->head;
 
@@ -220,6 +231,8 @@ void reassembly_drain(struct tcp_conn *conn)
 		trim_front(pkt, conn->rcv_nxt);
 		receive_append(conn, pkt);
 	}
-	if (recovery->head == NULL)
+	fin = recovery->has_fin && recovery->fin_seq == conn->rcv_nxt;
+	if (recovery->head == NULL && (fin || !recovery->has_fin))
 		reassembly_free(conn);
+	return fin;
 }

@@ -1,4 +1,5 @@
-/* tcp_rtt.c - round-trip time and retransmission timeout, RFC 6298 with Linux's floor under the variance. */
+/* tcp_rtt.c - round-trip time and retransmission timeout, RFC 6298 with Linux's floor under the
+ * variance. */
 #include "tcpstack/tcp_internal.h"
 
 #define BACKOFF_MAX 16
@@ -26,13 +27,16 @@ uint32_t rtt_rto_us(const struct tcp_conn *conn)
 
 	if (conn->flags & CONN_NO_RTT)
 		return config->rto_initial_us;
-	/* The floor bounds the variance's share, not the sum: a peer may delay its ACK on top of the path's time. */
-	return min_u32(conn->srtt_us8 / 8 + max_u32(conn->rttvar_us4, config->rto_min_us), config->rto_max_us);
+	/* The floor bounds the variance's share, not the sum: a peer may delay its ACK on top of
+	 * the path's time. */
+	return min_u32(conn->srtt_us8 / 8 + max_u32(conn->rttvar_us4, config->rto_min_us),
+	               config->rto_max_us);
 }
 
 uint32_t rtt_timeout_us(const struct tcp_conn *conn)
 {
-	uint64_t timeout = (uint64_t)rtt_rto_us(conn) << (conn->backoff < BACKOFF_MAX ? conn->backoff : BACKOFF_MAX);
+	uint64_t timeout = (uint64_t)rtt_rto_us(conn)
+	                   << (conn->backoff < BACKOFF_MAX ? conn->backoff : BACKOFF_MAX);
 	uint32_t max = conn_tcp(conn)->net->config.rto_max_us;
 
 	return timeout < max ? (uint32_t)timeout : max;

@@ -38,11 +38,12 @@ struct pkt *segment_new(struct net *net)
 }
 
 void segment_send(struct net *net, struct pkt *pkt, const struct tcp_tuple *tuple,
-                  const struct tcp_header_fields *fields, const uint8_t *options, size_t options_bytes,
-                  uint32_t payload_sum)
+                  const struct tcp_header_fields *fields, const uint8_t *options,
+                  size_t options_bytes, uint32_t payload_sum)
 {
 	size_t header_bytes = TCP_HEADER_BYTES + options_bytes;
-	struct tcp_header header = {.offset = (uint8_t)(header_bytes / 4 << 4), .flags = fields->flags};
+	struct tcp_header header = {.offset = (uint8_t)(header_bytes / 4 << 4),
+	                            .flags = fields->flags};
 	uint16_t checksum;
 	uint32_t sum;
 
@@ -91,8 +92,8 @@ void segment_reset(struct net *net, const struct tcp_segment *segment)
 		segment_send(net, pkt, &segment->tuple, &fields, NULL, 0, 0);
 }
 
-void segment_ack(struct net *net, const struct tcp_tuple *tuple, const struct tcp_header_fields *fields,
-                 bool timestamps, uint32_t ts_recent)
+void segment_ack(struct net *net, const struct tcp_tuple *tuple,
+                 const struct tcp_header_fields *fields, bool timestamps, uint32_t ts_recent)
 {
 	uint8_t options[TCP_OPTIONS_BYTES_MAX];
 	size_t bytes = 0;

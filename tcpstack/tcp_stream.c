@@ -1,5 +1,5 @@
-/* tcp_stream.c - reading and writing: octets stay in the packets they came in, and go out of those they were
- * written in. */
+/* tcp_stream.c - reading and writing: octets stay in the packets they came in, and go out of those
+ * they were written in. */
 #include "tcpstack/tcp_internal.h"
 
 size_t tcp_readable(const struct tcp_conn *conn)
@@ -174,7 +174,8 @@ static void finish_write(struct tcp_conn *conn, bool more)
 	conn_mark_dirty(conn);
 }
 
-/* Copies behind the last packet's octets, which may have been sent already: sending copies, so they are ours. */
+/* Copies behind the last packet's octets, which may have been sent already: sending copies, so they
+ * are ours. */
 static size_t fill_tail(struct tcp_conn *conn, struct bytes bytes)
 {
 	struct pkt *tail = conn_cold(conn)->snd_tail;
@@ -225,8 +226,10 @@ size_t tcp_write_chain(struct tcp_conn *conn, struct pkt_chain *chain, bool more
 
 	if (room == 0)
 		return 0;
-	/* A packet larger than a nearly full buffer's rest waits; with an empty buffer the first always fits in. */
-	while (chain->head != NULL && (chain->head->len <= room - taken || conn->snd_head == NULL)) {
+	/* A packet larger than a nearly full buffer's rest waits; with an empty buffer the first
+	 * always fits in. */
+	while (chain->head != NULL &&
+	       (chain->head->len <= room - taken || conn->snd_head == NULL)) {
 		struct pkt *pkt = pkt_chain_pop(chain);
 
 		taken += pkt->len;

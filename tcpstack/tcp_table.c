@@ -1,7 +1,7 @@
 /* tcp_table.c - connections by their four-tuple.
  *
- * Buckets of one cache line: ten 16-bit tags beside ten indices, and a link to an overflow bucket. The hash is keyed,
- * so peers cannot choose who collides; a chain is as long as chance makes it.
+ * Buckets of one cache line: ten 16-bit tags beside ten indices, and a link to an overflow bucket.
+ * The hash is keyed, so peers cannot choose who collides; a chain is as long as chance makes it.
  */
 #include "tcpstack/tcp_internal.h"
 
@@ -23,7 +23,8 @@ static uint32_t overflow_count(uint32_t conns_max)
 
 size_t tcp_table_bytes(uint32_t conns_max)
 {
-	return (primary_count(conns_max) + (size_t)overflow_count(conns_max) + 1) * sizeof(struct tcp_bucket);
+	return (primary_count(conns_max) + (size_t)overflow_count(conns_max) + 1) *
+	       sizeof(struct tcp_bucket);
 }
 
 bool tcp_table_init(struct tcp_table *table, struct arena *arena, uint32_t conns_max)

@@ -1,8 +1,9 @@
 /* tcp_timer.c - deadlines: one handle of the wheel per connection, armed lazily.
  *
- * A connection's deadlines stand in its hot half; the wheel holds one no later than the earliest. Moving a deadline
- * away costs a store; when the wheel fires early the connection is armed again. Each deadline is served at its own time,
- * so that a jump of the clock gives the packets that many small steps would have given.
+ * A connection's deadlines stand in its hot half; the wheel holds one no later than the earliest.
+ * Moving a deadline away costs a store; when the wheel fires early the connection is armed again.
+ * Each deadline is served at its own time, so that a jump of the clock gives the packets that many
+ * small steps would have given.
  */
 #include "tcpstack/tcp_internal.h"
 
@@ -79,7 +80,8 @@ static void persist_fired(struct tcp_conn *conn)
 	struct tcp *tcp = conn_tcp(conn);
 	struct tcp_cold *cold = conn_cold(conn);
 
-	/* The peer's ACKs keep `retries` at 0, so a window held shut for ever is bounded by time (sockstress). */
+	/* The peer's ACKs keep `retries` at 0, so a window held shut for ever is bounded by time
+	 * (sockstress). */
 	if (cold->retries >= retries_max(conn) ||
 	    tcp_now_ms(tcp) - cold->persist_since_ms >= TCP_PERSIST_US / 1000) {
 		if (!(conn->flags & CONN_ORPHAN))
@@ -88,6 +90,8 @@ static void persist_fired(struct tcp_conn *conn)
 		return;
 	}
 	conn_send_probe(conn);
+	if (!(conn->flags & CONN_PERSIST))
+		return; /* it sent data: an ordinary retransmission timeout runs */
 	next_try(conn);
 	conn_start_rexmit(conn);
 }
@@ -142,25 +146,18 @@ void tcp_timers(struct net *net, uint32_t work_max)
 {
 	struct tcp *tcp = net->tcp;
 	uint64_t until_us = net->now_us;
-	uint64_t at_us = 0;
+	uint64_t at_us = tcp->clock_us;
 	uint32_t handle;
 
 	for (uint32_t work = 0; work < work_max; work++) {
-		/* Time stands at the earliest deadline while it is served. */
 		uint64_t next_us = timer_next_us(tcp->timers);
 		if (next_us > until_us)
 			break;
+		/* Time stands at the earliest deadline while it is served, but never goes back. */
 		at_us = next_us > at_us ? next_us : at_us;
 		net->now_us = at_us;
-		if (!timer_pop(tcp->timers, at_us, &handle)) {
-			at_us += 1000; /* next_us may lie before the earliest; the wheel's tick */
-			if (at_us > until_us)
-				at_us = until_us;
-			net->now_us = at_us;
-			if (!timer_pop(tcp->timers, at_us, &handle) && at_us == until_us)
-				break;
-			continue;
-		}
+		if (!timer_pop(tcp->timers, at_us, &handle))
+			continue; /* next_us was a lower bound; the wheel has come nearer */
 		if (handle == 0)
 			syn_timer(tcp);
 		else if (handle == tcp->conns_max + 1)
@@ -169,6 +166,7 @@ void tcp_timers(struct net *net, uint32_t work_max)
 			conn_fired(&tcp->conns[handle]);
 	}
 	net->now_us = until_us;
+	tcp->clock_us = until_us;
 }
 
 uint64_t tcp_next_deadline_us(const struct net *net)

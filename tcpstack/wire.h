@@ -1,7 +1,7 @@
 /* wire.h - what the protocols below (and including) TCP look like on the wire.
  *
- * Every field is octets, so a header may lie at any address and is read through its own type without a copy.
- * Rule of use: check the length once, then accessors cannot fail.
+ * Every field is octets, so a header may lie at any address and is read through its own type
+ * without a copy. Rule of use: check the length once, then accessors cannot fail.
  */
 #ifndef TCPSTACK_WIRE_H
 #define TCPSTACK_WIRE_H
@@ -51,13 +51,13 @@ static inline struct be32 be32_of(uint32_t host)
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "be32 swaps; a big-endian host would not");
 
 /* Ethernet II and IEEE 802.1Q. */
-#define MAC_BYTES          6
-#define ETHERTYPE_IP4      0x0800
-#define ETHERTYPE_ARP      0x0806
-#define ETHERTYPE_VLAN     0x8100
-#define ETHERTYPE_IP6      0x86dd
-#define ETHERTYPE_MIN      0x0600 /* below: an IEEE 802.3 length */
-#define VLAN_ID_MASK       0x0fff
+#define MAC_BYTES      6
+#define ETHERTYPE_IP4  0x0800
+#define ETHERTYPE_ARP  0x0806
+#define ETHERTYPE_VLAN 0x8100
+#define ETHERTYPE_IP6  0x86dd
+#define ETHERTYPE_MIN  0x0600 /* below: an IEEE 802.3 length */
+#define VLAN_ID_MASK   0x0fff
 
 struct eth_header {
 	uint8_t destination[MAC_BYTES];
@@ -93,15 +93,15 @@ static_assert(sizeof(struct arp_header) == 28, "RFC 826");
 #define IP4_MORE_FRAGMENTS 0x2000
 #define IP4_OFFSET_MASK    0x1fff
 
-#define IP_PROTOCOL_HOP_BY_HOP   0
-#define IP_PROTOCOL_ICMP4        1
-#define IP_PROTOCOL_TCP          6
-#define IP_PROTOCOL_UDP          17
-#define IP_PROTOCOL_ROUTING      43
-#define IP_PROTOCOL_FRAGMENT     44
-#define IP_PROTOCOL_ICMP6        58
-#define IP_PROTOCOL_NONE         59
-#define IP_PROTOCOL_DESTINATION  60
+#define IP_PROTOCOL_HOP_BY_HOP  0
+#define IP_PROTOCOL_ICMP4       1
+#define IP_PROTOCOL_TCP         6
+#define IP_PROTOCOL_UDP         17
+#define IP_PROTOCOL_ROUTING     43
+#define IP_PROTOCOL_FRAGMENT    44
+#define IP_PROTOCOL_ICMP6       58
+#define IP_PROTOCOL_NONE        59
+#define IP_PROTOCOL_DESTINATION 60
 
 struct ip4_header {
 	uint8_t version_ihl;

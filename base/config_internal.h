@@ -1,0 +1,100 @@
+/* config_internal.h - the option tables as data, and values as text; private to config*.c. */
+#ifndef BASE_CONFIG_INTERNAL_H
+#define BASE_CONFIG_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/config.h"
+
+enum option_type {
+	OPTION_TYPE_u32,
+	OPTION_TYPE_size,
+	OPTION_TYPE_ms,
+	OPTION_TYPE_points,
+	OPTION_TYPE_bool,
+	OPTION_TYPE_text,
+	OPTION_TYPE_texts,
+};
+
+struct option {
+	const char *section, *key, *help;
+	const char *text; /* default of texts */
+	enum option_type type;
+	bool reload;
+	int64_t value, min, max; /* default and range of numbers */
+	size_t offset;           /* in struct config */
+};
+
+enum {
+#define OPTION(section, key, type, def, min, max, unit, reload, help) OPTION_##key,
+#define OPTION_TEXT(section, key, def, reload, help)                  OPTION_##key,
+#define OPTION_TEXTS(section, key, reload, help)                      OPTION_##key,
+#include "base/options.def"
+	OPTION_COUNT
+};
+
+extern const struct option option_table[OPTION_COUNT];
+
+enum object_kind { OBJECT_ports, OBJECT_listeners, OBJECT_backends, OBJECT_KIND_COUNT };
+
+enum field_kind {
+	FIELD_TEXT,
+	FIELD_HOSTNAME,
+	FIELD_U32,
+	FIELD_PORT,
+	FIELD_ADDR,
+	FIELD_ADDR4,
+	FIELD_ADDR6,
+	FIELD_PREFIXES,
+};
+
+struct field {
+	const char *key, *help;
+	enum object_kind object;
+	enum field_kind kind;
+	int64_t value, min, max;
+	bool need;
+	size_t offset; /* in the object */
+};
+
+#define FIELD_COUNT_MAX 32 /* a bit each in a uint32_t */
+extern const struct field field_table[];
+extern const uint32_t field_count;
+
+struct object {
+	const char *section, *help;
+	size_t bytes, offset,
+	    count_offset; /* of one; of the array and of its count in struct config */
+	uint32_t count_max;
+};
+
+extern const struct object object_table[OBJECT_KIND_COUNT];
+
+struct driver {
+	const char *name, *help;
+	bool needs_interface;
+};
+
+extern const struct driver driver_table[];
+extern const uint32_t driver_count;
+
+/* The index-th object of a kind; `index` may be the count, when there is room. */
+void *object_at(const struct config *config, enum object_kind kind, uint32_t index);
+uint32_t *object_count(const struct config *config, enum object_kind kind);
+void object_defaults(enum object_kind kind, void *object);
+
+#define VALUE_TEXT_BYTES 32
+
+int64_t option_load(const struct config *config, const struct option *option);
+void option_store(struct config *config, const struct option *option, int64_t value);
+/* False when the text does not have the form of the type; ranges are the caller's. */
+bool value_parse(enum option_type type, struct bytes text, int64_t *out_value);
+/* As it would be written in the file. Returns `out`. */
+char *value_format(enum option_type type, int64_t value, char out[VALUE_TEXT_BYTES]);
+/* "a time such as 300s, 5min or 20ms" */
+const char *value_form(enum option_type type);
+
+#endif

@@ -1,0 +1,422 @@
+/* process.c - the postern process put together: EAL, ports, steering, workers, control thread; and
+ * its end.
+ *
+ * The only file that knows all parts. Workers are threads of ours, pinned, registered with the EAL;
+ * the control thread runs wherever the kernel likes.
+ */
+#include "dataplane/process.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/telemetry.h"
+#include "dataplane/control.h"
+#include "dataplane/eal.h"
+#include "dataplane/port.h"
+#include "dataplane/port_dpdk.h"
+#include "dataplane/port_pcap.h"
+#include "dataplane/rules.h"
+#include "dataplane/worker.h"
+#include "dataplane/xdp/steer.h"
+
+#define OWN_BYTES       ((size_t)32 << 20) /* ports, control: address space, touched as needed */
+#define CONTROL_WAIT_MS 100
+#define STOP_POLL_US    10000
+#define GROUPS_MAX      16
+
+struct process_worker {
+	struct arena arena;
+	struct worker_link link;
+	struct port *ports[PORTS_MAX];
+	struct pkt_pool *pool;
+	struct worker *worker;
+	pthread_t thread;
+	bool started;
+};
+
+struct process {
+	struct config *config;
+	struct arena arena;
+	struct telemetry telemetry;
+	struct rules_slot *rules;
+	struct control *control;
+	pthread_t control_thread;
+	bool control_started;
+	_Atomic bool control_stop;
+	config_text hostname;
+	struct hash_key secret;
+	uint32_t steer_count;
+	struct steer *steer[PORTS_MAX];
+	uint64_t
+	    *steer_counters; /* in worker 0's page: the interfaces have no worker of their own */
+	struct worker_link *links[WORKERS_MAX];
+	struct process_worker worker[WORKERS_MAX];
+};
+
+static bool is_steered(const struct config_port *port)
+{
+	return port->vdev[0] == '\0' && strcmp(port->driver, "af_xdp") == 0;
+}
+
+static bool is_pcap(const struct config_port *port)
+{
+	return port->vdev[0] == '\0' && strcmp(port->driver, "pcap") == 0;
+}
+
+static enum err start_telemetry(struct process *process, char *reason)
+{
+	const struct counter_group *groups[GROUPS_MAX];
+	uint32_t count, before = 0;
+	const struct counter_group *const *worker_groups = worker_counter_groups(&count);
+	enum err err;
+
+	ASSERT(count < GROUPS_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		groups[i] = worker_groups[i];
+		before += groups[i]->count;
+	}
+	groups[count++] = &steer_counter_group;
+	err = telemetry_create(&process->telemetry, groups, count, process->config->workers,
+	                       process->config->events_ring_count);
+	if (err != OK)
+		snprintf(reason, PORT_REASON_BYTES, "no memory for telemetry: %s", err_text(err));
+	else
+		process->steer_counters = telemetry_counters(&process->telemetry, 0) + before;
+	return err;
+}
+
+static enum err start_rules(struct process *process, char *reason)
+{
+	struct classifier_counters *counters[WORKERS_MAX];
+
+	for (uint32_t w = 0; w < process->config->workers; w++)
+		counters[w] = worker_classifier_counters(&process->telemetry, w);
+	process->rules = rules_slot_new(process->config->workers, counters);
+	if (process->rules != NULL)
+		return OK;
+	snprintf(reason, PORT_REASON_BYTES, "out of memory");
+	return ERR_NO_MEMORY;
+}
+
+static enum err prepare_interfaces(const struct config *config, char *reason)
+{
+	enum err err = OK;
+
+	static_assert(STEER_REASON_BYTES <= PORT_REASON_BYTES, "one buffer serves both");
+	for (uint32_t i = 0; i < config->port_count && err == OK; i++)
+		if (is_steered(&config->port[i]))
+			err = steer_prepare(config->port[i].interface, reason);
+	return err;
+}
+
+/* Opens port `index` for all workers and, on an interface shared with the kernel, steers. */
+static enum err open_port(struct process *process, uint32_t index, char *reason)
+{
+	const struct config *config = process->config;
+	struct pkt_pool *pools[WORKERS_MAX];
+	struct port *ports[WORKERS_MAX];
+	enum err err;
+
+	for (uint32_t w = 0; w < config->workers; w++)
+		pools[w] = process->worker[w].pool;
+	if (is_pcap(&config->port[index]))
+		err = port_pcap_open(&process->arena, config, index, pools, ports, reason);
+	else
+		err = port_dpdk_open(&process->arena, config, index, pools, ports, reason);
+	if (err != OK)
+		return err;
+	for (uint32_t w = 0; w < config->workers; w++)
+		process->worker[w].ports[index] = ports[w];
+	if (!is_steered(&config->port[index]))
+		return OK;
+	err = steer_attach(&process->arena, config, index, &process->steer[process->steer_count],
+	                   reason);
+	process->steer_count += err == OK;
+	return err;
+}
+
+static enum err start_ports(struct process *process, char *reason)
+{
+	enum err err = OK;
+
+	for (uint32_t w = 0; w < process->config->workers; w++) {
+		process->worker[w].pool = eal_pool_new(process->config, w);
+		if (process->worker[w].pool == NULL) {
+			snprintf(reason, PORT_REASON_BYTES,
+			         "no memory for the packets of worker %u; lower limits.packets or "
+			         "give more "
+			         "huge pages",
+			         w);
+			return ERR_NO_MEMORY;
+		}
+	}
+	for (uint32_t i = 0; i < process->config->port_count && err == OK; i++)
+		err = open_port(process, i, reason);
+	return err;
+}
+
+static enum err worker_prepare(struct process *process, uint32_t index, char *reason)
+{
+	struct process_worker *w = &process->worker[index];
+	struct worker_config config = {
+	    .config = process->config,
+	    .index = index,
+	    .ports = w->ports,
+	    .pool = w->pool,
+	    .rules = process->rules,
+	    .telemetry = &process->telemetry,
+	    .link = &w->link,
+	    .hostname = process->hostname,
+	    .cpu_now_ns = clock_thread_cpu_ns,
+	    .secret = process->secret,
+	};
+	enum err err;
+
+	random_os(&config.seed, sizeof(config.seed));
+	w->link.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	process->links[index] = &w->link;
+	if (w->link.wake_fd < 0) {
+		snprintf(reason, PORT_REASON_BYTES, "eventfd: %s", strerror(errno));
+		return ERR_SYSTEM;
+	}
+	err = arena_init(&w->arena, worker_bytes(process->config), process->config->hugepages);
+	if (err != OK) {
+		snprintf(reason, PORT_REASON_BYTES, "no memory for worker %u; lower the limits",
+		         index);
+		return err;
+	}
+	err = worker_new(&w->arena, &config, clock_now_us(), &w->worker, reason);
+	if (err == OK)
+		arena_seal(&w->arena);
+	return err;
+}
+
+static void *worker_main(void *argument)
+{
+	struct process_worker *w = argument;
+
+	if (eal_thread_begin() != OK)
+		check_failed(__FILE__, __LINE__, "DPDK takes no more threads");
+	worker_run(w->worker);
+	eal_thread_end();
+	return NULL;
+}
+
+/* The wanted core when we may use it, else one of those we may, in turn. */
+static void worker_core(const struct config *config, uint32_t index, cpu_set_t *out_set)
+{
+	cpu_set_t allowed;
+	uint32_t wanted = config->worker_core_first + index, nth;
+
+	CPU_ZERO(out_set);
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+		CPU_ZERO(&allowed);
+	if (wanted < CPU_SETSIZE && CPU_ISSET(wanted, &allowed)) {
+		CPU_SET(wanted, out_set);
+		return;
+	}
+	nth = CPU_COUNT(&allowed) > 0 ? wanted % (uint32_t)CPU_COUNT(&allowed) : 0;
+	for (size_t i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &allowed) && nth-- == 0) {
+			CPU_SET(i, out_set);
+			return;
+		}
+}
+
+static bool start_worker(struct process *process, uint32_t index)
+{
+	struct process_worker *w = &process->worker[index];
+	pthread_attr_t attributes;
+	char name[16];
+	cpu_set_t core;
+
+	worker_core(process->config, index, &core);
+	if (pthread_attr_init(&attributes) != 0)
+		return false;
+	if (CPU_COUNT(&core) > 0)
+		(void)pthread_attr_setaffinity_np(&attributes, sizeof(core), &core);
+	w->started = pthread_create(&w->thread, &attributes, worker_main, w) == 0;
+	(void)pthread_attr_destroy(&attributes);
+	snprintf(name, sizeof(name), "worker%u", index);
+	if (w->started)
+		(void)pthread_setname_np(w->thread, name);
+	return w->started;
+}
+
+/* The interfaces' counters are sums of the program's own; the control thread copies them. */
+static void copy_steer_counters(struct process *process)
+{
+	uint64_t sums[sizeof(struct steer_stats) / sizeof(uint64_t)] = {0};
+
+	for (uint32_t i = 0; i < process->steer_count; i++) {
+		struct steer_stats stats;
+		uint64_t values[sizeof(struct steer_stats) / sizeof(uint64_t)];
+
+		steer_read(process->steer[i], &stats);
+		memcpy(values, &stats, sizeof(values));
+		for (size_t k = 0; k < sizeof(sums) / sizeof(sums[0]); k++)
+			sums[k] += values[k];
+	}
+	memcpy(process->steer_counters, sums, sizeof(sums));
+}
+
+static void *control_main(void *argument)
+{
+	struct process *process = argument;
+
+	while (!atomic_load(&process->control_stop)) {
+		control_turn(process->control, CONTROL_WAIT_MS);
+		copy_steer_counters(process);
+	}
+	return NULL;
+}
+
+static void make_folder_of(const char *path)
+{
+	config_text folder;
+	char *slash;
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	slash = strrchr(folder, '/');
+	if (slash == NULL || slash == folder)
+		return;
+	*slash = '\0';
+	(void)mkdir(folder, 0755); /* if it fails, listening says so */
+}
+
+static enum err start_control(struct process *process, char *reason)
+{
+	struct control_config config = {
+	    .socket_path = process->config->dataplane_socket,
+	    .telemetry = &process->telemetry,
+	    .rules = process->rules,
+	    .links = process->links,
+	    .worker_count = process->config->workers,
+	    .start_wall_us = clock_wall_us(),
+	};
+	enum err err;
+
+	make_folder_of(config.socket_path);
+	err = control_new(&process->arena, &config, &process->control);
+	if (err != OK)
+		snprintf(reason, PORT_REASON_BYTES, "cannot listen on %.180s: %s",
+		         config.socket_path, strerror(errno));
+	return err;
+}
+
+static enum err start_threads(struct process *process, char *reason)
+{
+	for (uint32_t w = 0; w < process->config->workers; w++)
+		if (!start_worker(process, w)) {
+			snprintf(reason, PORT_REASON_BYTES, "cannot start the thread of worker %u",
+			         w);
+			return ERR_SYSTEM;
+		}
+	process->control_started = pthread_create(&process->control_thread, NULL, control_main,
+	                                          process) == 0;
+	if (process->control_started)
+		return OK;
+	snprintf(reason, PORT_REASON_BYTES, "cannot start the control thread");
+	return ERR_SYSTEM;
+}
+
+enum err process_start(struct config *config, struct process **out_process, char *reason)
+{
+	static struct process process;
+	enum err err;
+
+	ASSERT(process.config == NULL);
+	process.config = config;
+	if (config->hostname[0] != '\0')
+		memcpy(process.hostname, config->hostname, sizeof(process.hostname));
+	else if (gethostname(process.hostname, sizeof(process.hostname) - 1) != 0)
+		snprintf(process.hostname, sizeof(process.hostname), "localhost");
+	random_os(&process.secret, sizeof(process.secret));
+	err = arena_init(&process.arena, OWN_BYTES, false);
+	if (err == OK)
+		err = start_telemetry(&process, reason);
+	if (err == OK)
+		err = start_rules(&process, reason);
+	if (err == OK)
+		err = prepare_interfaces(config, reason);
+	if (err == OK)
+		err = eal_start(config, reason);
+	if (err == OK)
+		err = start_ports(&process, reason);
+	for (uint32_t w = 0; w < config->workers && err == OK; w++)
+		err = worker_prepare(&process, w, reason);
+	if (err == OK)
+		err = start_control(&process, reason);
+	if (err == OK)
+		err = start_threads(&process, reason);
+	*out_process = &process;
+	return err;
+}
+
+void process_reload(struct process *process, const struct config *fresh)
+{
+#define RELOAD_YES(key) __atomic_store_n(&process->config->key, fresh->key, __ATOMIC_RELAXED);
+#define RELOAD_NO(key)
+#define OPTION(section, key, type, def, min, max, unit, reload, help) RELOAD_##reload(key)
+#define OPTION_TEXT(section, key, def, reload, help)
+#define OPTION_TEXTS(section, key, reload, help)
+#include "base/options.def"
+}
+
+static bool all_drained(const struct process *process)
+{
+	for (uint32_t w = 0; w < process->config->workers; w++)
+		if (!atomic_load_explicit(&process->worker[w].link.drained, memory_order_acquire))
+			return false;
+	return true;
+}
+
+static void drain(struct process *process)
+{
+	uint64_t deadline_us = clock_now_us() + (uint64_t)process->config->drain_timeout_ms * 1000;
+
+	for (uint32_t w = 0; w < process->config->workers; w++)
+		worker_link_order(&process->worker[w].link, &process->worker[w].link.drain, true);
+	while (!all_drained(process) && clock_now_us() < deadline_us)
+		(void)usleep(STOP_POLL_US);
+}
+
+void process_stop(struct process *process)
+{
+	if (process->control_started) {
+		atomic_store(&process->control_stop, true);
+		(void)pthread_join(process->control_thread, NULL);
+		control_close(process->control);
+		drain(process);
+	}
+	for (uint32_t w = 0; w < process->config->workers; w++) {
+		struct process_worker *worker = &process->worker[w];
+
+		if (!worker->started)
+			continue;
+		worker_link_order(&worker->link, &worker->link.stop, true);
+		(void)pthread_join(worker->thread, NULL);
+	}
+	for (uint32_t i = 0; i < process->steer_count; i++)
+		steer_detach(process->steer[i]);
+	for (uint32_t i = 0; i < process->config->port_count; i++) {
+		struct port *port = process->worker[0].ports[i];
+
+		if (port != NULL)
+			port->ops->close(port);
+	}
+	if (process->rules != NULL)
+		rules_slot_free(process->rules);
+}

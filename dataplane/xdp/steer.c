@@ -1,0 +1,338 @@
+/* steer.c - loads, attaches and feeds the XDP program that shares an interface with the kernel. */
+#include "dataplane/xdp/steer.h"
+
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <xdp/libxdp.h>
+
+#include "base/check.h"
+#include "dataplane/xdp/steer_maps.h"
+#include "dataplane/xdp/steer_object.h"
+
+#define DRIVER_PROGRAM_NAME "xsk_def_prog" /* libxdp's default, what net_af_xdp attaches */
+#define PROGRAM_MAPS_MAX    16
+#define CPUS_MAX            1024
+
+struct steer {
+	int ifindex;
+	uint32_t attach_flags;
+	struct bpf_object *object;
+	int program;
+	int addrs, ports, backs, deny4, deny6, count, vlan; /* maps; the object's */
+};
+
+static const struct counter_info info[] = {
+#define COUNTER(name, help) {#name, help},
+#include "dataplane/xdp/steer_counters.def"
+};
+
+const struct counter_group steer_counter_group = {"steer", info, sizeof(info) / sizeof(info[0])};
+
+static int print_warnings(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
+}
+
+/* libxdp, which the packet driver uses, tries a dispatcher first and alarms about its absence, which is
+ * harmless. The driver tells errors itself. */
+static int print_nothing(enum libxdp_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+/* One abstract socket a namespace and interface: it goes with the process, however that ends. */
+static bool interface_lock(const char *interface)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int lock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int len = snprintf(addr.sun_path + 1, sizeof(addr.sun_path) - 1, "postern/%s", interface);
+
+	return lock >= 0 &&
+	       bind(lock, (struct sockaddr *)&addr,
+	            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0;
+}
+
+/* The program on the interface: its descriptor, its info, how it is attached. -1 when there is
+ * none. */
+static int program_on(int ifindex, struct bpf_prog_info *out_info, uint32_t *out_flags)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	uint32_t len = sizeof(*out_info);
+	int program;
+
+	if (bpf_xdp_query(ifindex, 0, &query) != 0 || query.prog_id == 0)
+		return -1;
+	*out_flags = query.attach_mode == XDP_ATTACHED_SKB ? XDP_FLAGS_SKB_MODE
+	                                                   : XDP_FLAGS_DRV_MODE;
+	program = bpf_prog_get_fd_by_id(query.prog_id);
+	if (program < 0)
+		return -1;
+	if (bpf_obj_get_info_by_fd(program, out_info, &len) != 0) {
+		close(program);
+		return -1;
+	}
+	return program;
+}
+
+enum err steer_prepare(const char *interface, char *reason)
+{
+	struct bpf_prog_info program_info = {0};
+	int ifindex = (int)if_nametoindex(interface), program;
+	LIBBPF_OPTS(bpf_xdp_attach_opts, options);
+	uint32_t flags;
+	int result;
+
+	(void)libbpf_set_print(print_warnings);
+	(void)libxdp_set_print(print_nothing);
+	if (ifindex == 0) {
+		snprintf(reason, STEER_REASON_BYTES, "there is no interface %s", interface);
+		return ERR_NOT_FOUND;
+	}
+	if (!interface_lock(interface)) {
+		snprintf(reason, STEER_REASON_BYTES, "another postern runs on interface %s",
+		         interface);
+		return ERR_BUSY;
+	}
+	program = program_on(ifindex, &program_info, &flags);
+	if (program < 0)
+		return OK;
+	if (strcmp(program_info.name, STEER_PROGRAM_NAME) != 0 &&
+	    strcmp(program_info.name, DRIVER_PROGRAM_NAME) != 0) {
+		snprintf(
+		    reason, STEER_REASON_BYTES,
+		    "interface %s carries the XDP program '%s' of somebody else; remove it with "
+		    "`ip link set %s xdp off` if it is not needed",
+		    interface, program_info.name, interface);
+		close(program);
+		return ERR_BUSY;
+	}
+	options.old_prog_fd = program;
+	result = bpf_xdp_detach(ifindex, flags, &options);
+	close(program);
+	if (result != 0) {
+		snprintf(reason, STEER_REASON_BYTES,
+		         "cannot detach the stale XDP program of interface %s: %s", interface,
+		         strerror(-result));
+		return ERR_SYSTEM;
+	}
+	return OK;
+}
+
+/* The map of sockets among the maps of the driver's program; -1 when there is none. */
+static int sockets_map(int program)
+{
+	uint32_t ids[PROGRAM_MAPS_MAX], len = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info program_info = {.nr_map_ids = PROGRAM_MAPS_MAX,
+	                                     .map_ids = (uint64_t)(uintptr_t)ids};
+
+	if (bpf_obj_get_info_by_fd(program, &program_info, &len) != 0)
+		return -1;
+	for (uint32_t i = 0; i < program_info.nr_map_ids && i < PROGRAM_MAPS_MAX; i++) {
+		struct bpf_map_info map_info = {0};
+		int map = bpf_map_get_fd_by_id(ids[i]);
+
+		len = sizeof(map_info);
+		if (map < 0)
+			continue;
+		if (bpf_obj_get_info_by_fd(map, &map_info, &len) == 0 &&
+		    map_info.type == BPF_MAP_TYPE_XSKMAP)
+			return map;
+		close(map);
+	}
+	return -1;
+}
+
+static enum err object_load(struct steer *steer, int sockets)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "postern_steer");
+	struct bpf_program *program;
+	struct bpf_map *map;
+
+	steer->object = bpf_object__open_mem(steer_object, sizeof(steer_object), &options);
+	if (steer->object == NULL)
+		return ERR_SYSTEM;
+	map = bpf_object__find_map_by_name(steer->object, "xsks_map");
+	if (map == NULL || bpf_map__reuse_fd(map, sockets) != 0 ||
+	    bpf_object__load(steer->object) != 0)
+		return ERR_SYSTEM;
+	program = bpf_object__find_program_by_name(steer->object, STEER_PROGRAM_NAME);
+	ASSERT(program != NULL);
+	steer->program = bpf_program__fd(program);
+	steer->addrs = bpf_object__find_map_fd_by_name(steer->object, "postern_addrs");
+	steer->ports = bpf_object__find_map_fd_by_name(steer->object, "postern_ports");
+	steer->backs = bpf_object__find_map_fd_by_name(steer->object, "postern_backs");
+	steer->deny4 = bpf_object__find_map_fd_by_name(steer->object, "postern_deny4");
+	steer->deny6 = bpf_object__find_map_fd_by_name(steer->object, "postern_deny6");
+	steer->count = bpf_object__find_map_fd_by_name(steer->object, "postern_count");
+	steer->vlan = bpf_object__find_map_fd_by_name(steer->object, "postern_vlan");
+	return OK;
+}
+
+/* What is ours, before the program sees its first frame. */
+static enum err maps_fill(const struct steer *steer, const struct config *config, uint32_t port)
+{
+	const struct config_port *p = &config->port[port];
+	uint32_t zero = 0;
+	uint8_t one = 1;
+
+	if (bpf_map_update_elem(steer->vlan, &zero, &p->vlan, BPF_ANY) != 0)
+		return ERR_SYSTEM;
+	for (uint32_t i = 0; i < p->address_count; i++)
+		if (bpf_map_update_elem(steer->addrs, p->address[i].addr.octet, &one, BPF_ANY) != 0)
+			return ERR_SYSTEM;
+	for (uint32_t i = 0; i < config->listener_count; i++) {
+		uint16_t listener = __builtin_bswap16(config->listener[i].local.port);
+
+		if (bpf_map_update_elem(steer->ports, &listener, &one, BPF_ANY) != 0)
+			return ERR_SYSTEM;
+	}
+	for (uint32_t i = 0; i < config->backend_count; i++) {
+		struct steer_backend key = {
+		    .port = __builtin_bswap16(config->backend[i].remote.port)};
+
+		memcpy(key.octet, config->backend[i].remote.addr.octet, sizeof(key.octet));
+		if (bpf_map_update_elem(steer->backs, &key, &one, BPF_ANY) != 0)
+			return ERR_SYSTEM;
+	}
+	return OK;
+}
+
+/* Loads, fills and swaps the program `old` on the interface for ours. */
+static enum err replace(struct steer *steer, const struct config *config, uint32_t port, int old)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, options, .old_prog_fd = old);
+	int sockets = sockets_map(old);
+	enum err err;
+
+	if (sockets < 0)
+		return ERR_NOT_FOUND;
+	err = object_load(steer, sockets);
+	close(sockets);
+	if (err == OK)
+		err = maps_fill(steer, config, port);
+	if (err == OK && bpf_xdp_attach(steer->ifindex, steer->program,
+	                                XDP_FLAGS_REPLACE | steer->attach_flags, &options) != 0)
+		err = ERR_SYSTEM;
+	if (err != OK && steer->object != NULL)
+		bpf_object__close(steer->object);
+	return err;
+}
+
+enum err steer_attach(struct arena *arena, const struct config *config, uint32_t port,
+                      struct steer **out_steer, char *reason)
+{
+	const char *interface = config->port[port].interface;
+	struct steer *steer = ARENA_TAKE(arena, 1, struct steer);
+	struct bpf_prog_info program_info = {0};
+	int old;
+	enum err err;
+
+	if (steer == NULL)
+		return ERR_NO_MEMORY;
+	steer->ifindex = (int)if_nametoindex(interface);
+	old = program_on(steer->ifindex, &program_info, &steer->attach_flags);
+	if (old < 0) {
+		snprintf(reason, STEER_REASON_BYTES,
+		         "the packet driver has attached no XDP program to interface %s",
+		         interface);
+		return ERR_STATE;
+	}
+	err = replace(steer, config, port, old);
+	close(old);
+	if (err != OK) {
+		snprintf(reason, STEER_REASON_BYTES,
+		         "interface %s: our XDP program cannot be attached: %s", interface,
+		         strerror(errno));
+		return err;
+	}
+	*out_steer = steer;
+	return OK;
+}
+
+void steer_detach(struct steer *steer)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, options, .old_prog_fd = steer->program);
+
+	(void)bpf_xdp_detach(steer->ifindex, steer->attach_flags, &options);
+	bpf_object__close(steer->object);
+	steer->object = NULL;
+}
+
+/* The map and key of a prefix; IPv4 has a trie of its own, which is four times as shallow. */
+static int deny_key(const struct steer *steer, const struct prefix *prefix, void *out_key)
+{
+	if (addr_is_ip4(&prefix->addr) && prefix->bits >= 96) {
+		struct steer_deny4 key = {.bits = prefix->bits - 96u};
+
+		memcpy(&key.addr, prefix->addr.octet + 12, sizeof(key.addr));
+		memcpy(out_key, &key, sizeof(key));
+		return steer->deny4;
+	}
+	struct steer_deny6 key = {.bits = prefix->bits};
+
+	memcpy(key.addr, prefix->addr.octet, sizeof(key.addr));
+	memcpy(out_key, &key, sizeof(key));
+	return steer->deny6;
+}
+
+enum err steer_deny_add(struct steer *steer, const struct prefix *prefix)
+{
+	struct steer_deny6 key; /* the larger of the two */
+	uint8_t one = 1;
+	int map = deny_key(steer, prefix, &key);
+
+	if (bpf_map_update_elem(map, &key, &one, BPF_ANY) == 0)
+		return OK;
+	return errno == ENOSPC ? ERR_FULL : ERR_SYSTEM;
+}
+
+enum err steer_deny_del(struct steer *steer, const struct prefix *prefix)
+{
+	struct steer_deny6 key;
+	int map = deny_key(steer, prefix, &key);
+
+	if (bpf_map_delete_elem(map, &key) == 0)
+		return OK;
+	return errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM;
+}
+
+void steer_deny_clear(struct steer *steer)
+{
+	const int maps[] = {steer->deny4, steer->deny6};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct steer_deny6 key;
+
+		for (uint32_t n = 0; n < STEER_DENY_MAX; n++)
+			if (bpf_map_get_next_key(maps[i], NULL, &key) != 0 ||
+			    bpf_map_delete_elem(maps[i], &key) != 0)
+				break;
+	}
+}
+
+void steer_read(const struct steer *steer, struct steer_stats *out_stats)
+{
+	uint64_t values[CPUS_MAX], sums[STEER_COUNTER_COUNT] = {0};
+	int cpus = libbpf_num_possible_cpus();
+
+	static_assert(sizeof(*out_stats) == sizeof(sums), "one field a counter");
+	ASSERT(cpus > 0 && cpus <= CPUS_MAX);
+	for (uint32_t i = 0; i < STEER_COUNTER_COUNT; i++)
+		if (bpf_map_lookup_elem(steer->count, &i, values) == 0)
+			for (int c = 0; c < cpus; c++)
+				sums[i] += values[c];
+	memcpy(out_stats, sums, sizeof(sums));
+}

@@ -1,0 +1,119 @@
+/* files.c - fingerprints of files and folders. */
+#include "mgmt/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+
+#define REASON_BYTES 512
+
+json_t *files_from_config(const struct config_texts *texts)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < texts->count; i++)
+		json_array_append_new(array, json_string(texts->text[i]));
+	return array;
+}
+
+static uint64_t combine(uint64_t hash, uint64_t more)
+{
+	uint64_t pair[2] = {hash, more};
+
+	return hash_checksum(pair, sizeof(pair));
+}
+
+static enum err unreadable(const char *path, char *out_reason)
+{
+	snprintf(out_reason, REASON_BYTES,
+	         "%s: %s; check the path and that postern-mgmtd may read it", path,
+	         strerror(errno));
+	return ERR_IO;
+}
+
+static enum err hash_file(const char *path, uint64_t *hash, char *out_reason)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	void *memory;
+
+	if (fd < 0)
+		return unreadable(path, out_reason);
+	if (fstat(fd, &status) != 0) {
+		close(fd);
+		return unreadable(path, out_reason);
+	}
+	*hash = combine(*hash, hash_checksum(path, strlen(path)));
+	if (status.st_size > 0) {
+		memory = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (memory == MAP_FAILED) {
+			close(fd);
+			return unreadable(path, out_reason);
+		}
+		*hash = combine(*hash, hash_checksum(memory, (size_t)status.st_size));
+		munmap(memory, (size_t)status.st_size);
+	}
+	close(fd);
+	return OK;
+}
+
+static int is_rule_file(const struct dirent *entry)
+{
+	const char *dot = strrchr(entry->d_name, '.');
+
+	return dot != NULL && (strcmp(dot, ".cf") == 0 || strcmp(dot, ".pre") == 0);
+}
+
+static enum err hash_folder(const char *path, uint64_t *hash, char *out_reason)
+{
+	struct dirent **entry;
+	int count = scandir(path, &entry, is_rule_file, alphasort);
+	enum err err = OK;
+
+	if (count < 0)
+		return unreadable(path, out_reason);
+	for (int i = 0; i < count; i++) {
+		char file[PATH_MAX];
+
+		snprintf(file, sizeof(file), "%s/%s", path, entry[i]->d_name);
+		if (err == OK)
+			err = hash_file(file, hash, out_reason);
+		free(entry[i]);
+	}
+	free(entry);
+	return err;
+}
+
+enum err files_fingerprint(const json_t *paths, uint64_t seed, uint64_t *out_fingerprint,
+                           char *out_reason)
+{
+	uint64_t hash = combine(seed, hash_checksum(POSTERN_VERSION, strlen(POSTERN_VERSION)));
+	size_t index;
+	const json_t *item;
+
+	json_array_foreach((json_t *)paths, index, item)
+	{
+		const char *path = json_string_value(item);
+		struct stat status;
+		enum err err;
+
+		if (path == NULL || stat(path, &status) != 0)
+			return unreadable(path != NULL ? path : "?", out_reason);
+		err = S_ISDIR(status.st_mode) ? hash_folder(path, &hash, out_reason)
+		                              : hash_file(path, &hash, out_reason);
+		if (err != OK)
+			return err;
+	}
+	/* SQLite keeps 63 bits comfortably, and 0 stands for "not known". */
+	*out_fingerprint = (hash & INT64_MAX) | 1;
+	return OK;
+}

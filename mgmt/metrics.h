@@ -1,0 +1,13 @@
+/* metrics.h - Prometheus text of what the dataplane counts and of what management knows. */
+#ifndef MGMT_METRICS_H
+#define MGMT_METRICS_H
+
+#include <stdio.h>
+
+#include "mgmt/mgmt.h"
+
+void metrics_print(struct mgmt *mgmt, FILE *out);
+/* The counters of a telemetry alone: postern_<group>_<name>_total{worker="0"}. */
+void metrics_print_counters(const struct telemetry *telemetry, FILE *out);
+
+#endif

@@ -1,0 +1,310 @@
+/* rules_load.c - compiles, names, publishes and remembers rules. */
+#include "mgmt/rules_load.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#include "mgmt/files.h"
+#include "mgmt/log.h"
+#include "mgmt/rules_work.h"
+#include "mgmt/state.h"
+
+#define SETTING_PATHS     "rules_paths"
+#define FAULTS_LOGGED_MAX 10
+
+void rules_load_open(struct rules_load *load, const struct config *config, struct store *store,
+                     struct rule_names *names, struct publisher *publisher)
+{
+	memset(load, 0, sizeof(*load));
+	load->config = config;
+	load->store = store;
+	load->names = names;
+	load->publisher = publisher;
+	load->nameless_fd = -1;
+}
+
+void rules_load_close(struct rules_load *load)
+{
+	job_kill(&load->job);
+	job_kill(&load->names_job);
+	json_decref(load->paths);
+	json_decref(load->body);
+	if (load->nameless_fd >= 0)
+		close(load->nameless_fd);
+}
+
+json_t *rules_load_paths(const struct rules_load *load)
+{
+	json_t *paths = state_get_setting(load->store, SETTING_PATHS);
+
+	if (paths == NULL)
+		paths = files_from_config(&load->config->rules_paths);
+	return paths;
+}
+
+bool rules_load_is_busy(const struct rules_load *load)
+{
+	return load->paths != NULL;
+}
+
+/* Ends the operation: `body` becomes the callee's. */
+static void conclude(struct rules_load *load, bool ok, json_t *body)
+{
+	outcome_done *done = load->done;
+	bool again = load->again;
+
+	json_decref(load->paths);
+	json_decref(load->body);
+	load->paths = NULL;
+	load->body = NULL;
+	load->done = NULL;
+	load->again = false;
+	outcome_give(done, load->context, ok, body);
+	if (again)
+		rules_load_start(load, NULL, NULL, NULL);
+}
+
+/* Remembers paths that were pushed; those of the configuration need no memory. */
+static void remember(struct rules_load *load)
+{
+	json_t *configured = files_from_config(&load->config->rules_paths);
+
+	if (state_put_setting(load->store, SETTING_PATHS,
+	                      json_equal(configured, load->paths) ? NULL : load->paths) != OK)
+		log_warning("the rules pushed will not be remembered after a restart");
+	json_decref(configured);
+}
+
+static void published(void *context, enum err error, const char *reason)
+{
+	struct rules_load *load = context;
+	json_t *body = json_incref(load->body);
+
+	if (error != OK && error != ERR_CLOSED) {
+		log_error("the dataplane refused rules generation %llu: %s",
+		          (unsigned long long)load->number, reason);
+		json_decref(body);
+		body = json_pack("{s:s++}", "error", "the dataplane refused the rules: ", reason,
+		                 "; the rules before stay in force");
+		conclude(load, false, body);
+		return;
+	}
+	remember(load);
+	json_object_set_new(body, "in_force", json_boolean(error == OK));
+	json_object_set_new(body, "usec",
+	                    json_integer((json_int_t)(clock_now_us() - load->started_us)));
+	if (error == ERR_CLOSED)
+		json_object_set_new(body, "message",
+		                    json_string("kept; in force as soon as the dataplane runs"));
+	log_info("rules generation %llu (%lld rules) %s", (unsigned long long)load->number,
+	         (long long)json_integer_value(json_object_get(body, "rules")),
+	         error == OK ? "is in force" : "waits for the dataplane");
+	conclude(load, true, body);
+}
+
+static json_t *faults_of(const json_t *report)
+{
+	json_t *faults = json_array();
+	size_t index;
+	json_t *item;
+
+	json_array_foreach(json_object_get(report, "reports"), index,
+	                   item) if (json_is_true(json_object_get(item, "fault")))
+	    json_array_append(faults, item);
+	return faults;
+}
+
+static void refused(struct rules_load *load, const struct job_output *output)
+{
+	json_t *body = json_object();
+	json_t *faults = faults_of(output->report);
+	size_t index;
+	json_t *fault;
+
+	log_error("rules not loaded: %s", output->reason);
+	json_array_foreach(faults, index, fault)
+	{
+		if (index == FAULTS_LOGGED_MAX)
+			break;
+		log_error("%s:%lld: %s", json_string_value(json_object_get(fault, "file")),
+		          (long long)json_integer_value(json_object_get(fault, "line")),
+		          json_string_value(json_object_get(fault, "text")));
+	}
+	json_object_set_new(body, "error", json_string(output->reason));
+	json_object_set_new(body, "reports", faults);
+	conclude(load, false, body);
+}
+
+static void unchanged(struct rules_load *load)
+{
+	uint64_t number = load->publisher->wanted[GENERATION_RULES].number;
+	json_t *body = json_object();
+
+	remember(load);
+	json_object_set_new(body, "generation", json_integer((json_int_t)number));
+	json_object_set_new(body, "unchanged", json_true());
+	json_object_set_new(body, "in_force",
+	                    json_boolean(load->publisher->running[GENERATION_RULES] == number));
+	log_info("rules unchanged, generation %llu stays", (unsigned long long)number);
+	conclude(load, true, body);
+}
+
+static long long left_out_count(const json_t *report)
+{
+	long long count = 0;
+	size_t index;
+	json_t *item;
+
+	json_array_foreach(json_object_get(report, "reports"), index, item)
+	    count += json_integer_value(json_object_get(item, "count"));
+	return count;
+}
+
+static void make_label(const json_t *paths, char out[GENERATION_LABEL_BYTES])
+{
+	const char *first = json_string_value(json_array_get(paths, 0));
+	size_t len = first != NULL ? strlen(first) : 0;
+	size_t room = GENERATION_LABEL_BYTES - 16;
+	size_t more = json_array_size(paths);
+
+	snprintf(out, GENERATION_LABEL_BYTES, "%s%s", len > room ? "..." : "",
+	         len > room ? first + len - room
+	         : len > 0  ? first
+	                    : "no rules");
+	if (more > 1)
+		snprintf(out + strlen(out), GENERATION_LABEL_BYTES - strlen(out), " +%zu",
+		         more - 1);
+}
+
+/* What is stored of a generation and told about it. */
+static json_t *make_body(const struct rules_load *load, const struct job_output *output,
+                         const char *label)
+{
+	json_t *body = json_object();
+	json_t *reports = json_object_get(output->report, "reports");
+	size_t rules = json_array_size(json_object_get(output->report, "rules"));
+
+	json_object_set_new(body, "generation", json_integer((json_int_t)load->number));
+	json_object_set_new(body, "label", json_string(label));
+	json_object_set_new(body, "paths", json_deep_copy(load->paths));
+	json_object_set_new(body, "rules", json_integer((json_int_t)rules));
+	json_object_set_new(body, "unsupported", json_integer(left_out_count(output->report)));
+	json_object_set(body, "reports", reports);
+	json_object_set(body, "summary", json_object_get(output->report, "summary"));
+	return body;
+}
+
+static void compiled(void *context, const struct job_output *output)
+{
+	struct rules_load *load = context;
+	struct state_generation generation = {.number = load->number, .kind = GENERATION_RULES};
+
+	if (output->error != OK || output->report == NULL) {
+		if (output->fd >= 0)
+			close(output->fd);
+		refused(load, output);
+		return;
+	}
+	if (json_is_true(json_object_get(output->report, "unchanged"))) {
+		unchanged(load);
+		return;
+	}
+	generation.fingerprint = (uint64_t)json_integer_value(
+	    json_object_get(output->report, "fingerprint"));
+	generation.made_wall_us = load->made_wall_us;
+	make_label(load->paths, generation.label);
+	load->body = make_body(load, output, generation.label);
+	if (rule_names_put(load->names, load->number, json_object_get(output->report, "rules")) !=
+	        OK ||
+	    state_put_generation(load->store, &generation, load->body) != OK)
+		log_warning("the names of the rules could not be stored");
+	if (publisher_publish(load->publisher, GENERATION_RULES, output->fd, load->number,
+	                      published, load) != OK) {
+		close(output->fd);
+		conclude(load, false, json_pack("{s:s}", "error", "too many requests; try again"));
+	}
+}
+
+void rules_load_start(struct rules_load *load, json_t *paths, outcome_done *done, void *context)
+{
+	char label[GENERATION_LABEL_BYTES];
+	struct state_generation known = {.fingerprint = 0};
+	struct rules_work work = {.fd = -1};
+
+	if (rules_load_is_busy(load)) {
+		load->again = load->again || done == NULL;
+		json_decref(paths);
+		outcome_fail(done, context,
+		             "rules are being compiled; try again when that is done");
+		return;
+	}
+	if (paths != NULL && json_array_size(paths) == 0) {
+		json_decref(paths);
+		paths = files_from_config(&load->config->rules_paths);
+	}
+	load->paths = paths != NULL ? paths : rules_load_paths(load);
+	load->done = done;
+	load->context = context;
+	load->started_us = clock_now_us();
+	load->made_wall_us = clock_wall_us();
+	load->number = state_next_number(load->store, publisher_number_max(load->publisher));
+	if (json_array_size(load->paths) == 0) {
+		log_warning("no rules: set rules.rules_paths or use posternctl rules push");
+		conclude(
+		    load, false,
+		    json_pack("{s:s}", "error", "no paths: name some, or set rules.rules_paths"));
+		return;
+	}
+	state_get_generation(load->store, load->publisher->wanted[GENERATION_RULES].number, &known,
+	                     NULL);
+	make_label(load->paths, label);
+	work.paths = load->paths;
+	work.known_fingerprint = known.fingerprint;
+	work.number = load->number;
+	work.made_wall_us = load->made_wall_us;
+	work.label = label;
+	work.cache_folder = load->config->cache_folder[0] != '\0' ? load->config->cache_folder
+	                                                          : NULL;
+	/* The child works on its own copy of all this. */
+	if (job_start(&load->job, rules_work_compile, &work, compiled, load) != OK)
+		conclude(load, false, json_pack("{s:s}", "error", "cannot start a child process"));
+}
+
+static void named(void *context, const struct job_output *output)
+{
+	struct rules_load *load = context;
+
+	if (output->error != OK || output->report == NULL ||
+	    rule_names_put(load->names, load->nameless_number,
+	                   json_object_get(output->report, "rules")) != OK)
+		log_warning("the rules of generation %llu stay nameless: %s",
+		            (unsigned long long)load->nameless_number, output->reason);
+	close(load->nameless_fd);
+	load->nameless_fd = -1;
+}
+
+void rules_load_current(struct rules_load *load, const struct generation *generation)
+{
+	bool known = state_take_current(load->store, generation);
+	struct rules_work work = {0};
+
+	if (generation->kind != GENERATION_RULES || job_is_running(&load->names_job) ||
+	    (known && rule_names_get(load->names, generation->number)->count > 0))
+		return;
+	load->nameless_fd = dup(generation->fd);
+	if (load->nameless_fd < 0)
+		return;
+	load->nameless_number = generation->number;
+	work.fd = load->nameless_fd;
+	if (job_start(&load->names_job, rules_work_names, &work, named, load) != OK)
+		log_warning("cannot start a child process to name the rules that run");
+}
+
+void rules_load_run(struct rules_load *load)
+{
+	job_run(&load->job);
+	job_run(&load->names_job);
+}

@@ -1,0 +1,56 @@
+/* rules_load.h - SpamAssassin rule files to the rule generation in force.
+ *
+ * The files are those of the configuration, or those pushed last. Compilation runs in a child; what
+ * runs changes only when everything went well. Files that did not change since the generation in
+ * force was made are not compiled again.
+ */
+#ifndef MGMT_RULES_LOAD_H
+#define MGMT_RULES_LOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/config.h"
+#include "base/generation.h"
+
+#include "mgmt/job.h"
+#include "mgmt/outcome.h"
+#include "mgmt/publisher.h"
+#include "mgmt/rule_names.h"
+#include "mgmt/store.h"
+
+struct rules_load {
+	const struct config *config;
+	struct store *store;
+	struct rule_names *names;
+	struct publisher *publisher;
+	struct job job, names_job;
+	/* Of the running job, until its generation is published. */
+	json_t *paths;
+	uint64_t number, started_us, made_wall_us;
+	bool remember, again;
+	json_t *body;
+	outcome_done *done;
+	void *context;
+	/* A generation found running whose rules have no names yet. */
+	int nameless_fd;
+	uint64_t nameless_number;
+};
+
+/* Keeps all arguments. */
+void rules_load_open(struct rules_load *load, const struct config *config, struct store *store,
+                     struct rule_names *names, struct publisher *publisher);
+void rules_load_close(struct rules_load *load);
+/* The paths that are loaded: a new array. */
+json_t *rules_load_paths(const struct rules_load *load);
+/* Compiles `paths` (NULL: those in force; an empty array: back to the configured ones) and
+ * publishes. A success is remembered over restarts. `done` (may be NULL) is called once, perhaps at
+ * once. */
+void rules_load_start(struct rules_load *load, json_t *paths, outcome_done *done, void *context);
+/* Takes note of a generation that runs and of the names of its rules. */
+void rules_load_current(struct rules_load *load, const struct generation *generation);
+/* Collects ended jobs. */
+void rules_load_run(struct rules_load *load);
+bool rules_load_is_busy(const struct rules_load *load);
+
+#endif

@@ -1,0 +1,167 @@
+/* rules_work.c - compiles rule files and describes the result. */
+#include "mgmt/rules_work.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/generation.h"
+
+#include "classifier/classifier.h"
+#include "classifier/rule_compile.h"
+
+#include "mgmt/files.h"
+#include "mgmt/json_text.h"
+
+static json_t *safe_text(const char *text)
+{
+	return json_text(text != NULL ? text : "", SIZE_MAX);
+}
+
+static json_t *describe_rules(const struct ruleset *ruleset)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < ruleset_rule_count(ruleset); i++) {
+		json_t *rule = json_array();
+
+		json_array_append_new(rule, safe_text(ruleset_rule_name(ruleset, i)));
+		json_array_append_new(rule, json_integer(ruleset_rule_score_milli(ruleset, i)));
+		json_array_append_new(rule, safe_text(ruleset_rule_description(ruleset, i)));
+		json_array_append_new(array, rule);
+	}
+	return array;
+}
+
+/* Opens the generation as the dataplane will: what it would refuse is refused here. */
+static enum err read_rules(int fd, struct job_output *output)
+{
+	char reason[512] = "";
+	struct generation generation;
+	struct ruleset *ruleset;
+	enum err err;
+
+	fd = dup(fd);
+	if (fd < 0)
+		return ERR_SYSTEM;
+	err = generation_open(&generation, fd);
+	if (err != OK) {
+		close(fd);
+		return err;
+	}
+	err = ruleset_open(&generation, &ruleset, reason);
+	if (err == OK) {
+		json_object_set_new(output->report, "rules", describe_rules(ruleset));
+		ruleset_close(ruleset);
+	} else {
+		snprintf(output->reason, sizeof(output->reason),
+		         "the compiled rules do not open: %s", reason);
+	}
+	generation_close(&generation);
+	return err;
+}
+
+void rules_work_names(void *rules_work, struct job_output *output)
+{
+	const struct rules_work *work = rules_work;
+
+	output->report = json_object();
+	output->error = read_rules(work->fd, output);
+}
+
+static json_t *describe_reports(const struct rule_compiler *compiler, const char **out_fault)
+{
+	uint32_t count;
+	const struct rule_report *report = rule_compiler_reports(compiler, &count);
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < count; i++) {
+		json_t *object = json_object();
+
+		json_object_set_new(object, "file", safe_text(report[i].file));
+		json_object_set_new(object, "line", json_integer(report[i].line));
+		json_object_set_new(object, "count", json_integer(report[i].count));
+		json_object_set_new(object, "fault", json_boolean(report[i].fault));
+		json_object_set_new(object, "construct", safe_text(report[i].construct));
+		json_object_set_new(object, "rule", safe_text(report[i].rule));
+		json_object_set_new(object, "text", safe_text(report[i].text));
+		json_array_append_new(array, object);
+		if (report[i].fault && *out_fault == NULL)
+			*out_fault = report[i].text;
+	}
+	return array;
+}
+
+static void describe(const struct rule_compiler *compiler, struct job_output *output)
+{
+	const char *fault = NULL;
+	char *summary = NULL;
+	size_t bytes = 0;
+	FILE *stream;
+
+	json_object_set_new(output->report, "reports", describe_reports(compiler, &fault));
+	if (output->error != OK) {
+		if (fault != NULL)
+			snprintf(output->reason, sizeof(output->reason),
+			         "the rules have faults; nothing that runs was changed");
+		return;
+	}
+	stream = open_memstream(&summary, &bytes);
+	if (stream == NULL)
+		return;
+	rule_compiler_print_summary(compiler, stream);
+	fclose(stream);
+	json_object_set_new(output->report, "summary", safe_text(summary));
+	free(summary);
+}
+
+static enum err compile(const struct rules_work *work, struct rule_compiler *compiler,
+                        struct job_output *output)
+{
+	size_t index;
+	const json_t *path;
+
+	json_array_foreach((json_t *)work->paths, index, path)
+	{
+		enum err err = rule_compiler_load(compiler, json_string_value(path));
+
+		if (err != OK) {
+			snprintf(output->reason, sizeof(output->reason), "%s: %s",
+			         json_string_value(path), err_text(err));
+			return err;
+		}
+	}
+	return rule_compiler_finish(compiler, work->number, work->made_wall_us, work->label,
+	                            &output->fd);
+}
+
+void rules_work_compile(void *rules_work, struct job_output *output)
+{
+	const struct rules_work *work = rules_work;
+	struct rule_compile_options options = {.cache_folder = work->cache_folder};
+	struct rule_compiler *compiler;
+	uint64_t fingerprint;
+
+	output->report = json_object();
+	output->error = files_fingerprint(work->paths, 0, &fingerprint, output->reason);
+	if (output->error != OK)
+		return;
+	json_object_set_new(output->report, "fingerprint", json_integer((json_int_t)fingerprint));
+	if (fingerprint == work->known_fingerprint) {
+		json_object_set_new(output->report, "unchanged", json_true());
+		return;
+	}
+	compiler = rule_compiler_new(&options);
+	if (compiler == NULL) {
+		output->error = ERR_NO_MEMORY;
+		return;
+	}
+	output->error = compile(work, compiler, output);
+	if (output->error != OK && output->reason[0] == '\0')
+		snprintf(output->reason, sizeof(output->reason), "compiling failed: %s",
+		         err_text(output->error));
+	describe(compiler, output);
+	if (output->error == OK)
+		output->error = read_rules(output->fd, output);
+	rule_compiler_free(compiler);
+}

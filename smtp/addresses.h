@@ -1,0 +1,27 @@
+/* addresses.h - addresses and display names of a header value (RFC 5322 3.4), read as loosely as
+ * mail is written. */
+#ifndef SMTP_ADDRESSES_H
+#define SMTP_ADDRESSES_H
+
+#include <stdbool.h>
+
+#include "base/bytes.h"
+#include "smtp/sink.h"
+
+struct mailbox {
+	struct bytes address; /* "user@host"; empty when the item has none */
+	struct bytes name;    /* display name, else the comment; undecoded, in `storage`; data NULL
+	                         when there is none */
+};
+
+struct address_walk {
+	struct bytes rest;
+	struct sink storage; /* names without quotes and comments */
+};
+
+/* Walks over `value` (raw, folds included). `memory` of value.len octets holds the names. */
+void address_walk_open(struct address_walk *walk, struct bytes value, struct sink storage);
+/* The next item; false at the end. */
+bool address_walk_next(struct address_walk *walk, struct mailbox *out_mailbox);
+
+#endif

@@ -1,0 +1,318 @@
+/* header.c - the fields of a message or of a part. */
+#include "smtp/header.h"
+
+#include "base/check.h"
+#include "smtp/header_words.h"
+
+#define HEADER_ERRORS_MAX 3 /* lines that are no field; one more begins the body */
+
+bool header_lines_are_crlf(struct bytes message)
+{
+	size_t end = bytes_find(message, '\n');
+
+	if (end > 0 && end < message.len && message.data[end - 1] == '\r')
+		return true;
+	return message.len >= 2 && message.data[message.len - 1] == '\n' &&
+	       message.data[message.len - 2] == '\r';
+}
+
+uint32_t header_hash(struct bytes name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t octet = name.data[i];
+
+		octet |= (uint8_t)((octet >= 'A' && octet <= 'Z') << 5);
+		hash = (hash ^ octet) * 16777619u;
+	}
+	return hash;
+}
+
+struct bytes header_trim(struct bytes b)
+{
+	while (b.len > 0 && header_is_space(b.data[0])) {
+		b.data++;
+		b.len--;
+	}
+	while (b.len > 0 && header_is_space(b.data[b.len - 1]))
+		b.len--;
+	return b;
+}
+
+void header_reset(struct header_table *table)
+{
+	table->count = 0;
+	table->message_count = UINT32_MAX;
+	table->storage.len = 0;
+	table->storage.full = false;
+	table->left_out = table->cut = false;
+	for (unsigned i = 0; i < HEADER_BUCKETS; i++)
+		table->bucket_first[i] = table->bucket_last[i] = HEADER_NONE;
+}
+
+void header_end_message(struct header_table *table)
+{
+	table->message_count = table->count;
+}
+
+void header_add(struct header_table *table, struct bytes name, struct bytes raw)
+{
+	if (table->count == table->count_max) {
+		table->left_out = true;
+		return;
+	}
+	if (name.len > HEADER_NAME_BYTES_MAX) {
+		name.len = HEADER_NAME_BYTES_MAX;
+		table->cut = true;
+	}
+	if (raw.len > HEADER_VALUE_BYTES_MAX) {
+		raw.len = HEADER_VALUE_BYTES_MAX;
+		table->cut = true;
+	}
+	uint32_t index = table->count++;
+	struct header_field *field = &table->field[index];
+	*field = (struct header_field){name,        raw,  bytes_of(NULL, 0), header_hash(name),
+	                               HEADER_NONE, false};
+	if (table->message_count != UINT32_MAX)
+		return;
+	uint32_t bucket = field->name_hash % HEADER_BUCKETS;
+	if (table->bucket_last[bucket] == HEADER_NONE)
+		table->bucket_first[bucket] = index;
+	else
+		table->field[table->bucket_last[bucket]].next = index;
+	table->bucket_last[bucket] = index;
+}
+
+size_t header_name_len(struct bytes line, size_t *out_colon)
+{
+	size_t len = 0;
+
+	while (len < line.len && header_is_name_octet(line.data[len]))
+		len++;
+	size_t colon = len;
+	while (colon < line.len && (line.data[colon] == ' ' || line.data[colon] == '\t'))
+		colon++;
+	if (len == 0 || colon == line.len || line.data[colon] != ':')
+		return 0;
+	*out_colon = colon;
+	return len;
+}
+
+/* The lines collected as one field: with a colon it is one, whatever its name looks like. */
+static void add_collected(struct header_table *table, struct bytes lines, bool skip_own)
+{
+	size_t colon = bytes_find(lines, ':');
+
+	if (colon == lines.len)
+		return;
+	struct bytes name = bytes_slice(lines, 0, colon);
+	while (name.len > 0 && (name.data[name.len - 1] == ' ' || name.data[name.len - 1] == '\t'))
+		name.len--;
+	if (skip_own && bytes_starts_nocase(name, BYTES("x-spam-")))
+		return;
+	header_add(table, name, bytes_slice(lines, colon + 1, SIZE_MAX));
+}
+
+static bool is_line_end(struct bytes line, bool crlf)
+{
+	if (line.len == 1)
+		return line.data[0] == '\n';
+	return crlf && line.len == 2 && line.data[0] == '\r' && line.data[1] == '\n';
+}
+
+size_t header_split(struct header_table *table, struct bytes message, bool crlf, bool skip_own,
+                    bool *out_no_separator)
+{
+	size_t field_start = 0, at = 0, colon;
+	unsigned error_count = 0;
+	bool collecting = false;
+
+	*out_no_separator = false;
+	while (at < message.len) {
+		struct bytes rest = bytes_slice(message, at, SIZE_MAX);
+		size_t end = bytes_find(rest, '\n');
+		struct bytes line = bytes_slice(rest, 0, end + 1);
+
+		if (line.data[0] == ' ' || line.data[0] == '\t') {
+			if (!collecting)
+				field_start = at;
+			collecting = true;
+			at += line.len;
+			continue;
+		}
+		if (collecting)
+			add_collected(table, bytes_slice(message, field_start, at - field_start),
+			              skip_own);
+		collecting = false;
+		if (is_line_end(line, crlf))
+			return at + line.len;
+		if (line.len >= 2 && line.data[0] == '-' && line.data[1] == '-')
+			break;
+		if (header_name_len(line, &colon) == 0 && ++error_count > HEADER_ERRORS_MAX)
+			break;
+		field_start = at;
+		collecting = true;
+		at += line.len;
+	}
+	if (collecting)
+		add_collected(table, bytes_slice(message, field_start, at - field_start), skip_own);
+	*out_no_separator = true;
+	return at;
+}
+
+uint32_t header_first(const struct header_table *table, struct bytes name, uint32_t hash)
+{
+	uint32_t index = table->bucket_first[hash % HEADER_BUCKETS];
+
+	while (index != HEADER_NONE) {
+		const struct header_field *field = &table->field[index];
+
+		if (field->name_hash == hash && bytes_equal_nocase(field->name, name))
+			break;
+		index = field->next;
+	}
+	return index;
+}
+
+uint32_t header_next(const struct header_table *table, struct bytes name, uint32_t index)
+{
+	uint32_t hash = table->field[index].name_hash;
+
+	for (index = table->field[index].next; index != HEADER_NONE;
+	     index = table->field[index].next) {
+		const struct header_field *field = &table->field[index];
+
+		if (field->name_hash == hash && bytes_equal_nocase(field->name, name))
+			break;
+	}
+	return index;
+}
+
+uint32_t header_last_of(const struct header_table *table, struct bytes name, uint32_t first,
+                        uint32_t count)
+{
+	uint32_t hash = header_hash(name);
+
+	for (uint32_t i = first + count; i > first; i--) {
+		const struct header_field *field = &table->field[i - 1];
+
+		if (field->name_hash == hash && bytes_equal_nocase(field->name, name))
+			return i - 1;
+	}
+	return HEADER_NONE;
+}
+
+void header_put_raw(const struct header_field *field, struct sink *out)
+{
+	struct bytes rest = field->raw;
+
+	while (rest.len > 0) {
+		size_t end = bytes_find(rest, '\n');
+
+		if (end == rest.len) {
+			sink_put(out, rest);
+			return;
+		}
+		size_t text = end > 0 && rest.data[end - 1] == '\r' ? end - 1 : end;
+		sink_put(out, bytes_slice(rest, 0, text));
+		sink_octet(out, '\n');
+		rest = bytes_slice(rest, end + 1, SIZE_MAX);
+	}
+}
+
+/* Fields whose values are never word-decoded, lower case. */
+static bool is_structured(const struct header_field *field)
+{
+	static const char *const list[] = {
+	    "received",    "message-id",   "resent-message-id", "date",
+	    "resent-date", "mime-version", "references",        "in-reply-to",
+	};
+
+	if (bytes_starts_nocase(field->name, BYTES("list-")))
+		return true;
+	for (unsigned i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		if (bytes_equal_nocase(field->name, bytes_text(list[i])))
+			return true;
+	return false;
+}
+
+/* Each fold (line end and the blanks behind it) becomes one space; other line ends go. */
+static struct bytes unfold(struct header_table *table, struct bytes value)
+{
+	if (bytes_find(value, '\n') == value.len)
+		return value;
+	size_t start = table->storage.len;
+	for (size_t i = 0; i < value.len;) {
+		uint8_t octet = value.data[i];
+
+		if (octet == '\r' && i + 1 < value.len && value.data[i + 1] == '\n') {
+			i++;
+			continue;
+		}
+		if (octet != '\n') {
+			sink_octet(&table->storage, octet);
+			i++;
+			continue;
+		}
+		i++;
+		if (i < value.len && (value.data[i] == ' ' || value.data[i] == '\t')) {
+			sink_octet(&table->storage, ' ');
+			while (i < value.len && (value.data[i] == ' ' || value.data[i] == '\t'))
+				i++;
+		}
+	}
+	return bytes_of(table->storage.data + start, table->storage.len - start);
+}
+
+/* `value` as UTF-8 without folds, and with its encoded words decoded unless it is structured. */
+static struct bytes decode(struct header_table *table, struct bytes value, bool structured)
+{
+	value = unfold(table, value);
+	if (!charset_is_ascii(value)) {
+		size_t start = table->storage.len;
+
+		charset_to_utf8(table->charsets, value, BYTES("UTF-8"), false, &table->storage);
+		value = bytes_of(table->storage.data + start, table->storage.len - start);
+	}
+	if (!structured && header_has_words(value)) {
+		size_t start = table->storage.len;
+
+		header_decode_words(table, value, &table->storage);
+		value = bytes_of(table->storage.data + start, table->storage.len - start);
+	}
+	return value;
+}
+
+struct bytes header_decoded(struct header_table *table, uint32_t index)
+{
+	ASSERT(index < table->count);
+	struct header_field *field = &table->field[index];
+
+	if (!field->is_decoded) {
+		bool structured = is_structured(field);
+
+		field->decoded = decode(table, header_trim(field->raw), structured);
+		field->is_decoded = true;
+	}
+	return field->decoded;
+}
+
+void header_decode_value(struct header_table *table, struct bytes text, struct sink *out)
+{
+	size_t start = table->storage.len;
+	struct bytes value = decode(table, text, false);
+
+	if (out == &table->storage) {
+		/* Only the value stays, not the steps towards it. */
+		size_t room = table->storage.bytes_max - start;
+		size_t len = value.len < room ? value.len : room;
+
+		if (len > 0)
+			memmove(table->storage.data + start, value.data, len);
+		table->storage.len = start + len;
+		return;
+	}
+	sink_put(out, value);
+	table->storage.len = start;
+}

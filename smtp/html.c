@@ -1,0 +1,341 @@
+/* html.c - an HTML tokenizer. */
+#include "smtp/html.h"
+
+#include "smtp/header.h"
+
+static bool is_alpha(uint8_t c)
+{
+	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
+static bool is_space(uint8_t c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool is_word(uint8_t c)
+{
+	return is_alpha(c) || (c >= '0' && c <= '9') || c == '_';
+}
+
+void html_open(struct html_tokenizer *tokenizer, struct bytes in)
+{
+	*tokenizer = (struct html_tokenizer){.in = in};
+}
+
+/* The offset of `octet` at or behind `from`, or the length. */
+static size_t find(struct bytes in, size_t from, uint8_t octet)
+{
+	return from + bytes_find(bytes_slice(in, from, SIZE_MAX), octet);
+}
+
+static void name_copy(struct bytes in, char *out)
+{
+	size_t len = in.len < HTML_NAME_BYTES_MAX - 1 ? in.len : HTML_NAME_BYTES_MAX - 1;
+
+	for (size_t i = 0; i < len; i++)
+		out[i] = (char)(in.data[i] >= 'A' && in.data[i] <= 'Z' ? in.data[i] | 0x20
+		                                                       : in.data[i]);
+	out[len] = '\0';
+}
+
+static size_t skip_space(struct bytes in, size_t at)
+{
+	while (at < in.len && is_space(in.data[at]))
+		at++;
+	return at;
+}
+
+/* Elements whose content is not markup; in the first five not even references are decoded. */
+static void literal_enter(struct html_tokenizer *tokenizer, const char *name)
+{
+	static const char *const list[] = {"script",    "style", "xmp",     "iframe",
+	                                   "plaintext", "title", "textarea"};
+
+	for (unsigned i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		if (strcmp(name, list[i]) == 0) {
+			tokenizer->literal = list[i];
+			tokenizer->literal_cdata = i < 5;
+		}
+	}
+}
+
+/* The end tag of the literal element at or behind `at`; false when there is none. */
+static bool literal_end(const struct html_tokenizer *tokenizer, size_t at, size_t *out_start,
+                        size_t *out_end)
+{
+	struct bytes in = tokenizer->in, name = bytes_text(tokenizer->literal);
+
+	if (strcmp(tokenizer->literal, "plaintext") == 0)
+		return false;
+	for (; (at = find(in, at, '<')) < in.len; at++) {
+		if (at + 1 == in.len || in.data[at + 1] != '/')
+			continue;
+		struct bytes rest = bytes_slice(in, at + 2, SIZE_MAX);
+		if (!bytes_starts_nocase(rest, name))
+			continue;
+		size_t end = skip_space(in, at + 2 + name.len);
+		if (end < in.len && in.data[end] == '>') {
+			*out_start = at;
+			*out_end = end + 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void give(struct html_tokenizer *tokenizer, struct html_token *token, enum html_kind kind,
+                 size_t end)
+{
+	token->kind = kind;
+	token->text = bytes_slice(tokenizer->in, tokenizer->at, end - tokenizer->at);
+	tokenizer->at = end;
+}
+
+/* One attribute at `at`; false when the tag does not end. */
+static bool attribute_read(struct bytes in, size_t *at, struct html_token *token)
+{
+	size_t start = *at, end = *at + 1;
+	struct html_attribute attribute = {bytes_of(NULL, 0), bytes_of(NULL, 0)};
+
+	while (end < in.len && !is_space(in.data[end]) && in.data[end] != '=' &&
+	       in.data[end] != '>')
+		end++;
+	attribute.name = bytes_slice(in, start, end - start);
+	end = skip_space(in, end);
+	if (end < in.len && in.data[end] == '=') {
+		end = skip_space(in, end + 1);
+		if (end == in.len)
+			return false;
+		if (in.data[end] == '"' || in.data[end] == '\'') {
+			size_t close = find(in, end + 1, in.data[end]);
+
+			if (close == in.len)
+				return false;
+			attribute.value = bytes_slice(in, end + 1, close - end - 1);
+			end = close + 1;
+		} else {
+			start = end;
+			while (end < in.len && !is_space(in.data[end]) && in.data[end] != '>')
+				end++;
+			attribute.value = bytes_slice(in, start, end - start);
+		}
+		end = skip_space(in, end);
+	}
+	if (token->attribute_count < HTML_ATTRIBUTES_MAX)
+		token->attribute[token->attribute_count++] = attribute;
+	*at = end;
+	return true;
+}
+
+/* A start tag at tokenizer->at; false when it is none or does not end. */
+static bool start_read(struct html_tokenizer *tokenizer, struct html_token *token)
+{
+	struct bytes in = tokenizer->in;
+	size_t at = tokenizer->at + 1, end = at;
+
+	while (end < in.len && !is_space(in.data[end]) && in.data[end] != '>')
+		end++;
+	token->attribute_count = 0;
+	name_copy(bytes_slice(in, at, end - at), token->name);
+	at = skip_space(in, end);
+	while (at < in.len && in.data[at] != '>')
+		if (!attribute_read(in, &at, token))
+			at = in.len;
+	if (at == in.len) {
+		tokenizer->broken_tag_count++;
+		return false;
+	}
+	literal_enter(tokenizer, token->name);
+	give(tokenizer, token, HTML_START, at + 1);
+	return true;
+}
+
+/* An end tag, or what looks like one and counts as a comment. */
+static bool end_read(struct html_tokenizer *tokenizer, struct html_token *token)
+{
+	struct bytes in = tokenizer->in;
+	size_t start = tokenizer->at + 2, end = start;
+	size_t close = find(in, start, '>');
+
+	if (close == in.len)
+		return false;
+	while (end < close && !is_space(in.data[end]))
+		end++;
+	token->attribute_count = 0;
+	name_copy(bytes_slice(in, start, end - start), token->name);
+	give(tokenizer, token, is_alpha(in.data[start]) ? HTML_END : HTML_COMMENT, close + 1);
+	return true;
+}
+
+/* "<!--" up to "--", white space and ">"; or up to ">" once an unclosed one was seen. */
+static bool comment_read(struct html_tokenizer *tokenizer, struct html_token *token)
+{
+	struct bytes in = tokenizer->in;
+
+	for (size_t at = tokenizer->at + 4; (at = find(in, at, '>')) < in.len; at++) {
+		size_t back = at;
+
+		while (back > tokenizer->at + 4 && is_space(in.data[back - 1]))
+			back--;
+		bool dashes = back >= tokenizer->at + 4 + 2 && in.data[back - 1] == '-' &&
+		              in.data[back - 2] == '-';
+		if (dashes || tokenizer->comment_short) {
+			give(tokenizer, token, HTML_COMMENT, at + 1);
+			return true;
+		}
+	}
+	tokenizer->comment_short = true;
+	size_t close = find(in, tokenizer->at, '>');
+	if (close == in.len)
+		return false;
+	give(tokenizer, token, HTML_COMMENT, close + 1);
+	return true;
+}
+
+/* Markup at tokenizer->at, a '<'; false when it is text. */
+static bool markup_read(struct html_tokenizer *tokenizer, struct html_token *token)
+{
+	struct bytes rest = bytes_slice(tokenizer->in, tokenizer->at, SIZE_MAX);
+
+	if (rest.len < 3)
+		return false;
+	if (is_alpha(rest.data[1]))
+		return tokenizer->broken_tag_count < HTML_BROKEN_TAGS_MAX &&
+		       start_read(tokenizer, token);
+	if (rest.data[1] == '/')
+		return end_read(tokenizer, token);
+	if (rest.data[1] != '!' && rest.data[1] != '?')
+		return false;
+	if (rest.data[1] == '!' && rest.len >= 4 && rest.data[2] == '-' && rest.data[3] == '-')
+		return comment_read(tokenizer, token);
+	size_t close = bytes_find(rest, '>');
+	if (close == rest.len)
+		return false;
+	bool declares = rest.data[1] == '!' && is_alpha(rest.data[2]);
+	give(tokenizer, token, declares ? HTML_DECLARATION : HTML_COMMENT,
+	     tokenizer->at + close + 1);
+	return true;
+}
+
+/* Inside a literal element: its text, then its end tag. False when its end is missing: then what
+ * follows is read as markup again (script, style), or all of it is text. */
+static bool literal_read(struct html_tokenizer *tokenizer, struct html_token *token)
+{
+	size_t start, end;
+
+	if (!literal_end(tokenizer, tokenizer->at, &start, &end)) {
+		bool is_code = strcmp(tokenizer->literal, "script") == 0 ||
+		               strcmp(tokenizer->literal, "style") == 0;
+
+		if (!is_code) {
+			give(tokenizer, token, HTML_TEXT, tokenizer->in.len);
+			token->is_literal = tokenizer->literal_cdata;
+			tokenizer->literal = NULL;
+			return token->text.len > 0;
+		}
+		/* Everything up to the end belongs to it: it is closed there. */
+		if (tokenizer->at < tokenizer->in.len) {
+			give(tokenizer, token, HTML_TEXT, tokenizer->in.len);
+			token->is_literal = true;
+			return true;
+		}
+		name_copy(bytes_text(tokenizer->literal), token->name);
+		token->attribute_count = 0;
+		tokenizer->literal = NULL;
+		give(tokenizer, token, HTML_END, tokenizer->at);
+		return true;
+	}
+	if (start > tokenizer->at) {
+		give(tokenizer, token, HTML_TEXT, start);
+		token->is_literal = tokenizer->literal_cdata;
+		return true;
+	}
+	name_copy(bytes_text(tokenizer->literal), token->name);
+	token->attribute_count = 0;
+	tokenizer->literal = NULL;
+	give(tokenizer, token, HTML_END, end);
+	return true;
+}
+
+void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token)
+{
+	struct bytes in = tokenizer->in;
+
+	out_token->is_literal = false;
+	if (tokenizer->literal != NULL && literal_read(tokenizer, out_token))
+		return;
+	if (tokenizer->at == in.len) {
+		give(tokenizer, out_token, HTML_END_OF_TEXT, in.len);
+		return;
+	}
+	if (in.data[tokenizer->at] != '<') {
+		give(tokenizer, out_token, HTML_TEXT, find(in, tokenizer->at, '<'));
+		return;
+	}
+	if (markup_read(tokenizer, out_token))
+		return;
+	/* Markup that never ends is a comment, unless it could not have begun any. */
+	uint8_t next = tokenizer->at + 1 < in.len ? in.data[tokenizer->at + 1] : '!';
+	if ((is_alpha(next) || next == '!' || next == '?') &&
+	    find(in, tokenizer->at, '>') == in.len) {
+		give(tokenizer, out_token, HTML_COMMENT, in.len);
+		return;
+	}
+	give(tokenizer, out_token, HTML_TEXT, find(in, tokenizer->at + 1, '<'));
+}
+
+const struct html_attribute *html_attribute(const struct html_token *token, const char *name)
+{
+	for (unsigned i = token->attribute_count; i > 0; i--)
+		if (bytes_equal_nocase(token->attribute[i - 1].name, bytes_text(name)))
+			return &token->attribute[i - 1];
+	return NULL;
+}
+
+/* The length of "<name />" at `at` and of what is kept of it, or 0. */
+static size_t empty_element(const uint8_t *data, size_t len, size_t at, size_t *out_kept)
+{
+	size_t end = at + 1;
+
+	while (end < len && is_word(data[end]))
+		end++;
+	if (end == at + 1)
+		return 0;
+	*out_kept = end - at;
+	while (end < len && is_space(data[end]))
+		end++;
+	return end + 1 < len && data[end] == '/' && data[end + 1] == '>' ? end + 2 - at : 0;
+}
+
+size_t html_prepare(uint8_t *data, size_t len)
+{
+	size_t write = 0, kept;
+
+	for (size_t at = 0; at < len;) {
+		uint8_t c = data[at];
+
+		if (c == '<') {
+			size_t step = empty_element(data, len, at, &kept);
+
+			if (step > 0) {
+				memmove(data + write, data + at, kept);
+				write += kept;
+				data[write++] = '>';
+				at += step;
+				continue;
+			}
+		} else if (c == '&' && len - at >= 6 && memcmp(data + at, "&nbsp;", 6) == 0) {
+			data[write++] = ' ';
+			at += 6;
+			continue;
+		} else if (c == 0xE2 && len - at >= 3 && data[at + 1] == 0x80 &&
+		           (data[at + 2] == 0x9C || data[at + 2] == 0x9D)) {
+			data[write++] = '"';
+			at += 3;
+			continue;
+		}
+		data[write++] = data[at++];
+	}
+	return write;
+}

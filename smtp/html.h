@@ -1,0 +1,65 @@
+/* html.h - an HTML tokenizer: text in, tags, texts and comments out, one at a time.
+ *
+ * Reads what mail really holds, in the way of the event parsers that mail filters use: what is no
+ * tag is text, nothing is an error. Input is UTF-8 (or ASCII) in memory; tokens are slices of it;
+ * no allocation, no tree.
+ */
+#ifndef SMTP_HTML_H
+#define SMTP_HTML_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "smtp/sink.h"
+
+#define HTML_ATTRIBUTES_MAX  64
+#define HTML_NAME_BYTES_MAX  32
+#define HTML_BROKEN_TAGS_MAX 64 /* each costs a scan to the end: keeps the work linear */
+
+enum html_kind {
+	HTML_END_OF_TEXT,
+	HTML_TEXT,
+	HTML_START,
+	HTML_END,
+	HTML_COMMENT,
+	HTML_DECLARATION
+};
+
+struct html_attribute {
+	struct bytes name, value; /* as written; quotes off; value.data NULL when there is none */
+};
+
+struct html_token {
+	enum html_kind kind;
+	struct bytes text;              /* the text, or the whole markup */
+	bool is_literal;                /* text in which entities are not decoded */
+	char name[HTML_NAME_BYTES_MAX]; /* tags: lower case, cut, NUL-terminated */
+	unsigned attribute_count;       /* those beyond HTML_ATTRIBUTES_MAX are left out */
+	struct html_attribute attribute[HTML_ATTRIBUTES_MAX];
+};
+
+struct html_tokenizer {
+	struct bytes in;
+	size_t at;
+	const char *literal; /* the element whose end is awaited, or NULL */
+	bool literal_cdata;
+	bool comment_short;        /* an unclosed comment was found: comments now end at '>' */
+	unsigned broken_tag_count; /* beyond HTML_BROKEN_TAGS_MAX a '<' that begins a tag is text */
+};
+
+void html_open(struct html_tokenizer *tokenizer, struct bytes in);
+void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token);
+
+/* The value of the attribute `name` (lower case), or NULL data; of several the last. */
+const struct html_attribute *html_attribute(const struct html_token *token, const char *name);
+
+/* Appends `in` with its character references decoded. `prefixes`: a name may be followed by letters
+ * ("&ampx"). Returns the highest code point a reference gave. */
+uint32_t html_decode(struct bytes in, bool prefixes, struct sink *out);
+
+/* What is rewritten before tokenizing, in place: "&nbsp;" to a space, "<br/>" to "<br>", curly
+ * double quotes to straight ones. Returns the new length. */
+size_t html_prepare(uint8_t *data, size_t len);
+
+#endif

@@ -1,0 +1,366 @@
+/* normalise.c - one message in, the texts the classifier takes out. */
+#include "smtp/normalise.h"
+
+#include "base/check.h"
+#include "smtp/charset.h"
+#include "smtp/decode.h"
+#include "smtp/header.h"
+#include "smtp/html_render.h"
+#include "smtp/mime.h"
+#include "smtp/relays.h"
+#include "smtp/selector.h"
+#include "smtp/text_build.h"
+#include "smtp/uri.h"
+
+#define FIELDS_MAX           4096
+#define BODY_PART_CHARACTERS 50000
+#define RAWBODY_PART_BYTES   500000
+#define HTML_PARTS_MAX       16 /* parts whose facts are kept */
+#define SELECTORS_MAX        4096
+#define FIXED_BYTES_MIN      ((size_t)64 * 1024)
+#define ATTRIBUTE_BYTES_MAX  ((size_t)16 * 1024)
+
+struct normaliser {
+	size_t message_bytes_max;
+	struct mime_counters *counters;
+	struct charset_set *charsets;
+	struct header_table headers;
+	struct mime_tree tree;
+	struct sink rendered; /* text parts, rendered, before white space is folded */
+	struct text_build body, rawbody, header;
+	struct uri_list uris;
+	struct relays relays;
+	struct html_render render;
+	struct sink scratch;
+	struct html_facts html[HTML_PARTS_MAX];
+	uint32_t html_count;
+	struct segment full;
+	uint64_t defects;
+};
+
+static const char *const defect_texts[] = {
+#define DEFECT(name, text, help) text,
+#include "smtp/defects.def"
+};
+
+const char *message_defect_text(enum message_defect defect)
+{
+	ASSERT((unsigned)defect < DEFECT_COUNT);
+	return defect_texts[defect];
+}
+
+/* Every size a normaliser is made of, from the one that is chosen. */
+struct sizes {
+	size_t scratch, storage, rendered, body, rawbody, header, work;
+	uint32_t body_segments, rawbody_segments;
+};
+
+static struct sizes sizes_for(size_t message_bytes_max)
+{
+	size_t n = message_bytes_max > FIXED_BYTES_MIN ? message_bytes_max : FIXED_BYTES_MIN;
+
+	return (struct sizes){
+	    /* The prepared body, what is decoded from it, and the HTML of one part as UTF-8. */
+	    .scratch = 6 * n,
+	    .storage = 4 * n,
+	    .rendered = 2 * n + 4 * BODY_PART_CHARACTERS,
+	    .body = 2 * n,
+	    .rawbody = n + n / 8,
+	    .header = 4 * n,
+	    .work = 2 * HEADER_VALUE_BYTES_MAX,
+	    .body_segments = (uint32_t)(n / 8 + 1024),
+	    .rawbody_segments = (uint32_t)(n / TEXT_PIECE_BYTES + MIME_PARTS_MAX + 1),
+	};
+}
+
+size_t normaliser_bytes(size_t message_bytes_max)
+{
+	struct sizes s = sizes_for(message_bytes_max);
+
+	return sizeof(struct normaliser) + charset_set_bytes() + uri_list_bytes() +
+	       FIELDS_MAX * sizeof(struct header_field) +
+	       MIME_PARTS_MAX * sizeof(struct mime_part) + s.scratch + s.storage + s.rendered +
+	       s.work + ATTRIBUTE_BYTES_MAX + RELAYS_TEXT_BYTES +
+	       text_build_bytes(s.body, s.body_segments) +
+	       text_build_bytes(s.rawbody, s.rawbody_segments) +
+	       text_build_bytes(s.header, SELECTORS_MAX) + 4096;
+}
+
+/* True when `sink` got its memory. */
+static bool sink_take(struct arena *arena, size_t bytes, struct sink *out_sink)
+{
+	*out_sink = sink_over(arena_take(arena, bytes, 1, 64), bytes);
+	return out_sink->data != NULL;
+}
+
+struct normaliser *normaliser_new(struct arena *arena, size_t message_bytes_max,
+                                  struct mime_counters *counters)
+{
+	struct sizes s = sizes_for(message_bytes_max);
+	struct normaliser *n = ARENA_TAKE(arena, 1, struct normaliser);
+
+	if (n == NULL)
+		return NULL;
+	n->message_bytes_max = message_bytes_max;
+	n->counters = counters;
+	n->headers.field = ARENA_TAKE(arena, FIELDS_MAX, struct header_field);
+	n->headers.count_max = FIELDS_MAX;
+	n->tree.part = ARENA_TAKE(arena, MIME_PARTS_MAX, struct mime_part);
+	n->tree.headers = &n->headers;
+	if (n->headers.field == NULL || n->tree.part == NULL ||
+	    !sink_take(arena, s.storage, &n->headers.storage) ||
+	    !sink_take(arena, s.scratch, &n->tree.scratch) ||
+	    !sink_take(arena, s.rendered, &n->rendered) || !sink_take(arena, s.work, &n->scratch) ||
+	    !sink_take(arena, RELAYS_TEXT_BYTES, &n->relays.data) ||
+	    !sink_take(arena, ATTRIBUTE_BYTES_MAX, &n->render.scratch) ||
+	    !text_build_init(&n->body, arena, s.body, s.body_segments) ||
+	    !text_build_init(&n->rawbody, arena, s.rawbody, s.rawbody_segments) ||
+	    !text_build_init(&n->header, arena, s.header, SELECTORS_MAX) ||
+	    !uri_list_init(&n->uris, arena))
+		return NULL;
+	/* The converters come last: nothing is left open when memory is out. */
+	n->charsets = charset_set_new(arena);
+	n->headers.charsets = n->charsets;
+	return n->charsets == NULL ? NULL : n;
+}
+
+void normaliser_close(struct normaliser *normaliser)
+{
+	charset_set_close(normaliser->charsets);
+}
+
+static void set_defect(struct normaliser *n, enum message_defect defect)
+{
+	n->defects |= UINT64_C(1) << defect;
+}
+
+/* One HTML leaf: transcoded to the end of scratch, rendered, and scratch given back. Returns true
+ * when the text holds characters rather than octets. */
+static bool render_html(struct normaliser *n, const struct mime_part *part, struct bytes octets)
+{
+	struct sink *scratch = &n->tree.scratch;
+	size_t start = scratch->len;
+	bool was_full = scratch->full;
+
+	scratch->full = false;
+	bool decoded = charset_to_utf8(n->charsets, octets, part->charset, false, scratch);
+	if (scratch->full)
+		set_defect(n, DEFECT_BIT_SCRATCH_FULL);
+	scratch->full = was_full;
+	size_t len = html_prepare(scratch->data + start, scratch->len - start);
+	n->render.text = &n->rendered;
+	n->render.uris = &n->uris;
+	html_render(&n->render, bytes_of(scratch->data + start, len));
+	scratch->len = start;
+	if (n->html_count < HTML_PARTS_MAX)
+		n->html[n->html_count++] = n->render.facts;
+	return decoded || n->render.wide;
+}
+
+/* One leaf into the rendered text. */
+static bool render_part(struct normaliser *n, const struct mime_part *part, struct bytes octets)
+{
+	size_t start = n->rendered.len;
+	bool wide;
+
+	if (part->is_html && octets.len > 0)
+		wide = render_html(n, part, octets);
+	else
+		wide = charset_to_utf8(n->charsets, octets, part->charset, false, &n->rendered);
+	struct bytes text = bytes_of(n->rendered.data + start, n->rendered.len - start);
+	n->rendered.len = start + text_cut_offset(text, BODY_PART_CHARACTERS, wide, false);
+	return wide;
+}
+
+static void put_rawbody(struct normaliser *n, const struct mime_part *part, struct bytes octets)
+{
+	if (!part->is_html && !mime_type_starts(part, "text") && !mime_type_starts(part, "message"))
+		return;
+	if (mime_is_type(part, "text/calendar"))
+		return;
+	size_t len = text_cut_offset(octets, RAWBODY_PART_BYTES, false, true);
+	text_build_paragraphs(&n->rawbody, bytes_slice(octets, 0, len));
+}
+
+/* All leaves in document order: rendered text and rawbody. Returns whether the rendered text is
+ * characters. */
+static bool take_leaves(struct normaliser *n)
+{
+	bool wide = false;
+
+	for (uint32_t i = 0; i < n->tree.count; i++) {
+		const struct mime_part *part = &n->tree.part[i];
+		struct bytes octets;
+
+		if (!part->is_leaf || part->type[0] == '\0')
+			continue;
+		if (n->rendered.len > 0)
+			sink_octet(&n->rendered, '\n');
+		bool is_text = part->is_html || mime_type_starts(part, "text") ||
+		               mime_type_starts(part, "message");
+		if (!is_text)
+			continue;
+		size_t scratch_start = n->tree.scratch.len;
+		if (!mime_decode(&n->tree, part, &octets))
+			continue;
+		put_rawbody(n, part, octets);
+		if (part->is_html || mime_is_type(part, "text/plain"))
+			wide |= render_part(n, part, octets);
+		n->tree.scratch.len = scratch_start;
+	}
+	return wide;
+}
+
+static void build_body(struct normaliser *n, bool wide)
+{
+	struct bytes name = BYTES("subject");
+	uint32_t index = header_last_of(&n->headers, name, 0, n->headers.message_count);
+
+	if (index != HEADER_NONE)
+		sink_put(&n->body.data, header_decoded(&n->headers, index));
+	sink_octet(&n->body.data, '\n');
+	text_fold(sink_bytes(&n->rendered), wide, &n->body.data);
+	text_build_lines(&n->body, 0);
+}
+
+static void build_uris(struct normaliser *n)
+{
+	struct text body = text_build_text(&n->body);
+
+	for (uint32_t i = 0; i < body.segment_count; i++)
+		uri_find_in_text(&n->uris, text_segment(&body, i));
+}
+
+static void build_header(struct normaliser *n, struct bytes pristine,
+                         const struct selector *selectors, uint32_t selector_count)
+{
+	struct selector_source source = {&n->headers, pristine, &n->relays, &n->uris, n->scratch};
+
+	for (uint32_t i = 0; i < selector_count; i++)
+		selector_put(&selectors[i], &source, &n->header);
+}
+
+static void reset(struct normaliser *n)
+{
+	header_reset(&n->headers);
+	n->tree.scratch.full = false;
+	n->rendered.len = 0;
+	n->rendered.full = false;
+	n->html_count = 0;
+	text_build_reset(&n->body);
+	text_build_reset(&n->rawbody);
+	text_build_reset(&n->header);
+	uri_list_reset(&n->uris);
+	n->defects = 0;
+}
+
+/* What reached a bound while the texts were made. */
+static void collect_defects(struct normaliser *n)
+{
+	const struct text_build *builds[] = {&n->body, &n->rawbody, &n->header};
+
+	n->defects |= n->tree.defects;
+	if (n->headers.left_out)
+		set_defect(n, DEFECT_BIT_FIELDS_LEFT_OUT);
+	if (n->headers.cut || n->headers.storage.full)
+		set_defect(n, DEFECT_BIT_HEADER_CUT);
+	if (n->rendered.full)
+		set_defect(n, DEFECT_BIT_TEXT_CUT);
+	for (unsigned i = 0; i < 3; i++) {
+		if (builds[i]->data.full)
+			set_defect(n, DEFECT_BIT_TEXT_CUT);
+		if (builds[i]->segments_cut)
+			set_defect(n, DEFECT_BIT_SEGMENTS_CUT);
+	}
+	if (n->uris.cut)
+		set_defect(n, DEFECT_BIT_URI_CUT);
+	if (n->uris.left_out)
+		set_defect(n, DEFECT_BIT_URIS_LEFT_OUT);
+}
+
+static bool has(const struct normaliser *n, enum message_defect defect)
+{
+	return (n->defects >> defect & 1) != 0;
+}
+
+static void count(struct normaliser *n, size_t octets)
+{
+	struct mime_counters *c = n->counters;
+
+	c->messages++;
+	c->octets += octets;
+	c->parts += n->tree.count;
+	c->defective += n->defects != 0;
+	c->cut += has(n, DEFECT_BIT_CUT);
+	c->header_cut += has(n, DEFECT_BIT_HEADER_CUT);
+	c->fields_left_out += has(n, DEFECT_BIT_FIELDS_LEFT_OUT);
+	c->parts_left_out += has(n, DEFECT_BIT_PARTS_LEFT_OUT);
+	c->nested_too_deep += has(n, DEFECT_BIT_NESTED_TOO_DEEP);
+	c->scratch_full += has(n, DEFECT_BIT_SCRATCH_FULL);
+	c->text_cut += has(n, DEFECT_BIT_TEXT_CUT);
+	c->segments_cut += has(n, DEFECT_BIT_SEGMENTS_CUT);
+	c->uris_left_out += has(n, DEFECT_BIT_URIS_LEFT_OUT);
+}
+
+/* "From someone ..." of a mailbox file does not belong to the message. */
+static struct bytes without_mbox_line(struct bytes message)
+{
+	size_t at = 4;
+
+	if (message.len < 6 || memcmp(message.data, "From", 4) != 0 ||
+	    !header_is_space(message.data[4]))
+		return message;
+	while (at < message.len && header_is_space(message.data[at]))
+		at++;
+	if (at < message.len && message.data[at] == ':')
+		return message;
+	return bytes_slice(message, bytes_find(message, '\n') + 1, SIZE_MAX);
+}
+
+static uint32_t received_count(const struct header_table *headers)
+{
+	struct bytes name = BYTES("received");
+	uint32_t received = 0;
+
+	for (uint32_t i = header_first(headers, name, header_hash(name)); i != HEADER_NONE;
+	     i = header_next(headers, name, i))
+		received++;
+	return received;
+}
+
+void normalise(struct normaliser *n, struct bytes message, const struct message_facts *facts,
+               const struct selector *selectors, uint32_t selector_count, struct normalised *out)
+{
+	ASSERT(selector_count <= SELECTORS_MAX);
+	reset(n);
+	if (message.len > n->message_bytes_max) {
+		message.len = n->message_bytes_max;
+		set_defect(n, DEFECT_BIT_CUT);
+	}
+	message = without_mbox_line(message);
+	if (message.len == 0)
+		message = BYTES("\n");
+	if (bytes_find(message, '\0') < message.len)
+		set_defect(n, DEFECT_BIT_NUL);
+	size_t body = mime_parse(&n->tree, message);
+	relays_parse(&n->relays, &n->headers, facts);
+	build_body(n, take_leaves(n));
+	build_uris(n);
+	build_header(n, bytes_slice(message, 0, body), selectors, selector_count);
+	collect_defects(n);
+	count(n, message.len);
+
+	n->full = (struct segment){0, (uint32_t)message.len};
+	*out = (struct normalised){
+	    .defects = n->defects,
+	    .part_count = n->tree.count,
+	    .received_count = received_count(&n->headers),
+	};
+	out->texts.kind[TEXT_BODY] = text_build_text(&n->body);
+	out->texts.kind[TEXT_RAWBODY] = text_build_text(&n->rawbody);
+	out->texts.kind[TEXT_URI] = (struct text){n->uris.data.data, (uint32_t)n->uris.data.len,
+	                                          n->uris.count, n->uris.segment};
+	out->texts.kind[TEXT_FULL] = (struct text){message.data, (uint32_t)message.len, 1,
+	                                           &n->full};
+	out->texts.kind[TEXT_HEADER] = text_build_text(&n->header);
+}

@@ -1,0 +1,56 @@
+/* uri.h - URIs of a message: found in text, taken from HTML, in canonical forms. */
+#ifndef SMTP_URI_H
+#define SMTP_URI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/texts.h"
+#include "smtp/sink.h"
+
+#define URI_BYTES_MAX 8192
+#define URIS_MAX      2048
+
+/* The distinct URIs of one message. */
+struct uri_list {
+	struct sink data;
+	struct segment *segment; /* URIS_MAX */
+	uint32_t count;
+	uint32_t
+	    *slot; /* open addressing over segments; URI_SLOTS entries, 0 = free, else index + 1 */
+	uint8_t *base_memory;
+	struct bytes base;    /* of <base href>, empty when there is none */
+	bool cut;             /* a URI was longer than URI_BYTES_MAX */
+	bool left_out;        /* no room for one */
+	const void *suffixes; /* the public suffix list; TLDs are looked up there */
+};
+
+size_t uri_list_bytes(void);
+/* Opens the built-in public suffix list; false when memory is out. */
+bool uri_list_init(struct uri_list *list, struct arena *arena);
+void uri_list_reset(struct uri_list *list);
+
+/* URIs of one segment of body text. */
+void uri_find_in_text(struct uri_list *list, struct bytes text);
+/* A URI from an HTML attribute, decoded; relative ones are resolved against list->base. */
+void uri_add_from_html(struct uri_list *list, struct bytes uri);
+/* <base href>: kept (a copy, in the list's memory) when absolute. */
+void uri_set_base(struct uri_list *list, struct bytes uri);
+
+/* Whether the last label of `host` is a top-level domain that exists (ICANN section of the list).
+ */
+bool uri_has_valid_tld(const struct uri_list *list, struct bytes host);
+/* The registrable part of a host name by the public suffix list; the host itself when there is
+ * none. */
+struct bytes uri_registered_domain(const struct uri_list *list, struct bytes host);
+
+/* Keeps `uri` as it stands unless it is there already. */
+void uri_keep(struct uri_list *list, struct bytes uri);
+
+/* Adds `uri` and its canonical forms. With `need_domain` only when one of them has a valid domain.
+ */
+void uri_add(struct uri_list *list, struct bytes uri, bool need_domain);
+
+#endif

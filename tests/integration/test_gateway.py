@@ -1,0 +1,432 @@
+#!/usr/bin/python3
+"""test_gateway.py - the whole product on AF_XDP: real clients, real rules, a sink, a real Postfix behind it."""
+import json
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "deploy")]
+
+from lab import Lab, LabError  # noqa: E402
+from ledger import Ledger, corpus_mail, split_trace  # noqa: E402
+from tap import Skip, Tap, equal, need_root  # noqa: E402
+
+GATEWAY = "10.25.0.2"
+GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+NOTE = ("Message-ID: <%s@client.example>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n"
+        "From: Alice <alice@client.example>\r\nTo: Bob <bob@backend.example>\r\nSubject: A note\r\n\r\n%s\r\n")
+
+
+def in_namespace(name):
+    """Decorates a function to run in a forked child inside the namespace; its return value must be JSON."""
+    def wrap(function):
+        def call(*arguments):
+            read, write = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    os.close(read)
+                    with open(f"/run/netns/{name}") as ns:
+                        if hasattr(os, "setns"):
+                            os.setns(ns.fileno(), 0)
+                        else:
+                            import ctypes
+                            ctypes.CDLL(None).setns(ns.fileno(), 0)
+                    answer = {"value": function(*arguments)}
+                except BaseException as error:
+                    answer = {"error": f"{type(error).__name__}: {error}"}
+                os.write(write, json.dumps(answer).encode())
+                os._exit(0)
+            os.close(write)
+            with os.fdopen(read) as pipe:
+                answer = json.loads(pipe.read() or '{"error": "no answer"}')
+            os.waitpid(pid, 0)
+            if "error" in answer:
+                raise AssertionError(answer["error"])
+            return answer["value"]
+        return call
+    return wrap
+
+
+@in_namespace("postern-test-client")
+def dialogue(steps, address=GATEWAY, wait_banner=True, timeout=10):
+    """Raw SMTP: sends each text, reads one reply for each; returns the replies. None as a step only reads."""
+    replies = []
+    with socket.create_connection((address, 25), timeout) as conn:
+        file = conn.makefile("rb")
+
+        def read():
+            lines = []
+            while True:
+                line = file.readline()
+                if not line:
+                    return "".join(lines) or "closed"
+                lines.append(line.decode("latin-1"))
+                if line[3:4] != b"-":
+                    return "".join(lines).strip()
+        if wait_banner:
+            replies.append(read())
+        for step in steps:
+            if step is not None:
+                conn.sendall(step.encode("latin-1"))
+            replies.append(read())
+    return replies
+
+
+@in_namespace("postern-test-client")
+def smtplib_send(messages, address=GATEWAY):
+    answers = []
+    with smtplib.SMTP(address, 25, "client.example", timeout=20) as smtp:
+        for sender, text in messages:
+            try:
+                smtp.sendmail(sender, ["bob@backend.example"], text.encode("latin-1"))
+                answers.append([250, "ok"])
+            except smtplib.SMTPDataError as error:
+                answers.append([error.smtp_code, error.smtp_error.decode()])
+    return answers
+
+
+class Gateway:
+    """The lab with everything running, and the questions the cases ask."""
+
+    def __init__(self, build, corpus):
+        self.lab = Lab(build, "postern-test")
+        self.corpus = corpus
+
+    def up(self):
+        self.lab.open()
+        self.lab.write_config()
+        self.lab.start_sink()
+        self.lab.start_dataplane()
+        self.lab.start_management()
+        self.lab.wait_rules()
+
+    def stored(self, sender):
+        path = f"{self.lab.folder}/sink.jsonl"
+        with open(path) as file:
+            for line in file:
+                if line.endswith("\n"):
+                    entry = json.loads(line)
+                    if entry["from"] == sender:
+                        with open(f"{self.lab.folder}/sink/{entry['file']}", "rb") as message:
+                            return message.read()
+        return None
+
+    def counters(self):
+        return self.lab.ctl_json("counters", "--all")
+
+    def load(self, name, *arguments):
+        log = f"{self.lab.folder}/{name}.jsonl"
+        return log, self.lab.start(name, "client", self.lab.program("postern-load"), "--connect", f"{GATEWAY}:25",
+                                   "--log", log, *arguments)
+
+    def ledger(self, name):
+        return Ledger(f"{self.lab.folder}/{name}.jsonl", f"{self.lab.folder}/sink.jsonl", f"{self.lab.folder}/sink")
+
+    def fresh_sink(self):
+        self.lab.stop("sink")
+        for entry in os.listdir(f"{self.lab.folder}/sink"):
+            os.unlink(f"{self.lab.folder}/sink/{entry}")
+        if os.path.exists(f"{self.lab.folder}/sink.jsonl"):
+            os.unlink(f"{self.lab.folder}/sink.jsonl")
+        self.lab.start_sink()
+
+    # -- cases ----------------------------------------------------------------------------------------
+    def note_arrives_unchanged(self):
+        text = NOTE % ("n1", "one\r\n.two\r\n..three\r\n.\x80\xff")
+        equal(smtplib_send([("n1@client.example", text)])[0][0], 250, "reply")
+        trace, message = split_trace(self.stored("n1@client.example"))
+        equal(message, text.encode("latin-1"), "message at the sink")
+        assert b"X-Spam-Flag: NO\r\n" in trace, trace
+
+    def gtube_is_refused_in_the_dialogue(self):
+        code, reply = smtplib_send([("g1@client.example", NOTE % ("g1", GTUBE))])[0]
+        equal(code, 554, "reply")
+        assert "GTUBE" in reply and "id " in reply, reply
+        assert self.stored("g1@client.example") is None, "a refused message is at the sink"
+        identifier = reply.rsplit("id ", 1)[1].strip()
+        end = time.monotonic() + 5
+        while True:
+            why = self.lab.ctl("why", identifier, check=False)
+            if why.returncode == 0 or time.monotonic() > end:
+                break
+            time.sleep(0.1)
+        assert "GTUBE" in why.stdout and "g1@client.example" in why.stdout, why.stdout + why.stderr
+
+    def session_goes_on_after_a_refusal(self):
+        answers = smtplib_send([("s1@client.example", NOTE % ("s1", GTUBE)), ("s2@client.example", NOTE % ("s2", "x"))])
+        equal([code for code, _ in answers], [554, 250], "replies")
+        assert self.stored("s2@client.example") is not None
+
+    def swaks_delivers(self):
+        done = subprocess.run(self.lab.inside("client", "swaks", "--server", GATEWAY, "--from", "w@client.example", "--to",
+                                              "bob@backend.example", "--pipeline"), capture_output=True, text=True)
+        equal(done.returncode, 0, done.stdout[-500:])
+
+    def ipv6_delivers(self):
+        replies = dialogue(["EHLO c\r\n", "MAIL FROM:<v6@client.example>\r\n", "RCPT TO:<b@backend.example>\r\n", "DATA\r\n",
+                            NOTE % ("v6", "six") + ".\r\n", "QUIT\r\n"], "fd25::2")
+        equal([reply[:3] for reply in replies], ["220", "250", "250", "250", "354", "250", "221"], "codes")
+
+    def bad_clients_get_the_right_answer(self):
+        long_line = "NOOP " + "x" * 5000 + "\r\n"
+        replies = dialogue(["NONSENSE\r\n", "MAIL FROM:<a@b.example>\r\n", "EHLO c\r\n", long_line, "NOOP\r\n", "RCPT TO:<x@y>\r\n",
+                            "MAIL FROM:<a@b\r\n", "MAIL FROM:<a@b.example> FOO=1\r\n", "NO\0OP\r\n", "QUIT\r\n"])
+        equal([reply[:3] for reply in replies],
+              ["220", "500", "503", "250", "500", "250", "503", "501", "555", "500", "221"], "codes")
+
+    def early_talker_is_refused(self):
+        before = self.counters()["gateway"]["sessions_early"]
+
+        @in_namespace("postern-test-client")
+        def talk():
+            raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            raw.settimeout(5)
+            # The first octets ride with the handshake's last segment or right behind it.
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            raw.connect((GATEWAY, 25))
+            raw.send(b"EHLO early.example\r\n")
+            text = b""
+            while True:
+                more = raw.recv(4096)
+                if not more:
+                    return text.decode()
+                text += more
+        for _ in range(20):
+            if "554" in talk():
+                break
+        else:
+            raise AssertionError("never caught")
+        assert self.counters()["gateway"]["sessions_early"] > before
+
+    def bare_lf_is_refused_and_ends_nothing(self):
+        for number, ending in enumerate(("\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r\r\n")):
+            sender = f"smuggle{number}@client.example"
+            replies = dialogue(["EHLO c\r\n", f"MAIL FROM:<{sender}>\r\n", "RCPT TO:<b@backend.example>\r\n", "DATA\r\n",
+                                f"Subject: x\r\n\r\nfirst{ending}MAIL FROM:<inner@client.example>\r\n.\r\n", "QUIT\r\n"])
+            equal([reply[:3] for reply in replies], ["220", "250", "250", "250", "354", "554", "221"], repr(ending))
+            assert self.stored(sender) is None
+        assert self.stored("inner@client.example") is None
+
+    def half_open_and_silent_clients_cost_nobody(self):
+        @in_namespace("postern-test-client")
+        def leave():
+            kept = []
+            for number in range(200):
+                conn = socket.create_connection((GATEWAY, 25), 5)
+                if number % 2:
+                    conn.sendall(b"EHLO x\r\nMAIL FR")
+                kept.append(conn)
+            for conn in kept:
+                conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                conn.close()
+            return len(kept)
+        equal(leave(), 200)
+        equal(smtplib_send([("after@client.example", NOTE % ("a", "b"))])[0][0], 250)
+
+    def whole_corpus(self, name, sessions, seconds):
+        if not self.corpus:
+            raise Skip("POSTERN_CORPUS is not set")
+        self.fresh_sink()
+        _, load = self.load(name, "--sessions", str(sessions), "--once-each", "--messages-per-session", "20",
+                            f"{self.corpus}/mail")
+        try:
+            status = load.wait(seconds)
+        except subprocess.TimeoutExpired:
+            load.kill()
+            raise AssertionError(f"not done after {seconds} s: {self.lab.log(name)[-300:]}")
+        time.sleep(0.5)
+        ledger = self.ledger(name)
+        problems = ledger.problems()
+        print(f"# {name}: {len(ledger.sent)} messages, replies {ledger.codes()}, {len(ledger.stored)} stored", flush=True)
+        assert not problems, f"{len(problems)}: " + "; ".join(problems[:5])
+        equal(status, 0, f"postern-load: {self.lab.log(name)[-600:]}")
+        equal(len(ledger.sent), len(corpus_mail(self.corpus)), "messages answered")
+
+    def corpus_with_fifty_sessions(self):
+        self.whole_corpus("corpus", 50, 180)
+
+    def corpus_over_a_bad_link(self):
+        self.lab.shape("client", "loss", "3%", "delay", "20ms", "5ms", "reorder", "25%")
+        try:
+            self.whole_corpus("badlink", 50, 400)
+        finally:
+            self.lab.shape("client")
+
+    def change_while_mail_flows(self):
+        self.fresh_sink()
+        _, load = self.load("flow", "--sessions", "20", "--duration", "12", "--rate", "300", os.path.join(HERE, "..", "..", "deploy", "samples"))
+        time.sleep(1.5)
+        with tempfile.TemporaryDirectory() as folder:
+            with open(f"{folder}/local.cf", "w") as file:
+                file.write("body LOCAL_MARK /zebra-crossing-mark/\ndescribe LOCAL_MARK a mark\nscore LOCAL_MARK 42\n")
+            text = NOTE % ("z", "zebra-crossing-mark")
+            equal(smtplib_send([("z1@client.example", text)])[0][0], 250, "before the push")
+            self.lab.ctl("rules", "push", "/usr/share/spamassassin", folder)
+            self.until_refused("z2@client.example", text, 1.0)
+        self.lab.ctl("lists", "add", "deny", "10.25.0.1")
+        end = time.monotonic() + 1.0
+        while not dialogue([])[0].startswith("554"):
+            assert time.monotonic() < end, "a listed address is not refused within a second"
+        self.lab.ctl("lists", "del", "10.25.0.1")
+        end = time.monotonic() + 1.0
+        while not dialogue([])[0].startswith("220"):
+            assert time.monotonic() < end, "an address taken off the list is still refused after a second"
+        self.lab.stop("postern-mgmtd", signal.SIGKILL)
+        equal(smtplib_send([("z3@client.example", NOTE % ("z3", "x"))])[0][0], 250, "without management")
+        self.lab.start_management()
+        self.lab.wait_rules(30)
+        load.wait(60)
+        ledger = self.ledger("flow")
+        problems = [text for text in ledger.problems() if "never sent" not in text]
+        assert not problems, "; ".join(problems[:5])
+        lost = [entry for entry in ledger.sent.values() if entry["code"] not in (250, 554)]
+        assert not lost, lost[:3]
+        self.lab.ctl("rules", "push", "/usr/share/spamassassin")
+
+    def until_refused(self, sender, text, seconds):
+        end = time.monotonic() + seconds
+        while True:
+            code = smtplib_send([(sender, text)])[0][0]
+            if code == 554:
+                return
+            assert time.monotonic() < end, f"the pushed rule is not in force after {seconds} s"
+
+    def backend_killed_mid_message(self):
+        for _ in range(3):
+            self.fresh_sink()
+            _, load = self.load("killbackend", "--sessions", "20", "--duration", "3", os.path.join(HERE, "..", "..", "deploy", "samples"))
+            time.sleep(1.2)
+            self.lab.stop("sink", signal.SIGKILL)
+            load.wait(90)
+            self.nobody_holds_a_false_250("killbackend")
+        self.fresh_sink()
+        end = time.monotonic() + 40
+        while smtplib_send([("back@client.example", NOTE % ("b", "b"))])[0][0] != 250:
+            assert time.monotonic() < end, "the backend is back and the gateway has not noticed"
+            time.sleep(0.5)
+
+    def dataplane_killed_mid_message(self):
+        self.fresh_sink()
+        _, load = self.load("killpostern", "--sessions", "20", "--duration", "3", os.path.join(HERE, "..", "..", "deploy", "samples"))
+        time.sleep(1.2)
+        self.lab.stop("postern", signal.SIGKILL)
+        load.wait(120)
+        self.nobody_holds_a_false_250("killpostern")
+        self.lab.start_dataplane()
+        self.lab.wait_rules(60)
+        equal(smtplib_send([("again@client.example", NOTE % ("c", "c"))])[0][0], 250, "after the restart")
+
+    def nobody_holds_a_false_250(self, name):
+        ledger = self.ledger(name)
+        false = [entry for sender, entry in ledger.sent.items() if entry["code"] == 250 and sender not in ledger.stored]
+        assert not false, f"{len(false)} clients hold a 250 the backend did not give: {false[:2]}"
+        assert any(entry["code"] == 250 for entry in ledger.sent.values()), "nothing was accepted before the kill"
+
+    def postfix_takes_the_mail(self):
+        """A real MTA as the backend and Postfix's own load generator as the client."""
+        if not os.path.exists("/usr/sbin/postfix"):
+            raise Skip("postfix is not installed")
+        self.lab.stop("sink")
+        folder = f"{self.lab.folder}/postfix"
+        make_postfix(folder)
+        self.lab.start("postfix", "backend", "/usr/lib/postfix/sbin/master", "-c", folder, "-d")
+        try:
+            self.lab.wait_port("backend", "10.26.0.1", 25)
+            time.sleep(1.5)
+            done = subprocess.run(self.lab.inside("client", "/usr/sbin/smtp-source", "-u", "nobody", "-s", "10", "-m", "200", "-l", "4000",
+                                                  "-f", "a@client.example", "-t", "b@backend.example", f"{GATEWAY}:25"),
+                                  capture_output=True, text=True, timeout=60)
+            equal(done.returncode, 0, done.stderr[-300:])
+            equal(done.stderr.strip(), "", "smtp-source")
+        finally:
+            subprocess.run(["/usr/sbin/postmulti", "-i", "-"], capture_output=True)
+            self.lab.stop("postfix")
+            self.fresh_sink()
+
+
+def make_postfix(folder):
+    import grp
+    import pwd
+    os.makedirs(folder)
+    for name in ("queue", "data"):
+        os.makedirs(f"{folder}/{name}")
+    os.chown(f"{folder}/data", pwd.getpwnam("postfix").pw_uid, grp.getgrnam("postfix").gr_gid)
+    with open(f"{folder}/main.cf", "w") as file:
+        file.write(f"""compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+inet_interfaces = 10.26.0.1
+inet_protocols = ipv4
+myhostname = backend.example
+mydestination =
+relay_domains = backend.example
+relay_transport = discard:
+default_transport = discard:
+mynetworks = 10.26.0.0/24
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_peername_lookup = no
+alias_maps =
+alias_database =
+maillog_file = {folder}/log
+maillog_file_prefixes = {folder}
+""")
+    with open(f"{folder}/master.cf", "w") as file:
+        file.write("""smtp      inet  n - n - 50 smtpd
+pickup    unix  n - n 60 1 pickup
+cleanup   unix  n - n - 0 cleanup
+qmgr      unix  n - n 300 1 qmgr
+rewrite   unix  - - n - - trivial-rewrite
+bounce    unix  - - n - 0 bounce
+defer     unix  - - n - 0 bounce
+trace     unix  - - n - 0 bounce
+verify    unix  - - n - 1 verify
+flush     unix  n - n 1000? 0 flush
+proxymap  unix  - - n - - proxymap
+discard   unix  - - n - - discard
+error     unix  - - n - - error
+retry     unix  - - n - - error
+anvil     unix  - - n - 1 anvil
+scache    unix  - - n - 1 scache
+postlog   unix-dgram n - n - 1 postlogd
+""")
+    subprocess.run(["/usr/sbin/postfix", "-c", folder, "set-permissions"], capture_output=True)
+    subprocess.run(["/usr/sbin/postfix", "-c", folder, "check"], capture_output=True)
+
+
+CASES = ("note_arrives_unchanged", "gtube_is_refused_in_the_dialogue", "session_goes_on_after_a_refusal", "swaks_delivers",
+         "ipv6_delivers", "bad_clients_get_the_right_answer", "early_talker_is_refused", "bare_lf_is_refused_and_ends_nothing",
+         "half_open_and_silent_clients_cost_nobody", "corpus_with_fifty_sessions", "corpus_over_a_bad_link",
+         "change_while_mail_flows", "backend_killed_mid_message", "dataplane_killed_mid_message", "postfix_takes_the_mail")
+
+
+def main():
+    need_root()
+    build = sys.argv[1]
+    gateway = Gateway(build, os.environ.get("POSTERN_CORPUS"))
+    wanted = sys.argv[2:] or CASES
+    tap = Tap()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        tap.case("everything starts", gateway.up)
+        if not tap.failed:
+            for name in wanted:
+                tap.case(name.replace("_", " "), getattr(gateway, name))
+    finally:
+        gateway.lab.close()
+    tap.done()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+/* sim_sink.h - a simulated backend on a stack of its own: takes mail, checks it, and fails as it is told. */
+#ifndef SIM_SINK_H
+#define SIM_SINK_H
+
+#include "sim_message.h"
+#include "smtp/server.h"
+#include "tcpstack/tcp.h"
+
+#define SIM_SINKS_MAX 64
+
+struct sim_sink_session {
+	struct tcp_conn *conn;
+	struct smtp_server smtp;
+	struct transaction transaction;
+	uint8_t line[SMTP_COMMAND_LINE_BYTES_MAX];
+	uint8_t *content; /* raw octets of the body */
+	size_t content_bytes, content_room;
+};
+
+struct sim_sink {
+	struct net *net;
+	struct random *random;
+	struct smtp_server_limits limits;
+	struct smtp_counters counters;
+	struct sim_sink_session *session; /* SIM_SINKS_MAX */
+	struct sim_message *messages;
+	uint32_t message_count;
+	uint32_t fault_percent; /* of each kind: refused RCPT, refused dot, lost connection */
+	uint32_t errors;        /* what no gateway may send: framing defects, unknown messages */
+};
+
+void sim_sink_init(struct sim_sink *sink, struct net *net, struct random *random);
+void sim_sink_run(struct sim_sink *sink);
+void sim_sink_free(struct sim_sink *sink);
+
+#endif

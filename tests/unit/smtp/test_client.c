@@ -1,0 +1,252 @@
+/* test_client.c - replies in, commands out, in step. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "smtp/client.h"
+#include "smtp/reply.h"
+#include "smtp/server.h"
+
+static struct smtp_counters counters;
+
+static struct smtp_client started(void)
+{
+	struct smtp_client client;
+	struct smtp_client_event event;
+	struct bytes input = BYTES("220 backend ESMTP\r\n");
+
+	smtp_client_init(&client, &counters);
+	assert_true(smtp_client_next(&client, &input, &event));
+	assert_int_equal(event.command, SMTP_CLIENT_GREETING);
+	assert_int_equal(event.code, 220);
+	return client;
+}
+
+static void test_commands_on_the_wire(void **state)
+{
+	struct smtp_client client = started();
+	uint8_t memory[512];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	(void)state;
+	assert_true(smtp_client_send_ehlo(&client, BYTES("gw.example"), false, &out));
+	assert_true(smtp_client_send_mail(&client, BYTES(""), BYTES("SIZE=1"), &out));
+	assert_true(smtp_client_send_rcpt(&client, BYTES("a@b"), BYTES(""), &out));
+	assert_true(smtp_client_send_verb(&client, SMTP_CLIENT_DATA, &out));
+	smtp_client_sent_dot(&client);
+	assert_true(smtp_client_send_verb(&client, SMTP_CLIENT_QUIT, &out));
+	static const char expected
+	    [] = "EHLO gw.example\r\nMAIL FROM:<> SIZE=1\r\nRCPT TO:<a@b>\r\nDATA\r\nQUIT\r\n";
+	assert_int_equal(out.len, sizeof(expected) - 1);
+	assert_memory_equal(out.data, expected, out.len);
+	assert_int_equal(smtp_client_pending(&client), 6);
+}
+
+static void test_a_line_end_cannot_be_sent_inside_a_command(void **state)
+{
+	struct smtp_client client = started();
+	uint8_t memory[512];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	(void)state;
+	assert_false(smtp_client_send_mail(&client, BYTES("a\r\nDATA"), BYTES(""), &out));
+	assert_false(smtp_client_send_rcpt(&client, BYTES("a@b"), BYTES("X=\nY"), &out));
+	assert_int_equal(out.len, 0);
+	assert_int_equal(smtp_client_pending(&client), 0);
+}
+
+static void test_bounds_leave_nothing_behind(void **state)
+{
+	struct smtp_client client = started();
+	uint8_t memory[4096];
+	struct buf out = buf_over(memory, 10), large = buf_over(memory, sizeof(memory));
+
+	(void)state;
+	assert_false(smtp_client_send_rcpt(&client, BYTES("a@b.example"), BYTES(""), &out));
+	assert_int_equal(out.len, 0);
+	for (int i = 0; i < SMTP_CLIENT_PENDING_MAX; i++)
+		assert_true(smtp_client_send_verb(&client, SMTP_CLIENT_NOOP, &large));
+	size_t len = large.len;
+	assert_false(smtp_client_send_verb(&client, SMTP_CLIENT_NOOP, &large));
+	assert_int_equal(large.len, len);
+}
+
+/* Reads all of `input` in pieces; the outcome as text. */
+static void read_in_pieces(struct smtp_client *client, struct bytes input, size_t piece,
+                           struct buf *log)
+{
+	struct smtp_client_event event;
+
+	for (size_t at = 0; at < input.len; at += piece) {
+		struct bytes part = bytes_slice(input, at, piece);
+		while (smtp_client_next(client, &part, &event))
+			buf_printf(log, "%d %d %u %.*s\n", event.kind, event.command, event.code,
+			           (int)event.text.len, (const char *)event.text.data);
+		assert_int_equal(part.len, 0);
+	}
+}
+
+static void test_replies_do_not_depend_on_the_cut(void **state)
+{
+	const struct bytes input = BYTES(
+	    "250-backend greets\r\n250-SIZE 1000\r\n250-PIPELINING\r\n250-8bitmime\r\n250-DSN\r\n"
+	    "250-CHUNKING\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n250 2.1.0 Ok\r\n"
+	    "550-5.1.1 one\r\n550 5.1.1 two\r\n354\r\n250 2.0.0 queued as 1\r\n221 bye\r\n");
+	static const char expected
+	    [] = "1 1 250 backend greets SIZE 1000 PIPELINING 8bitmime DSN CHUNKING SMTPUTF8 "
+	         "ENHANCEDSTATUSCODES\n1 3 250 2.1.0 Ok\n1 4 550 5.1.1 one 5.1.1 two\n1 5 354 \n"
+	         "1 6 250 2.0.0 queued as 1\n1 9 221 bye\n";
+
+	(void)state;
+	for (size_t piece = 1; piece <= input.len; piece++) {
+		uint8_t memory[512], log_memory[2048];
+		struct buf out = buf_over(memory, sizeof(memory)),
+		           log = buf_over(log_memory, sizeof(log_memory));
+		struct smtp_client client = started();
+		smtp_client_send_ehlo(&client, BYTES("gw"), false, &out);
+		smtp_client_send_mail(&client, BYTES("a@b"), BYTES(""), &out);
+		smtp_client_send_rcpt(&client, BYTES("a@b"), BYTES(""), &out);
+		smtp_client_send_verb(&client, SMTP_CLIENT_DATA, &out);
+		smtp_client_sent_dot(&client);
+		smtp_client_send_verb(&client, SMTP_CLIENT_QUIT, &out);
+		read_in_pieces(&client, input, piece, &log);
+		assert_int_equal(log.len, sizeof(expected) - 1);
+		assert_memory_equal(log.data, expected, log.len);
+		assert_true(client.pipelining && client.eightbitmime && client.size_known &&
+		            client.dsn);
+		assert_true(client.chunking && client.smtputf8 && client.enhanced);
+		assert_int_equal(client.size_max, 1000);
+		assert_int_equal(smtp_client_pending(&client), 0);
+	}
+}
+
+static void assert_broken(struct bytes input, uint16_t code)
+{
+	struct smtp_client client = started();
+	uint8_t memory[64];
+	struct buf out = buf_over(memory, sizeof(memory));
+	struct smtp_client_event event;
+
+	if (code == 0)
+		smtp_client_send_verb(&client, SMTP_CLIENT_NOOP, &out);
+	assert_true(smtp_client_next(&client, &input, &event));
+	assert_int_equal(event.kind, SMTP_CLIENT_BROKEN);
+	assert_int_equal(event.code, code == 1 ? 0 : code);
+	assert_false(smtp_client_next(&client, &input, &event));
+	assert_int_equal(input.len, 0);
+}
+
+static void test_what_is_not_smtp_breaks(void **state)
+{
+	static uint8_t longest[2048];
+	static char many[SMTP_REPLY_LINES_MAX * 8 + 64];
+
+	(void)state;
+	assert_broken(BYTES("hello\r\n"), 0);
+	assert_broken(BYTES("25\r\n"), 0);
+	assert_broken(BYTES("650 x\r\n"), 0);
+	assert_broken(BYTES("150 x\r\n"), 0);
+	assert_broken(BYTES("2500 x\r\n"), 0);
+	assert_broken(BYTES("250 x\n250 y\r\n"), 0);
+	assert_broken(BYTES("250 x\rNOOP\r\n"), 0);
+	assert_broken(BYTES("\r\n"), 0);
+	memset(longest, 'x', sizeof(longest));
+	memcpy(longest, "250 ", 4);
+	assert_broken(bytes_of(longest, sizeof(longest)), 0);
+	for (size_t i = 0; i <= SMTP_REPLY_LINES_MAX; i++)
+		memcpy(many + i * 6, "250-\r\n", 6);
+	assert_broken(bytes_of(many, (SMTP_REPLY_LINES_MAX + 1) * 6), 0);
+	assert_broken(BYTES("250 nobody asked\r\n"), 1);
+	assert_broken(BYTES("421 4.3.2 going down\r\n"), 421);
+}
+
+static void test_long_text_is_cut_to_its_bound(void **state)
+{
+	struct smtp_client client = started();
+	uint8_t memory[64], line[900];
+	struct buf out = buf_over(memory, sizeof(memory));
+	struct smtp_client_event event;
+
+	(void)state;
+	smtp_client_send_verb(&client, SMTP_CLIENT_NOOP, &out);
+	memset(line, 'x', sizeof(line));
+	memcpy(line, "250 ", 4);
+	memcpy(line + sizeof(line) - 2, "\r\n", 2);
+	struct bytes input = bytes_of(line, sizeof(line));
+	assert_true(smtp_client_next(&client, &input, &event));
+	assert_int_equal(event.kind, SMTP_CLIENT_REPLY);
+	assert_int_equal(event.text.len, SMTP_CLIENT_REPLY_BYTES);
+}
+
+static void test_every_reply_of_ours_parses(void **state)
+{
+	(void)state;
+	for (uint32_t r = 0; r < REPLY_COUNT; r++) {
+		struct smtp_client client = started();
+		uint8_t memory[1200];
+		struct buf out = buf_over(memory, sizeof(memory));
+		struct smtp_client_event event;
+		static uint8_t detail[700];
+
+		smtp_client_send_verb(&client, SMTP_CLIENT_NOOP, &out);
+		smtp_client_send_verb(&client, SMTP_CLIENT_NOOP, &out);
+		buf_clear(&out);
+		for (size_t i = 0; i < sizeof(detail); i++)
+			detail[i] = (uint8_t)i;
+		assert_true(reply_write((enum smtp_reply)r, &out));
+		assert_true(
+		    reply_write_detail((enum smtp_reply)r, bytes_of(detail, sizeof(detail)), &out));
+		struct bytes input = buf_bytes(&out);
+		for (int i = 0; i < 2; i++) {
+			assert_true(smtp_client_next(&client, &input, &event));
+			assert_int_equal(event.kind, SMTP_CLIENT_REPLY);
+			assert_int_equal(event.code, reply_table[r].code);
+		}
+		assert_int_equal(input.len, 0);
+	}
+}
+
+static void test_our_ehlo_reply_parses(void **state)
+{
+	const struct smtp_server_limits limits = {512, 100, 10, 12345, true, true, true, true};
+	struct smtp_server server;
+	struct smtp_client client = started();
+	uint8_t memory[512];
+	struct buf out = buf_over(memory, sizeof(memory));
+	struct smtp_client_event event;
+
+	(void)state;
+	smtp_server_init(&server, &limits, &counters);
+	server.esmtp = true;
+	smtp_client_send_ehlo(&client, BYTES("gw"), false, &out);
+	buf_clear(&out);
+	assert_true(smtp_server_greeting(&server, BYTES("mx.example"), &out));
+	struct bytes input = buf_bytes(&out);
+	assert_true(smtp_client_next(&client, &input, &event));
+	assert_int_equal(event.code, 250);
+	assert_true(client.pipelining && client.size_known && client.eightbitmime &&
+	            client.enhanced);
+	assert_false(client.chunking || client.smtputf8 || client.dsn);
+	assert_int_equal(client.size_max, 12345);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_commands_on_the_wire),
+	    cmocka_unit_test(test_a_line_end_cannot_be_sent_inside_a_command),
+	    cmocka_unit_test(test_bounds_leave_nothing_behind),
+	    cmocka_unit_test(test_replies_do_not_depend_on_the_cut),
+	    cmocka_unit_test(test_what_is_not_smtp_breaks),
+	    cmocka_unit_test(test_long_text_is_cut_to_its_bound),
+	    cmocka_unit_test(test_every_reply_of_ours_parses),
+	    cmocka_unit_test(test_our_ehlo_reply_parses),
+	};
+
+	return cmocka_run_group_tests_name("client", tests, NULL, NULL);
+}
