@@ -7,7 +7,8 @@
 #include "base/check.h"
 #include "dataplane/gateway_internal.h"
 
-#define COMMANDS_BYTES 4096 /* commands put to a backend in one go */
+#define COMMANDS_BYTES  4096 /* commands put to a backend in one go */
+#define HOLD_COPY_BYTES 512
 
 struct mail *mail_begin(struct gateway *g, struct session *s)
 {
@@ -271,20 +272,38 @@ static void mail_stream(struct gateway *g, struct mail *m)
 	judge_queue(g, m);
 }
 
+/* Moves octets from the connection to the held chain: whole packets as they are, little ones by copy behind
+ * the last, so that a client that sends octet by octet pins no packet for each. Returns how many. */
+static size_t hold(struct gateway *g, struct mail *m, size_t bytes)
+{
+	struct tcp_conn *conn = m->session->leg.conn;
+	struct pkt *tail = m->held.tail;
+	size_t taken = bytes, held_bytes = m->held.bytes;
+	uint32_t held_count = m->held.count;
+
+	if (bytes < HOLD_COPY_BYTES && tail != NULL && pkt_tailroom(tail) >= bytes) {
+		memcpy(tail->data + tail->len, tcp_peek(conn, 0).data, bytes);
+		tail->len = (uint16_t)(tail->len + bytes);
+		m->held.bytes += bytes;
+		tcp_consume(conn, bytes);
+	} else {
+		taken = tcp_take(conn, bytes, &m->held);
+	}
+	g->held_bytes += m->held.bytes - held_bytes;
+	g->held_pkts += m->held.count - held_count;
+	return taken;
+}
+
 void mail_hold(struct gateway *g, struct mail *m, size_t bytes)
 {
 	struct tcp_conn *conn = m->session->leg.conn;
-	size_t held_bytes = m->held.bytes;
-	uint32_t held_count = m->held.count;
 
 	g->counters->message_bytes += bytes;
 	if (m->phase == MAIL_DISCARD) {
 		tcp_consume(conn, bytes);
 		return;
 	}
-	size_t taken = tcp_take(conn, bytes, &m->held);
-	g->held_bytes += m->held.bytes - held_bytes;
-	g->held_pkts += m->held.count - held_count;
+	size_t taken = hold(g, m, bytes);
 	if (taken < bytes) {
 		tcp_consume(conn, bytes - taken);
 		mail_out_of_storage(g, m);

@@ -73,11 +73,10 @@ static void client_next_message(struct sim_clients *all, struct sim_client *c)
 	client_envelope(c);
 }
 
-static void client_told(struct sim_clients *all, struct sim_client *c, uint16_t code)
+static void client_told(struct sim_client *c, uint16_t code)
 {
 	c->message->code = code;
 	c->message->fate = code / 100 == 2 ? SIM_TOLD_250 : code / 100 == 4 ? SIM_TOLD_4XX : SIM_TOLD_5XX;
-	client_next_message(all, c);
 }
 
 static void client_ehlo(struct sim_client *c)
@@ -89,7 +88,7 @@ static void client_ehlo(struct sim_client *c)
 	client_write(c, &out);
 }
 
-static void client_rcpt_reply(struct sim_clients *all, struct sim_client *c, uint16_t code)
+static void client_rcpt_reply(struct sim_client *c, uint16_t code)
 {
 	c->recipients_answered++;
 	if (code / 100 == 2)
@@ -100,8 +99,7 @@ static void client_rcpt_reply(struct sim_clients *all, struct sim_client *c, uin
 		client_verb(c, SMTP_CLIENT_DATA);
 		return;
 	}
-	c->message->fate = SIM_TOLD_4XX;
-	c->message->code = code;
+	client_told(c, code);
 	client_verb(c, SMTP_CLIENT_RSET);
 }
 
@@ -117,16 +115,20 @@ static void client_reply(struct sim_clients *all, struct sim_client *c, const st
 		client_next_message(all, c);
 		break;
 	case SMTP_CLIENT_RCPT:
-		client_rcpt_reply(all, c, event->code);
+		client_rcpt_reply(c, event->code);
 		break;
 	case SMTP_CLIENT_DATA:
-		if (event->code == 354)
+		if (event->code == 354) {
 			c->in_body = true;
-		else
-			client_told(all, c, event->code);
+			break;
+		}
+		/* The envelope stands until it is taken back. */
+		client_told(c, event->code);
+		client_verb(c, SMTP_CLIENT_RSET);
 		break;
 	case SMTP_CLIENT_DOT:
-		client_told(all, c, event->code);
+		client_told(c, event->code);
+		client_next_message(all, c);
 		break;
 	default:
 		break;
