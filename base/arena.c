@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/check.h"
+#include "base/poison.h"
 
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 
@@ -65,7 +66,9 @@ void arena_seal(struct arena *arena)
 
 void arena_free(struct arena *arena)
 {
-	if (arena->memory != NULL)
+	if (arena->memory != NULL) {
+		POISON_CLEAR(arena->memory, arena->bytes_max); /* the addresses may be used again */
 		(void)munmap(arena->memory, arena->bytes_max);
+	}
 	*arena = (struct arena){0};
 }

@@ -10,40 +10,27 @@
 #include <string.h>
 
 #include "base/check.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define POOL_ASAN
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define POOL_ASAN
-#endif
-#endif
-
-#ifdef POOL_ASAN
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(memory, bytes)   ((void)(memory), (void)(bytes))
-#define ASAN_UNPOISON_MEMORY_REGION(memory, bytes) ((void)(memory), (void)(bytes))
-#endif
+#include "base/poison.h"
 
 #define POOL_OUT (UINT32_MAX - 1)
-#define POISON   0xdb
+#define PATTERN  0xdb
 
 static void object_retire(void *object, size_t bytes)
 {
 #ifdef POSTERN_DEBUG
-	memset(object, POISON, bytes);
+	memset(object, PATTERN, bytes);
 #endif
-	ASAN_POISON_MEMORY_REGION(object, bytes);
+	POISON_SET(object, bytes);
 }
 
 static void object_revive(void *object, size_t bytes)
 {
-	ASAN_UNPOISON_MEMORY_REGION(object, bytes);
+	POISON_CLEAR(object, bytes);
 #ifdef POSTERN_DEBUG
 	const uint8_t *octets = object;
 	for (size_t i = 0; i < bytes; i++)
-		ASSERT(octets[i] == POISON); /* somebody wrote to an object after putting it back */
+		ASSERT(octets[i] ==
+		       PATTERN); /* somebody wrote to an object after putting it back */
 #endif
 }
 

@@ -1,0 +1,81 @@
+/* test_bytes.c - slices. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/bytes.h"
+
+static void comparison_ignores_the_case_of_ascii_letters_only(void **state)
+{
+	(void)state;
+	assert_true(bytes_equal_nocase(BYTES("MaIl From"), BYTES("mAiL fROM")));
+	assert_false(bytes_equal_nocase(BYTES("a"), BYTES("ab")));
+	assert_false(bytes_equal_nocase(BYTES("["), BYTES("{")));
+	assert_false(bytes_equal_nocase(BYTES("\xc4"), BYTES("\xe4")));
+	assert_true(bytes_equal_nocase(bytes_of(NULL, 0), BYTES("")));
+	assert_true(bytes_starts_nocase(BYTES("FROM:<a>"), BYTES("from:")));
+	assert_false(bytes_starts_nocase(BYTES("FRO"), BYTES("from:")));
+	assert_true(bytes_starts_nocase(BYTES("x"), BYTES("")));
+}
+
+static void finding_gives_the_first_offset_or_the_length(void **state)
+{
+	(void)state;
+	assert_int_equal(bytes_find(BYTES("a:b:c"), ':'), 1);
+	assert_int_equal(bytes_find(BYTES("abc"), ':'), 3);
+	assert_int_equal(bytes_find(BYTES("a\0b"), '\0'), 1);
+	assert_int_equal(bytes_find(bytes_of(NULL, 0), 'x'), 0);
+}
+
+static void trimming_takes_blanks_off_both_ends(void **state)
+{
+	(void)state;
+	assert_true(bytes_equal(bytes_trim(BYTES(" \t a b\t ")), BYTES("a b")));
+	assert_int_equal(bytes_trim(BYTES(" \t ")).len, 0);
+	assert_int_equal(bytes_trim(BYTES("")).len, 0);
+	assert_true(bytes_equal(bytes_trim(BYTES("\r\n")), BYTES("\r\n")));
+}
+
+static void slices_are_clipped_to_what_is_there(void **state)
+{
+	(void)state;
+	assert_true(bytes_equal(bytes_slice(BYTES("abcdef"), 2, 3), BYTES("cde")));
+	assert_true(bytes_equal(bytes_slice(BYTES("abcdef"), 4, SIZE_MAX), BYTES("ef")));
+	assert_int_equal(bytes_slice(BYTES("abc"), 9, 1).len, 0);
+}
+
+static void numbers_are_digits_up_to_the_maximum_and_nothing_else(void **state)
+{
+	uint64_t value = 7;
+
+	(void)state;
+	assert_true(bytes_to_u64(BYTES("0"), 0, &value));
+	assert_int_equal(value, 0);
+	assert_true(bytes_to_u64(BYTES("18446744073709551615"), UINT64_MAX, &value));
+	assert_true(value == UINT64_MAX);
+	assert_true(bytes_to_u64(BYTES("00512"), 512, &value));
+	assert_int_equal(value, 512);
+	assert_false(bytes_to_u64(BYTES("18446744073709551616"), UINT64_MAX, &value));
+	assert_false(bytes_to_u64(BYTES("513"), 512, &value));
+	assert_false(bytes_to_u64(BYTES(""), 9, &value));
+	assert_false(bytes_to_u64(BYTES("+1"), 9, &value));
+	assert_false(bytes_to_u64(BYTES("1 "), 9, &value));
+	assert_false(bytes_to_u64(BYTES("0x1"), 99, &value));
+	assert_int_equal(value, 512);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(comparison_ignores_the_case_of_ascii_letters_only),
+	    cmocka_unit_test(finding_gives_the_first_offset_or_the_length),
+	    cmocka_unit_test(trimming_takes_blanks_off_both_ends),
+	    cmocka_unit_test(slices_are_clipped_to_what_is_there),
+	    cmocka_unit_test(numbers_are_digits_up_to_the_maximum_and_nothing_else),
+	};
+
+	return cmocka_run_group_tests_name("bytes", tests, NULL, NULL);
+}
