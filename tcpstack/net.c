@@ -396,8 +396,9 @@ void net_timers(struct net *net, uint64_t now_us, uint32_t work_max)
 
 	/* After a jump each deadline gets a time, and packets, of its own. */
 	while (now_us > net->now_us + JUMP_US && work++ < work_max) {
-		uint64_t next = net_next_deadline_us(net);
-		if (next + JUMP_US >= now_us || next == UINT64_MAX)
+		uint64_t link = link_next_us(net->link), tcp = tcp_next_timer_us(net);
+		uint64_t next = link < tcp ? link : tcp;
+		if (next == UINT64_MAX || next + JUMP_US >= now_us)
 			break;
 		net_set_now(net, next);
 		link_timers(net, 1);

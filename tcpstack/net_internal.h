@@ -52,6 +52,9 @@ size_t tcp_bytes(const struct net_config *config);
 void tcp_timers(struct net *net, uint32_t work_max);
 /* Turns what connections have to send into packets through ip_output, until the net's output holds `max`. */
 void tcp_output_all(struct net *net, size_t max);
+/* Of timers alone; */
+uint64_t tcp_next_timer_us(const struct net *net);
+/* or now, while a connection has news to be fetched or something to send. */
 uint64_t tcp_next_deadline_us(const struct net *net);
 uint32_t tcp_connection_count(const struct net *net);
 

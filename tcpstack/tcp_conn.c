@@ -212,8 +212,8 @@ void conn_settle(struct tcp_conn *conn, uint8_t options, uint8_t peer_scale, uin
 	conn->options = (uint8_t)((conn->options & OPTION_IP4) | options);
 	if (options & OPTION_WINDOW_SCALE) {
 		ASSERT(peer_scale <= TCP_WINDOW_SCALE_MAX);
-		conn->snd_scale = peer_scale & 15;
-		conn->rcv_scale = conn_tcp(conn)->rcv_scale & 15;
+		conn->snd_scale = peer_scale & 15u;
+		conn->rcv_scale = conn_tcp(conn)->rcv_scale & 15u;
 	} else {
 		conn->snd_scale = conn->rcv_scale = 0;
 	}

@@ -275,7 +275,7 @@ static bool entry_add(struct tcp *tcp, const struct tcp_segment *segment,
 	                                .listener_tag = opening->listener_tag,
 	                                .peer_mss = opening->peer_mss,
 	                                .options = opening->options,
-	                                .snd_scale = opening->snd_scale & 15,
+	                                .snd_scale = opening->snd_scale & 15u,
 	                                .sent_count = 1};
 	cache->heads[segment->hash & cache->mask] = index;
 	entry_link(tcp, entry);
@@ -436,7 +436,7 @@ static void serve_list(struct tcp *tcp, struct tcp_list *list)
 		entry_send(tcp, entry);
 		tcp->net->tcp_counters->syn_acks_retransmitted++;
 		entry_unlink(cache, entry);
-		entry->sent_count = (entry->sent_count + 1) & 15;
+		entry->sent_count = (entry->sent_count + 1) & 15u;
 		entry_link(tcp, entry);
 	}
 }

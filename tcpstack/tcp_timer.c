@@ -169,6 +169,11 @@ void tcp_timers(struct net *net, uint32_t work_max)
 	tcp->clock_us = until_us;
 }
 
+uint64_t tcp_next_timer_us(const struct net *net)
+{
+	return timer_next_us(net->tcp->timers);
+}
+
 uint64_t tcp_next_deadline_us(const struct net *net)
 {
 	const struct tcp *tcp = net->tcp;

@@ -65,6 +65,12 @@ uint64_t tcp_next_deadline_us(const struct net *net)
 	return fake_tcp.deadline_us;
 }
 
+uint64_t tcp_next_timer_us(const struct net *net)
+{
+	(void)net;
+	return fake_tcp.deadline_us;
+}
+
 uint32_t tcp_connection_count(const struct net *net)
 {
 	(void)net;
