@@ -307,7 +307,7 @@ static uint8_t read_hex(struct reader *r)
 	for (int digits = 0; isxdigit(peek(r, 0)) && (braces || digits < 2); digits++) {
 		uint8_t c = r->text.data[r->at++];
 
-		value = value * 16 + (isdigit(c) ? c - '0' : (c | 0x20) - 'a' + 10u);
+		value = value * 16 + (unsigned)(isdigit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
 		if (value > 255) {
 			r->failed = true;
 			return 0;

@@ -1,0 +1,442 @@
+/* scan_tool.c - postern-scan: judges message files offline with the gateway's own code.
+ *
+ * A message never makes it fail: it is judged. Exit status: 0 all files were judged, 1 some file
+ * could not be read, 2 wrong use or rules that cannot be used.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/generation.h"
+#include "classifier/classifier.h"
+#include "classifier/rule_compile.h"
+#include "mgmt/json_text.h"
+#include "smtp/normalise.h"
+
+#define RULE_FOLDERS_MAX  16
+#define BUDGET_MS_DEFAULT 10000u
+#define BUDGET_MS_MAX     600000u
+#define STATUS_UNREADABLE 1
+#define STATUS_UNUSABLE   2
+
+struct scan_options {
+	const char *rules[RULE_FOLDERS_MAX];
+	uint32_t rules_count;
+	const char *cache_folder;
+	bool json, summary, list_unsupported;
+	struct verdict_policy policy;
+	uint64_t budget_ms;
+	size_t bytes_max;
+};
+
+struct scanner {
+	const struct scan_options *options;
+	struct rule_compiler *compiler;
+	struct generation generation;
+	struct ruleset *ruleset;
+	struct scan_context *context;
+	struct classifier_counters counters;
+	struct mime_counters mime_counters;
+	struct arena arena;
+	struct normaliser *normaliser;
+	const struct selector *selectors;
+	uint32_t selector_count;
+	uint8_t *message; /* the file in hand; bytes_max octets */
+};
+
+struct scanned {
+	struct normalised normalised;
+	struct judgement judgement;
+	enum verdict verdict;
+	uint64_t bytes, usec;
+};
+
+static const char usage
+    [] = "Usage: postern-scan --rules PATH [--rules PATH ...] [OPTION ...] FILE ...\n"
+         "Judges mail messages with SpamAssassin rules. FILE \"-\" is the standard input.\n\n"
+         "  --rules PATH         a .cf file, or a folder of .pre and .cf files; may be repeated\n"
+         "  --json               one JSON object a line\n"
+         "  --score-tag X        points from which a message is tagged (5)\n"
+         "  --score-reject X     points from which a message is rejected (10)\n"
+         "  --cache FOLDER       keeps compiled databases there\n"
+         "  --budget MS          CPU time for one message (10000)\n"
+         "  --bytes-max N        a longer message is judged on its first N octets (16777216)\n"
+         "  --summary            what was compiled and how, on standard error\n"
+         "  --list-unsupported   what the rules ask for that is not supported, and ends\n"
+         "                       unless files are named\n"
+         "  --help, --version\n";
+
+static bool parse_points(const char *text, int32_t *out_milli)
+{
+	char *end;
+	double points = strtod(text, &end);
+
+	if (*text == '\0' || *end != '\0' || !(points > -1e6 && points < 1e6))
+		return false;
+	*out_milli = (int32_t)(points * 1000 + (points < 0 ? -0.5 : 0.5));
+	return true;
+}
+
+static bool parse_number(const char *text, uint64_t max, uint64_t *out_number)
+{
+	return bytes_to_u64(bytes_text(text), max, out_number) && *out_number > 0;
+}
+
+enum option_key {
+	OPTION_RULES = 256,
+	OPTION_JSON,
+	OPTION_TAG,
+	OPTION_REJECT,
+	OPTION_CACHE,
+	OPTION_BUDGET,
+	OPTION_BYTES,
+	OPTION_SUMMARY,
+	OPTION_UNSUPPORTED,
+	OPTION_HELP,
+	OPTION_VERSION
+};
+
+/* False when the option's value is wrong. */
+static bool take_option(struct scan_options *options, int key, const char *value)
+{
+	uint64_t number = 0;
+
+	switch (key) {
+	case OPTION_RULES:
+		if (options->rules_count == RULE_FOLDERS_MAX)
+			return false;
+		options->rules[options->rules_count++] = value;
+		return true;
+	case OPTION_JSON:
+		return options->json = true;
+	case OPTION_TAG:
+		return parse_points(value, &options->policy.tag_milli);
+	case OPTION_REJECT:
+		return parse_points(value, &options->policy.reject_milli);
+	case OPTION_CACHE:
+		options->cache_folder = value;
+		return true;
+	case OPTION_BUDGET:
+		return parse_number(value, BUDGET_MS_MAX, &options->budget_ms);
+	case OPTION_BYTES:
+		if (!parse_number(value, (uint64_t)1 << 30, &number))
+			return false;
+		options->bytes_max = (size_t)number;
+		return true;
+	case OPTION_SUMMARY:
+		return options->summary = true;
+	case OPTION_UNSUPPORTED:
+		return options->list_unsupported = true;
+	default:
+		return false;
+	}
+}
+
+static void take_options(struct scan_options *options, int argc, char **argv)
+{
+	static const struct option known[] = {
+	    {"rules", required_argument, NULL, OPTION_RULES},
+	    {"json", no_argument, NULL, OPTION_JSON},
+	    {"score-tag", required_argument, NULL, OPTION_TAG},
+	    {"score-reject", required_argument, NULL, OPTION_REJECT},
+	    {"cache", required_argument, NULL, OPTION_CACHE},
+	    {"budget", required_argument, NULL, OPTION_BUDGET},
+	    {"bytes-max", required_argument, NULL, OPTION_BYTES},
+	    {"summary", no_argument, NULL, OPTION_SUMMARY},
+	    {"list-unsupported", no_argument, NULL, OPTION_UNSUPPORTED},
+	    {"help", no_argument, NULL, OPTION_HELP},
+	    {"version", no_argument, NULL, OPTION_VERSION},
+	    {NULL, 0, NULL, 0}};
+	int key, index = 0;
+
+	while ((key = getopt_long(argc, argv, "", known, &index)) != -1) {
+		if (key == OPTION_HELP) {
+			fputs(usage, stdout);
+			exit(0);
+		}
+		if (key == OPTION_VERSION) {
+			puts("postern-scan " POSTERN_VERSION);
+			exit(0);
+		}
+		if (key != '?' && take_option(options, key, optarg))
+			continue;
+		if (key != '?')
+			fprintf(stderr, "postern-scan: --%s: wrong value or given too often: %s\n",
+			        known[index].name, optarg);
+		fputs("Try postern-scan --help.\n", stderr);
+		exit(STATUS_UNUSABLE);
+	}
+}
+
+static void list_unsupported(const struct rule_compiler *compiler)
+{
+	uint32_t count;
+	const struct rule_report *report = rule_compiler_reports(compiler, &count);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!report[i].fault)
+			printf("%6" PRIu32 "  %-44s %s%s%s\n", report[i].count, report[i].construct,
+			       report[i].text, report[i].rule[0] != '\0' ? "; first: " : "",
+			       report[i].rule);
+}
+
+static void print_faults(const struct rule_compiler *compiler)
+{
+	uint32_t count;
+	const struct rule_report *report = rule_compiler_reports(compiler, &count);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (report[i].fault)
+			fprintf(stderr, "%s:%" PRIu32 ": %s %s: %s\n", report[i].file,
+			        report[i].line, report[i].construct, report[i].rule,
+			        report[i].text);
+}
+
+static bool compile_rules(struct scanner *s, int *out_fd)
+{
+	struct rule_compile_options options = {.cache_folder = s->options->cache_folder};
+	enum err err = OK;
+
+	s->compiler = rule_compiler_new(&options);
+	if (s->compiler == NULL) {
+		fputs("postern-scan: out of memory\n", stderr);
+		return false;
+	}
+	for (uint32_t i = 0; i < s->options->rules_count && err == OK; i++)
+		err = rule_compiler_load(s->compiler, s->options->rules[i]);
+	if (err == OK)
+		err = rule_compiler_finish(s->compiler, 1, clock_wall_us(), "postern-scan", out_fd);
+	if (err == OK)
+		return true;
+	print_faults(s->compiler);
+	fprintf(stderr, "postern-scan: the rules cannot be used: %s\n", err_text(err));
+	return false;
+}
+
+static bool open_rules(struct scanner *s, int fd)
+{
+	char reason[200] = "";
+	enum err err = generation_open(&s->generation, fd);
+
+	if (err == OK)
+		err = ruleset_open(&s->generation, &s->ruleset, reason);
+	if (err != OK) {
+		fprintf(stderr, "postern-scan: %s: %s\n", err_text(err), reason);
+		return false;
+	}
+	s->context = scan_context_new(s->ruleset, &s->counters);
+	s->selectors = (const struct selector *)ruleset_selectors(s->ruleset, &s->selector_count)
+	                   .data;
+
+	size_t bytes_max = s->options->bytes_max;
+	if (s->context == NULL ||
+	    arena_init(&s->arena, normaliser_bytes(bytes_max) + bytes_max + 4096, false) != OK) {
+		fputs("postern-scan: out of memory\n", stderr);
+		return false;
+	}
+	s->normaliser = normaliser_new(&s->arena, bytes_max, &s->mime_counters);
+	s->message = arena_take(&s->arena, bytes_max, 1, 64);
+	return s->normaliser != NULL && s->message != NULL;
+}
+
+/* The octets kept, and in `out_bytes` all there were. */
+static bool read_message(struct scanner *s, const char *path, struct bytes *out_message,
+                         uint64_t *out_bytes)
+{
+	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+	struct stat info;
+	uint8_t rest[4096];
+	size_t more;
+
+	if (file == NULL)
+		return false;
+	if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode)) {
+		errno = EISDIR;
+		fclose(file);
+		return false;
+	}
+	size_t kept = fread(s->message, 1, s->options->bytes_max, file);
+	*out_bytes = kept;
+	while ((more = fread(rest, 1, sizeof(rest), file)) > 0)
+		*out_bytes += more;
+	bool failed = ferror(file) != 0;
+	if (file != stdin)
+		fclose(file);
+	*out_message = bytes_of(s->message, kept);
+	return !failed;
+}
+
+/* An mbox file's first line is no header. */
+static struct bytes without_from_line(struct bytes message)
+{
+	if (message.len < 5 || memcmp(message.data, "From ", 5) != 0)
+		return message;
+	return bytes_slice(message, bytes_find(message, '\n') + 1, message.len);
+}
+
+static void judge(struct scanner *s, struct bytes message, struct scanned *out)
+{
+	struct message_facts facts;
+
+	memset(&facts, 0, sizeof(facts));
+	uint64_t begin = clock_now_us();
+	normalise(s->normaliser, without_from_line(message), &facts, s->selectors,
+	          s->selector_count, &out->normalised);
+	classifier_judge(s->context, &out->normalised.texts, s->options->budget_ms * 1000000,
+	                 clock_thread_cpu_ns, &out->judgement);
+	out->usec = clock_now_us() - begin;
+	out->verdict = verdict_decide(&out->judgement, &s->options->policy);
+}
+
+static json_t *rules_json(const struct scanner *s, const struct judgement *j)
+{
+	json_t *rules = json_array();
+
+	for (uint32_t i = 0; i < j->hit_count; i++) {
+		json_t *rule = json_object();
+
+		json_object_set_new(rule, "name",
+		                    json_string(ruleset_rule_name(s->ruleset, j->hit[i].rule)));
+		json_object_set_new(rule, "score", json_points(j->hit[i].score_milli));
+		json_array_append_new(rules, rule);
+	}
+	return rules;
+}
+
+static json_t *parse_json(const struct normalised *n)
+{
+	json_t *parse = json_object(), *defects = json_array();
+
+	for (int i = 0; i < DEFECT_COUNT; i++)
+		if ((n->defects >> i & 1) != 0)
+			json_array_append_new(
+			    defects, json_string(message_defect_text((enum message_defect)i)));
+	json_object_set_new(parse, "parts", json_integer(n->part_count));
+	json_object_set_new(parse, "defects", defects);
+	return parse;
+}
+
+static void print_json(const struct scanner *s, const char *path, const struct scanned *scanned)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "file", json_text(path, strlen(path)));
+	json_object_set_new(object, "bytes", json_integer((json_int_t)scanned->bytes));
+	json_object_set_new(object, "verdict", json_string(verdict_text(scanned->verdict)));
+	json_object_set_new(object, "score", json_points(scanned->judgement.score_milli));
+	json_object_set_new(object, "required", json_points(s->options->policy.tag_milli));
+	json_object_set_new(object, "rules", rules_json(s, &scanned->judgement));
+	json_object_set_new(object, "parse", parse_json(&scanned->normalised));
+	json_object_set_new(object, "usec", json_integer((json_int_t)scanned->usec));
+
+	char *line = json_line(object);
+	json_decref(object);
+	if (line != NULL)
+		puts(line);
+	free(line);
+}
+
+static void print_text(const struct scanner *s, const char *path, const struct scanned *scanned)
+{
+	const struct judgement *j = &scanned->judgement;
+
+	printf("%s: %s, %.3f of %.3f points, %" PRIu64 " octets, %" PRIu64 " us\n", path,
+	       verdict_text(scanned->verdict), j->score_milli / 1000.0,
+	       s->options->policy.tag_milli / 1000.0, scanned->bytes, scanned->usec);
+	for (uint32_t i = 0; i < j->hit_count; i++)
+		printf("  %8.3f  %-32s %s\n", j->hit[i].score_milli / 1000.0,
+		       ruleset_rule_name(s->ruleset, j->hit[i].rule),
+		       ruleset_rule_description(s->ruleset, j->hit[i].rule));
+	for (int i = 0; i < DEFECT_COUNT; i++)
+		if ((scanned->normalised.defects >> i & 1) != 0)
+			printf("  defect: %s\n", message_defect_text((enum message_defect)i));
+	if (j->incomplete)
+		printf("  %" PRIu32 " rules could not run\n", j->rules_not_run);
+}
+
+static int scan_files(struct scanner *s, char **paths, int count)
+{
+	int status = 0;
+
+	for (int i = 0; i < count; i++) {
+		struct scanned scanned;
+		struct bytes message;
+
+		if (!read_message(s, paths[i], &message, &scanned.bytes)) {
+			fprintf(stderr, "postern-scan: %s: %s\n", paths[i], strerror(errno));
+			status = STATUS_UNREADABLE;
+			continue;
+		}
+		judge(s, message, &scanned);
+		if (s->options->json)
+			print_json(s, paths[i], &scanned);
+		else
+			print_text(s, paths[i], &scanned);
+	}
+	return status;
+}
+
+static void close_all(struct scanner *s)
+{
+	if (s->normaliser != NULL)
+		normaliser_close(s->normaliser);
+	scan_context_free(s->context);
+	ruleset_close(s->ruleset);
+	if (s->generation.memory != NULL)
+		generation_close(&s->generation);
+	if (s->arena.memory != NULL)
+		arena_free(&s->arena);
+	rule_compiler_free(s->compiler);
+}
+
+static int run(struct scanner *s, char **paths, int count)
+{
+	uint64_t begin = clock_now_us();
+	int fd = -1;
+
+	if (!compile_rules(s, &fd))
+		return STATUS_UNUSABLE;
+	uint64_t compiled = clock_now_us();
+	if (s->options->list_unsupported)
+		list_unsupported(s->compiler);
+	if (!open_rules(s, fd))
+		return STATUS_UNUSABLE;
+	if (s->options->summary) {
+		rule_compiler_print_summary(s->compiler, stderr);
+		fprintf(stderr,
+		        "compiled in %" PRIu64 " ms, opened in %" PRIu64 " ms, %zu octets\n",
+		        (compiled - begin) / 1000, (clock_now_us() - compiled) / 1000,
+		        s->generation.bytes);
+	}
+	return scan_files(s, paths, count);
+}
+
+int main(int argc, char **argv)
+{
+	struct scan_options options = {.policy = {5000, 10000, true},
+	                               .budget_ms = BUDGET_MS_DEFAULT,
+	                               .bytes_max = (size_t)16 << 20};
+	struct scanner scanner = {.options = &options};
+
+	take_options(&options, argc, argv);
+	if (options.rules_count == 0) {
+		fputs("postern-scan: --rules is missing. Try postern-scan --help.\n", stderr);
+		return STATUS_UNUSABLE;
+	}
+	if (optind == argc && !options.list_unsupported && !options.summary) {
+		fputs("postern-scan: no message file is named. Try postern-scan --help.\n", stderr);
+		return STATUS_UNUSABLE;
+	}
+
+	int status = run(&scanner, argv + optind, argc - optind);
+	close_all(&scanner);
+	return status;
+}
