@@ -156,8 +156,8 @@ mgmt {{
     def wait_rules(self, seconds=120):
         def in_force():
             status = self.ctl_json("status")
-            return bool(status) and any(generation.get("number", 0) > 0 for kind, generation
-                                        in status.get("generations", {}).items() if kind == "rules")
+            return bool(status) and any(generation["kind"] == "rules" and generation["in_force"]
+                                        for generation in status["generations"])
         self.wait_for(in_force, seconds, "postern-mgmtd", "put the rules in force")
 
     def ctl(self, *arguments, check=True):

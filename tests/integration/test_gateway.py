@@ -120,7 +120,10 @@ class Gateway:
         return None
 
     def counters(self):
-        return self.lab.ctl_json("counters", "--all")
+        groups = {}
+        for counter in self.lab.ctl_json("counters", "--all")["counters"]:
+            groups.setdefault(counter["group"], {})[counter["name"]] = counter["value"]
+        return groups
 
     def load(self, name, *arguments):
         log = f"{self.lab.folder}/{name}.jsonl"
