@@ -157,7 +157,8 @@ static bool read_prefix(struct reading *r, const struct ucl_item *item, const ch
 	struct prefix prefix;
 
 	if (item->kind != UCL_VALUE || prefix_parse(item->text, true, &prefix) != OK ||
-	    addr_is_unspecified(&prefix.addr) || bytes_find(item->text, '/') == item->text.len)
+	    addr_is_unspecified(&prefix.addr) || (addr_is_ip4(&prefix.addr) && prefix.bits < 96) ||
+	    bytes_find(item->text, '/') == item->text.len)
 		return fail(r, item->line,
 		            "%s has \"%s\"; write an address and the length of its network, such "
 		            "as 192.0.2.25/24",

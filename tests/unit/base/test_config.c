@@ -167,6 +167,8 @@ static void wrong_forms_are_refused_with_their_line(void **state)
 	        "length of its network");
 	refuses("ports { p { driver = ring\n addresses = [10.0.0.1/33] } }", 2,
 	        "length of its network");
+	refuses("ports { p { driver = ring; addresses = \"::ffff:10.0.0.1/64\" } }", 1,
+	        "length of its network");
 	refuses("ports { p { driver = ring; gateway6 = 10.0.0.1 } }", 1, "not an IPv6 address; ");
 	refuses("backends { b { address = mx.example } }", 1, "write an IP address");
 	refuses("ports { p = 1 }", 1, "named objects; ");
