@@ -40,6 +40,10 @@ def inside(namespace, *words):
     run("ip", "netns", "exec", namespace, *words)
 
 
+def add_address6():
+    inside(KERNEL, "ip", "addr", "replace", f"{KERNEL6}/64", "dev", "v1", "nodad")
+
+
 def lay_out():
     run("ip", "netns", "add", STACK)
     run("ip", "netns", "add", KERNEL)
@@ -51,7 +55,7 @@ def lay_out():
         inside(namespace, "ip", "link", "set", device, "up")
         inside(namespace, "ip", "link", "set", "lo", "up")
     inside(KERNEL, "ip", "addr", "add", f"{KERNEL4}/24", "dev", "v1")
-    inside(KERNEL, "ip", "addr", "add", f"{KERNEL6}/64", "dev", "v1", "nodad")
+    add_address6()
     # From here on our sockets are in the kernel's namespace.
     with open(f"/run/netns/{KERNEL}") as namespace:
         if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0) != 0:
@@ -241,6 +245,7 @@ def small_mtu(address, mtu):
             exchange(conn, DATA[:500000], 15)
     finally:
         run("ip", "link", "set", "v1", "mtu", "1500")
+        add_address6()  # below 1280 the kernel takes IPv6 off the device
 
 
 def our_small_mtu(address, mtu):
