@@ -471,7 +471,7 @@ uint64_t smtp_server_message_bytes(const struct smtp_server *server)
 
 bool smtp_server_holds_line(const struct smtp_server *server)
 {
-	return server->line.len > 0;
+	return server->line.len > 0 || server->held == HELD_LINE;
 }
 
 bool smtp_server_in_transaction(const struct smtp_server *server)
