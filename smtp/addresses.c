@@ -150,13 +150,6 @@ static struct bytes phrase_text(struct address_walk *walk, struct bytes phrase)
 	return len == 0 ? bytes_of(NULL, 0) : bytes_of(walk->storage.data + start, len);
 }
 
-static struct bytes trim_end(struct bytes b)
-{
-	while (b.len > 0 && header_is_space(b.data[b.len - 1]))
-		b.len--;
-	return b;
-}
-
 static bool looks_like_host(struct bytes address)
 {
 	size_t at = bytes_find(address, '@');
@@ -211,7 +204,7 @@ bool address_walk_next(struct address_walk *walk, struct mailbox *out_mailbox)
 		struct bytes inside;
 		end = angle_read(in, end, &inside);
 		out_mailbox->address = whole_address(inside);
-		out_mailbox->name = phrase_text(walk, trim_end(phrase));
+		out_mailbox->name = phrase_text(walk, phrase);
 		if (out_mailbox->address.len > 0 &&
 		    bytes_equal(out_mailbox->name, out_mailbox->address))
 			out_mailbox->name = bytes_of(NULL, 0);

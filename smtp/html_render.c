@@ -237,6 +237,15 @@ static uint64_t dimension(const struct html_attribute *attribute, unsigned perce
 	return value == 0 ? 200 : value;
 }
 
+/* An anchor without href counts as one with an empty one. */
+static void add_anchor(struct html_render *render)
+{
+	const struct html_attribute *href = html_attribute(&render->token, "href");
+	struct bytes value = href == NULL ? bytes_of(NULL, 0) : href->value;
+
+	uri_add_anchor(render->uris, value_decoded(render, value));
+}
+
 static void take_facts(struct html_render *render, unsigned element)
 {
 	struct html_facts *facts = &render->facts;
@@ -261,6 +270,7 @@ static void take_facts(struct html_render *render, unsigned element)
 		break;
 	case HTML_ELEMENT_a:
 		facts->anchor_count++;
+		add_anchor(render);
 		break;
 	case HTML_ELEMENT_script:
 		facts->script_count++;

@@ -13,7 +13,7 @@
 size_t uri_list_bytes(void)
 {
 	return URI_DATA_BYTES + URIS_MAX * sizeof(struct segment) + URI_SLOTS * sizeof(uint32_t) +
-	       URI_BASE_BYTES_MAX + 256;
+	       URI_BASE_BYTES_MAX + 5 * URI_WORK_BYTES + 256;
 }
 
 bool uri_list_init(struct uri_list *list, struct arena *arena)
@@ -23,11 +23,18 @@ bool uri_list_init(struct uri_list *list, struct arena *arena)
 	*list = (struct uri_list){.data = sink_over(data, URI_DATA_BYTES)};
 	list->segment = ARENA_TAKE(arena, URIS_MAX, struct segment);
 	list->slot = ARENA_TAKE(arena, URI_SLOTS, uint32_t);
+	list->work[0] = arena_take(arena, URI_WORK_BYTES, 1, 1);
+	list->work[1] = arena_take(arena, URI_WORK_BYTES, 1, 1);
+	list->joined = arena_take(arena, URI_WORK_BYTES, 1, 1);
+	list->resolved = arena_take(arena, URI_WORK_BYTES, 1, 1);
+	list->cleaned = arena_take(arena, URI_WORK_BYTES, 1, 1);
 	list->base_memory = arena_take(arena, URI_BASE_BYTES_MAX, 1, 1);
+	uri_classes_fill(list->classes);
 	/* The list built into the library: looking up in it allocates nothing. */
 	list->suffixes = psl_builtin();
 	return data != NULL && list->segment != NULL && list->slot != NULL &&
-	       list->base_memory != NULL;
+	       list->base_memory != NULL && list->work[0] != NULL && list->work[1] != NULL &&
+	       list->joined != NULL && list->cleaned != NULL && list->resolved != NULL;
 }
 
 void uri_list_reset(struct uri_list *list)
@@ -110,8 +117,27 @@ struct bytes uri_registered_domain(const struct uri_list *list, struct bytes hos
 	return domain == NULL ? host : bytes_slice(host, (size_t)(domain - name), SIZE_MAX);
 }
 
+/* A file name at the end of `uri` ("/page.html"): the offset it begins at, or the length. */
+static size_t file_name(struct bytes uri)
+{
+	size_t slash = uri.len;
+
+	while (slash > 0 && uri.data[slash - 1] != '/')
+		slash--;
+	struct bytes name = bytes_slice(uri, slash, SIZE_MAX);
+	size_t dot = bytes_find(name, '.');
+	size_t host = bytes_find(uri, '/');
+
+	while (host + 1 < uri.len && uri.data[host + 1] == '/')
+		host++;
+	if (slash <= host + 1 || dot == 0 || dot + 3 > name.len || name.len - dot - 1 > 4)
+		return uri.len;
+	return slash;
+}
+
 void uri_set_base(struct uri_list *list, struct bytes uri)
 {
+	uri = header_trim(uri);
 	if (!bytes_starts_nocase(uri, BYTES("http:")) &&
 	    !bytes_starts_nocase(uri, BYTES("https:")) && !bytes_starts_nocase(uri, BYTES("ftp:")))
 		return;
@@ -119,25 +145,53 @@ void uri_set_base(struct uri_list *list, struct bytes uri)
 		list->cut = true;
 		return;
 	}
-	memcpy(list->base_memory, uri.data, uri.len);
-	list->base = bytes_of(list->base_memory, uri.len);
+	size_t len = file_name(uri);
+	memcpy(list->base_memory, uri.data, len);
+	if (list->base_memory[len - 1] != '/')
+		list->base_memory[len++] = '/';
+	list->base = bytes_of(list->base_memory, len);
+}
+
+/* White space and the NBSP (as UTF-8) go at both ends; a byte order mark anywhere goes by
+ * `uri_add`. */
+static struct bytes trim_wide(struct bytes uri)
+{
+	for (;;) {
+		uri = header_trim(uri);
+		if (uri.len >= 2 && uri.data[0] == 0xC2 && uri.data[1] == 0xA0)
+			uri = bytes_slice(uri, 2, SIZE_MAX);
+		else if (uri.len >= 2 && uri.data[uri.len - 2] == 0xC2 &&
+		         uri.data[uri.len - 1] == 0xA0)
+			uri.len -= 2;
+		else
+			return uri;
+	}
 }
 
 void uri_add_from_html(struct uri_list *list, struct bytes uri)
 {
-	uri = header_trim(uri);
-	if (uri.len > 0)
-		uri_add(list, uri, false);
+	static const char *const opaque[] = {"data:", "mailto:", "file:", "cid:", "tel:"};
+	struct sink resolved = sink_over(list->resolved, URI_WORK_BYTES);
+
+	uri = trim_wide(uri);
+	if (uri.len > URI_BYTES_MAX) {
+		uri.len = URI_BYTES_MAX;
+		list->cut = true;
+	}
+	if (uri.len == 0)
+		return;
+	for (unsigned i = 0; i < sizeof(opaque) / sizeof(opaque[0]); i++) {
+		if (bytes_starts_nocase(uri, bytes_text(opaque[i]))) {
+			uri_add(list, uri, false);
+			return;
+		}
+	}
+	uri_resolve(list->base, uri, &resolved);
+	if (resolved.len > 0)
+		uri_add(list, sink_bytes(&resolved), false);
 }
 
-void uri_add(struct uri_list *list, struct bytes uri, bool need_domain)
+void uri_add_anchor(struct uri_list *list, struct bytes uri)
 {
-	(void)need_domain;
-	uri_keep(list, uri);
-}
-
-void uri_find_in_text(struct uri_list *list, struct bytes text)
-{
-	(void)list;
-	(void)text;
+	uri_add(list, trim_wide(uri), false);
 }

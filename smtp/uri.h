@@ -10,8 +10,9 @@
 #include "base/texts.h"
 #include "smtp/sink.h"
 
-#define URI_BYTES_MAX 8192
-#define URIS_MAX      2048
+#define URI_BYTES_MAX  8192
+#define URIS_MAX       2048
+#define URI_WORK_BYTES (3 * URI_BYTES_MAX + 64) /* escaping makes three octets of one */
 
 /* The distinct URIs of one message. */
 struct uri_list {
@@ -21,9 +22,12 @@ struct uri_list {
 	uint32_t
 	    *slot; /* open addressing over segments; URI_SLOTS entries, 0 = free, else index + 1 */
 	uint8_t *base_memory;
-	struct bytes base;    /* of <base href>, empty when there is none */
-	bool cut;             /* a URI was longer than URI_BYTES_MAX */
-	bool left_out;        /* no room for one */
+	struct bytes base; /* of <base href>, empty when there is none */
+	bool cut;          /* a URI was longer than URI_BYTES_MAX */
+	bool left_out;     /* no room for one */
+	uint8_t *work[2], *joined, *cleaned,
+	    *resolved;        /* forms under construction, URI_WORK_BYTES each */
+	uint8_t classes[256]; /* of octets, for uri_find_in_text */
 	const void *suffixes; /* the public suffix list; TLDs are looked up there */
 };
 
@@ -36,6 +40,8 @@ void uri_list_reset(struct uri_list *list);
 void uri_find_in_text(struct uri_list *list, struct bytes text);
 /* A URI from an HTML attribute, decoded; relative ones are resolved against list->base. */
 void uri_add_from_html(struct uri_list *list, struct bytes uri);
+/* The href of an anchor: besides that, it counts as it stands. */
+void uri_add_anchor(struct uri_list *list, struct bytes uri);
 /* <base href>: kept (a copy, in the list's memory) when absolute. */
 void uri_set_base(struct uri_list *list, struct bytes uri);
 
@@ -45,6 +51,13 @@ bool uri_has_valid_tld(const struct uri_list *list, struct bytes host);
 /* The registrable part of a host name by the public suffix list; the host itself when there is
  * none. */
 struct bytes uri_registered_domain(const struct uri_list *list, struct bytes host);
+
+/* Fills the octet classes uri_find_in_text works with. */
+void uri_classes_fill(uint8_t classes[256]);
+/* Appends `text` resolved against `base` (may be empty). */
+void uri_resolve(struct bytes base, struct bytes text, struct sink *out);
+/* Appends `in` with escapes of printable octets undone and raw octets that need one escaped. */
+void uri_put_unescaped(struct bytes in, struct sink *out);
 
 /* Keeps `uri` as it stands unless it is there already. */
 void uri_keep(struct uri_list *list, struct bytes uri);
