@@ -8,10 +8,16 @@
 #include "dataplane/eal.h"
 
 #include <dirent.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -22,7 +28,7 @@
 #include "base/check.h"
 #include "dataplane/port_dpdk.h"
 
-#define EAL_ARGS_MAX        (16 + PORTS_MAX * WORKERS_MAX)
+#define EAL_ARGS_MAX        (16 + PORTS_MAX * EAL_PORT_QUEUES_MAX)
 #define EAL_ARG_BYTES       512
 #define MBUF_BYTES_ESTIMATE 2560 /* mbuf, struct pkt, data room, mempool's header and spread */
 #define EAL_OWN_BYTES       (64u << 20)
@@ -98,11 +104,36 @@ static uint64_t bytes_wanted(const struct config *config)
 	return config->workers * pkts * MBUF_BYTES_ESTIMATE + EAL_OWN_BYTES;
 }
 
+/* Receive queues of a Linux interface; 0 when it does not say. */
+static uint32_t interface_queues(const char *interface)
+{
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+	struct ifreq request = {.ifr_data = (void *)&channels};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint32_t queues = 0;
+
+	if (fd < 0)
+		return 0;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%.15s", interface);
+	if (ioctl(fd, SIOCETHTOOL, &request) == 0)
+		queues = channels.rx_count + channels.combined_count;
+	close(fd);
+	return queues;
+}
+
+/* An AF_XDP socket takes the frames of its queue only, so every queue the interface has needs one:
+ * which queue a flow takes is not ours to choose. */
 uint32_t eal_port_queues(const struct config *config, uint32_t port)
 {
-	uint32_t queues = config->port[port].queues;
+	const struct config_port *p = &config->port[port];
+	uint32_t queues = p->queues > config->workers ? p->queues : config->workers;
 
-	return queues > config->workers ? queues : config->workers;
+	if (p->vdev[0] == '\0' && strcmp(p->driver, "af_xdp") == 0) {
+		uint32_t there = interface_queues(p->interface);
+
+		queues = there > queues ? there : queues;
+	}
+	return queues;
 }
 
 bool eal_one_queue_devices(const struct config_port *port)
@@ -119,7 +150,7 @@ void eal_device_name(const struct config *config, uint32_t port, uint32_t queue,
 	else if (strcmp(p->driver, "pci") == 0)
 		snprintf(out, 64, "%.60s", p->interface);
 	else if (eal_one_queue_devices(p))
-		snprintf(out, 64, "net_%.16s%u", p->driver, port * WORKERS_MAX + queue);
+		snprintf(out, 64, "net_%.16s%u", p->driver, port * EAL_PORT_QUEUES_MAX + queue);
 	else
 		snprintf(out, 64, "net_%.16s%u", p->driver, port);
 }
@@ -232,6 +263,16 @@ enum err eal_start(const struct config *config, char *reason)
 	int result;
 
 	ASSERT(args.count == 0);
+	for (uint32_t i = 0; i < config->port_count; i++)
+		if (eal_port_queues(config, i) > EAL_PORT_QUEUES_MAX) {
+			snprintf(
+			    reason, PORT_REASON_BYTES,
+			    "port %.32s: interface %.32s has more than %d queues, and each needs a "
+			    "socket; `ethtool -L %.32s combined %u` gives it one a worker",
+			    config->port[i].name, config->port[i].interface, EAL_PORT_QUEUES_MAX,
+			    config->port[i].interface, config->workers);
+			return ERR_RANGE;
+		}
 	if (sched_getaffinity(0, sizeof(affinity), &affinity) != 0) {
 		snprintf(reason, PORT_REASON_BYTES, "cannot read the CPU affinity");
 		return ERR_SYSTEM;

@@ -12,6 +12,8 @@
 #include "base/err.h"
 #include "dataplane/port.h"
 
+#define EAL_PORT_QUEUES_MAX 64
+
 /* Starts the EAL with one vdev a queue for the ports of `config` that are not PCI devices. Without
  * enough free huge pages (or with the option off) it starts on ordinary pages and says so on
  * stderr. Once a process. On error `reason` (PORT_REASON_BYTES) says what to do. */
@@ -33,6 +35,8 @@ void eal_thread_end(void);
 void eal_device_name(const struct config *config, uint32_t port, uint32_t queue, char out[64]);
 /* Devices of one queue each are needed for that driver (veth under AF_XDP refuses more). */
 bool eal_one_queue_devices(const struct config_port *port);
+/* How many are opened: the configured ones, at least one a worker, and under AF_XDP all the
+ * interface has. */
 uint32_t eal_port_queues(const struct config *config, uint32_t port);
 
 #endif

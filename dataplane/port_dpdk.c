@@ -31,7 +31,7 @@
 
 #define TX_QUEUE_PKTS       1024 /* a power of two */
 #define RX_RESERVE_PKTS     64 /* the core cannot take the last ones: acknowledgements must get in */
-#define QUEUES_PER_PORT_MAX 16
+#define QUEUES_PER_PORT_MAX EAL_PORT_QUEUES_MAX
 #define DESCRIPTORS         1024
 #define FDS_MAX             4096
 
