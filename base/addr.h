@@ -1,4 +1,5 @@
-/* addr.h - IP addresses and endpoints. IPv4 is kept as ::ffff:a.b.c.d, so one comparison serves both. */
+/* addr.h - IP addresses and endpoints. IPv4 is kept as ::ffff:a.b.c.d, so one comparison serves
+ * both. */
 #ifndef BASE_ADDR_H
 #define BASE_ADDR_H
 
@@ -23,7 +24,7 @@ struct prefix {
 	uint8_t bits; /* 0..128; IPv4 /n is 96 + n */
 };
 
-#define ADDR_TEXT_MAX 46 /* as INET6_ADDRSTRLEN */
+#define ADDR_TEXT_MAX     46 /* as INET6_ADDRSTRLEN */
 #define ENDPOINT_TEXT_MAX 56
 
 static inline bool addr_equal(const struct addr *a, const struct addr *b)
@@ -33,11 +34,13 @@ static inline bool addr_equal(const struct addr *a, const struct addr *b)
 
 struct addr addr_from_ip4(uint32_t host_order);
 bool addr_is_ip4(const struct addr *addr);
-uint32_t addr_ip4(const struct addr *addr); /* host order; only for IPv4 */
+uint32_t addr_ip4(const struct addr *addr);        /* host order; only for IPv4 */
 bool addr_is_unspecified(const struct addr *addr); /* :: or 0.0.0.0 */
 MUST_CHECK enum err addr_parse(struct bytes text, struct addr *out_addr);
-/* "192.0.2.0/24", "2001:db8::/32" or a bare address; host bits must be zero unless `host_bits_allowed`. */
-MUST_CHECK enum err prefix_parse(struct bytes text, bool host_bits_allowed, struct prefix *out_prefix);
+/* "192.0.2.0/24", "2001:db8::/32" or a bare address; host bits must be zero unless
+ * `host_bits_allowed`. */
+MUST_CHECK enum err prefix_parse(struct bytes text, bool host_bits_allowed,
+                                 struct prefix *out_prefix);
 bool prefix_contains(const struct prefix *prefix, const struct addr *addr);
 /* NUL-terminated text; returns `out`. */
 char *addr_format(const struct addr *addr, char out[ADDR_TEXT_MAX]);

@@ -1,10 +1,12 @@
-/* attach.h - what management and the dataplane say to each other, over a Unix SOCK_SEQPACKET socket.
+/* attach.h - what management and the dataplane say to each other, over a Unix SOCK_SEQPACKET
+ * socket.
  *
- * The dataplane listens; management connects, and connects again after it died. One datagram is one struct
- * attach_msg, with at most one descriptor beside it. On connection the dataplane sends HELLO (telemetry's
- * descriptor) and then one CURRENT for each generation in force, so that management knows what runs and can
- * name the rules in events. Every PUBLISH is answered by exactly one PUBLISHED once all workers run the new
- * generation, or at once when it is refused; nothing running has changed then.
+ * The dataplane listens; management connects, and connects again after it died. One datagram is one
+ * struct attach_msg, with at most one descriptor beside it. On connection the dataplane sends HELLO
+ * (telemetry's descriptor) and then one CURRENT for each generation in force, so that management
+ * knows what runs and can name the rules in events. Every PUBLISH is answered by exactly one
+ * PUBLISHED once all workers run the new generation, or at once when it is refused; nothing running
+ * has changed then.
  */
 #ifndef BASE_ATTACH_H
 #define BASE_ATTACH_H
@@ -13,7 +15,7 @@
 
 #include "base/err.h"
 
-#define ATTACH_MAGIC 0x50535431u /* "PST1" */
+#define ATTACH_MAGIC        0x50535431u /* "PST1" */
 #define ATTACH_REASON_BYTES 200
 
 enum attach_kind {
@@ -41,10 +43,11 @@ struct attach_msg {
 	char reason[ATTACH_REASON_BYTES]; /* for people; NUL-terminated */
 };
 
-/* Sends one message with `fd` beside it (-1: none). ERR_CLOSED when the peer is gone, ERR_BUSY would block. */
+/* Sends one message with `fd` beside it (-1: none). ERR_CLOSED when the peer is gone, ERR_BUSY
+ * would block. */
 MUST_CHECK enum err attach_send(int socket, const struct attach_msg *msg, int fd);
-/* Receives one; *out_fd is the caller's, -1 when none came. ERR_BUSY: nothing there; ERR_CLOSED: peer gone;
- * ERR_SYNTAX: not a message of ours. */
+/* Receives one; *out_fd is the caller's, -1 when none came. ERR_BUSY: nothing there; ERR_CLOSED:
+ * peer gone; ERR_SYNTAX: not a message of ours. */
 MUST_CHECK enum err attach_receive(int socket, struct attach_msg *out_msg, int *out_fd);
 /* A listening socket at `path` (mode 0600; a stale one is replaced), or a connected one. */
 MUST_CHECK enum err attach_listen(const char *path, int *out_socket);

@@ -1,7 +1,7 @@
 /* buf.h - a byte buffer of fixed capacity over memory somebody else owns.
  *
- * Appends are all or nothing; once one has failed, `overflow` stays true and later appends fail too, so a
- * chain of appends needs one check at its end.
+ * Appends are all or nothing; once one has failed, `overflow` stays true and later appends fail
+ * too, so a chain of appends needs one check at its end.
  */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
@@ -29,7 +29,8 @@ bool buf_put(struct buf *buf, struct bytes bytes);
 bool buf_put_text(struct buf *buf, const char *text);
 bool buf_put_octet(struct buf *buf, uint8_t octet);
 bool buf_put_u64(struct buf *buf, uint64_t value);
-/* printf into the buffer, which must have room for one octet more than is appended; not for the hot path. */
+/* printf into the buffer, which must have room for one octet more than is appended; not for the hot
+ * path. */
 bool buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct bytes buf_bytes(const struct buf *buf);
 

@@ -1,8 +1,8 @@
 /* check.h - assertions by kind.
  *
- * ASSERT guards what we promise ourselves and is always on. DEBUG_ASSERT may walk structures and exists
- * in debug builds only. COUNT_IF counts what should not happen but a peer could cause. None of the
- * first two may ever depend on octets from the wire.
+ * ASSERT guards what we promise ourselves and is always on. DEBUG_ASSERT may walk structures and
+ * exists in debug builds only. COUNT_IF counts what should not happen but a peer could cause. None
+ * of the first two may ever depend on octets from the wire.
  */
 #ifndef BASE_CHECK_H
 #define BASE_CHECK_H

@@ -13,7 +13,8 @@ uint64_t clock_wall_us(void);
 uint64_t clock_thread_cpu_ns(void);
 /* "2026-11-21T22:33:44.123456Z" into `out` (at least 28 octets, NUL-terminated): RFC 3339. */
 void clock_format_rfc3339(uint64_t wall_us, char out[28]);
-/* "Sat, 21 Nov 2026 22:33:44 +0000" (at least 32 octets, NUL-terminated): RFC 5322 3.3, no allocation. */
+/* "Sat, 21 Nov 2026 22:33:44 +0000" (at least 32 octets, NUL-terminated): RFC 5322 3.3, no
+ * allocation. */
 void clock_format_rfc5322(uint64_t wall_us, char out[32]);
 
 #endif

@@ -1,8 +1,9 @@
 /* config.h - postern.conf (UCL) turned into one struct by the option table.
  *
- * Scalars are rows of options.def: each becomes a field of struct config, a default, a range check and a line
- * of the manual. Ports, listeners and backends are repeated objects with rows in objects.def. Unknown keys,
- * wrong units and values out of range are errors that name file and line and change nothing.
+ * Scalars are rows of options.def: each becomes a field of struct config, a default, a range check
+ * and a line of the manual. Ports, listeners and backends are repeated objects with rows in
+ * objects.def. Unknown keys, wrong units and values out of range are errors that name file and line
+ * and change nothing.
  */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
@@ -24,8 +25,8 @@ struct config_texts { /* a list of texts: files, folders */
 	config_text text[PATHS_MAX];
 };
 
-/* The C type of each option type. Durations are given with a unit in the file (300s, 5min, 20ms), sizes
- * with k, M, G; points are decimal numbers kept as thousandths. */
+/* The C type of each option type. Durations are given with a unit in the file (300s, 5min, 20ms),
+ * sizes with k, M, G; points are decimal numbers kept as thousandths. */
 typedef uint32_t config_u32;
 typedef uint64_t config_size;
 typedef uint32_t config_ms;
@@ -60,8 +61,8 @@ struct config_backend {
 
 struct config {
 #define OPTION(section, key, type, def, min, max, unit, reload, help) config_##type key;
-#define OPTION_TEXT(section, key, def, reload, help) config_text key;
-#define OPTION_TEXTS(section, key, reload, help) struct config_texts key;
+#define OPTION_TEXT(section, key, def, reload, help)                  config_text key;
+#define OPTION_TEXTS(section, key, reload, help)                      struct config_texts key;
 #include "base/options.def"
 	uint32_t port_count, listener_count, backend_count;
 	struct config_port port[PORTS_MAX];
@@ -77,7 +78,8 @@ struct config_error {
 };
 
 void config_defaults(struct config *config);
-/* Reads and validates; on failure returns false, fills `out_error`, and leaves *out_config untouched. */
+/* Reads and validates; on failure returns false, fills `out_error`, and leaves *out_config
+ * untouched. */
 bool config_load(const char *path, struct config *out_config, struct config_error *out_error);
 /* The same over text in memory; `name` stands for the file in errors. */
 bool config_parse(const char *name, const char *text, size_t len, struct config *out_config,

@@ -1,7 +1,8 @@
 /* counter.h - a group of counters: names and help texts, expanded from a *_counters.def table.
  *
- * COUNTER_STRUCT users include their table twice: once as plain named fields, once as infos. A group is an
- * array of plain uint64_t owned by one thread; see tcpstack/tcp_counters.{def,h,c} for the pattern.
+ * COUNTER_STRUCT users include their table twice: once as plain named fields, once as infos. A
+ * group is an array of plain uint64_t owned by one thread; see tcpstack/tcp_counters.{def,h,c} for
+ * the pattern.
  */
 #ifndef BASE_COUNTER_H
 #define BASE_COUNTER_H

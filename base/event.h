@@ -1,7 +1,7 @@
 /* event.h - fixed-size event records that workers write into their ring and management reads.
  *
- * The enums are rows of events.def. All texts are NUL-terminated and cut to fit. Records cross a process
- * boundary: fixed layout, no pointers, every octet defined.
+ * The enums are rows of events.def. All texts are NUL-terminated and cut to fit. Records cross a
+ * process boundary: fixed layout, no pointers, every octet defined.
  */
 #ifndef BASE_EVENT_H
 #define BASE_EVENT_H
@@ -34,7 +34,7 @@ enum verdict {
 	VERDICT_COUNT
 };
 
-#define EVENT_RULES_MAX 96
+#define EVENT_RULES_MAX     96
 #define EVENT_ID_TEXT_BYTES 14 /* 13 characters and NUL */
 
 struct event_rule {
@@ -45,7 +45,7 @@ struct event_rule {
 
 struct event_timing { /* microseconds since the session began unless said; 0 = did not happen */
 	uint32_t mail, rcpt, data, dot, verdict, reply;
-	uint32_t scan_us; /* CPU of the classification */
+	uint32_t scan_us;    /* CPU of the classification */
 	uint32_t backend_us; /* from the final dot towards the backend to its reply */
 };
 

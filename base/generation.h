@@ -1,10 +1,10 @@
 /* generation.h - immutable blobs that carry rules and lists from management to the workers.
  *
- * A generation is one memfd (huge pages when there are any, 4 KiB pages otherwise), sealed against every
- * change, holding a header, a section table and position-independent sections at 64-octet offsets. The
- * builder fills and seals it; the descriptor travels by SCM_RIGHTS; the receiver verifies seals, magic,
- * version, lengths, bounds and checksum before anybody looks inside. What the sections mean belongs to their
- * reader (classifier/ruleset.h, classifier/lists.h).
+ * A generation is one memfd (huge pages when there are any, 4 KiB pages otherwise), sealed against
+ * every change, holding a header, a section table and position-independent sections at 64-octet
+ * offsets. The builder fills and seals it; the descriptor travels by SCM_RIGHTS; the receiver
+ * verifies seals, magic, version, lengths, bounds and checksum before anybody looks inside. What
+ * the sections mean belongs to their reader (classifier/ruleset.h, classifier/lists.h).
  */
 #ifndef BASE_GENERATION_H
 #define BASE_GENERATION_H
@@ -17,7 +17,7 @@
 #include "base/err.h"
 
 #define GENERATION_SECTIONS_MAX 64
-#define GENERATION_LABEL_BYTES 64
+#define GENERATION_LABEL_BYTES  64
 
 enum generation_kind {
 	GENERATION_RULES,
@@ -49,18 +49,20 @@ struct generation {
 /* A writable blob that can take `bytes_max` octets of sections. */
 MUST_CHECK enum err generation_begin(struct generation_builder *builder, size_t bytes_max);
 /* Copies one section in; `id` is the reader's (unique within the blob). */
-MUST_CHECK enum err generation_add(struct generation_builder *builder, uint32_t id, struct bytes section);
+MUST_CHECK enum err generation_add(struct generation_builder *builder, uint32_t id,
+                                   struct bytes section);
 /* Reserves a zeroed section to be filled in place until generation_seal. */
-MUST_CHECK enum err generation_reserve(struct generation_builder *builder, uint32_t id, size_t bytes,
-                                       void **out_section);
-/* Checksums, unmaps, seals. Gives the descriptor, which is now the caller's. The builder is used up, also
- * when this fails. A `label` that is too long is cut. */
+MUST_CHECK enum err generation_reserve(struct generation_builder *builder, uint32_t id,
+                                       size_t bytes, void **out_section);
+/* Checksums, unmaps, seals. Gives the descriptor, which is now the caller's. The builder is used
+ * up, also when this fails. A `label` that is too long is cut. */
 MUST_CHECK enum err generation_seal(struct generation_builder *builder, enum generation_kind kind,
                                     uint64_t number, uint64_t made_wall_us, const char *label,
                                     int *out_fd);
 void generation_abandon(struct generation_builder *builder);
 
-/* Verifies everything and maps read-only (touching every page); keeps `fd`. On error `fd` is untouched. */
+/* Verifies everything and maps read-only (touching every page); keeps `fd`. On error `fd` is
+ * untouched. */
 MUST_CHECK enum err generation_open(struct generation *generation, int fd);
 /* The section, or an empty slice when there is none of that id. */
 struct bytes generation_section(const struct generation *generation, uint32_t id);

@@ -22,8 +22,8 @@ struct pool {
 };
 
 /* `object_bytes` is rounded up to `align`. */
-MUST_CHECK enum err pool_init(struct pool *pool, struct arena *arena, uint32_t count, size_t object_bytes,
-                              size_t align);
+MUST_CHECK enum err pool_init(struct pool *pool, struct arena *arena, uint32_t count,
+                              size_t object_bytes, size_t align);
 /* An object with undefined content, or NULL when all are in use. */
 void *pool_get(struct pool *pool);
 void pool_put(struct pool *pool, void *object);

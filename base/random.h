@@ -1,7 +1,7 @@
 /* random.h - the only source of random numbers; a run replays from its seed.
  *
- * ChaCha20-like quality is not needed where a seed must replay; what peers must not guess (ISNs, cookies,
- * ids) goes through the keyed hash of base/hash.h with a key from random_os().
+ * ChaCha20-like quality is not needed where a seed must replay; what peers must not guess (ISNs,
+ * cookies, ids) goes through the keyed hash of base/hash.h with a key from random_os().
  */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H

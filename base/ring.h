@@ -1,8 +1,8 @@
 /* ring.h - single-producer single-consumer queue of fixed-size records; may lie in shared memory.
  *
  * Heads and tails are free-running 64-bit counts; there are no pointers inside. The producer never
- * waits: a full ring refuses and counts the loss. The consumer trusts nothing it reads from `head` beyond
- * `record_count`.
+ * waits: a full ring refuses and counts the loss. The consumer trusts nothing it reads from `head`
+ * beyond `record_count`.
  */
 #ifndef BASE_RING_H
 #define BASE_RING_H
@@ -13,8 +13,8 @@
 
 struct ring {
 	uint32_t record_bytes;
-	uint32_t record_count; /* a power of two */
-	uint64_t lost;         /* producer's */
+	uint32_t record_count;              /* a power of two */
+	uint64_t lost;                      /* producer's */
 	_Alignas(64) _Atomic uint64_t head; /* records ever written */
 	_Alignas(64) _Atomic uint64_t tail; /* records ever read */
 	_Alignas(64) uint8_t records[];

@@ -1,8 +1,8 @@
 /* texts.h - prepared texts of one message: who normalises fills them, who classifies reads them.
  *
- * A text is one contiguous run of octets cut into segments. For TEXT_HEADER, segment i belongs to the i-th
- * header selector of the ruleset the texts were prepared for; a header that is missing has SEGMENT_ABSENT
- * as its start.
+ * A text is one contiguous run of octets cut into segments. For TEXT_HEADER, segment i belongs to
+ * the i-th header selector of the ruleset the texts were prepared for; a header that is missing has
+ * SEGMENT_ABSENT as its start.
  */
 #ifndef BASE_TEXTS_H
 #define BASE_TEXTS_H
@@ -41,7 +41,8 @@ static inline struct bytes text_segment(const struct text *text, uint32_t index)
 {
 	const struct segment *s = &text->segments[index];
 
-	return s->start == SEGMENT_ABSENT ? bytes_of(NULL, 0) : bytes_of(text->data + s->start, s->len);
+	return s->start == SEGMENT_ABSENT ? bytes_of(NULL, 0)
+	                                  : bytes_of(text->data + s->start, s->len);
 }
 
 #endif

@@ -1,9 +1,10 @@
 /* timer.h - hierarchical timer wheel over numbered handles; ticks of 1 ms.
  *
- * A handle is a small number that the user gives meaning to (a connection's index). Each has at most one
- * deadline. Nothing is called back: timer_pop() hands out what is due, in the order of the deadlines' ticks.
- * Setting, cancelling and popping are O(1) amortised, also over long stretches without deadlines. A handle
- * costs 16 octets. A deadline is due at the first whole tick at or after it: never early, less than 1 ms late.
+ * A handle is a small number that the user gives meaning to (a connection's index). Each has at
+ * most one deadline. Nothing is called back: timer_pop() hands out what is due, in the order of the
+ * deadlines' ticks. Setting, cancelling and popping are O(1) amortised, also over long stretches
+ * without deadlines. A handle costs 16 octets. A deadline is due at the first whole tick at or
+ * after it: never early, less than 1 ms late.
  */
 #ifndef BASE_TIMER_H
 #define BASE_TIMER_H
@@ -23,11 +24,11 @@ void timer_cancel(struct timer_wheel *wheel, uint32_t handle);
 bool timer_is_set(const struct timer_wheel *wheel, uint32_t handle);
 /* The deadline given to timer_set; only while it is set. */
 uint64_t timer_deadline_us(const struct timer_wheel *wheel, uint32_t handle);
-/* Takes one handle whose deadline's tick is at or before `now_us`; it is then no longer set. False when none
- * is. Handles of the same tick come in the order they were set. */
+/* Takes one handle whose deadline's tick is at or before `now_us`; it is then no longer set. False
+ * when none is. Handles of the same tick come in the order they were set. */
 bool timer_pop(struct timer_wheel *wheel, uint64_t now_us, uint32_t *out_handle);
-/* When to pop next: a time not later than the tick of the earliest deadline, UINT64_MAX when nothing is set.
- * Popping then gives a handle or moves this time on. */
+/* When to pop next: a time not later than the tick of the earliest deadline, UINT64_MAX when
+ * nothing is set. Popping then gives a handle or moves this time on. */
 uint64_t timer_next_us(const struct timer_wheel *wheel);
 
 #endif

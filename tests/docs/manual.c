@@ -1,0 +1,102 @@
+/* manual.c - prints a page of docs/reference from the tables: options, counters, replies, events.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "base/counter.h"
+#include "base/event.h"
+#include "classifier/classifier_counters.h"
+#include "dataplane/gateway_counters.h"
+#include "dataplane/worker_counters.h"
+#include "smtp/mime_counters.h"
+#include "smtp/reply.h"
+#include "smtp/smtp_counters.h"
+#include "tcpstack/net_counters.h"
+#include "tcpstack/tcp_counters.h"
+
+struct page {
+	const char *name;
+	void (*print)(FILE *out);
+};
+
+static void print_group(FILE *out, const char *name, const struct counter_info *info,
+                        uint32_t count)
+{
+	fprintf(out, "\n## %s\n\n| metric | counts |\n|---|---|\n", name);
+	for (uint32_t i = 0; i < count; i++)
+		fprintf(out, "| `postern_%s_%s_total` | %s |\n", name, info[i].name, info[i].help);
+}
+
+static void print_counters(FILE *out)
+{
+	static const struct counter_info steer[] = {
+#define COUNTER(name, help) {#name, help},
+#include "dataplane/xdp/steer_counters.def"
+	};
+	static const struct counter_group *const groups[] = {
+	    &worker_counter_group,     &net_counter_group,  &tcp_counter_group,
+	    &smtp_counter_group,       &mime_counter_group, &gateway_counter_group,
+	    &classifier_counter_group,
+	};
+
+	fputs("# Counters\n\nEvery worker counts for itself; `posternctl counters` and the "
+	      "Prometheus endpoint\n"
+	      "show them. All of them only grow, and begin at 0 when the dataplane starts.\n",
+	      out);
+	for (uint32_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+		print_group(out, groups[i]->name, groups[i]->info, groups[i]->count);
+	print_group(out, "steer", steer, sizeof(steer) / sizeof(steer[0]));
+}
+
+static void print_replies(FILE *out)
+{
+	fputs("# SMTP replies\n\nEvery reply that Postern gives of its own. What a backend says is "
+	      "passed on as it "
+	      "is.\n\n| code | enhanced | text | when |\n|---|---|---|---|\n",
+	      out);
+	for (uint32_t i = 0; i < REPLY_COUNT; i++) {
+		const struct reply_info *reply = &reply_table[i];
+		fprintf(out, "| %u | %s | %s | %s |\n", reply->code, reply->enhanced, reply->text,
+		        reply->when);
+	}
+}
+
+static void print_events(FILE *out)
+{
+	fputs("# Events\n\nOne JSON object each, in `posternctl events`, the history and the "
+	      "events file.\n\n"
+	      "## `kind`\n\n| kind | meaning |\n|---|---|\n",
+	      out);
+#define EVENT_KIND(name, text, help) fputs("| `" text "` | " help " |\n", out);
+#define EVENT_STAGE(name, text)
+#define EVENT_VERDICT(name, text)
+#include "base/events.def"
+	fputs("\n## `stage`\n\nHow far the dialogue had come: ", out);
+	for (int i = 0; i < EVENT_STAGE_COUNT; i++)
+		fprintf(out, "%s`%s`", i > 0 ? ", " : "", event_stage_text((enum event_stage)i));
+	fputs(".\n\n## `verdict`\n\nMildest first: ", out);
+	for (int i = 0; i < VERDICT_COUNT; i++)
+		fprintf(out, "%s`%s`", i > 0 ? ", " : "", verdict_text((enum verdict)i));
+	fputs(".\n", out);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct page pages[] = {
+	    {"options", config_print_manual},
+	    {"counters", print_counters},
+	    {"replies", print_replies},
+	    {"events", print_events},
+	};
+
+	for (size_t i = 0; argc == 2 && i < sizeof(pages) / sizeof(pages[0]); i++) {
+		if (strcmp(argv[1], pages[i].name) != 0)
+			continue;
+		pages[i].print(stdout);
+		return ferror(stdout) || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	}
+	fputs("usage: postern-manual options|counters|replies|events\n", stderr);
+	return 2;
+}
