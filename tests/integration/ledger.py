@@ -3,6 +3,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 
 
 def lines(path):
@@ -19,16 +20,20 @@ def split_trace(content):
 
 
 class Ledger:
-    """Facts of one run: `sent` by the client's envelope sender, `stored` by the sink's."""
+    """Facts of one run, by the number that the envelope sender carries: what was `sent`, what is `stored`."""
 
     def __init__(self, load_log, sink_log, store):
-        self.sent = {entry["from"]: entry for entry in lines(load_log)}
+        self.sent = {entry["n"]: entry for entry in lines(load_log)}
         self.stored = {}
         self.twice = []
         for entry in lines(sink_log):
-            if entry["from"] in self.stored:
-                self.twice.append(entry["from"])
-            self.stored[entry["from"]] = entry
+            sender = re.fullmatch(r"m(\d+)@load\.example", entry["from"])
+            if not sender:
+                continue
+            number = int(sender[1])
+            if number in self.stored:
+                self.twice.append(number)
+            self.stored[number] = entry
         self.store = store
 
     def problems(self):
@@ -46,7 +51,7 @@ class Ledger:
         return found
 
     def differences(self, sender, entry, there):
-        with open(os.path.join(self.store, there["file"]), "rb") as file:
+        with open(os.path.join(self.store, f"{there['n']:06}.eml"), "rb") as file:
             _, message = split_trace(file.read())
         if hashlib.sha256(message).hexdigest() == entry["sha256"]:
             return []
