@@ -54,7 +54,7 @@ static const char *shown(struct bytes text, char out[SHOWN_BYTES])
 	size_t len = text.len < SHOWN_BYTES - 1 ? text.len : SHOWN_BYTES - 1;
 
 	for (size_t i = 0; i < len; i++)
-		out[i] = text.data[i] >= ' ' && text.data[i] < 0x7f ? (char)text.data[i] : '?';
+		out[i] = (char)(text.data[i] >= ' ' && text.data[i] < 0x7f ? text.data[i] : '?');
 	out[len] = '\0';
 	return out;
 }
@@ -196,7 +196,7 @@ static bool read_field(struct reading *r, const struct ucl_item *item, const cha
                        const struct field *field, void *object)
 {
 	void *place = (uint8_t *)object + field->offset;
-	int64_t value;
+	int64_t value = 0;
 
 	switch (field->kind) {
 	case FIELD_TEXT:
@@ -222,6 +222,19 @@ static bool read_field(struct reading *r, const struct ucl_item *item, const cha
 	return true;
 }
 
+static bool fail_field(struct reading *r, const struct ucl_item *item, enum object_kind kind,
+                       const char *object)
+{
+	struct nearest nearest = nearest_to(item->key);
+	char text[SHOWN_BYTES], hint[HINT_BYTES];
+
+	for (uint32_t i = 0; i < field_count; i++)
+		if (field_table[i].object == kind)
+			nearest_consider(&nearest, field_table[i].key);
+	return fail(r, item->line, "unknown key \"%s\" in %s.%.64s; %s", shown(item->key, text),
+	            object_table[kind].section, object, nearest_hint(&nearest, hint));
+}
+
 static const struct field *field_find(enum object_kind kind, struct bytes key)
 {
 	for (uint32_t i = 0; i < field_count; i++)
@@ -237,16 +250,14 @@ static bool read_fields(struct reading *r, enum object_kind kind, uint32_t line,
 	const char *section = object_table[kind].section;
 	struct ucl_item item;
 	uint32_t given = 0;
-	char what[CONFIG_ERROR_BYTES / 2], text[SHOWN_BYTES];
+	char what[CONFIG_ERROR_BYTES / 2];
 
 	while ((item = ucl_next(&r->ucl)).kind != UCL_CLOSE) {
 		if (item.kind == UCL_ERROR)
 			return fail_syntax(r, &item);
 		const struct field *field = field_find(kind, item.key);
 		if (field == NULL)
-			return fail(r, item.line,
-			            "unknown key \"%s\" in %s.%.64s; remove it or correct its name",
-			            shown(item.key, text), section, object);
+			return fail_field(r, &item, kind, object);
 		snprintf(what, sizeof(what), "%s.%.64s.%s", section, object, field->key);
 		uint32_t bit = 1u << (field - field_table);
 		if ((given & bit) != 0)
@@ -323,7 +334,7 @@ static bool read_option(struct reading *r, const struct ucl_item *item, const st
 	char what[CONFIG_ERROR_BYTES / 2];
 	void *place = (uint8_t *)r->config + option->offset;
 	uint32_t *line = &r->option_line[option - option_table];
-	int64_t value;
+	int64_t value = 0;
 
 	snprintf(what, sizeof(what), "%s.%s", option->section, option->key);
 	if (*line != 0)
@@ -342,23 +353,50 @@ static bool read_option(struct reading *r, const struct ucl_item *item, const st
 	return true;
 }
 
+static bool fail_option(struct reading *r, const struct ucl_item *item, struct bytes section)
+{
+	struct nearest nearest = nearest_to(item->key);
+	char key[SHOWN_BYTES], name[SHOWN_BYTES], hint[HINT_BYTES];
+
+	for (uint32_t i = 0; i < OPTION_COUNT; i++) {
+		const struct option *option = &option_table[i];
+		if (bytes_equal(item->key, bytes_text(option->key)))
+			return fail(r, item->line, "unknown option %s.%s; it belongs to section %s",
+			            shown(section, name), option->key, option->section);
+		if (bytes_equal(section, bytes_text(option->section)))
+			nearest_consider(&nearest, option->key);
+	}
+	return fail(r, item->line, "unknown option %s.%s; %s", shown(section, name),
+	            shown(item->key, key), nearest_hint(&nearest, hint));
+}
+
 static bool read_options(struct reading *r, struct bytes section)
 {
 	struct ucl_item item;
-	char key[SHOWN_BYTES], name[SHOWN_BYTES];
 
 	while ((item = ucl_next(&r->ucl)).kind != UCL_CLOSE) {
 		if (item.kind == UCL_ERROR)
 			return fail_syntax(r, &item);
 		const struct option *option = option_find(section, item.key);
 		if (option == NULL)
-			return fail(r, item.line,
-			            "unknown option %s.%s; remove it or correct its name",
-			            shown(section, name), shown(item.key, key));
+			return fail_option(r, &item, section);
 		if (!read_option(r, &item, option))
 			return false;
 	}
 	return true;
+}
+
+static bool fail_section(struct reading *r, const struct ucl_item *item)
+{
+	struct nearest nearest = nearest_to(item->key);
+	char text[SHOWN_BYTES], hint[HINT_BYTES];
+
+	for (enum object_kind kind = 0; kind < OBJECT_KIND_COUNT; kind++)
+		nearest_consider(&nearest, object_table[kind].section);
+	for (uint32_t i = 0; i < OPTION_COUNT; i++)
+		nearest_consider(&nearest, option_table[i].section);
+	return fail(r, item->line, "unknown section \"%s\"; %s", shown(item->key, text),
+	            nearest_hint(&nearest, hint));
 }
 
 static bool read_section(struct reading *r, const struct ucl_item *item)
@@ -375,8 +413,7 @@ static bool read_section(struct reading *r, const struct ucl_item *item)
 	for (uint32_t i = 0; i < OPTION_COUNT; i++)
 		if (bytes_equal(item->key, bytes_text(option_table[i].section)))
 			return read_options(r, item->key);
-	return fail(r, item->line, "unknown section \"%s\"; remove it or correct its name",
-	            shown(item->key, text));
+	return fail_section(r, item);
 }
 
 /* The line of the one of two that is given last: that is where to look. */
@@ -420,6 +457,17 @@ static const struct driver *driver_find(const char *name)
 	return NULL;
 }
 
+static bool fail_driver(struct reading *r, const struct config_port *port, uint32_t line)
+{
+	struct nearest nearest = nearest_to(bytes_text(port->driver));
+	char hint[HINT_BYTES];
+
+	for (uint32_t i = 0; i < driver_count; i++)
+		nearest_consider(&nearest, driver_table[i].name);
+	return fail(r, line, "ports.%s has an unknown driver \"%.64s\"; %s", port->name,
+	            port->driver, nearest_hint(&nearest, hint));
+}
+
 static bool check_port(struct reading *r, struct config_port *port, uint32_t line)
 {
 	bool has_vdev = port->vdev[0] != '\0';
@@ -432,10 +480,7 @@ static bool check_port(struct reading *r, struct config_port *port, uint32_t lin
 
 	const struct driver *driver = driver_find(port->driver);
 	if (driver == NULL)
-		return fail(
-		    r, line,
-		    "ports.%s has an unknown driver \"%.64s\"; use one of those in the manual",
-		    port->name, port->driver);
+		return fail_driver(r, port, line);
 	if (has_vdev != (strcmp(port->driver, "vdev") == 0))
 		return fail(
 		    r, line,

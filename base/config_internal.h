@@ -86,6 +86,19 @@ void *object_at(const struct config *config, enum object_kind kind, uint32_t ind
 uint32_t *object_count(const struct config *config, enum object_kind kind);
 void object_defaults(enum object_kind kind, void *object);
 
+/* The candidate most like a name that is not known: what was probably meant. */
+struct nearest {
+	struct bytes wanted;
+	const char *name; /* NULL while nothing is near enough */
+	uint32_t distance;
+};
+
+struct nearest nearest_to(struct bytes wanted);
+void nearest_consider(struct nearest *nearest, const char *candidate);
+/* What to do about the unknown name: "did you mean workers?", or a general hint. Returns `out`. */
+#define HINT_BYTES 128
+char *nearest_hint(const struct nearest *nearest, char out[HINT_BYTES]);
+
 #define VALUE_TEXT_BYTES 32
 
 int64_t option_load(const struct config *config, const struct option *option);

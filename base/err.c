@@ -3,7 +3,7 @@
 
 static const char *const texts[ERR_COUNT] = {
     [OK] = "ok",
-#define ERR(name, text) [ERR_##name] = text,
+#define ERR(name, text) [ERR_##name] = (text),
 #include "base/errors.def"
 #undef ERR
 };

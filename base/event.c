@@ -6,10 +6,12 @@
 #include "base/check.h"
 
 static_assert(sizeof(struct event) % 8 == 0, "records in a ring stay aligned");
-static_assert(sizeof(((struct event){0}).rules) == EVENT_RULES_MAX * 8, "no padding between rules");
+static_assert(sizeof(((struct event){0}).rules) == EVENT_RULES_MAX * sizeof(struct event_rule) &&
+                  sizeof(struct event_rule) == 8,
+              "no padding between rules");
 
 static const char *const kind_texts[EVENT_KIND_COUNT] = {
-#define EVENT_KIND(name, text, help) [EVENT_##name] = text,
+#define EVENT_KIND(name, text, help) [EVENT_##name] = (text),
 #define EVENT_STAGE(name, text)
 #define EVENT_VERDICT(name, text)
 #include "base/events.def"
@@ -17,7 +19,7 @@ static const char *const kind_texts[EVENT_KIND_COUNT] = {
 
 static const char *const stage_texts[EVENT_STAGE_COUNT] = {
 #define EVENT_KIND(name, text, help)
-#define EVENT_STAGE(name, text) [STAGE_##name] = text,
+#define EVENT_STAGE(name, text) [STAGE_##name] = (text),
 #define EVENT_VERDICT(name, text)
 #include "base/events.def"
 };
@@ -25,7 +27,7 @@ static const char *const stage_texts[EVENT_STAGE_COUNT] = {
 static const char *const verdict_texts[VERDICT_COUNT] = {
 #define EVENT_KIND(name, text, help)
 #define EVENT_STAGE(name, text)
-#define EVENT_VERDICT(name, text) [VERDICT_##name] = text,
+#define EVENT_VERDICT(name, text) [VERDICT_##name] = (text),
 #include "base/events.def"
 };
 

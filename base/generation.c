@@ -83,7 +83,7 @@ fail:
 
 enum err generation_begin(struct generation_builder *builder, size_t bytes_max)
 {
-	size_t overhead = sizeof(struct blob) + GENERATION_SECTIONS_MAX * SECTION_ALIGN;
+	size_t overhead = sizeof(struct blob) + (size_t)GENERATION_SECTIONS_MAX * SECTION_ALIGN;
 
 	if (bytes_max > SIZE_MAX / 2)
 		return ERR_NO_MEMORY;

@@ -76,7 +76,9 @@ static bool skip_space(struct ucl *ucl, bool lines)
 
 static bool is_word(uint8_t octet)
 {
-	return octet > ' ' && octet != 0x7f && memchr("{}[];,=\"'#", octet, 10) == NULL;
+	static const char ends[] = "{}[];,=\"'#";
+
+	return octet > ' ' && octet != 0x7f && memchr(ends, octet, sizeof(ends) - 1) == NULL;
 }
 
 /* A quoted or bare word at the place; false when there is none or its quote is not closed on its

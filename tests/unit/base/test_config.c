@@ -134,15 +134,21 @@ static void json_is_valid_too(void **state)
 static void unknown_names_are_refused_with_their_line(void **state)
 {
 	(void)state;
-	refuses("\n\nlimit { workers = 1 }", 3, "unknown section \"limit\"; ");
+	refuses("\n\nlimit { workers = 1 }", 3, "unknown section \"limit\"; did you mean limits?");
 	refuses("limits {\n  workers = 1\n  # a comment\n  worker = 2\n}", 4,
-	        "unknown option limits.worker; ");
-	refuses("limits { score_tag = 1 }", 1, "unknown option limits.score_tag; ");
+	        "unknown option limits.worker; did you mean workers?");
+	refuses("limits { score_tag = 1 }", 1,
+	        "unknown option limits.score_tag; it belongs to section policy");
 	refuses("ports {\n p {\n  driver = ring\n  speed = 1\n }\n}", 4,
-	        "unknown key \"speed\" in ports.p; ");
+	        "unknown key \"speed\" in ports.p; remove it");
+	refuses("ports { p { mut = 1400 } }", 1, "did you mean mtu?");
+	refuses("limits { "
+	        "\"0123456789012345678901234567890123456789012345678901234567890123456789\" = 1 }",
+	        1, "remove it");
 	refuses("workers = 1", 1, "outside of a section; ");
 	refuses("limits = 5", 1, "outside of a section; ");
-	refuses("ports {\n p { driver = afxdp }\n}", 2, "unknown driver \"afxdp\"; ");
+	refuses("ports {\n p { driver = afxdp }\n}", 2,
+	        "unknown driver \"afxdp\"; did you mean af_xdp?");
 }
 
 static void wrong_forms_are_refused_with_their_line(void **state)

@@ -1,9 +1,13 @@
 /* test_pool.c - objects given and taken back. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -83,6 +87,53 @@ static void every_nth_get_fails_when_a_test_asks_for_it(void **state)
 		void *object = pool_get(&pool);
 		assert_int_equal(object == NULL, i % 3 == 0);
 	}
+	arena_free(&arena);
+}
+
+/* Whether `act` ends its process; in a child, silently. */
+static bool is_fatal(void (*act)(void))
+{
+	int status = 0;
+
+	fflush(NULL); /* or the child would print our buffers again */
+	pid_t child = fork();
+	if (child == 0) {
+		signal(SIGABRT, SIG_DFL); /* not cmocka's */
+		close(STDERR_FILENO);
+		act();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
+static void put_twice(void)
+{
+	void *object = pool_get(&pool);
+
+	pool_put(&pool, object);
+	pool_put(&pool, object);
+}
+
+static void put_a_stranger(void)
+{
+	static uint8_t stranger[64];
+
+	pool_put(&pool, stranger);
+}
+
+static void put_once(void)
+{
+	pool_put(&pool, pool_get(&pool));
+}
+
+static void putting_twice_or_a_stranger_ends_the_process(void **state)
+{
+	(void)state;
+	setup(64, 64);
+	assert_false(is_fatal(put_once));
+	assert_true(is_fatal(put_twice));
+	assert_true(is_fatal(put_a_stranger));
 	arena_free(&arena);
 }
 
