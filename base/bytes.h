@@ -30,7 +30,8 @@ static inline struct bytes bytes_slice(struct bytes b, size_t from, size_t len)
 	size_t start = from < b.len ? from : b.len;
 	size_t left = b.len - start;
 
-	return bytes_of(b.data + start, len < left ? len : left);
+	/* No arithmetic on a null pointer: an absent slice stays absent. */
+	return bytes_of(start == 0 ? b.data : b.data + start, len < left ? len : left);
 }
 
 static inline bool bytes_equal(struct bytes a, struct bytes b)

@@ -24,6 +24,7 @@
 #include "base/telemetry.h"
 #include "dataplane/control.h"
 #include "dataplane/eal.h"
+#include "dataplane/handover.h"
 #include "dataplane/port.h"
 #include "dataplane/port_dpdk.h"
 #include "dataplane/port_pcap.h"
@@ -62,6 +63,7 @@ struct process {
 	uint64_t
 	    *steer_counters; /* in worker 0's page: the interfaces have no worker of their own */
 	struct worker_link *links[WORKERS_MAX];
+	struct handover *handover; /* NULL with one worker */
 	struct process_worker worker[WORKERS_MAX];
 };
 
@@ -167,6 +169,19 @@ static enum err start_ports(struct process *process, char *reason)
 	return err;
 }
 
+static enum err start_handover(struct process *process, char *reason)
+{
+	for (uint32_t w = 0; w < process->config->workers; w++)
+		process->links[w] = &process->worker[w].link;
+	if (process->config->workers == 1)
+		return OK;
+	process->handover = handover_new(&process->arena, process->config, process->links);
+	if (process->handover != NULL)
+		return OK;
+	snprintf(reason, PORT_REASON_BYTES, "out of memory");
+	return ERR_NO_MEMORY;
+}
+
 static enum err worker_prepare(struct process *process, uint32_t index, char *reason)
 {
 	struct process_worker *w = &process->worker[index];
@@ -176,6 +191,7 @@ static enum err worker_prepare(struct process *process, uint32_t index, char *re
 	    .ports = w->ports,
 	    .pool = w->pool,
 	    .rules = process->rules,
+	    .handover = process->handover,
 	    .telemetry = &process->telemetry,
 	    .link = &w->link,
 	    .hostname = process->hostname,
@@ -186,7 +202,6 @@ static enum err worker_prepare(struct process *process, uint32_t index, char *re
 
 	random_os(&config.seed, sizeof(config.seed));
 	w->link.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	process->links[index] = &w->link;
 	if (w->link.wake_fd < 0) {
 		snprintf(reason, PORT_REASON_BYTES, "eventfd: %s", strerror(errno));
 		return ERR_SYSTEM;
@@ -344,7 +359,7 @@ enum err process_start(struct config *config, struct process **out_process, char
 	else if (gethostname(process.hostname, sizeof(process.hostname) - 1) != 0)
 		snprintf(process.hostname, sizeof(process.hostname), "localhost");
 	random_os(&process.secret, sizeof(process.secret));
-	err = arena_init(&process.arena, OWN_BYTES, false);
+	err = arena_init(&process.arena, OWN_BYTES + handover_bytes(config->workers), false);
 	if (err == OK)
 		err = start_telemetry(&process, reason);
 	if (err == OK)
@@ -355,6 +370,8 @@ enum err process_start(struct config *config, struct process **out_process, char
 		err = eal_start(config, reason);
 	if (err == OK)
 		err = start_ports(&process, reason);
+	if (err == OK)
+		err = start_handover(&process, reason);
 	for (uint32_t w = 0; w < config->workers && err == OK; w++)
 		err = worker_prepare(&process, w, reason);
 	if (err == OK)

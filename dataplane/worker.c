@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "classifier/classifier_counters.h"
 #include "dataplane/gateway.h"
+#include "dataplane/handover.h"
 #include "dataplane/worker_counters.h"
 #include "smtp/mime_counters.h"
 #include "smtp/smtp_counters.h"
@@ -153,6 +154,8 @@ static enum err net_start(struct worker *worker, struct arena *arena, uint64_t n
 	net_config_fill(&net_config, c->config);
 	net_config.seed = c->seed;
 	net_config.secret = c->secret;
+	net_config.port_stride = c->config->workers;
+	net_config.port_phase = c->index;
 	net_config.refuse = refuses;
 	net_config.refuse_context = worker;
 	worker->net = net_new(arena, &net_config, c->pool,
@@ -234,11 +237,30 @@ static size_t worker_input(struct worker *worker, uint64_t now_us)
 		struct port *port = worker->config.ports[i];
 		size_t count = port->ops->rx_burst(port, now_us, pkts, BURST_PKTS_MAX);
 
+		total += count;
+		if (worker->config.handover != NULL && count > 0)
+			count = handover_sort(worker->config.handover, worker->config.index, pkts,
+			                      count, &worker->counters->handed_over_lost);
 		if (count > 0)
 			net_input(worker->net, now_us, pkts, count);
-		total += count;
 	}
 	return total;
+}
+
+/* Takes what reached other workers and is ours. */
+static size_t worker_input_handed(struct worker *worker, uint64_t now_us)
+{
+	struct pkt *pkts[BURST_PKTS_MAX];
+	size_t count;
+
+	if (worker->config.handover == NULL)
+		return 0;
+	count = handover_take(worker->config.handover, worker->config.index, worker->config.pool,
+	                      pkts, BURST_PKTS_MAX);
+	if (count > 0)
+		net_input(worker->net, now_us, pkts, count);
+	worker->counters->handed_over_in += count;
+	return count;
 }
 
 /* Sends a burst whose frames may leave by different ports, in runs of the same one. */
@@ -360,6 +382,7 @@ bool worker_turn(struct worker *worker, uint64_t now_us, uint64_t wall_us)
 	struct worker_counters *counters = worker->counters;
 	size_t work = worker_input(worker, now_us);
 
+	work += worker_input_handed(worker, now_us);
 	net_timers(worker->net, now_us, TIMERS_PER_TURN);
 	gateway_run(worker->gateway, now_us, wall_us);
 	work += worker_output(worker, now_us);
@@ -410,27 +433,42 @@ static bool tx_waits(const struct worker *worker)
 	return false;
 }
 
-/* Until a frame, an order or the next deadline; `now_us` is when the last turn began. */
+/* How long to sleep at most; 0: there is something to do. */
+static uint64_t sleep_us_max(const struct worker *worker, uint64_t now_us)
+{
+	uint64_t deadline = worker_next_deadline_us(worker);
+
+	if (deadline <= now_us || tx_waits(worker))
+		return 0;
+	return deadline - now_us < SLEEP_US_MAX ? deadline - now_us : SLEEP_US_MAX;
+}
+
+/* Until a frame, an order or the next deadline; `now_us` is when the last turn began. Who hands a
+ * frame over looks whether we are asleep after it has pushed; we look for frames after we have said
+ * so. */
 static void worker_sleep(struct worker *worker, uint64_t now_us)
 {
+	struct worker_link *link = worker->config.link;
+	const struct handover *handover = worker->config.handover;
 	struct pollfd fds[PORTS_MAX + 1];
-	uint64_t deadline = worker_next_deadline_us(worker), orders, sleep_us;
+	uint64_t sleep_us = sleep_us_max(worker, now_us), orders;
 	struct timespec timeout;
 	nfds_t count;
 
-	if (deadline <= now_us || tx_waits(worker))
+	if (sleep_us == 0)
 		return;
-	sleep_us = deadline - now_us < SLEEP_US_MAX ? deadline - now_us : SLEEP_US_MAX;
 	if (!sleep_fds(worker, fds, &count) && sleep_us > SLEEP_BLIND_US)
 		sleep_us = SLEEP_BLIND_US;
 	timeout = (struct timespec){.tv_nsec = (long)sleep_us * 1000};
 	static_assert(SLEEP_US_MAX < 1000000, "tv_nsec holds less than a second");
-	worker->counters->sleeps++;
-	if (ppoll(fds, count, &timeout, NULL) > 0 && (fds[0].revents & POLLIN) != 0) {
-		if (read(fds[0].fd, &orders, sizeof(orders)) < 0)
-			return; /* somebody emptied it first: orders are read anyway */
-		worker->housekeep_us = now_us;
+	atomic_store(&link->asleep, true);
+	if (handover == NULL || !handover_waits(handover, worker->config.index)) {
+		worker->counters->sleeps++;
+		if (ppoll(fds, count, &timeout, NULL) > 0 && (fds[0].revents & POLLIN) != 0 &&
+		    read(fds[0].fd, &orders, sizeof(orders)) > 0)
+			worker->housekeep_us = now_us;
 	}
+	atomic_store_explicit(&link->asleep, false, memory_order_relaxed);
 }
 
 void worker_run(struct worker *worker)

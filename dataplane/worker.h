@@ -22,6 +22,7 @@
 #include "dataplane/rules.h"
 #include "dataplane/worker_link.h"
 
+struct handover;
 struct worker;
 
 struct worker_config {
@@ -30,6 +31,7 @@ struct worker_config {
 	struct port *const *ports;         /* this worker's, config->port_count of them; kept */
 	struct pkt_pool *pool;             /* kept */
 	struct rules_slot *rules;          /* kept */
+	struct handover *handover;         /* NULL when there is one worker only; kept */
 	const struct telemetry *telemetry; /* with the groups of worker_counter_groups(); kept */
 	struct worker_link *link;          /* kept */
 	const char *hostname;              /* kept */

@@ -11,3 +11,14 @@ void worker_link_order(struct worker_link *link, _Atomic bool *order, bool value
 	if (link->wake_fd >= 0 && write(link->wake_fd, &one, sizeof(one)) < 0)
 		return; /* the counter is full: it is readable, which is all that matters */
 }
+
+void worker_link_wake(struct worker_link *link)
+{
+	const uint64_t one = 1;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load_explicit(&link->asleep, memory_order_relaxed) || link->wake_fd < 0)
+		return;
+	if (write(link->wake_fd, &one, sizeof(one)) < 0)
+		return; /* as above */
+}

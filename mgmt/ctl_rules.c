@@ -36,11 +36,10 @@ static void print_pushed(const json_t *answer)
 	          ? json_string_value(json_object_get(answer, "summary"))
 	          : "",
 	      stdout);
-	printf("generation %lld: %lld rules, %lld constructs not supported%s\n",
-	       ctl_number(answer, "generation"), ctl_number(answer, "rules"),
-	       ctl_number(answer, "unsupported"),
-	       ctl_number(answer, "unsupported") > 0 ? " (posternctl rules list --unsupported)"
-	                                             : "");
+	printf(
+	    "generation %lld: %lld rules, %lld not supported%s\n", ctl_number(answer, "generation"),
+	    ctl_number(answer, "rules"), ctl_number(answer, "unsupported"),
+	    ctl_number(answer, "unsupported") > 0 ? " (posternctl rules list --unsupported)" : "");
 	if (json_is_true(json_object_get(answer, "in_force")))
 		printf("in force after %.3f s\n", (double)ctl_number(answer, "usec") / 1e6);
 	else

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 
 #include "mgmt/api.h"
+#include "mgmt/folder.h"
 #include "mgmt/log.h"
 #include "mgmt/mgmt.h"
 
@@ -118,6 +119,19 @@ static bool open_api(struct mgmt *m)
 	return m->metrics != NULL;
 }
 
+/* Without it rules are compiled from scratch each time: slower, not wrong. */
+static void make_cache_folder(struct mgmt *m)
+{
+	char path[CONFIG_TEXT_BYTES + 1];
+
+	snprintf(path, sizeof(path), "%s/", m->config.cache_folder);
+	if (m->config.cache_folder[0] != '\0' && folder_make_parent(path, 0750) != OK) {
+		log_warning("%s: %s; rules are compiled without a cache, see mgmt.cache_folder",
+		            m->config.cache_folder, strerror(errno));
+		m->config.cache_folder[0] = '\0';
+	}
+}
+
 static bool open_all(struct mgmt *m)
 {
 	const struct publisher_hooks hooks = {.context = m,
@@ -128,6 +142,7 @@ static bool open_all(struct mgmt *m)
 	char reason[STORE_REASON_BYTES];
 
 	m->start_wall_us = clock_wall_us();
+	make_cache_folder(m);
 	if (store_open(&m->store, m->config.history_file, reason) != OK) {
 		log_error("%s", reason);
 		return false;

@@ -111,9 +111,11 @@ static json_t *faults_of(const json_t *report)
 	size_t index;
 	json_t *item;
 
-	json_array_foreach(json_object_get(report, "reports"), index,
-	                   item) if (json_is_true(json_object_get(item, "fault")))
-	    json_array_append(faults, item);
+	json_array_foreach(json_object_get(report, "reports"), index, item)
+	{
+		if (json_is_true(json_object_get(item, "fault")))
+			json_array_append(faults, item);
+	}
 	return faults;
 }
 
@@ -152,6 +154,7 @@ static void unchanged(struct rules_load *load)
 	conclude(load, true, body);
 }
 
+/* Rules left out. Reports without a rule are about directives that have no meaning here. */
 static long long left_out_count(const json_t *report)
 {
 	long long count = 0;
@@ -159,7 +162,12 @@ static long long left_out_count(const json_t *report)
 	json_t *item;
 
 	json_array_foreach(json_object_get(report, "reports"), index, item)
-	    count += json_integer_value(json_object_get(item, "count"));
+	{
+		const char *rule = json_string_value(json_object_get(item, "rule"));
+
+		if (rule != NULL && rule[0] != '\0')
+			count += json_integer_value(json_object_get(item, "count"));
+	}
 	return count;
 }
 

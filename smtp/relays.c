@@ -1,16 +1,267 @@
-/* relays.c - the way a message came. */
+/* relays.c - the way a message came.
+ *
+ * No networks are configured here: trust goes on, from the newest relay down, while the sending
+ * address is private or the client was authenticated. What is trusted is internal.
+ */
 #include "smtp/relays.h"
+
+#include "base/addr.h"
+#include "smtp/addresses.h"
+#include "smtp/received.h"
+
+/* Fields that name the address a message was written at; each counts as one more relay. */
+static const char *const origins[] = {
+    "X-Yahoo-Post-IP",   "X-Originating-IP",
+    "X-Apparently-From", "X-SenderIP",
+    "X-AOL-IP",          "X-MS-Exchange-CrossTenant-OriginalAttributedTenantConnectingIp",
+};
+
+struct chain {
+	struct relays *relays;
+	bool trusted; /* still */
+	bool envelope_known;
+	uint32_t received_seen,
+	    trusted_received; /* Received fields, and those up to where trust ends */
+	size_t trusted_end;   /* in relays->data */
+	struct received last_trusted;
+};
+
+static bool is_private(const struct addr *addr)
+{
+	const uint8_t *o = addr->octet;
+
+	if (addr_is_ip4(addr)) {
+		o += 12;
+		return o[0] == 10 || o[0] == 127 || (o[0] == 169 && o[1] == 254) ||
+		       (o[0] == 172 && (o[1] & 0xF0) == 16) || (o[0] == 192 && o[1] == 168) ||
+		       (o[0] == 100 && (o[1] & 0xC0) == 64);
+	}
+	struct addr loopback = {{0}};
+	loopback.octet[15] = 1;
+	return addr_equal(addr, &loopback) || (o[0] == 0xFE && (o[1] & 0xC0) == 0x80) ||
+	       (o[0] & 0xFE) == 0xFC;
+}
+
+/* What rules take for structure does not go through. */
+static void put_value(struct sink *out, const char *name, struct bytes value)
+{
+	sink_put(out, bytes_text(name));
+	for (size_t i = 0; i < value.len; i++) {
+		uint8_t c = value.data[i];
+		bool unfit = header_is_space(c) || c == 0 || strchr("#[]()<>|", c) != NULL;
+
+		sink_octet(out, unfit ? '!' : c);
+	}
+}
+
+static void put_relay(struct sink *out, const struct received *received, bool internal)
+{
+	put_value(out, "[ ip=", received->ip);
+	put_value(out, " rdns=", received->rdns);
+	put_value(out, " helo=", received->helo);
+	put_value(out, " by=", received->by);
+	put_value(out, " ident=", received->ident);
+	put_value(out, " envfrom=", received->envelope_from);
+	sink_put(out, internal ? BYTES(" intl=1") : BYTES(" intl=0"));
+	sink_put(out, BYTES(" id="));
+	sink_put(out, received->id);
+	sink_put(out, BYTES(" auth="));
+	sink_put(out, received->auth);
+	sink_put(out, BYTES(" msa=0 ]"));
+}
+
+static void take_envelope(struct chain *chain, const struct received *received)
+{
+	struct relays *relays = chain->relays;
+
+	chain->envelope_known = true;
+	if (!received->has_envelope_from || relays->has_envelope_from)
+		return;
+	size_t at = bytes_find(received->envelope_from, '@');
+	if (received->envelope_from.len > 0 && (at == 0 || at == received->envelope_from.len))
+		return;
+	relays->envelope_from = received->envelope_from;
+	relays->has_envelope_from = true;
+}
+
+static void add_relay(struct chain *chain, const struct received *received)
+{
+	struct relays *relays = chain->relays;
+
+	if (chain->trusted && !is_private(&received->addr) && received->auth.len == 0) {
+		chain->trusted = false;
+		chain->trusted_end = relays->data.len;
+		take_envelope(chain, received);
+	}
+	enum relays_kind kind = chain->trusted ? RELAYS_TRUSTED : RELAYS_UNTRUSTED;
+	if (relays->count[kind]++ > 0)
+		sink_octet(&relays->data, ' ');
+	put_relay(&relays->data, received, chain->trusted);
+	if (chain->trusted)
+		chain->last_trusted = *received;
+}
+
+/* White space to single spaces, in the header table's storage. */
+static struct bytes squeeze(struct header_table *headers, struct bytes value)
+{
+	struct sink *storage = &headers->storage;
+	size_t start = storage->len;
+
+	for (size_t i = 0; i < value.len; i++) {
+		bool space = header_is_space(value.data[i]);
+
+		if (!space)
+			sink_octet(storage, value.data[i]);
+		else if (storage->len > start && storage->data[storage->len - 1] != ' ')
+			sink_octet(storage, ' ');
+	}
+	return bytes_of(storage->data + start, storage->len - start);
+}
+
+static void add_line(struct chain *chain, struct bytes line, bool is_field)
+{
+	struct received received;
+	enum received_result result = received_parse(line, &received);
+
+	if (result == RECEIVED_UNPARSEABLE)
+		chain->relays->unparsed_count++;
+	if (result == RECEIVED_RELAY)
+		add_relay(chain, &received);
+	chain->received_seen += is_field;
+	if (chain->trusted && is_field)
+		chain->trusted_received = chain->received_seen;
+}
+
+static void add_origins(struct chain *chain, struct header_table *headers)
+{
+	for (unsigned i = 0; i < sizeof(origins) / sizeof(origins[0]); i++) {
+		struct bytes name = bytes_text(origins[i]);
+		uint32_t index = header_last_of(headers, name, 0, headers->message_count);
+		struct received received = {0};
+
+		if (index == HEADER_NONE)
+			continue;
+		struct bytes value = header_trim(header_decoded(headers, index));
+		if (value.len > 1 && value.data[0] == '[')
+			value = bytes_slice(value, 1, bytes_find(value, ']') - 1);
+		if (received_address(bytes_slice(value, 0, bytes_find(value, ' ')), &received.ip,
+		                     &received.addr))
+			add_relay(chain, &received);
+	}
+}
+
+/* The address of the first field of this name, unless a Received field stands above it. */
+static bool envelope_field(struct relays *relays, struct header_table *headers,
+                           const char *name_text)
+{
+	struct bytes name = bytes_text(name_text), received = BYTES("received");
+	uint32_t index = header_first(headers, name, header_hash(name));
+	struct address_walk walk;
+	struct mailbox mailbox;
+
+	if (index == HEADER_NONE)
+		return false;
+	uint32_t first_received = header_first(headers, received, header_hash(received));
+	if (first_received < index)
+		return true;
+	address_walk_open(&walk, headers->field[index].raw, sink_over(NULL, 0));
+	if (address_walk_next(&walk, &mailbox) && mailbox.address.len > 0) {
+		relays->envelope_from = mailbox.address;
+		relays->has_envelope_from = true;
+	}
+	return relays->has_envelope_from;
+}
+
+/* A mail fetcher writes the list's sender into what it passes on: nothing there can be believed. */
+static bool was_fetched(struct header_table *headers)
+{
+	struct bytes sender = BYTES("x-sender"), name = BYTES("received");
+	uint32_t index = header_first(headers, sender, header_hash(sender));
+
+	if (index == HEADER_NONE ||
+	    bytes_find(headers->field[index].raw, '@') == headers->field[index].raw.len)
+		return false;
+	for (index = header_first(headers, name, header_hash(name)); index != HEADER_NONE;
+	     index = header_next(headers, name, index)) {
+		struct bytes value = header_decoded(headers, index);
+
+		for (size_t at = 0; at < value.len; at++) {
+			at += bytes_find(bytes_slice(value, at, SIZE_MAX), '(');
+			if (bytes_starts_nocase(bytes_slice(value, at, SIZE_MAX),
+			                        BYTES("(fetchmail")))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void guess_envelope(struct chain *chain, struct header_table *headers)
+{
+	struct relays *relays = chain->relays;
+
+	if (!chain->envelope_known && relays->count[RELAYS_TRUSTED] > 0)
+		take_envelope(chain, &chain->last_trusted);
+	if (relays->has_envelope_from || was_fetched(headers))
+		return;
+	if (envelope_field(relays, headers, "X-Envelope-From"))
+		return;
+	if (envelope_field(relays, headers, "Envelope-Sender") && relays->has_envelope_from)
+		return;
+	envelope_field(relays, headers, "Return-Path");
+}
+
+/* The message fields up to and with the Received field of this number, from 0. */
+static uint32_t fields_up_to(const struct header_table *headers, uint32_t received)
+{
+	struct bytes name = BYTES("received");
+	uint32_t index = header_first(headers, name, header_hash(name));
+
+	while (index != HEADER_NONE && received-- > 0)
+		index = header_next(headers, name, index);
+	return index == HEADER_NONE ? headers->message_count : index;
+}
+
+static void add_session(struct chain *chain, const struct message_facts *facts)
+{
+	char text[ADDR_TEXT_MAX];
+	struct received received = {.helo = facts->helo,
+	                            .addr = facts->client.addr,
+	                            .envelope_from = facts->sender,
+	                            .has_envelope_from = true};
+
+	received.ip = bytes_text(addr_format(&facts->client.addr, text));
+	add_relay(chain, &received);
+}
 
 void relays_parse(struct relays *relays, struct header_table *headers,
                   const struct message_facts *facts)
 {
+	struct chain chain = {.relays = relays, .trusted = true};
+	struct bytes name = BYTES("received");
+	uint32_t count = 0;
+
 	relays->data.len = 0;
-	for (unsigned i = 0; i < RELAYS_KIND_COUNT; i++) {
-		relays->text[i] = bytes_of(relays->data.data, 0);
-		relays->count[i] = 0;
-	}
+	relays->data.full = false;
+	memset(relays->count, 0, sizeof(relays->count));
 	relays->unparsed_count = 0;
-	relays->trusted_fields_end = relays->internal_fields_end = headers->message_count;
-	relays->has_envelope_from = facts->in_session;
-	relays->envelope_from = facts->in_session ? facts->sender : bytes_of(NULL, 0);
+	relays->has_envelope_from = false;
+	relays->envelope_from = bytes_of(NULL, 0);
+	if (facts->in_session)
+		add_session(&chain, facts);
+	for (uint32_t i = header_first(headers, name, header_hash(name));
+	     i != HEADER_NONE && count < RELAYS_MAX; i = header_next(headers, name, i), count++)
+		add_line(&chain, squeeze(headers, header_decoded(headers, i)), true);
+	add_origins(&chain, headers);
+	if (chain.trusted)
+		chain.trusted_end = relays->data.len;
+	guess_envelope(&chain, headers);
+	struct bytes all = sink_bytes(&relays->data);
+	relays->text[RELAYS_TRUSTED] = relays->text[RELAYS_INTERNAL] = bytes_slice(
+	    all, 0, chain.trusted_end);
+	relays->text[RELAYS_UNTRUSTED] = relays->text[RELAYS_EXTERNAL] = bytes_slice(
+	    all, chain.trusted_end, SIZE_MAX);
+	relays->count[RELAYS_INTERNAL] = relays->count[RELAYS_TRUSTED];
+	relays->count[RELAYS_EXTERNAL] = relays->count[RELAYS_UNTRUSTED];
+	relays->trusted_fields_end = relays->internal_fields_end = fields_up_to(
+	    headers, chain.trusted_received);
 }

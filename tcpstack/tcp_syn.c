@@ -410,8 +410,11 @@ bool syn_input(struct tcp *tcp, const struct tcp_segment *segment, bool listenin
 		return false;
 	if (tcp->net->now_us >= tcp->syn_cache.cookies_until_us)
 		return false; /* no cookie is out: not even hashed */
+	/* It may have overtaken or outlived the third ACK, which alone has the number the cookie
+	 * was made of: dropped without a reset, the peer sends again from there. And a flood of
+	 * ACKs gets no answers. */
 	if (COUNT_IF(!cookie_check(tcp, segment, &opening), tcp->net->tcp_counters->cookies_wrong))
-		return false;
+		return true;
 	opening.listener_tag = listener_tag;
 	*out_conn = open_conn(tcp, segment, &opening);
 	if (*out_conn != NULL)

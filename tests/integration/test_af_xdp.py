@@ -197,6 +197,71 @@ def expect_greeting(address):
     assert line.startswith(b"220 gate.example "), "greeting is %r" % line
 
 
+class Sink:
+    """A backend in the peer's namespace that accepts every message and keeps it."""
+
+    def __init__(self):
+        self.messages = []
+        with namespace(PEER):
+            self.server = socket.create_server((PEER4, 2525), backlog=64)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self.server.accept()[0]
+                threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        with contextlib.suppress(OSError), client, client.makefile("rwb", buffering=0) as f:
+            f.write(b"220 sink.example ESMTP\r\n")
+            for line in f:
+                verb = line.split()[0].upper() if line.split() else b""
+                if verb == b"EHLO":
+                    f.write(b"250-sink.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
+                elif verb == b"DATA":
+                    f.write(b"354 go ahead\r\n")
+                    body = b""
+                    while not body.endswith(b"\r\n.\r\n"):
+                        octets = client.recv(65536)
+                        if not octets:
+                            return
+                        body += octets
+                    self.messages.append(body)
+                    f.write(b"250 2.0.0 kept\r\n")
+                else:
+                    f.write(b"221 2.0.0 bye\r\n" if verb == b"QUIT" else b"250 2.0.0 ok\r\n")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.close()
+
+
+def send_message(address, mark):
+    """One message in a session of its own; the reply to its final dot."""
+    with connect(address) as s:
+        s.settimeout(ANSWER_SECONDS)
+        f = s.makefile("rwb", buffering=0)
+
+        def expect(code, command=None):
+            if command is not None:
+                f.write(command + b"\r\n")
+            line = f.readline()
+            while line[3:4] == b"-":
+                line = f.readline()
+            assert line.startswith(code), "%r after %r" % (line, command)
+            return line
+
+        expect(b"220")
+        expect(b"250", b"EHLO client.example")
+        expect(b"250", b"MAIL FROM:<a@client.example>")
+        expect(b"250", b"RCPT TO:<b@sink.example>")
+        expect(b"354", b"DATA")
+        return expect(b"250", b"From: <a@client.example>\r\nSubject: test\r\n\r\n" + mark + b"\r\n.")
+
+
 def program_on_g0():
     out = subprocess.run(["ip", "-n", GATE, "link", "show", "g0"], stdout=subprocess.PIPE, check=True).stdout
     return b"prog/xdp" in out
@@ -286,6 +351,17 @@ def spreads_over_two_workers(new):
             expect_greeting(OURS4)
 
 
+def relays_on_every_worker(new):
+    """What the backend answers falls on queues as the kernel likes, too; it must reach who asked."""
+    with Sink() as sink, new(limits="workers = 2;"):
+        marks = [b"mark %d of this test" % i for i in range(16)]
+        for mark in marks:
+            send_message(OURS4, mark)
+        assert len(sink.messages) == len(marks), "%d messages" % len(sink.messages)
+        for mark, message in zip(marks, sink.messages):
+            assert mark in message, "message lost or out of order"
+
+
 def speaks_in_its_vlan_only(new):
     with new(port='vlan = 7; addresses = ["%s/24"];' % VLAN_OURS4):
         assert arp_is_answered(VLAN_OURS4, 7), "no answer in our VLAN"
@@ -303,7 +379,8 @@ def wrong_configuration_is_told(new):
 
 TESTS = [answers_echo_requests, greets_over_ipv4_and_ipv6, leaves_the_kernel_its_own, ends_on_sigterm,
          starts_again_after_kill, refuses_an_interface_that_is_taken, runs_without_huge_pages,
-         serves_many_connections_at_once, spreads_over_two_workers, speaks_in_its_vlan_only,
+         serves_many_connections_at_once, spreads_over_two_workers, relays_on_every_worker,
+         speaks_in_its_vlan_only,
          wrong_configuration_is_told]
 
 

@@ -5,12 +5,11 @@
 #include "base/limits.h"
 
 struct app {
-	struct link_sim *link;
 	struct tcp_conn *conn;
 	uint64_t send_state, receive_state; /* generators of the octets to write and to expect */
 	size_t to_send, received, to_receive;
 	size_t read_max; /* per visit; 0: everything */
-	bool accepted, connected, shut, ended, closed, failed, chain;
+	bool accepted, connected, shut, ended, closed, failed;
 	enum err error;
 };
 
@@ -22,9 +21,7 @@ static uint8_t next_octet(uint64_t *state)
 
 static void app_write(struct app *app)
 {
-	struct pkt_pool *pool = app->link->host[0].pool;
 	uint8_t data[700];
-	(void)pool;
 
 	while (app->to_send > 0) {
 		size_t want = app->to_send < sizeof(data) ? app->to_send : sizeof(data);
@@ -112,7 +109,6 @@ static void start(struct link_sim *link, struct app apps[2], uint64_t seed, size
 
 	memset(apps, 0, 2 * sizeof(*apps));
 	for (int i = 0; i < 2; i++) {
-		apps[i].link = link;
 		apps[i].send_state = seed + (uint64_t)i;
 		apps[i].receive_state = seed + 1 - (uint64_t)i;
 	}

@@ -1,0 +1,252 @@
+/* handover.c - frames that reached one worker and belong to another, or to all. */
+#include "dataplane/handover.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/ring.h"
+
+#define FRAME_BYTES_MAX  (PKT_DATA_BYTES - PKT_HEADROOM_BYTES)
+#define RECORDS_ALL      512 /* of the rings towards one worker together */
+#define RECORDS_MIN      16
+#define FOR_ALL          UINT32_MAX
+#define ETHERTYPE_IP4    0x0800
+#define ETHERTYPE_ARP    0x0806
+#define ETHERTYPE_VLAN   0x8100
+#define ETHERTYPE_IP6    0x86dd
+#define PROTOCOL_TCP     6
+#define PROTOCOL_ICMP6   58
+#define ARP_REPLY        2
+#define ND_ADVERTISEMENT 136
+
+struct record {
+	uint16_t len;
+	uint8_t port;
+	uint8_t zero;
+	uint8_t frame[FRAME_BYTES_MAX];
+};
+
+struct handover {
+	const struct config *config;
+	struct worker_link *const *links;
+	struct {
+		uint32_t next; /* whose ring is looked at first, in turn */
+		struct record record;
+	} taker[WORKERS_MAX];
+	struct record scratch[WORKERS_MAX];          /* sender's */
+	struct ring *ring[WORKERS_MAX][WORKERS_MAX]; /* [from][to] */
+};
+
+static uint32_t record_count(uint32_t worker_count)
+{
+	uint32_t count = RECORDS_ALL;
+
+	while (count > RECORDS_MIN && count * worker_count > RECORDS_ALL)
+		count /= 2;
+	return count;
+}
+
+size_t handover_bytes(uint32_t worker_count)
+{
+	size_t ring = ring_bytes(sizeof(struct record), record_count(worker_count)) + 64;
+
+	return sizeof(struct handover) + 64 + worker_count * worker_count * ring;
+}
+
+struct handover *handover_new(struct arena *arena, const struct config *config,
+                              struct worker_link *const *links)
+{
+	uint32_t count = record_count(config->workers);
+	struct handover *handover = arena_take(arena, 1, sizeof(struct handover), 64);
+
+	if (handover == NULL)
+		return NULL;
+	handover->config = config;
+	handover->links = links;
+	for (uint32_t from = 0; from < config->workers; from++) {
+		for (uint32_t to = 0; to < config->workers; to++) {
+			void *memory;
+
+			if (from == to)
+				continue;
+			memory = arena_take(arena, 1, ring_bytes(sizeof(struct record), count), 64);
+			if (memory == NULL)
+				return NULL;
+			handover->ring[from][to] = ring_init(memory, sizeof(struct record), count);
+		}
+	}
+	return handover;
+}
+
+static uint16_t get16(const uint8_t *data)
+{
+	return (uint16_t)(data[0] << 8 | data[1]);
+}
+
+/* Whose the segment `tcp` is, by its destination port, when `source` is a backend; else the
+ * receiver's. */
+static uint32_t tcp_owner(const struct handover *handover, uint32_t worker,
+                          const struct addr *source, const uint8_t *tcp)
+{
+	const struct config *config = handover->config;
+
+	for (uint32_t i = 0; i < config->backend_count; i++)
+		if (config->backend[i].remote.port == get16(tcp) &&
+		    addr_equal(&config->backend[i].remote.addr, source))
+			return get16(tcp + 2) % config->workers;
+	return worker;
+}
+
+static uint32_t ip4_owner(const struct handover *handover, uint32_t worker, const uint8_t *ip,
+                          size_t len)
+{
+	struct addr source;
+	size_t header;
+
+	if (len < 20 || ip[9] != PROTOCOL_TCP || (get16(ip + 6) & 0x1fff) != 0)
+		return worker;
+	header = (size_t)(ip[0] & 0x0f) * 4;
+	if (len < header + 4)
+		return worker;
+	source = addr_from_ip4((uint32_t)get16(ip + 12) << 16 | get16(ip + 14));
+	return tcp_owner(handover, worker, &source, ip + header);
+}
+
+static uint32_t ip6_owner(const struct handover *handover, uint32_t worker, const uint8_t *ip,
+                          size_t len)
+{
+	struct addr source;
+
+	if (len < 44)
+		return worker;
+	if (ip[6] == PROTOCOL_ICMP6)
+		return ip[40] == ND_ADVERTISEMENT ? FOR_ALL : worker;
+	if (ip[6] != PROTOCOL_TCP)
+		return worker;
+	memcpy(source.octet, ip + 8, sizeof(source.octet));
+	return tcp_owner(handover, worker, &source, ip + 40);
+}
+
+/* The worker a frame belongs to, or FOR_ALL. What is cut short is the receiver's, who counts it. */
+static uint32_t frame_owner(const struct handover *handover, uint32_t worker, const struct pkt *pkt)
+{
+	const uint8_t *data = pkt->data;
+	size_t len = pkt->len, header = 14;
+	uint16_t type;
+
+	if (len < 22)
+		return worker;
+	type = get16(data + 12);
+	if (type == ETHERTYPE_VLAN) {
+		header = 18;
+		type = get16(data + 16);
+	}
+	if (type == ETHERTYPE_IP4)
+		return ip4_owner(handover, worker, data + header, len - header);
+	if (type == ETHERTYPE_IP6)
+		return ip6_owner(handover, worker, data + header, len - header);
+	if (type == ETHERTYPE_ARP && len >= header + 8 && get16(data + header + 6) == ARP_REPLY)
+		return FOR_ALL;
+	return worker;
+}
+
+/* Copies the frame to worker `to`. The fence pairs with the one of who goes to sleep: either it
+ * sees the frame, or we see it asleep. */
+static bool hand(struct handover *handover, uint32_t from, uint32_t to, const struct pkt *pkt)
+{
+	struct record *record = &handover->scratch[from];
+
+	if (pkt->len > sizeof(record->frame))
+		return false;
+	record->len = pkt->len;
+	record->port = pkt->port;
+	memcpy(record->frame, pkt->data, pkt->len);
+	if (!ring_push(handover->ring[from][to], record))
+		return false;
+	worker_link_wake(handover->links[to]);
+	return true;
+}
+
+static uint64_t hand_to_all(struct handover *handover, uint32_t worker, const struct pkt *pkt)
+{
+	uint64_t lost = 0;
+
+	for (uint32_t to = 0; to < handover->config->workers; to++)
+		if (to != worker)
+			lost += !hand(handover, worker, to, pkt);
+	return lost;
+}
+
+size_t handover_sort(struct handover *handover, uint32_t worker, struct pkt **pkts, size_t count,
+                     uint64_t *lost)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct pkt *pkt = pkts[i];
+		uint32_t owner = frame_owner(handover, worker, pkt);
+
+		if (owner == FOR_ALL)
+			*lost += hand_to_all(handover, worker, pkt);
+		if (owner == FOR_ALL || owner == worker) {
+			pkts[kept++] = pkt;
+			continue;
+		}
+		*lost += !hand(handover, worker, owner, pkt);
+		pkt_put(pkt);
+	}
+	return kept;
+}
+
+/* One frame from the next worker that has one; NULL when none has, or no packet is free. */
+static struct pkt *take_one(struct handover *handover, uint32_t worker, struct pkt_pool *pool)
+{
+	const uint32_t workers = handover->config->workers;
+	struct record *record = &handover->taker[worker].record;
+	struct pkt *pkt = pkt_get(pool);
+
+	if (pkt == NULL)
+		return NULL;
+	for (uint32_t tries = 0; tries < workers; tries++) {
+		uint32_t from = handover->taker[worker].next;
+
+		handover->taker[worker].next = from + 1 < workers ? from + 1 : 0;
+		if (from == worker || !ring_pop(handover->ring[from][worker], record))
+			continue;
+		ASSERT(record->len <= pkt_tailroom(pkt));
+		memcpy(pkt->data, record->frame, record->len);
+		pkt->len = record->len;
+		pkt->port = record->port;
+		return pkt;
+	}
+	pkt_put(pkt);
+	return NULL;
+}
+
+size_t handover_take(struct handover *handover, uint32_t worker, struct pkt_pool *pool,
+                     struct pkt **out_pkts, size_t max)
+{
+	size_t count = 0;
+
+	while (count < max && handover_waits(handover, worker)) {
+		struct pkt *pkt = take_one(handover, worker, pool);
+
+		if (pkt == NULL)
+			break;
+		out_pkts[count++] = pkt;
+	}
+	return count;
+}
+
+bool handover_waits(const struct handover *handover, uint32_t worker)
+{
+	for (uint32_t from = 0; from < handover->config->workers; from++) {
+		const struct ring *ring = handover->ring[from][worker];
+
+		if (ring != NULL && atomic_load_explicit(&ring->head, memory_order_acquire) !=
+		                        atomic_load_explicit(&ring->tail, memory_order_relaxed))
+			return true;
+	}
+	return false;
+}
