@@ -7,14 +7,8 @@
 #include "base/config.h"
 #include "base/counter.h"
 #include "base/event.h"
-#include "classifier/classifier_counters.h"
-#include "dataplane/gateway_counters.h"
-#include "dataplane/worker_counters.h"
-#include "smtp/mime_counters.h"
+#include "dataplane/worker.h"
 #include "smtp/reply.h"
-#include "smtp/smtp_counters.h"
-#include "tcpstack/net_counters.h"
-#include "tcpstack/tcp_counters.h"
 
 struct page {
 	const char *name;
@@ -35,17 +29,14 @@ static void print_counters(FILE *out)
 #define COUNTER(name, help) {#name, help},
 #include "dataplane/xdp/steer_counters.def"
 	};
-	static const struct counter_group *const groups[] = {
-	    &worker_counter_group,     &net_counter_group,  &tcp_counter_group,
-	    &smtp_counter_group,       &mime_counter_group, &gateway_counter_group,
-	    &classifier_counter_group,
-	};
+	uint32_t count;
+	const struct counter_group *const *groups = worker_counter_groups(&count);
 
 	fputs("# Counters\n\nEvery worker counts for itself; `posternctl counters` and the "
 	      "Prometheus endpoint\n"
 	      "show them. All of them only grow, and begin at 0 when the dataplane starts.\n",
 	      out);
-	for (uint32_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+	for (uint32_t i = 0; i < count; i++)
 		print_group(out, groups[i]->name, groups[i]->info, groups[i]->count);
 	print_group(out, "steer", steer, sizeof(steer) / sizeof(steer[0]));
 }

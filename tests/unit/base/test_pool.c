@@ -151,6 +151,7 @@ int main(void)
 	    cmocka_unit_test(every_object_is_given_once),
 	    cmocka_unit_test(getting_and_putting_at_random_never_gives_one_object_twice),
 	    cmocka_unit_test(every_nth_get_fails_when_a_test_asks_for_it),
+	    cmocka_unit_test(putting_twice_or_a_stranger_ends_the_process),
 	    cmocka_unit_test(an_arena_that_is_too_small_is_an_error),
 	};
 
