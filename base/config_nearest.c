@@ -34,10 +34,12 @@ static uint32_t distance(struct bytes a, struct bytes b)
 	return row[b.len];
 }
 
-/* A third of the name may be wrong. */
+/* A third of the name may be wrong, or two letters exchanged. */
 struct nearest nearest_to(struct bytes wanted)
 {
-	return (struct nearest){.wanted = wanted, .distance = (uint32_t)(wanted.len / 3 + 1)};
+	uint32_t wrong_max = wanted.len < 9 ? 2 : (uint32_t)wanted.len / 3;
+
+	return (struct nearest){.wanted = wanted, .distance = wrong_max + 1};
 }
 
 void nearest_consider(struct nearest *nearest, const char *candidate)
