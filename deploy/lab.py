@@ -31,12 +31,15 @@ def run(*command, check=True, **more):
 
 
 class Lab:
-    def __init__(self, build, name="postern", folder=None):
+    def __init__(self, build, name="postern", folder=None, bad_link=None):
+        """`bad_link`: what lies between client and gateway as a command line without its two interfaces."""
         self.build = os.path.abspath(build)
+        self.bad_link = bad_link
         self.name = name
         self.folder = folder or f"/run/{name}-lab"
         self.processes = {}
-        self.namespaces = {side: f"{name}-{side}" for side in ("client", "gateway", "backend")}
+        sides = ("client", "gateway", "backend") + (("wire",) if bad_link else ())
+        self.namespaces = {side: f"{name}-{side}" for side in sides}
 
     # -- network -----------------------------------------------------------------------------------
     def open(self):
@@ -49,23 +52,24 @@ class Lab:
         gateway = self.namespaces["gateway"]
         for side, ours, theirs, net4, net6 in SIDES:
             ns = self.namespaces[side]
-            run("ip", "link", "add", ours, "netns", ns, "type", "veth", "peer", "name", theirs,
-                "netns", gateway)
+            if side == "client" and self.bad_link:
+                wire = self.namespaces["wire"]
+                self.join(ns, ours, wire, "w0")
+                self.join(wire, "w1", gateway, theirs)
+            else:
+                self.join(ns, ours, gateway, theirs)
             run("ip", "-n", ns, "addr", "add", f"{net4}.1/24", "dev", ours)
             run("ip", "-n", ns, "addr", "add", f"{net6}1/64", "dev", ours, "nodad")
-            run("ip", "-n", ns, "link", "set", ours, "up")
-            run("ip", "-n", gateway, "link", "set", theirs, "up")
-            # The sender must finish checksums and segments: what arrives by AF_XDP is taken at its word.
-            run("nsenter", f"--net=/run/netns/{ns}", "ethtool", "-K", ours, "tx", "off", "tso", "off", "gso", "off")
+        if self.bad_link:
+            self.start("bad-link", "wire", self.bad_link[0], "w0", "w1", *self.bad_link[1:])
         return self
 
-    def shape(self, side, *netem):
-        """Applies `tc netem` to both directions of the client's or backend's link; no arguments: removes it."""
-        for ns, device in ((self.namespaces[side], {"client": "c0", "backend": "b0"}[side]),
-                           (self.namespaces["gateway"], {"client": "g0", "backend": "g1"}[side])):
-            run("tc", "-n", ns, "qdisc", "del", "dev", device, "root", check=False)
-            if netem:
-                run("tc", "-n", ns, "qdisc", "add", "dev", device, "root", "netem", *netem)
+    def join(self, ns, ours, their_ns, theirs):
+        """A veth pair. The sender must finish checksums and segments: what arrives by AF_XDP is taken at its word."""
+        run("ip", "link", "add", ours, "netns", ns, "type", "veth", "peer", "name", theirs, "netns", their_ns)
+        for where, device in ((ns, ours), (their_ns, theirs)):
+            run("ip", "-n", where, "link", "set", device, "up")
+            run("nsenter", f"--net=/run/netns/{where}", "ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off")
 
     # -- processes ---------------------------------------------------------------------------------
     def inside(self, side, *command):
