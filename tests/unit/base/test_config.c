@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -237,6 +238,66 @@ static void too_many_objects_are_refused(void **state)
 	refuses(text, BACKENDS_MAX + 1, "too many backends; ");
 }
 
+/* `count` elements from `format`, which takes a number, between `head` and `tail`. */
+static const char *list_of(const char *head, const char *format, int count, const char *tail)
+{
+	static char text[8192];
+	size_t len = (size_t)snprintf(text, sizeof(text), "%s", head);
+
+	for (int i = 0; i < count; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, format, i + 1);
+	snprintf(text + len, sizeof(text) - len, "%s", tail);
+	return text;
+}
+
+static void too_many_elements_are_refused(void **state)
+{
+	(void)state;
+	accepts(list_of("rules { rules_paths = [", "\"/p%d\"\n", PATHS_MAX, "] }"));
+	assert_int_equal(config.rules_paths.count, PATHS_MAX);
+	refuses(list_of("rules { rules_paths = [", "\"/p%d\"\n", PATHS_MAX + 1, "] }"),
+	        PATHS_MAX + 1, "too many texts; ");
+	accepts(list_of("ports p { driver = ring; addresses = [", "\"10.0.0.%d/8\"\n",
+	                PORT_ADDRESSES_MAX, "] }"));
+	assert_int_equal(config.port[0].address_count, PORT_ADDRESSES_MAX);
+	refuses(list_of("ports p { driver = ring; addresses = [", "\"10.0.0.%d/8\"\n",
+	                PORT_ADDRESSES_MAX + 1, "] }"),
+	        PORT_ADDRESSES_MAX + 1, "too many addresses; ");
+}
+
+static void a_text_has_a_longest_length(void **state)
+{
+	char text[CONFIG_TEXT_BYTES + 64];
+	char value[CONFIG_TEXT_BYTES + 1];
+
+	(void)state;
+	memset(value, 'v', sizeof(value));
+	value[CONFIG_TEXT_BYTES] = '\0';
+	snprintf(text, sizeof(text), "mgmt { events_file = %s }", value + 1);
+	accepts(text);
+	assert_string_equal(config.events_file, value + 1);
+	snprintf(text, sizeof(text), "mgmt { events_file = %s }", value);
+	refuses(text, 1, "longer than 255 octets");
+}
+
+static void a_file_that_is_too_large_is_refused(void **state)
+{
+	char path[] = "postern-test-XXXXXX";
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 2 << 20), 0);
+	assert_false(config_load(path, &config, &error));
+	assert_non_null(strstr(error.text, ":1: larger than "));
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(write(fd, "limits { workers = 5 }\n", 23), 23);
+	assert_true(config_load(path, &config, &error));
+	assert_int_equal(config.workers, 5);
+	close(fd);
+	unlink(path);
+}
+
 static void broken_syntax_is_refused_with_its_line(void **state)
 {
 	(void)state;
@@ -329,6 +390,9 @@ int main(void)
 	    cmocka_unit_test(what_is_given_twice_is_refused),
 	    cmocka_unit_test(options_that_contradict_each_other_are_refused_at_the_later_line),
 	    cmocka_unit_test(too_many_objects_are_refused),
+	    cmocka_unit_test(too_many_elements_are_refused),
+	    cmocka_unit_test(a_text_has_a_longest_length),
+	    cmocka_unit_test(a_file_that_is_too_large_is_refused),
 	    cmocka_unit_test(broken_syntax_is_refused_with_its_line),
 	    cmocka_unit_test(an_error_leaves_the_configuration_untouched),
 	    cmocka_unit_test(what_is_printed_reads_back_the_same),

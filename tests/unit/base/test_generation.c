@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/generation.h"
+#include "base/hash.h"
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -155,6 +156,96 @@ static void every_flipped_octet_is_refused(void **state)
 	close(fd);
 }
 
+/* Where things lie in a blob: the header's members, then rows of id, zero, offset, bytes. */
+enum {
+	AT_CHECKSUM = 8,
+	AT_BYTES = 16,
+	AT_VERSION = 40,
+	AT_KIND = 44,
+	AT_SECTION_COUNT = 48,
+	AT_ZERO = 52,
+	AT_LABEL = 56,
+	AT_ROWS = 128,
+	ROW_BYTES = 24,
+	ROW_OFFSET = 8,
+	ROW_LENGTH = 16,
+};
+
+static void put32(uint8_t *blob, size_t at, uint32_t value)
+{
+	memcpy(blob + at, &value, sizeof(value));
+}
+
+static void put64(uint8_t *blob, size_t at, uint64_t value)
+{
+	memcpy(blob + at, &value, sizeof(value));
+}
+
+/* Opens a copy whose checksum has been made to fit: only the other checks stand in the way. */
+static enum err open_forged(uint8_t *blob, size_t bytes)
+{
+	struct generation generation;
+
+	put64(blob, AT_CHECKSUM, hash_checksum(blob + AT_BYTES, bytes - AT_BYTES));
+	int fd = memfd_with(blob, bytes, SEALS);
+	enum err err = generation_open(&generation, fd);
+	if (err == OK)
+		generation_close(&generation);
+	else
+		close(fd);
+	return err;
+}
+
+struct forgery {
+	size_t at, width;
+	uint64_t value;
+	enum err expected;
+};
+
+static void a_right_checksum_does_not_excuse_wrong_bounds(void **state)
+{
+	static const struct forgery forgeries[] = {
+	    {0, 8, 0, ERR_MAGIC},
+	    {AT_VERSION, 4, 99, ERR_VERSION},
+	    {AT_BYTES, 8, 4095, ERR_TRUNCATED},
+	    {AT_KIND, 4, GENERATION_KIND_COUNT, ERR_RANGE},
+	    {AT_ZERO, 4, 1, ERR_RANGE},
+	    {AT_SECTION_COUNT, 4, GENERATION_SECTIONS_MAX + 1, ERR_RANGE},
+	    {AT_SECTION_COUNT, 4, UINT32_MAX, ERR_RANGE},
+	    {AT_SECTION_COUNT, 4, 1, ERR_RANGE}, /* rows beyond the count must be zero */
+	    {AT_ROWS + 4, 4, 1, ERR_RANGE},
+	    {AT_ROWS + ROW_OFFSET, 8, 64, ERR_RANGE},               /* in the header */
+	    {AT_ROWS + ROW_OFFSET, 8, (uint64_t)-64, ERR_RANGE},    /* wraps */
+	    {AT_ROWS + ROW_LENGTH, 8, 65, ERR_RANGE},               /* overlaps the next */
+	    {AT_ROWS + ROW_LENGTH, 8, UINT64_MAX, ERR_RANGE},       /* ends beyond the file */
+	    {AT_ROWS + ROW_BYTES + ROW_OFFSET, 8, 4097, ERR_RANGE}, /* not at 64 octets */
+	    {AT_ROWS + ROW_BYTES + ROW_OFFSET, 8, 1 << 20, ERR_RANGE},
+	    {AT_ROWS + ROW_BYTES, 4, 10, ERR_DUPLICATE},
+	};
+	size_t bytes;
+	int fd = build(300);
+	uint8_t *blob = content(fd, &bytes), *forged = malloc(bytes);
+
+	(void)state;
+	assert_int_equal(open_forged(blob, bytes), OK);
+	for (size_t i = 0; i < sizeof(forgeries) / sizeof(forgeries[0]); i++) {
+		memcpy(forged, blob, bytes);
+		if (forgeries[i].width == 4)
+			put32(forged, forgeries[i].at, (uint32_t)forgeries[i].value);
+		else
+			put64(forged, forgeries[i].at, forgeries[i].value);
+		enum err err = open_forged(forged, bytes);
+		if (err != forgeries[i].expected)
+			fail_msg("forgery %zu: %s", i, err_text(err));
+	}
+	memcpy(forged, blob, bytes);
+	memset(forged + AT_LABEL, 'l', GENERATION_LABEL_BYTES);
+	assert_int_equal(open_forged(forged, bytes), ERR_RANGE);
+	free(forged);
+	free(blob);
+	close(fd);
+}
+
 static void every_missing_seal_is_refused(void **state)
 {
 	static const int seals[] = {F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE};
@@ -206,6 +297,7 @@ int main(void)
 	    cmocka_unit_test(sections_that_do_not_fit_or_repeat_are_refused),
 	    cmocka_unit_test(a_long_label_is_cut),
 	    cmocka_unit_test(every_flipped_octet_is_refused),
+	    cmocka_unit_test(a_right_checksum_does_not_excuse_wrong_bounds),
 	    cmocka_unit_test(every_missing_seal_is_refused),
 	    cmocka_unit_test(a_shorter_or_longer_file_is_refused),
 	};

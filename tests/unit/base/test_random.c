@@ -58,6 +58,20 @@ static void bounded_numbers_stay_below_and_reach_everything_evenly(void **state)
 		assert_true(random_below(&random, 0x80000001u) < 0x80000001u);
 }
 
+/* 2^32 draws over 3 * 2^30 results: without a second draw every third would come twice as often. */
+static void a_bound_that_does_not_divide_the_draws_is_still_even(void **state)
+{
+	struct random random;
+	uint32_t thirds[3] = {0};
+
+	(void)state;
+	random_seed(&random, 2);
+	for (int i = 0; i < 30000; i++)
+		thirds[random_below(&random, (uint32_t)3 << 30) % 3]++;
+	for (int i = 0; i < 3; i++) /* 10000 expected, standard deviation 82 */
+		assert_in_range(thirds[i], 9600, 10400);
+}
+
 static void the_operating_system_gives_different_octets_each_time(void **state)
 {
 	uint8_t a[300], b[300];
@@ -75,6 +89,7 @@ int main(void)
 	    cmocka_unit_test(a_seed_replays),
 	    cmocka_unit_test(the_first_numbers_are_those_of_xoshiro256_star_star),
 	    cmocka_unit_test(bounded_numbers_stay_below_and_reach_everything_evenly),
+	    cmocka_unit_test(a_bound_that_does_not_divide_the_draws_is_still_even),
 	    cmocka_unit_test(the_operating_system_gives_different_octets_each_time),
 	};
 
