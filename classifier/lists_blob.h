@@ -108,7 +108,7 @@ static inline struct ip6_key ip6_masked(const uint8_t octet[16], uint8_t bits)
 	for (uint32_t i = 0; i < 16; i++) {
 		uint32_t left = bits > i * 8 ? bits - i * 8 : 0;
 
-		cut[i] = left >= 8 ? octet[i] : (uint8_t)(octet[i] & (0xff00u >> left));
+		cut[i] = (uint8_t)(octet[i] & (left >= 8 ? 0xffu : 0xff00u >> left));
 	}
 	memcpy(&key, cut, sizeof(key));
 	return key;

@@ -48,7 +48,7 @@ struct rule_compiler {
 	struct bytes section[SECTIONS_TOTAL];
 	uint32_t placed[TEXT_KIND_COUNT][PLACED_COUNT];
 	uint32_t unknown_count, off_count, doubtful_count;
-	bool finished;
+	bool no_triggers, finished;
 };
 
 struct rule_compiler *rule_compiler_new(const struct rule_compile_options *options)
@@ -59,6 +59,7 @@ struct rule_compiler *rule_compiler_new(const struct rule_compile_options *optio
 		return NULL;
 	ASSERT(options->score_column < RULE_SCORES);
 	c->column = options->score_column;
+	c->no_triggers = options->no_triggers;
 	c->tables = pattern_tables_new();
 	if (c->tables == NULL) {
 		free(c);
@@ -370,7 +371,8 @@ static void place_rules(struct rule_compiler *c)
 			c->off_count++;
 		if (rule->kind != BLOB_RULE_PATTERN)
 			continue;
-		bool always = (rule->flags & (BLOB_FLAG_NEGATED | BLOB_FLAG_IF_UNSET)) != 0;
+		bool always = c->no_triggers ||
+		              (rule->flags & (BLOB_FLAG_NEGATED | BLOB_FLAG_IF_UNSET)) != 0;
 		struct bytes pattern = bytes_of(c->texts.data + rule->pattern, rule->pattern_bytes);
 		c->placed[rule->text_kind]
 		         [rule_place(&c->placing[rule->text_kind], i, pattern, always)]++;

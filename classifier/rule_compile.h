@@ -14,6 +14,7 @@ struct rule_compiler;
 struct rule_compile_options {
 	const char *cache_folder; /* NULL: none */
 	uint32_t score_column;    /* 0: no net, no Bayes */
+	bool no_triggers;         /* every rule runs on every segment: slow, to compare with */
 };
 
 struct rule_report { /* one construct that is not supported, or a fault of a file */

@@ -15,7 +15,7 @@
 #define ITEMS_MAX   48
 #define COPIES_MAX  4
 #define RATE_ENOUGH 2e-6
-#define RATE_MAX    5e-4
+#define RATE_MAX    2e-3
 
 struct item {
 	struct octets set;

@@ -49,7 +49,7 @@ double octet_bits(uint8_t octet)
 	if (octet != 0 && strchr(".,-=/:", octet) != NULL)
 		return 6.0;
 	if (octet >= 0x80)
-		return 9.0;
+		return 11.5;
 	return 8.0;
 }
 

@@ -53,6 +53,7 @@ char *rule_pool_printf(struct rule_pool *pool, const char *format, ...)
 {
 	va_list args;
 
+	ASSERT(format != NULL);
 	va_start(args, format);
 	int len = vsnprintf(NULL, 0, format, args);
 	va_end(args);

@@ -33,7 +33,6 @@ _Noreturn static void child(int socket, int report_fd, pid_t parent,
 	/* The parent may have ended before the line above took effect. */
 	if (getppid() != parent)
 		_exit(1);
-	setpriority(PRIO_PROCESS, 0, 5);
 	setrlimit(RLIMIT_CPU, &(struct rlimit){JOB_CPU_SECONDS_MAX, JOB_CPU_SECONDS_MAX});
 	work(argument, &output);
 	if (output.report == NULL)

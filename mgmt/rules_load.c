@@ -242,6 +242,12 @@ void rules_load_start(struct rules_load *load, json_t *paths, outcome_done *done
 	struct state_generation known = {.fingerprint = 0};
 	struct rules_work work = {.fd = -1};
 
+	/* What an operator pushes takes the place of a compilation that nobody waits for. */
+	if (done != NULL && load->done == NULL && job_is_running(&load->job)) {
+		job_kill(&load->job);
+		load->again = false;
+		conclude(load, false, json_pack("{s:s}", "error", "superseded"));
+	}
 	if (rules_load_is_busy(load)) {
 		load->again = load->again || done == NULL;
 		json_decref(paths);

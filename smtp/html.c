@@ -142,10 +142,8 @@ static bool start_read(struct html_tokenizer *tokenizer, struct html_token *toke
 	while (at < in.len && in.data[at] != '>')
 		if (!attribute_read(in, &at, token))
 			at = in.len;
-	if (at == in.len) {
-		tokenizer->broken_tag_count++;
+	if (at == in.len)
 		return false;
-	}
 	literal_enter(tokenizer, token->name);
 	give(tokenizer, token, HTML_START, at + 1);
 	return true;
@@ -201,8 +199,7 @@ static bool markup_read(struct html_tokenizer *tokenizer, struct html_token *tok
 	if (rest.len < 3)
 		return false;
 	if (is_alpha(rest.data[1]))
-		return tokenizer->broken_tag_count < HTML_BROKEN_TAGS_MAX &&
-		       start_read(tokenizer, token);
+		return start_read(tokenizer, token);
 	if (rest.data[1] == '/')
 		return end_read(tokenizer, token);
 	if (rest.data[1] != '!' && rest.data[1] != '?')
@@ -275,10 +272,10 @@ void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token)
 	}
 	if (markup_read(tokenizer, out_token))
 		return;
-	/* Markup that never ends is a comment, unless it could not have begun any. */
+	/* Markup that never ends takes all the rest with it, as a comment; so nothing is looked at
+	 * twice. */
 	uint8_t next = tokenizer->at + 1 < in.len ? in.data[tokenizer->at + 1] : '!';
-	if ((is_alpha(next) || next == '!' || next == '?') &&
-	    find(in, tokenizer->at, '>') == in.len) {
+	if (is_alpha(next) || next == '!' || next == '?' || next == '/') {
 		give(tokenizer, out_token, HTML_COMMENT, in.len);
 		return;
 	}
@@ -287,9 +284,9 @@ void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token)
 
 const struct html_attribute *html_attribute(const struct html_token *token, const char *name)
 {
-	for (unsigned i = token->attribute_count; i > 0; i--)
-		if (bytes_equal_nocase(token->attribute[i - 1].name, bytes_text(name)))
-			return &token->attribute[i - 1];
+	for (unsigned i = 0; i < token->attribute_count; i++)
+		if (bytes_equal_nocase(token->attribute[i].name, bytes_text(name)))
+			return &token->attribute[i];
 	return NULL;
 }
 

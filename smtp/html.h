@@ -13,9 +13,8 @@
 #include "base/bytes.h"
 #include "smtp/sink.h"
 
-#define HTML_ATTRIBUTES_MAX  64
-#define HTML_NAME_BYTES_MAX  32
-#define HTML_BROKEN_TAGS_MAX 64 /* each costs a scan to the end: keeps the work linear */
+#define HTML_ATTRIBUTES_MAX 64
+#define HTML_NAME_BYTES_MAX 32
 
 enum html_kind {
 	HTML_END_OF_TEXT,
@@ -44,14 +43,13 @@ struct html_tokenizer {
 	size_t at;
 	const char *literal; /* the element whose end is awaited, or NULL */
 	bool literal_cdata;
-	bool comment_short;        /* an unclosed comment was found: comments now end at '>' */
-	unsigned broken_tag_count; /* beyond HTML_BROKEN_TAGS_MAX a '<' that begins a tag is text */
+	bool comment_short; /* an unclosed comment was found: comments now end at '>' */
 };
 
 void html_open(struct html_tokenizer *tokenizer, struct bytes in);
 void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token);
 
-/* The value of the attribute `name` (lower case), or NULL data; of several the last. */
+/* The value of the attribute `name` (lower case), or NULL data; of several the first. */
 const struct html_attribute *html_attribute(const struct html_token *token, const char *name);
 
 /* Appends `in` with its character references decoded. `prefixes`: a name may be followed by letters

@@ -43,9 +43,9 @@ enum smtp_event_kind {
 	                     order) */
 	SMTP_EVENT_DATA,  /* answer; accept means 354 was sent */
 	SMTP_EVENT_BODY,  /* event.text: raw octets of the message (dot-stuffed, as on the wire); no
-	                     answer. A dot  that may be the final one comes late, not in place: in the
-	                     stream the texts  of one message are contiguous all the same, and ".CRLF"
-	                     follows them */
+	                     answer. A dot  that may be the final one comes late, not in place: in
+	                     the  stream the texts  of one message are contiguous all the same, and
+	                     ".CRLF"  follows them */
 	SMTP_EVENT_BODY_END, /* event.text: empty. The final dot has been consumed; server->defects,
 	                        body_bytes and too_big say what was wrong. Answer ends the
 	                        transaction */

@@ -128,7 +128,8 @@ enum err tcp_connect(struct net *net, uint64_t now_us, const struct endpoint *lo
 	struct tcp_cold *cold;
 	enum err err;
 
-	net->now_us = now_us;
+	if (now_us > net->now_us)
+		net->now_us = now_us;
 	err = choose_local(net, local, &tuple);
 	if (err != OK)
 		return err;

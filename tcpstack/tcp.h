@@ -35,8 +35,8 @@ enum tcp_news {                         /* bits */
 /* Listens on `local` (unspecified address: all). `tag` is the user's. ERR_DUPLICATE, ERR_FULL. */
 MUST_CHECK enum err tcp_listen(struct net *net, const struct endpoint *local, uint32_t tag);
 /* Starts an active open; its outcome comes as news. `local` may be NULL or hold port 0: then a
- * random free port is taken (RFC 6056). ERR_FULL, ERR_PORTS_EXHAUSTED, ERR_UNREACHABLE (no address
- * or route of that family). */
+ * random free port is taken (RFC 6056). ERR_FULL, ERR_PORTS_EXHAUSTED (also when the given port is
+ * in use towards `remote`), ERR_UNREACHABLE (no address or route of that family). */
 MUST_CHECK enum err tcp_connect(struct net *net, uint64_t now_us, const struct endpoint *local,
                                 const struct endpoint *remote, struct tcp_conn **out_conn);
 /* The next connection with news and what happened since it was last handed out; NULL when none is

@@ -89,10 +89,12 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
 
 static bool is_duplicate(const struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-	/* RFC 5681 2. */
+	/* RFC 5681 2; RFC 6675 2: blocks tell a duplicate even from a peer whose window grows with
+	 * every ACK. */
 	return segment->ack == conn->snd_una && conn->snd_una != conn->snd_nxt &&
 	       segment_span(segment) == 0 &&
-	       (uint32_t)segment->window << conn->snd_scale == conn->snd_wnd;
+	       (segment->options.sack_count > 0 ||
+	        (uint32_t)segment->window << conn->snd_scale == conn->snd_wnd);
 }
 
 static void update_window(struct tcp_conn *conn, const struct tcp_segment *segment, bool advanced)

@@ -107,7 +107,7 @@ void conn_release(struct tcp_conn *conn)
 		return; /* whoever takes it off that list comes back here */
 	ASSERT(conn->rcv_head == NULL && conn->snd_head == NULL);
 	ASSERT(tcp->conn_count > 0);
-	conn->flags = 0;
+	conn->flags = CONN_ORPHAN; /* closing it once more is caught */
 	conn->dirty_next = tcp->free_head;
 	tcp->free_head = conn->index;
 	tcp->conn_count--;

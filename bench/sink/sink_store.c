@@ -42,7 +42,8 @@ static bool write_file(const struct sink *sink, const struct sink_conn *conn, ui
 		perror(path);
 		return false;
 	}
-	bool written = fwrite(conn->body, 1, conn->body_bytes, file) == conn->body_bytes;
+	bool written = conn->body_bytes == 0 ||
+	               fwrite(conn->body, 1, conn->body_bytes, file) == conn->body_bytes;
 	return fclose(file) == 0 && written;
 }
 

@@ -69,7 +69,7 @@ static void rules_compile(void)
 {
 	char path[] = "/tmp/postern-sim-XXXXXX";
 	static const char text[] = "body SIM_MARK /" SIM_SPAM_MARK "/\nscore SIM_MARK 20\n";
-	struct rule_compile_options options = {NULL, 0};
+	struct rule_compile_options options = {.cache_folder = NULL};
 	struct rule_compiler *compiler = rule_compiler_new(&options);
 	char file[64];
 

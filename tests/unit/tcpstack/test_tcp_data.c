@@ -279,6 +279,41 @@ static void test_fast_retransmit(void **state)
 	finish(conn);
 }
 
+/* A receiver that tunes its buffer shows another window in each ACK; its SACK blocks tell the
+ * duplicate. */
+static void test_duplicates_told_by_sack(void **state)
+{
+	struct tcp_conn *conn = start(17, 20000);
+	uint8_t sack[12] = {1, 1, 5, 10};
+
+	(void)state;
+	write_octets(conn, 6 * 1460);
+	for (uint32_t i = 0; i < 6; i++)
+		expect(&script, i < 5 ? "." : "P.", 1 + i * 1460, 1, 1460);
+	for (uint32_t i = 0; i < 3; i++) {
+		uint32_t edges[2] = {script.our_isn + 1461, script.our_isn + 1461 + (i + 1) * 1460};
+		for (size_t e = 0; e < 2; e++)
+			for (size_t o = 0; o < 4; o++)
+				sack[4 + 4 * e + o] = (uint8_t)(edges[e] >> (24 - 8 * o));
+		script_options(&script, sack, sizeof(sack));
+		expect_nothing(&script);
+		script_inject(&script, ".", 1, 1, (uint16_t)(21000 + i * 3000), NULL, 0);
+	}
+	expect(&script, ".", 1, 1, 1460);
+	expect_nothing(&script);
+	script_options(&script, NULL, 0);
+	/* Without blocks a changed window is an update and no duplicate. */
+	script_inject(&script, ".", 1, 1 + 6 * 1460, 21000, NULL, 0);
+	assert_int_equal(script.host.counters.duplicate_acks_in, 3);
+	write_octets(conn, 1460);
+	expect(&script, "P.", 1 + 6 * 1460, 1, 1460);
+	for (uint32_t i = 0; i < 5; i++)
+		script_inject(&script, ".", 1, 1 + 6 * 1460, (uint16_t)(22000 + i), NULL, 0);
+	assert_int_equal(script.host.counters.duplicate_acks_in, 3);
+	expect_nothing(&script);
+	finish(conn);
+}
+
 static void test_rto_resends_all_that_was_lost(void **state)
 {
 	struct tcp_conn *conn = start(10, 65535);
@@ -450,6 +485,7 @@ int main(void)
 	    cmocka_unit_test(test_rto_backs_off_and_gives_up),
 	    cmocka_unit_test(test_initial_window_and_slow_start),
 	    cmocka_unit_test(test_fast_retransmit),
+	    cmocka_unit_test(test_duplicates_told_by_sack),
 	    cmocka_unit_test(test_rto_resends_all_that_was_lost),
 	    cmocka_unit_test(test_zero_window_is_probed),
 	    cmocka_unit_test(test_zero_window_for_ever_ends),

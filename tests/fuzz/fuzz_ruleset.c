@@ -1,0 +1,104 @@
+/* fuzz_ruleset.c - a rule generation with octets changed: it is refused, or it judges; it never
+ * harms.
+ *
+ * The input is a list of changes, four octets each: an offset (three, little endian) and what to
+ * exclusive-or. The checksum of the generation is left aside on purpose: it would stop every
+ * change.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "classifier/classifier.h"
+#include "classifier/rule_compile.h"
+
+#define CHANGES_MAX 64
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char rules[] =
+    "body A /free pills/i\nbody B /v[i1]agr[a4]/i\ntflags B multiple maxhits=3\nbody C /^\\S/\n"
+    "header D Subject =~ /word/\nheader E X-None !~ /x/ [if-unset: y]\nheader F exists:Subject\n"
+    "uri G /evil\\.example/\nrawbody H /c.{0,3}i.{0,3}a.{0,3}l/\nfull I /xyzzy/\nbody J "
+    "eval:nobody()\n"
+    "meta K A + B * 2 > 1 ? C : !J\nmeta L K && (D || E) && -F < 3\nscore A 1.5\ndescribe A "
+    "Pills\n";
+
+static struct generation make_generation(void)
+{
+	struct rule_compile_options options = {.score_column = 0};
+	struct rule_compiler *compiler = rule_compiler_new(&options);
+	struct generation generation;
+	char path[] = "/tmp/postern-XXXXXX";
+	int fd = mkstemp(path), sealed;
+
+	ASSERT(compiler != NULL && fd >= 0);
+	ASSERT(write(fd, rules, sizeof(rules) - 1) == (ssize_t)sizeof(rules) - 1);
+	close(fd);
+	ASSERT(rule_compiler_load(compiler, path) == OK);
+	unlink(path);
+	ASSERT(rule_compiler_finish(compiler, 1, 1, "fuzz", &sealed) == OK);
+	rule_compiler_free(compiler);
+	ASSERT(generation_open(&generation, sealed) == OK);
+	return generation;
+}
+
+static uint64_t no_time(void)
+{
+	return 0;
+}
+
+static void judge(const struct generation *generation)
+{
+	static const char words[] = "free pills v1agra c.i.a.l word http://evil.example/ xyzzy";
+	static const struct segment segment[3] = {
+	    {0, 20}, {20, sizeof(words) - 21}, {SEGMENT_ABSENT, 0}};
+	struct classifier_counters counters = {0};
+	struct judgement judgement;
+	struct ruleset *ruleset;
+	struct texts texts;
+	char reason[200];
+
+	if (ruleset_open(generation, &ruleset, reason) != OK)
+		return;
+	for (int kind = 0; kind < TEXT_KIND_COUNT; kind++)
+		texts.kind[kind] = (struct text){(const uint8_t *)words, sizeof(words) - 1,
+		                                 kind == TEXT_HEADER ? 3 : 2, segment};
+	struct scan_context *context = scan_context_new(ruleset, &counters);
+	if (context != NULL)
+		classifier_judge(context, &texts, 1, no_time, &judgement);
+	for (uint32_t i = 0; i < ruleset_rule_count(ruleset); i++)
+		ASSERT(strlen(ruleset_rule_name(ruleset, i)) +
+		           strlen(ruleset_rule_description(ruleset, i)) <
+		       generation->bytes);
+	scan_context_free(context);
+	ruleset_close(ruleset);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct generation whole;
+	static uint8_t *copy;
+	size_t from = 0;
+
+	if (copy == NULL) {
+		whole = make_generation();
+		copy = aligned_alloc(4096, (whole.bytes + 4095) & ~(size_t)4095);
+		ASSERT(copy != NULL);
+	}
+	memcpy(copy, whole.memory, whole.bytes);
+	/* The head and the section table are base/generation's, which has its own tests. */
+	from = (size_t)(generation_section(&whole, 1).data - whole.memory);
+	for (size_t i = 0; i + 4 <= size && i < CHANGES_MAX * 4; i += 4) {
+		size_t at = data[i] | (size_t)data[i + 1] << 8 | (size_t)data[i + 2] << 16;
+
+		if (from + at < whole.bytes)
+			copy[from + at] ^= data[i + 3];
+	}
+
+	struct generation changed = whole;
+	changed.memory = copy;
+	judge(&changed);
+	return 0;
+}

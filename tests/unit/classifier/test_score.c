@@ -1,0 +1,195 @@
+/* test_score.c - metas, unknown values, points and the list of hits. */
+#include "tests/unit/classifier/rules_fixture.h"
+
+static struct fixture *with_words(const char *metas)
+{
+	static char rules[8192];
+
+	snprintf(rules, sizeof(rules),
+	         "body __A /alpha/\nbody __B /beta/\nbody __C /gamma/\n"
+	         "body __M /many/\ntflags __M multiple maxhits=5\nbody U eval:unheard_of()\n"
+	         "tflags U nice\n%s",
+	         metas);
+
+	struct fixture *f = fixture_new(rules);
+	fixture_add(f, TEXT_BODY, "alpha many many\n");
+	fixture_judge(f);
+	return f;
+}
+
+static void evaluates_with_perls_precedence(void **state)
+{
+	(void)state;
+	struct fixture *f = with_words(
+	    "meta T1 __A || __B && __C\nmeta T2 (__A || __B) && __C\n"
+	    "meta T3 !__B && __A\nmeta T4 __A + __B + __C == 1\n"
+	    "meta T5 2 + 3 * 4 - 6 / 2 == 11\nmeta T6 __B ? 5 : __A ? 7 : 9\n"
+	    "meta T7 -__A < 0\nmeta T8 __M > 1 && __M <= 2\nmeta T9 __A != __B\n"
+	    "meta T10 __A ^ __B\nmeta T11 !!__A\nmeta T12 1 / __B\n");
+
+	assert_true(fixture_value(f, "T1") == 1);
+	assert_true(fixture_value(f, "T2") == 0);
+	assert_true(fixture_value(f, "T3") == 1);
+	assert_true(fixture_value(f, "T4") == 1);
+	assert_true(fixture_value(f, "T5") == 1);
+	assert_true(fixture_value(f, "T6") == 7);
+	assert_true(fixture_value(f, "T7") == 1);
+	assert_true(fixture_value(f, "T8") == 1);
+	assert_true(fixture_value(f, "T9") == 1);
+	assert_true(fixture_value(f, "T10") == 1);
+	assert_true(fixture_value(f, "T11") == 1);
+	assert_true(fixture_value(f, "T12") == 0);
+	fixture_free(f);
+}
+
+static void a_metas_worth_is_its_result(void **state)
+{
+	(void)state;
+	struct fixture *f = with_words(
+	    "meta __SUM __M + 1\nmeta USES __SUM == 3\nmeta NEG __B - __A\n"
+	    "meta AFTER NEG == 1\nmeta LAST __A && __M\nmeta EARLIER LATER\n"
+	    "meta LATER __A\nmeta GLOB rules_matching(__?) \nmeta NONE ()\n"
+	    "meta UNHEARD NO_SUCH_RULE\n");
+
+	assert_true(fixture_value(f, "__SUM") == 3);
+	assert_true(fixture_value(f, "USES") == 1);
+	assert_true(fixture_value(f, "NEG") == 1);
+	assert_true(fixture_value(f, "AFTER") == 1);
+	assert_true(fixture_value(f, "LAST") == 2);
+	assert_true(fixture_value(f, "EARLIER") == 1);
+	assert_true(fixture_value(f, "GLOB") == 3);
+	assert_true(fixture_value(f, "NONE") == 0);
+	assert_true(fixture_value(f, "UNHEARD") == 0);
+	fixture_free(f);
+}
+
+static void what_is_unknown_spreads_only_where_it_matters(void **state)
+{
+	(void)state;
+	struct fixture *f = with_words(
+	    "meta OPEN1 U\nmeta OPEN2 !U\nmeta OPEN3 U && __A\nmeta OPEN4 U + __A > 1\n"
+	    "meta OPEN5 U || __B\nmeta OPEN6 OPEN1 && __A\nmeta OPEN7 U == 0\n"
+	    "meta SHUT1 U && __B\nmeta SHUT2 !(U || __A)\nmeta SURE1 U || __A\n"
+	    "meta SURE2 U + __A > 0\nmeta SURE3 !(U && __B)\nmeta SURE4 __A ? 1 : U\n"
+	    "meta SURE5 U >= 0\n");
+
+	for (int i = 1; i <= 7; i++) {
+		char name[] = "OPEN0";
+
+		name[4] = (char)('0' + i);
+		assert_true(fixture_value(f, name) == -1);
+	}
+	assert_true(fixture_value(f, "SHUT1") == 0);
+	assert_true(fixture_value(f, "SHUT2") == 0);
+	assert_int_equal(f->counters.metas_undecided, 7);
+	/* The five that are sure hit, though not every one's worth is known. */
+	assert_int_equal(f->judgement.score_milli, 5000);
+	assert_int_equal(f->judgement.hit_count, 5);
+	assert_false(f->judgement.incomplete);
+	assert_non_null(fixture_report(f, "eval:unheard_of"));
+	fixture_free(f);
+}
+
+static void circles_are_reported_and_never_hit(void **state)
+{
+	(void)state;
+	struct fixture *f = with_words("meta X Y || __A\nmeta Y X\nmeta Z __A\n");
+
+	assert_true(fixture_value(f, "X") == 0 && fixture_value(f, "Y") == 0);
+	assert_true(fixture_value(f, "Z") == 1);
+	assert_int_equal(fixture_report(f, "meta in a circle")->count, 2);
+	fixture_free(f);
+}
+
+static void points_follow_the_columns(void **state)
+{
+	(void)state;
+	static const char rules[] =
+	    "body ONE /x/\nscore ONE 1.5\nbody FOUR /x/\nscore FOUR 0.1 0.2 0.3 0.4\n"
+	    "body REL /x/\nscore REL 1\nscore REL (0.25)\nbody OFF /x/\nscore OFF 0 1 1 1\n"
+	    "body T_TEST /x/\nbody NICE /x/\ntflags NICE nice\nbody __SUB /x/\n"
+	    "body __OFF /x/\nscore __OFF 0\nmeta M __OFF\nbody SMALL /x/\nscore SMALL -0.0001\n";
+	static const int32_t sum[RULE_COLUMNS] = {
+	    1500 + 100 + 1250 + 10 - 1000, 1500 + 200 + 1250 + 1000 + 10 - 1000,
+	    1500 + 300 + 1250 + 1000 + 10 - 1000, 1500 + 400 + 1250 + 1000 + 10 - 1000};
+
+	for (uint32_t column = 0; column < RULE_COLUMNS; column++) {
+		struct fixture *f = malloc(sizeof(*f));
+
+		fixture_open(f, rules, &(struct rule_compile_options){.score_column = column});
+		fixture_add(f, TEXT_BODY, "x");
+		fixture_judge(f);
+		assert_int_equal(f->judgement.score_milli, sum[column]);
+		assert_true(fixture_value(f, "M") == 0);
+		/* Heaviest first; subtests are not listed. */
+		assert_string_equal(ruleset_rule_name(f->ruleset, f->judgement.hit[0].rule), "ONE");
+		assert_int_equal(f->judgement.hit_count, column == 0 ? 6 : 7);
+		fixture_free(f);
+	}
+}
+
+static void net_rules_are_nought_without_net(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new(
+	    "header R eval:check_rbl('x', 'y.')\nbody N eval:ask()\ntflags N net\n"
+	    "body L eval:check_bayes('0.99','1')\ntflags L learn\nmeta M R || N || L\n"
+	    "meta NOT !R && !N && !L\n");
+
+	fixture_judge(f);
+	assert_true(fixture_value(f, "M") == 0);
+	assert_true(fixture_value(f, "NOT") == 1);
+	fixture_free(f);
+}
+
+static void the_least_fall_off_a_full_list(void **state)
+{
+	(void)state;
+	static char rules[16384];
+	size_t at = 0;
+
+	for (int i = 0; i < EVENT_RULES_MAX + 4; i++)
+		at += (size_t)snprintf(rules + at, sizeof(rules) - at,
+		                       "body R%d /x/\nscore R%d %d\n", i, i, i + 1);
+	struct fixture *f = fixture_new(rules);
+	fixture_add(f, TEXT_BODY, "x");
+	fixture_judge(f);
+	assert_int_equal(f->judgement.hit_count, EVENT_RULES_MAX);
+	assert_int_equal(f->judgement.hits_left_out, 4);
+	assert_int_equal(f->judgement.hit[0].score_milli, (EVENT_RULES_MAX + 4) * 1000);
+	assert_int_equal(f->judgement.hit[EVENT_RULES_MAX - 1].score_milli, 5000);
+	fixture_free(f);
+}
+
+static void verdicts_follow_the_policy(void **state)
+{
+	(void)state;
+	struct verdict_policy policy = {5000, 10000, false};
+	struct judgement j = {.score_milli = 4999};
+
+	assert_int_equal(verdict_decide(&j, &policy), VERDICT_ACCEPT);
+	j.score_milli = 5000;
+	assert_int_equal(verdict_decide(&j, &policy), VERDICT_TAG);
+	j.score_milli = 10000;
+	assert_int_equal(verdict_decide(&j, &policy), VERDICT_REJECT);
+	/* What could not be judged whole is never refused for good. */
+	j.incomplete = true;
+	assert_int_equal(verdict_decide(&j, &policy), VERDICT_DEFER);
+	policy.failure_accepts = true;
+	assert_int_equal(verdict_decide(&j, &policy), VERDICT_TAG);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(evaluates_with_perls_precedence),
+	    cmocka_unit_test(a_metas_worth_is_its_result),
+	    cmocka_unit_test(what_is_unknown_spreads_only_where_it_matters),
+	    cmocka_unit_test(circles_are_reported_and_never_hit),
+	    cmocka_unit_test(points_follow_the_columns),
+	    cmocka_unit_test(net_rules_are_nought_without_net),
+	    cmocka_unit_test(the_least_fall_off_a_full_list),
+	    cmocka_unit_test(verdicts_follow_the_policy),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,230 @@
+/* test_handover.c - which worker gets which frame, and that none is lost or leaked on the way. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dataplane/handover.h"
+
+#define WORKERS    3
+#define POOL_PKTS  2048
+#define BACKEND_IP 0x0a1a0003u
+
+static struct arena arena;
+static struct config config;
+static struct worker_link orders[WORKERS], *links[WORKERS];
+static struct pkt_pool *pool[WORKERS];
+static struct handover *handover;
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&config, 0, sizeof(config));
+	config.workers = WORKERS;
+	config.backend_count = 2;
+	config.backend[0].remote = (struct endpoint){addr_from_ip4(BACKEND_IP), 2525};
+	memset(config.backend[1].remote.addr.octet, 0xfd, 16);
+	config.backend[1].remote.port = 25;
+	if (arena_init(&arena, (size_t)64 << 20, false) != OK)
+		return 1;
+	for (uint32_t w = 0; w < WORKERS; w++) {
+		memset(&orders[w], 0, sizeof(orders[w]));
+		orders[w].wake_fd = -1;
+		links[w] = &orders[w];
+		pool[w] = pkt_pool_memory(&arena, POOL_PKTS);
+	}
+	handover = handover_new(&arena, &config, links);
+	return handover == NULL;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	for (uint32_t w = 0; w < WORKERS; w++)
+		if (pool[w]->free_count != POOL_PKTS)
+			return 1;
+	arena_free(&arena);
+	return 0;
+}
+
+static void put16(uint8_t *data, uint32_t value)
+{
+	data[0] = (uint8_t)(value >> 8);
+	data[1] = (uint8_t)value;
+}
+
+static struct pkt *frame(uint32_t ethertype, bool tagged, size_t bytes)
+{
+	struct pkt *pkt = pkt_get(pool[0]);
+
+	assert_non_null(pkt);
+	memset(pkt->data, 0, bytes);
+	put16(pkt->data + 12, tagged ? 0x8100 : ethertype);
+	if (tagged)
+		put16(pkt->data + 16, ethertype);
+	pkt->len = (uint16_t)bytes;
+	pkt->port = 1;
+	return pkt;
+}
+
+static struct pkt *tcp4(uint32_t source, uint32_t source_port, uint32_t port, bool tagged)
+{
+	struct pkt *pkt = frame(0x0800, tagged, 64);
+	uint8_t *ip = pkt->data + (tagged ? 18 : 14);
+
+	ip[0] = 0x45;
+	ip[9] = 6;
+	put16(ip + 12, source >> 16);
+	put16(ip + 14, source);
+	put16(ip + 20, source_port);
+	put16(ip + 22, port);
+	return pkt;
+}
+
+static struct pkt *tcp6(uint32_t source_port, uint32_t port)
+{
+	struct pkt *pkt = frame(0x86dd, false, 80);
+
+	pkt->data[14 + 6] = 6;
+	memset(pkt->data + 14 + 8, 0xfd, 16);
+	put16(pkt->data + 54, source_port);
+	put16(pkt->data + 56, port);
+	return pkt;
+}
+
+static struct pkt *arp(uint32_t operation)
+{
+	struct pkt *pkt = frame(0x0806, false, 60);
+
+	put16(pkt->data + 20, operation);
+	return pkt;
+}
+
+/* How many of the others got it; worker 0 has received `pkt`. */
+static uint32_t taken(uint32_t worker)
+{
+	struct pkt *pkts[8];
+	size_t count = handover_take(handover, worker, pool[worker], pkts, 8);
+
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(pkts[i]->port, 1);
+		pkt_put(pkts[i]);
+	}
+	return (uint32_t)count;
+}
+
+/* Sorts one frame at worker 0 and checks who has it then. */
+static void assert_goes(struct pkt *pkt, bool to0, bool to1, bool to2)
+{
+	uint64_t lost = 0;
+	size_t kept = handover_sort(handover, 0, &pkt, 1, &lost);
+
+	assert_int_equal(kept, to0);
+	if (kept == 1)
+		pkt_put(pkt);
+	assert_int_equal(lost, 0);
+	assert_int_equal(handover_waits(handover, 1), to1);
+	assert_int_equal(taken(1), to1);
+	assert_int_equal(taken(2), to2);
+	assert_false(handover_waits(handover, 2));
+}
+
+static void answers_about_neighbours_reach_all(void **state)
+{
+	struct pkt *advertisement = frame(0x86dd, false, 86);
+
+	(void)state;
+	advertisement->data[14 + 6] = 58;
+	advertisement->data[54] = 136;
+	assert_goes(arp(2), true, true, true);
+	assert_goes(arp(1), true, false, false);
+	assert_goes(advertisement, true, true, true);
+}
+
+static void segments_of_backends_reach_the_port_s_worker(void **state)
+{
+	(void)state;
+	assert_goes(tcp4(BACKEND_IP, 2525, 30000, false), true, false, false);
+	assert_goes(tcp4(BACKEND_IP, 2525, 30001, false), false, true, false);
+	assert_goes(tcp4(BACKEND_IP, 2525, 30002, true), false, false, true);
+	assert_goes(tcp6(25, 30001), false, true, false);
+}
+
+static void everything_else_stays(void **state)
+{
+	struct pkt *fragment = tcp4(BACKEND_IP, 2525, 30001, false);
+	struct pkt *cut = tcp4(BACKEND_IP, 2525, 30001, false);
+	struct pkt *options = tcp4(BACKEND_IP, 2525, 30001, false);
+
+	(void)state;
+	put16(fragment->data + 20, 8);
+	cut->len = 34;
+	options->data[14] = 0x4f; /* a header longer than the frame */
+	assert_goes(tcp4(BACKEND_IP, 25, 30001, false), true, false, false);
+	assert_goes(tcp4(BACKEND_IP + 1, 2525, 30001, false), true, false, false);
+	assert_goes(tcp6(26, 30001), true, false, false);
+	assert_goes(fragment, true, false, false);
+	assert_goes(cut, true, false, false);
+	assert_goes(options, true, false, false);
+	for (uint16_t len = 0; len < 64; len++) {
+		struct pkt *pkt = tcp4(BACKEND_IP + 1, 2525, 30001, false);
+		uint64_t lost = 0;
+
+		pkt->len = len;
+		assert_int_equal(handover_sort(handover, 0, &pkt, 1, &lost), 1);
+		pkt_put(pkt);
+	}
+}
+
+static void order_and_content_are_kept(void **state)
+{
+	struct pkt *pkts[8];
+	uint64_t lost = 0;
+
+	(void)state;
+	for (uint8_t i = 0; i < 8; i++) {
+		pkts[i] = tcp4(BACKEND_IP, 2525, 30001, false);
+		pkts[i]->data[63] = i;
+	}
+	assert_int_equal(handover_sort(handover, 0, pkts, 8, &lost), 0);
+	assert_int_equal(handover_take(handover, 1, pool[1], pkts, 8), 8);
+	for (uint8_t i = 0; i < 8; i++) {
+		assert_int_equal(pkts[i]->data[63], i);
+		assert_int_equal(pkts[i]->len, 64);
+		assert_ptr_equal(pkts[i]->pool, pool[1]);
+		pkt_put(pkts[i]);
+	}
+}
+
+static void a_full_ring_loses_and_counts(void **state)
+{
+	uint64_t lost = 0, got = 0;
+	uint32_t sent = 1000, count;
+
+	(void)state;
+	for (uint32_t i = 0; i < sent; i++) {
+		struct pkt *pkt = tcp4(BACKEND_IP, 2525, 30001, false);
+
+		assert_int_equal(handover_sort(handover, 0, &pkt, 1, &lost), 0);
+	}
+	while ((count = taken(1)) > 0)
+		got += count;
+	assert_true(lost > 0 && got > 0);
+	assert_int_equal(lost + got, sent);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(answers_about_neighbours_reach_all, setup, teardown),
+	    cmocka_unit_test_setup_teardown(segments_of_backends_reach_the_port_s_worker, setup,
+	                                    teardown),
+	    cmocka_unit_test_setup_teardown(everything_else_stays, setup, teardown),
+	    cmocka_unit_test_setup_teardown(order_and_content_are_kept, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_full_ring_loses_and_counts, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
