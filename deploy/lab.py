@@ -150,8 +150,9 @@ mgmt {{
                    "[fd26::1]:25", "--store", store, "--log", f"{self.folder}/sink.jsonl", *more)
         self.wait_port("backend", "10.26.0.1", 25)
 
-    def start_dataplane(self):
-        self.start("postern", "gateway", self.program("postern"), "--config", self.config)
+    def start_dataplane(self, wrap=lambda *command: command):
+        """`wrap` turns a command into one that runs it, say, in a cgroup."""
+        self.start("postern", "gateway", *wrap(self.program("postern"), "--config", self.config))
         self.wait_for(lambda: os.path.exists(f"{self.folder}/dataplane.sock"), 30, "postern", "opened its socket")
 
     def start_management(self):

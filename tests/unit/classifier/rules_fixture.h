@@ -35,7 +35,7 @@ struct fixture {
 /* A temporary file with `text`; the path is the caller's to unlink. */
 static inline void fixture_file(const char *text, char path[32])
 {
-	strcpy(path, "/tmp/postern-XXXXXX");
+	memcpy(path, "/tmp/postern-XXXXXX", sizeof("/tmp/postern-XXXXXX"));
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));

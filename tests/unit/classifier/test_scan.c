@@ -197,7 +197,7 @@ static void gives_up_at_the_match_limit(void **state)
 	char many[200];
 
 	memset(many, 'a', sizeof(many));
-	strcpy(many + 180, "b");
+	memcpy(many + 180, "b", 2);
 	fixture_add(f, TEXT_BODY, many);
 	fixture_judge(f);
 	assert_true(fixture_value(f, "SLOW") < 0);

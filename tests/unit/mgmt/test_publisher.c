@@ -129,7 +129,7 @@ static int set_up(void **state)
 	    .telemetry = on_telemetry, .current = on_current, .synced = on_synced, .lost = on_lost};
 
 	(void)state;
-	strcpy(folder, "/tmp/postern-publisher-XXXXXX");
+	memcpy(folder, "/tmp/postern-publisher-XXXXXX", sizeof("/tmp/postern-publisher-XXXXXX"));
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/socket", folder);
 	telemetry_count = current_count = synced_count = lost_count = done_count = 0;

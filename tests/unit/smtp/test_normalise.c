@@ -182,7 +182,7 @@ static void test_long_lines_in_parts_are_broken(void **state)
 	(void)state;
 	memcpy(message, MIXED "--b\r\n\r\n", len);
 	memset(message + len, 'x', 2100);
-	strcpy(message + len + 2100, "\r\n--b--\r\n");
+	memcpy(message + len + 2100, "\r\n--b--\r\n", sizeof("\r\n--b--\r\n"));
 	run(message, NULL, NULL);
 	struct bytes body = text_segment(&result.texts.kind[TEXT_BODY], 1);
 	assert_int_equal(bytes_find(body, ' '), 2048);
