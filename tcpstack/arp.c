@@ -75,6 +75,19 @@ static void arp_defend(struct net *net, uint8_t index, const struct addr *addr)
 	arp_announce(net, index, addr);
 }
 
+void arp_observe(struct net *net, const struct frame *frame, const struct pkt *pkt)
+{
+	const struct arp_header *arp = (const struct arp_header *)pkt->data;
+
+	if (!arp_is_valid(arp, pkt->len))
+		return;
+	struct addr sender = addr_of_ip4(arp->sender_ip), target = addr_of_ip4(arp->target_ip);
+	bool reply_to_us = be16_get(arp->operation) == ARP_REPLY &&
+	                   link_is_ours(net->link, frame->interface, &target);
+	if (!addr_is_unspecified(&sender) && !link_is_ours(net->link, frame->interface, &sender))
+		neighbour_learn(net, frame->interface, &sender, arp->sender_mac, reply_to_us, true);
+}
+
 void arp_input(struct net *net, const struct frame *frame, struct pkt *pkt)
 {
 	const struct arp_header *arp = (const struct arp_header *)pkt->data;

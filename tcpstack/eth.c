@@ -5,9 +5,7 @@
 
 const uint8_t mac_broadcast[MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
-/* Takes headers off and says what follows; false and counted when the frame is not for us. */
-static bool eth_accept(struct net *net, struct pkt *pkt, struct frame *out_frame,
-                       uint16_t *out_type)
+bool eth_accept(struct net *net, struct pkt *pkt, struct frame *out_frame, uint16_t *out_type)
 {
 	struct net_counters *counters = net->net_counters;
 	uint8_t index = net->link->interface_of_port[pkt->port];

@@ -191,6 +191,31 @@ static void ip6_dispatch(struct net *net, const struct frame *frame, const struc
 	}
 }
 
+static struct ip_info info_of(const struct ip6_header *header, const struct pkt *pkt)
+{
+	return (struct ip_info){
+	    .source = addr_of_ip6(header->source),
+	    .destination = addr_of_ip6(header->destination),
+	    .port = pkt->port,
+	    .ttl = header->hop_limit,
+	    .tos = (uint8_t)(be32_get(header->version_class_flow) >> 20),
+	};
+}
+
+/* Neighbours put no extension headers in front of discovery worth learning from. */
+void ip6_observe(struct net *net, const struct frame *frame, struct pkt *pkt)
+{
+	const struct ip6_header *header = (const struct ip6_header *)pkt->data;
+
+	if (!ip6_accept(net, frame, pkt) || header->next_header != IP_PROTOCOL_ICMP6)
+		return;
+	struct ip_info ip = info_of(header, pkt);
+	pkt_pull(pkt, sizeof(*header));
+	uint32_t sum = checksum_pseudo(&ip.source, &ip.destination, IP_PROTOCOL_ICMP6, pkt->len);
+	if (checksum_fold(checksum_add(sum, pkt->data, pkt->len)) == 0)
+		nd_observe(net, frame, &ip, pkt);
+}
+
 void ip6_input(struct net *net, const struct frame *frame, struct pkt *pkt)
 {
 	const struct ip6_header *header = (const struct ip6_header *)pkt->data;
@@ -204,13 +229,7 @@ void ip6_input(struct net *net, const struct frame *frame, struct pkt *pkt)
 	    .at = sizeof(*header),
 	    .next_field = offsetof(struct ip6_header, next_header),
 	};
-	struct ip_info ip = {
-	    .source = addr_of_ip6(header->source),
-	    .destination = addr_of_ip6(header->destination),
-	    .port = pkt->port,
-	    .ttl = header->hop_limit,
-	    .tos = (uint8_t)(be32_get(header->version_class_flow) >> 20),
-	};
+	struct ip_info ip = info_of(header, pkt);
 	if (ip6_walk(net, pkt, &walk))
 		ip6_dispatch(net, frame, &walk, &ip, pkt);
 }

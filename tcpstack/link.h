@@ -110,6 +110,14 @@ static inline void *pkt_push(struct pkt *pkt, size_t bytes)
 	return pkt->data;
 }
 
+/* Takes Ethernet's headers off and says what follows; false and counted when it is not for us. */
+bool eth_accept(struct net *net, struct pkt *pkt, struct frame *out_frame, uint16_t *out_type);
+/* Learn from a reply or an advertisement; `pkt` stays the caller's. */
+void arp_observe(struct net *net, const struct frame *frame, const struct pkt *pkt);
+void nd_observe(struct net *net, const struct frame *frame, const struct ip_info *ip,
+                const struct pkt *pkt);
+void ip6_observe(struct net *net, const struct frame *frame, struct pkt *pkt);
+
 /* Each *_input takes `pkt`, whose data begins at its own header. */
 void eth_input(struct net *net, struct pkt *pkt);
 void arp_input(struct net *net, const struct frame *frame, struct pkt *pkt);

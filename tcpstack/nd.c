@@ -207,9 +207,17 @@ static void solicitation_input(struct net *net, const struct frame *frame, const
 	nd_send(net, frame->interface, probe ? NULL : asker, &target, &destination, pkt);
 }
 
+/* A hop limit of 255 proves that it comes from this link. */
+static bool nd_is_valid(const struct ip_info *ip, const struct pkt *pkt)
+{
+	const struct nd_header *header = (const struct nd_header *)pkt->data;
+
+	return ip->ttl == ND_HOP_LIMIT && pkt->len >= sizeof(*header) && header->code == 0;
+}
+
 /* RFC 4861 7.1.2 and 7.2.5. */
-static void advertisement_input(struct net *net, const struct frame *frame,
-                                const struct ip_info *ip, struct pkt *pkt)
+static void advertisement_learn(struct net *net, const struct frame *frame,
+                                const struct ip_info *ip, const struct pkt *pkt)
 {
 	const struct nd_header *header = (const struct nd_header *)pkt->data;
 	struct addr target = addr_of_ip6(header->target);
@@ -226,7 +234,13 @@ static void advertisement_input(struct net *net, const struct frame *frame,
 		neighbour_learn(net, frame->interface, &target,
 		                mac != NULL ? mac : frame->source_mac, solicited,
 		                mac != NULL && (flags & ND_FLAG_OVERRIDE) != 0);
-	pkt_put(pkt);
+}
+
+void nd_observe(struct net *net, const struct frame *frame, const struct ip_info *ip,
+                const struct pkt *pkt)
+{
+	if (nd_is_valid(ip, pkt) && pkt->data[0] == ICMP6_NEIGHBOUR_ADVERT)
+		advertisement_learn(net, frame, ip, pkt);
 }
 
 void nd_input(struct net *net, const struct frame *frame, const struct ip_info *ip, struct pkt *pkt)
@@ -245,14 +259,14 @@ void nd_input(struct net *net, const struct frame *frame, const struct ip_info *
 		pkt_put(pkt);
 		return;
 	}
-	/* A hop limit of 255 proves that it comes from this link. */
-	if (COUNT_IF(ip->ttl != ND_HOP_LIMIT || header->code != 0 || pkt->len < sizeof(*header),
-	             net->net_counters->nd_malformed)) {
+	if (COUNT_IF(!nd_is_valid(ip, pkt), net->net_counters->nd_malformed)) {
 		pkt_put(pkt);
 		return;
 	}
-	if (header->type == ICMP6_NEIGHBOUR_SOLICITATION)
+	if (header->type == ICMP6_NEIGHBOUR_SOLICITATION) {
 		solicitation_input(net, frame, ip, pkt);
-	else
-		advertisement_input(net, frame, ip, pkt);
+		return;
+	}
+	advertisement_learn(net, frame, ip, pkt);
+	pkt_put(pkt);
 }

@@ -321,6 +321,44 @@ void net_input(struct net *net, uint64_t now_us, struct pkt **pkts, size_t count
 	}
 }
 
+bool net_is_discovery(const struct pkt *pkt)
+{
+	size_t at = offsetof(struct eth_header, type);
+	size_t icmp_at = sizeof(struct eth_header) + sizeof(struct ip6_header);
+
+	if (pkt->len < sizeof(struct eth_header) + sizeof(struct vlan_header))
+		return false;
+	uint16_t type = (uint16_t)(pkt->data[at] << 8 | pkt->data[at + 1]);
+	if (type == ETHERTYPE_VLAN) {
+		at += sizeof(struct vlan_header);
+		icmp_at += sizeof(struct vlan_header);
+		type = (uint16_t)(pkt->data[at] << 8 | pkt->data[at + 1]);
+	}
+	if (type == ETHERTYPE_ARP)
+		return true;
+	if (type != ETHERTYPE_IP6 || pkt->len <= icmp_at)
+		return false;
+	const struct ip6_header *ip = (const struct ip6_header *)(pkt->data + icmp_at) - 1;
+	return ip->next_header == IP_PROTOCOL_ICMP6 &&
+	       (pkt->data[icmp_at] == ICMP6_NEIGHBOUR_SOLICITATION ||
+	        pkt->data[icmp_at] == ICMP6_NEIGHBOUR_ADVERT);
+}
+
+void net_observe(struct net *net, uint64_t now_us, const struct pkt *pkt)
+{
+	struct pkt view = *pkt; /* headers come off the view alone */
+	struct frame frame;
+	uint16_t type;
+
+	net_set_now(net, now_us);
+	if (!net_is_discovery(pkt) || !eth_accept(net, &view, &frame, &type))
+		return;
+	if (type == ETHERTYPE_ARP)
+		arp_observe(net, &frame, &view);
+	else
+		ip6_observe(net, &frame, &view);
+}
+
 void net_input_ip(struct net *net, uint64_t now_us, struct pkt *pkt)
 {
 	struct frame frame = {.interface = 0, .multicast = false};

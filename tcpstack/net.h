@@ -65,6 +65,12 @@ MUST_CHECK enum err net_add_gateway(struct net *net, uint8_t port, const struct 
 
 /* Takes `count` Ethernet frames that arrived now. Answers wait for net_output. */
 void net_input(struct net *net, uint64_t now_us, struct pkt **pkts, size_t count);
+/* Is the frame ARP or neighbour discovery? A card gives those to one queue, whichever worker asked: who receives
+ * one shows it to the nets of the other workers, too. */
+bool net_is_discovery(const struct pkt *pkt);
+/* Learns from such a frame that another worker has received (and answers). `pkt` stays the caller's, unchanged;
+ * nothing is answered here, but packets that waited may leave. */
+void net_observe(struct net *net, uint64_t now_us, const struct pkt *pkt);
 /* The door below Ethernet: one IP packet (v4 or v6); for harnesses. What leaves then has no Ethernet header. */
 void net_input_ip(struct net *net, uint64_t now_us, struct pkt *pkt);
 void net_set_raw_ip(struct net *net);

@@ -229,10 +229,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		at += bytes;
 		if ((data[0] & CHOICE_CHECKSUMS) != 0)
 			right_checksums(pkt->data, bytes, data[0]);
-		if ((data[0] & CHOICE_RAW_IP) != 0)
+		if ((data[0] & CHOICE_RAW_IP) != 0) {
 			net_input_ip(net, now_us, pkt);
-		else
+		} else {
+			net_observe(net, now_us, pkt);
 			net_input(net, now_us, &pkt, 1);
+		}
 		turn(net, now_us);
 	}
 	turn(net, now_us + 1000000000);

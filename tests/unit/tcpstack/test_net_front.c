@@ -200,6 +200,65 @@ static void raw_ip_has_no_ethernet(void **state)
 	fixture_free(fixture);
 }
 
+/* A packet of ours waits; the answer to the question came to another worker, who shows it to us. */
+static void observe(struct fixture *fixture, const struct build *frame, bool discovery,
+                    uint32_t leave)
+{
+	struct pkt *pkt = pkt_get(fixture->pool), before;
+
+	assert_non_null(pkt);
+	memcpy(pkt->data, frame->octet, frame->len);
+	pkt->len = (uint16_t)frame->len;
+	before = *pkt;
+	assert_int_equal(net_is_discovery(pkt), discovery);
+	net_observe(fixture->net, fixture->now_us, pkt);
+	assert_memory_equal(&before, pkt, sizeof(before));
+	assert_memory_equal(pkt->data, frame->octet, frame->len);
+	pkt_put(pkt);
+	assert_int_equal(fixture_output_count(fixture), leave);
+}
+
+static void what_others_receive_is_learnt_and_not_answered(void **state)
+{
+	static const uint8_t none[6];
+	struct fixture *fixture = fixture_new(0);
+	struct addr target = text_addr("2001:db8::2");
+	uint8_t rest[24] = {[16] = ND_OPTION_TARGET_LINK, [17] = 1};
+	struct build frame = {.len = 0};
+
+	(void)state;
+	fixture_send(fixture, "192.0.2.1", "192.0.2.2", 20);
+	fixture_send(fixture, "2001:db8::1", "2001:db8::2", 20);
+	fixture_output_count(fixture);
+	build_eth(&frame, our_mac, peer_mac, ETHERTYPE_ARP);
+	build_arp(&frame, ARP_REPLY, peer_mac, "192.0.2.2", our_mac, "192.0.2.1");
+	observe(fixture, &frame, true, 1);
+	frame.len = 0;
+	build_eth(&frame, mac_broadcast, peer_mac, ETHERTYPE_ARP);
+	build_arp(&frame, ARP_REQUEST, peer_mac, "192.0.2.2", none, "192.0.2.1");
+	observe(fixture, &frame, true, 0);
+
+	memcpy(rest, target.octet, 16);
+	memcpy(rest + 18, peer_mac, 6);
+	frame.len = 0;
+	build_eth(&frame, our_mac, peer_mac, ETHERTYPE_IP6);
+	build_ip6(&frame, "2001:db8::2", "2001:db8::1", IP_PROTOCOL_ICMP6, 255, 32);
+	build_icmp(&frame, ICMP6_NEIGHBOUR_ADVERT, 0, ND_FLAG_SOLICITED | ND_FLAG_OVERRIDE, rest,
+	           24, "2001:db8::2", "2001:db8::1");
+	frame.octet[14 + 40 + 2] ^= 1; /* a bad checksum teaches nothing */
+	observe(fixture, &frame, true, 0);
+	frame.octet[14 + 40 + 2] ^= 1;
+	observe(fixture, &frame, true, 1);
+	assert_int_equal(fixture->counters.neighbours_resolved, 2);
+
+	frame.len = 0;
+	build_eth(&frame, our_mac, peer_mac, ETHERTYPE_IP4);
+	build_ip4(&frame, "192.0.2.2", "192.0.2.1", IP_PROTOCOL_ICMP4, 12);
+	build_icmp(&frame, ICMP4_ECHO, 0, 5, "data", 4, NULL, NULL);
+	observe(fixture, &frame, false, 0);
+	fixture_free(fixture);
+}
+
 /* After a jump of many seconds each deadline has been visited at its own time. */
 static void a_jump_visits_each_deadline(void **state)
 {
@@ -271,6 +330,7 @@ int main(void)
 	    cmocka_unit_test(priority_tag_is_no_vlan),
 	    cmocka_unit_test(frames_of_a_strange_port_are_counted),
 	    cmocka_unit_test(raw_ip_has_no_ethernet),
+	    cmocka_unit_test(what_others_receive_is_learnt_and_not_answered),
 	    cmocka_unit_test(a_jump_visits_each_deadline),
 	    cmocka_unit_test(timers_do_bounded_work),
 	    cmocka_unit_test(output_hands_out_at_most_max),
