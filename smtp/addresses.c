@@ -80,7 +80,7 @@ static bool is_local_octet(uint8_t c)
 
 static bool is_host_octet(uint8_t c)
 {
-	return !header_is_space(c) && strchr("@<>(),;\"", c) == NULL;
+	return !header_is_space(c) && strchr("<>(),;\"", c) == NULL;
 }
 
 /* The length of an address at the start of `in`: local part, '@', host; 0 when there is none. */
@@ -103,6 +103,15 @@ static size_t address_len(struct bytes in)
 	return at > host ? at : 0;
 }
 
+/* A second '@' and what follows it do not count. */
+static struct bytes until_second_at(struct bytes address)
+{
+	size_t first = bytes_find(address, '@');
+	struct bytes rest = bytes_slice(address, first + 1, SIZE_MAX);
+
+	return bytes_slice(address, 0, first + 1 + bytes_find(rest, '@'));
+}
+
 static bool has_odd_quote(struct bytes address)
 {
 	size_t count = 0;
@@ -120,7 +129,7 @@ static struct bytes whole_address(struct bytes in)
 
 	if (len == 0 || len != in.len || has_odd_quote(in))
 		return bytes_of(NULL, 0);
-	return in;
+	return until_second_at(in);
 }
 
 /* `phrase` without quotes, escapes and comments, in storage; data NULL when nothing is left. */
@@ -134,6 +143,11 @@ static struct bytes phrase_text(struct address_walk *walk, struct bytes phrase)
 
 		if (c == '"') {
 			quoted = !quoted;
+			continue;
+		}
+		/* Escaped backslashes vanish, in and out of quotes: so SpamAssassin has it. */
+		if (c == '\\' && i + 1 < phrase.len && phrase.data[i + 1] == '\\') {
+			i++;
 			continue;
 		}
 		if (quoted && c == '\\' && i + 1 < phrase.len) {
@@ -212,7 +226,7 @@ bool address_walk_next(struct address_walk *walk, struct mailbox *out_mailbox)
 		size_t len = address_len(in);
 
 		if (len > 0 && len <= end && !has_odd_quote(bytes_slice(in, 0, len))) {
-			out_mailbox->address = bytes_slice(in, 0, len);
+			out_mailbox->address = until_second_at(bytes_slice(in, 0, len));
 			end = len;
 		} else if (phrase.len > 0) {
 			out_mailbox->name = phrase_text(walk, phrase);

@@ -56,6 +56,19 @@ void header_end_message(struct header_table *table)
 	table->message_count = table->count;
 }
 
+/* The length of `raw` that gives HEADER_VALUE_BYTES_MAX octets once line ends are single. */
+static size_t value_len(struct bytes raw)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < raw.len; i++) {
+		len += !(raw.data[i] == '\r' && i + 1 < raw.len && raw.data[i + 1] == '\n');
+		if (len > HEADER_VALUE_BYTES_MAX)
+			return i;
+	}
+	return raw.len;
+}
+
 void header_add(struct header_table *table, struct bytes name, struct bytes raw)
 {
 	if (table->count == table->count_max) {
@@ -66,10 +79,9 @@ void header_add(struct header_table *table, struct bytes name, struct bytes raw)
 		name.len = HEADER_NAME_BYTES_MAX;
 		table->cut = true;
 	}
-	if (raw.len > HEADER_VALUE_BYTES_MAX) {
-		raw.len = HEADER_VALUE_BYTES_MAX;
-		table->cut = true;
-	}
+	size_t len = raw.len > HEADER_VALUE_BYTES_MAX ? value_len(raw) : raw.len;
+	table->cut |= len < raw.len;
+	raw.len = len;
 	uint32_t index = table->count++;
 	struct header_field *field = &table->field[index];
 	*field = (struct header_field){name,        raw,  bytes_of(NULL, 0), header_hash(name),

@@ -154,9 +154,12 @@ static void add_attribute_uri(struct html_render *render, const char *name)
 {
 	const struct html_attribute *attribute = html_attribute(&render->token, name);
 
-	if (attribute == NULL || attribute->value.data == NULL)
+	if (attribute == NULL)
 		return;
-	uri_add_from_html(render->uris, value_decoded(render, attribute->value));
+	/* An attribute without a value has its name for one. */
+	bool bare = attribute->value.data == NULL;
+	uri_add_from_html(render->uris,
+	                  value_decoded(render, bare ? attribute->name : attribute->value));
 }
 
 static void add_refresh_uri(struct html_render *render)

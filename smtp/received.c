@@ -83,12 +83,6 @@ static bool bracketed_address(struct bytes in, struct received *received, size_t
 	return false;
 }
 
-static bool is_helo_octet(uint8_t c)
-{
-	return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-	       (c != 0 && strchr("-.^+_&:=?!@%*$\\/", c) != NULL);
-}
-
 /* "helo=x", "(HELO x)", "(EHLO x)": x; data NULL when there is none. */
 static struct bytes read_helo(struct bytes in)
 {
@@ -101,8 +95,7 @@ static struct bytes read_helo(struct bytes in)
 			continue;
 		struct bytes rest = bytes_slice(in, at + strlen(marks[i]), SIZE_MAX);
 		size_t end = 0;
-		while (end < rest.len && (i == 0 ? is_helo_octet(rest.data[end])
-		                                 : strchr(") (", rest.data[end]) == NULL))
+		while (end < rest.len && strchr(") (", rest.data[end]) == NULL)
 			end++;
 		return bytes_of(rest.data, end);
 	}
@@ -220,124 +213,129 @@ static bool is_exchange(struct bytes tail)
 }
 
 /* What stands between "from" and "by": first a word, then comments. `tail` begins with " by ". */
-static bool take_from(struct bytes from, struct bytes tail, struct received *received)
+struct shape {
+	struct bytes from, tail;
+	struct bytes word, rest;
+	struct bytes helo; /* said in a comment; data NULL when not */
+	bool is_exim;
+	struct received *received;
+};
+
+/* The octets behind the next "(" at or behind the first ")" of `in`. */
+static struct bytes second_comment(struct bytes in)
 {
-	size_t end = bytes_find(from, ' ');
-	struct bytes word = bytes_slice(from, 0, end), rest = bytes_slice(from, end + 1, SIZE_MAX);
-	struct bytes helo = read_helo(from);
-	bool is_exim = has_text(tail, "Exim");
+	struct bytes behind = bytes_slice(in, bytes_find(in, ')') + 1, SIZE_MAX);
+	size_t open = 0;
+
+	while (open < behind.len && behind.data[open] != '(' && behind.data[open] != '[')
+		open++;
+	return bytes_slice(behind, open + 1, SIZE_MAX);
+}
+
+/* "ident=x" of a comment. */
+static struct bytes read_ident(struct bytes in)
+{
+	struct bytes ident = word_behind(in, "ident=");
+
+	while (ident.len > 0 && ident.data[ident.len - 1] == ')')
+		ident.len--;
+	return ident;
+}
+
+/* No word: "([ip])", "(ip)", "(name [ip])", "([ip]:port helo=x)". */
+static bool take_without_word(const struct shape *shape)
+{
+	struct received *received = shape->received;
+	struct bytes inside = bytes_slice(shape->from, 1, SIZE_MAX);
+	size_t blank = bytes_find(inside, ' '), at;
+
+	received->helo = shape->helo;
+	if (address_word(inside, received)) {
+		struct received second = *received;
+
+		if (shape->helo.data == NULL && blank < inside.len && inside.data[0] != '[' &&
+		    address_word(bytes_slice(inside, blank + 1, SIZE_MAX), &second))
+			received->helo = bytes_slice(inside, 0, blank);
+		return true;
+	}
+	if (shape->helo.data == NULL)
+		received->helo = bytes_slice(inside, 0, blank);
+	return bracketed_address(shape->from, received, &at);
+}
+
+/* "[ip] (helo=x)", "ip (HELO x)", "ip by"; false when the word is no address, or only what the
+ * client called itself. */
+static bool take_address_first(const struct shape *shape)
+{
+	struct received only = *shape->received, inner = only;
+	struct received *received = shape->received;
 	size_t at;
 
-	if (word.len > 0 && word.data[0] == '(') {
-		/* No word: "([ip])", "(ip)", "(name [ip])", "([ip]:port helo=x)". */
-		struct bytes inside = bytes_slice(from, 1, SIZE_MAX);
-
-		received->helo = helo;
-		if (address_word(inside, received)) {
-			size_t blank = bytes_find(inside, ' ');
-			struct received second = *received;
-
-			if (helo.data == NULL && blank < inside.len && inside.data[0] != '[' &&
-			    address_word(bytes_slice(inside, blank + 1, SIZE_MAX), &second))
-				received->helo = bytes_slice(inside, 0, blank);
-			return true;
-		}
-		if (helo.data == NULL)
-			received->helo = bytes_slice(inside, 0, bytes_find(inside, ' '));
-		return bracketed_address(from, received, &at);
-	}
-	struct received only = *received;
-	if (address_word(word, &only) &&
-	    (rest.len == 0 || helo.data != NULL || word.data[0] == '[')) {
-		/* "[ip] (helo=x)", "ip (HELO x)", "ip by". */
-		struct received inner = *received;
-		bool looked_up = rest.len > 0 && bracketed_address(rest, &inner, &at);
-		if (!looked_up || is_exim || helo.data != NULL) {
-			struct bytes second = bytes_slice(rest, bytes_find(rest, ')') + 1,
-			                                  SIZE_MAX);
-			size_t open = bytes_find(second, '(');
-
-			if (open < second.len &&
-			    address_word(bytes_slice(second, open + 1, SIZE_MAX), received)) {
-				received->helo = helo;
-				received->rdns = word;
-				return true;
-			}
-			received->ip = only.ip;
-			received->addr = only.addr;
-			received->helo = helo;
-			received->ident = word_behind(from, "ident=");
-			while (received->ident.len > 0 &&
-			       received->ident.data[received->ident.len - 1] == ')')
-				received->ident.len--;
-			return true;
-		}
-	}
-	if (bytes_starts_nocase(rest, BYTES("(HELO ")) ||
-	    bytes_starts_nocase(rest, BYTES("(EHLO ")) ||
-	    bytes_starts_nocase(rest, BYTES("(LHLO "))) {
-		/* "rdns (HELO x) (ident@ip)" or "[ip]". */
-		struct bytes second = bytes_slice(rest, bytes_find(rest, ')') + 1, SIZE_MAX);
-		size_t open = 0;
-
-		while (open < second.len && second.data[open] != '(' && second.data[open] != '[')
-			open++;
-		struct bytes inside = bytes_slice(second, open + 1, SIZE_MAX);
-		size_t sign = bytes_find(inside, '@');
-		if (sign < bytes_find(inside, ')')) {
-			received->ident = bytes_slice(inside, 0, sign);
-			inside = bytes_slice(inside, sign + 1, SIZE_MAX);
-		}
-		received->rdns = word;
-		received->helo = helo;
-		return address_word(inside, received);
-	}
-	if (rest.len > 0 && rest.data[0] == '[') {
-		received->helo = word;
-		if (is_exim)
-			received->rdns = word;
-		return address_word(rest, received);
-	}
-	size_t open = bytes_find(rest, '(');
-	struct bytes inside = bytes_slice(rest, open + 1, SIZE_MAX);
-	while (inside.len > 0 && inside.data[0] == ' ')
-		inside = bytes_slice(inside, 1, SIZE_MAX);
-	if (inside.len > 0 && inside.data[0] == '[' && address_word(inside, received)) {
-		/* "word ([ip] helo=x ident=y)": Exim puts the looked-up name first, others what the
-		 * client said. */
-		bool named = is_exim || helo.data != NULL || has_text(from, "] verified)");
-
-		received->helo = helo.data != NULL ? helo : word;
-		if (named)
-			received->rdns = word;
-		received->ident = word_behind(inside, "ident=");
-		while (received->ident.len > 0 &&
-		       received->ident.data[received->ident.len - 1] == ')')
-			received->ident.len--;
+	if (!address_word(shape->word, &only) ||
+	    (shape->rest.len > 0 && shape->helo.data == NULL && shape->word.data[0] != '['))
+		return false;
+	if (shape->helo.data == NULL && !shape->is_exim &&
+	    bracketed_address(shape->rest, &inner, &at))
+		return false;
+	received->helo = shape->helo;
+	if (address_word(second_comment(shape->rest), received)) {
+		received->rdns = shape->word;
 		return true;
 	}
+	received->ip = only.ip;
+	received->addr = only.addr;
+	received->ident = read_ident(shape->from);
+	return true;
+}
+
+/* "rdns (HELO x) (ident@ip)", or "[ip]" at the end. */
+static bool take_helo_comment(const struct shape *shape)
+{
+	struct received *received = shape->received;
+	struct bytes inside = second_comment(shape->rest);
 	size_t sign = bytes_find(inside, '@');
-	struct bytes bare = sign < bytes_find(inside, ')') ? bytes_slice(inside, sign + 1, SIZE_MAX)
-	                                                   : inside;
-	if (inside.len > 0 && bare.len > 0 && bare.data[0] != '[' &&
-	    bytes_find(bare, ')') < bytes_find(bare, ' ') && address_word(bare, received)) {
-		/* "word (ident@ip)": word is both, but for Exchange, which looks nothing up. */
-		bool exchange = is_exchange(tail);
 
-		received->helo = word;
-		if (!exchange &&
-		    (is_qmail(tail) || has_text(tail, " with ") || has_text(tail, " (")))
-			received->rdns = word;
-		if (sign < bytes_find(inside, ')'))
-			received->ident = bytes_slice(inside, 0, sign);
-		return true;
+	if (sign < bytes_find(inside, ')')) {
+		received->ident = bytes_slice(inside, 0, sign);
+		inside = bytes_slice(inside, sign + 1, SIZE_MAX);
 	}
+	received->rdns = shape->word;
+	received->helo = shape->helo;
+	return address_word(inside, received);
+}
+
+/* "word (ident@ip)": the word is both names, but for Exchange, which looks nothing up. */
+static bool take_bare_address(const struct shape *shape, struct bytes inside)
+{
+	struct received *received = shape->received;
+	size_t sign = bytes_find(inside, '@');
+	bool has_ident = sign < bytes_find(inside, ')');
+	struct bytes bare = has_ident ? bytes_slice(inside, sign + 1, SIZE_MAX) : inside;
+
+	if (bare.len == 0 || bare.data[0] == '[' || bytes_find(bare, ')') > bytes_find(bare, ' ') ||
+	    !address_word(bare, received))
+		return false;
+	received->helo = shape->word;
+	if (!is_exchange(shape->tail) &&
+	    (is_qmail(shape->tail) || has_text(shape->tail, " with ") ||
+	     has_text(shape->tail, " (")))
+		received->rdns = shape->word;
+	if (has_ident)
+		received->ident = bytes_slice(inside, 0, sign);
+	return true;
+}
+
+/* "word (name [ip])": what the client said, what was looked up. */
+static bool take_name_and_address(const struct shape *shape, struct bytes inside)
+{
+	struct received *received = shape->received;
+	size_t at;
+
 	if (!bracketed_address(inside, received, &at))
 		return false;
-	/* "word (name [ip])": what the client said, what was looked up. */
-	received->helo = word;
+	received->helo = shape->word;
 	size_t close = at + bytes_find(bytes_slice(inside, at, SIZE_MAX), ']');
-	struct bytes behind = bytes_slice(bytes_trim(tail), 3, SIZE_MAX);
+	struct bytes behind = bytes_slice(bytes_trim(shape->tail), 3, SIZE_MAX);
 	behind = bytes_slice(behind, bytes_find(behind, ' '), SIZE_MAX);
 	/* A remark behind the address is only known from one mail program, which writes its version
 	 * behind "by". */
@@ -349,6 +347,56 @@ static bool take_from(struct bytes from, struct bytes tail, struct received *rec
 	    bytes_equal_nocase(received->rdns, BYTES("unverified")))
 		received->rdns = bytes_of(NULL, 0);
 	return true;
+}
+
+/* "word ([ip] helo=x ident=y)": Exim puts the looked-up name first, others what the client said. */
+static bool take_address_comment(const struct shape *shape, struct bytes inside)
+{
+	struct received *received = shape->received;
+
+	if (!address_word(inside, received))
+		return false;
+	received->helo = shape->helo.data != NULL ? shape->helo : shape->word;
+	if (shape->is_exim || shape->helo.data != NULL || has_text(shape->from, "] verified)"))
+		received->rdns = shape->word;
+	received->ident = read_ident(inside);
+	return true;
+}
+
+static bool take_from(struct bytes from, struct bytes tail, struct received *received)
+{
+	size_t end = bytes_find(from, ' ');
+	struct shape shape = {
+	    .from = from,
+	    .tail = tail,
+	    .word = bytes_slice(from, 0, end),
+	    .rest = bytes_slice(from, end + 1, SIZE_MAX),
+	    .helo = read_helo(from),
+	    .is_exim = has_text(tail, "Exim"),
+	    .received = received,
+	};
+	struct bytes rest = shape.rest;
+
+	if (shape.word.len > 0 && shape.word.data[0] == '(')
+		return take_without_word(&shape);
+	if (take_address_first(&shape))
+		return true;
+	if (bytes_starts_nocase(rest, BYTES("(HELO ")) ||
+	    bytes_starts_nocase(rest, BYTES("(EHLO ")) ||
+	    bytes_starts_nocase(rest, BYTES("(LHLO ")))
+		return take_helo_comment(&shape);
+	if (rest.len > 0 && rest.data[0] == '[') {
+		received->helo = shape.word;
+		if (shape.is_exim)
+			received->rdns = shape.word;
+		return address_word(rest, received);
+	}
+	struct bytes inside = bytes_slice(rest, bytes_find(rest, '(') + 1, SIZE_MAX);
+	while (inside.len > 0 && inside.data[0] == ' ')
+		inside = bytes_slice(inside, 1, SIZE_MAX);
+	if (inside.len > 0 && inside.data[0] == '[' && take_address_comment(&shape, inside))
+		return true;
+	return take_bare_address(&shape, inside) || take_name_and_address(&shape, inside);
 }
 
 static struct bytes without_date(struct bytes line)

@@ -69,9 +69,10 @@ def compare(files, program, selectors, show):
                 for k in bad:
                     by_selector.setdefault(k, []).append(path)
                 same = not bad
-                what = '; '.join('%s: ours %r theirs %r' % (k, (mine[4].get(k) or b'')[:160],
-                                                          (want[4].get(k) or b'')[:160])
-                                 for k in sorted(bad)[:3]) if bad else ''
+                what = '; '.join('%s: ours %r theirs %r' % (k, (mine[4].get(k) or b'')[:400],
+                                                          (want[4].get(k) or b'')[:400])
+                                 for k in sorted(bad, key=lambda k: (k.startswith(('ALL', 'X-Spam-')), k))[:2]
+                                 ) if bad else ''
             else:
                 same = mine[kind] == want[kind]
                 what = '' if same else first_difference(mine[kind], want[kind])
