@@ -7,7 +7,7 @@
 #include "classifier/rule_regex.h"
 
 #define LITERAL_BYTES_MAX 24
-#define LITERALS_MAX      128
+#define LITERALS_MAX      256
 
 struct literal {
 	uint8_t len;

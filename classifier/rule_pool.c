@@ -7,7 +7,8 @@
 
 #include "base/check.h"
 
-#define CHUNK_BYTES ((size_t)1 << 20)
+#define CHUNK_BYTES_MIN ((size_t)32 << 10)
+#define CHUNK_BYTES_MAX ((size_t)1 << 20)
 
 struct rule_pool_chunk {
 	struct rule_pool_chunk *next;
@@ -21,7 +22,13 @@ void *rule_pool_take(struct rule_pool *pool, size_t bytes)
 
 	bytes = (bytes + 15) & ~(size_t)15;
 	if (chunk == NULL || chunk->bytes_max - chunk->used < bytes) {
-		size_t room = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+		/* A scratch pool of one pattern stays small, a pool of all rules needs few chunks. */
+		size_t room = chunk == NULL ? CHUNK_BYTES_MIN : chunk->bytes_max * 2;
+
+		if (room > CHUNK_BYTES_MAX)
+			room = CHUNK_BYTES_MAX;
+		if (room < bytes)
+			room = bytes;
 
 		chunk = calloc(1, sizeof(*chunk) + room);
 		ASSERT(chunk != NULL);

@@ -37,7 +37,8 @@ static void add(struct list_builder *b, const char *list, enum list_action actio
 	assert_int_equal(list_builder_add(b, list, action, &p), OK);
 }
 
-static struct lists *open_built(struct list_builder *b, enum generation_kind kind, struct generation *generation)
+static struct lists *open_built(struct list_builder *b, enum generation_kind kind,
+                                struct generation *generation)
 {
 	struct lists *lists = NULL;
 	char reason[200];
@@ -50,8 +51,8 @@ static struct lists *open_built(struct list_builder *b, enum generation_kind kin
 	return lists;
 }
 
-static void expect(const struct lists *delta, const struct lists *lists, const char *text, enum list_action action,
-                   const char *list, int bits)
+static void expect(const struct lists *delta, const struct lists *lists, const char *text,
+                   enum list_action action, const char *list, int bits)
 {
 	struct addr a = addr(text);
 	struct list_match match = lists_find(delta, lists, &a);
@@ -152,8 +153,9 @@ static void agrees_with_a_linear_search(void **state)
 			memset(entry[i].addr.octet, 0, 16);
 			entry[i].addr.octet[0] = 0x20;
 			for (int k = 0; k < 4; k++)
-				entry[i].addr.octet[1 + k] =
-				        (uint8_t)((address & ip4_mask((uint8_t)bits)) >> (24 - 8 * k));
+				entry[i].addr.octet[1 + k] = (uint8_t)((address &
+				                                        ip4_mask((uint8_t)bits)) >>
+				                                       (24 - 8 * k));
 			entry[i].bits = (uint8_t)(8 + bits);
 		}
 		action[i] = random_below(&random, 2) == 0 ? LIST_ALLOW : LIST_DENY;
@@ -175,7 +177,8 @@ static void agrees_with_a_linear_search(void **state)
 			best_bits = entry[i].bits;
 		}
 		assert_int_equal(lists_find(NULL, lists, &a).action, best);
-		assert_int_equal(lists_find(NULL, lists, &a).prefix_bits, best == LIST_NONE ? 0 : best_bits);
+		assert_int_equal(lists_find(NULL, lists, &a).prefix_bits,
+		                 best == LIST_NONE ? 0 : best_bits);
 	}
 	lists_close(lists);
 	generation_close(&g);
@@ -201,11 +204,12 @@ static void loads_text_files(void **state)
 	struct generation g;
 	char reason[512];
 
-	assert_int_equal(load(b,
-	                      "# comment\n\n192.0.2.1\n  198.51.100.0/24 ; SBL1\n10.0.0.5 - 10.0.0.9\r\n"
-	                      "2001:db8::/32\n2001:db9::3-2001:db9::8\n0.0.0.0-0.0.0.255",
-	                      reason),
-	                 OK);
+	assert_int_equal(
+	    load(b,
+	         "# comment\n\n192.0.2.1\n  198.51.100.0/24 ; SBL1\n10.0.0.5 - 10.0.0.9\r\n"
+	         "2001:db8::/32\n2001:db9::3-2001:db9::8\n0.0.0.0-0.0.0.255",
+	         reason),
+	    OK);
 	/* 5; 6-7, 8-9 and 3; 4-7; 8 and the last as one network. */
 	assert_int_equal(list_builder_entry_count(b), 3 + 3 + 3 + 1);
 	struct lists *lists = open_built(b, GENERATION_LISTS, &g);
@@ -225,8 +229,9 @@ static void loads_text_files(void **state)
 static void takes_nothing_of_a_bad_file(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"1.2.3.4\n1.2.3.400\n", "1.2.3.4\n1.2.3.4/24\n",  "1.2.3.4\n1.2.3.4/33\n",
-	                                  "1.2.3.4\n9.9.9.9-8.8.8.8\n", "1.2.3.4\n1.1.1.1-::2\n", "1.2.3.4\nword\n"};
+	static const char *const bad[] = {"1.2.3.4\n1.2.3.400\n",   "1.2.3.4\n1.2.3.4/24\n",
+	                                  "1.2.3.4\n1.2.3.4/33\n",  "1.2.3.4\n9.9.9.9-8.8.8.8\n",
+	                                  "1.2.3.4\n1.1.1.1-::2\n", "1.2.3.4\nword\n"};
 	struct list_builder *b = list_builder_new();
 	char reason[512];
 
@@ -297,10 +302,14 @@ static void damage_does_no_harm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(the_most_specific_entry_wins), cmocka_unit_test(the_delta_is_asked_first),
-	        cmocka_unit_test(empty_lists_are_lists),        cmocka_unit_test(agrees_with_a_linear_search),
-	        cmocka_unit_test(loads_text_files),             cmocka_unit_test(takes_nothing_of_a_bad_file),
-	        cmocka_unit_test(cuts_the_widest_range),        cmocka_unit_test(damage_does_no_harm),
+	    cmocka_unit_test(the_most_specific_entry_wins),
+	    cmocka_unit_test(the_delta_is_asked_first),
+	    cmocka_unit_test(empty_lists_are_lists),
+	    cmocka_unit_test(agrees_with_a_linear_search),
+	    cmocka_unit_test(loads_text_files),
+	    cmocka_unit_test(takes_nothing_of_a_bad_file),
+	    cmocka_unit_test(cuts_the_widest_range),
+	    cmocka_unit_test(damage_does_no_harm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

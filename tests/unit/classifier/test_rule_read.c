@@ -1,4 +1,5 @@
-/* test_rule_read.c - the rule language: lines, conditions, definitions, tags, and what is said about mistakes. */
+/* test_rule_read.c - the rule language: lines, conditions, definitions, tags, and what is said
+ * about mistakes. */
 #include "classifier/rule_read.h"
 #include "tests/unit/classifier/rules_fixture.h"
 
@@ -35,9 +36,10 @@ static void no_faults(const struct rule_reader *reader)
 static void reads_lines_as_spamassassin_does(void **state)
 {
 	(void)state;
-	struct rule_reader *r = read_rules("# a comment\n  body A /one\\#two/ # after\n\nBODY B m{a/b}is\r\n"
-	                                   "body C m,x\\,y,\nlang de body D /nein/\nlang en body E /yes/\n"
-	                                   "body F /\\\\\\#/\nbody\tG\t/tab/\nreplace-tag X y\n");
+	struct rule_reader *r = read_rules(
+	    "# a comment\n  body A /one\\#two/ # after\n\nBODY B m{a/b}is\r\n"
+	    "body C m,x\\,y,\nlang de body D /nein/\nlang en body E /yes/\n"
+	    "body F /\\\\\\#/\nbody\tG\t/tab/\nreplace-tag X y\n");
 
 	no_faults(r);
 	assert_string_equal(pattern(r, "A"), "one#two");
@@ -53,17 +55,18 @@ static void reads_lines_as_spamassassin_does(void **state)
 static void obeys_conditions(void **state)
 {
 	(void)state;
-	struct rule_reader *r =
-	        read_rules("ifplugin Mail::SpamAssassin::Plugin::ReplaceTags\nbody A /a/\nelse\nbody NO /a/\nendif\n"
-	                   "ifplugin Mail::SpamAssassin::Plugin::DCC # comment\nbody NO /a/\nif (version > 1)\n"
-	                   "body NO /b/\nelse\nbody NO /c/\nendif\nelse\nbody B /b/\nendif\n"
-	                   "if (version >= 3.004002) && !(version > 4.1) || plugin(Nope)\nbody C /c/\nendif\n"
-	                   "if can(Mail::SpamAssassin::Conf::feature_bug6558_free)\nbody D /d/\nendif\n"
-	                   "if can(Mail::SpamAssassin::Plugin::ASN::has_check_asn)\nbody NO /d/\nendif\n"
-	                   "if !local_tests_only\nbody NO /x/\nendif\n"
-	                   "loadplugin Mail::SpamAssassin::Plugin::ASN\n"
-	                   "if has(Mail::SpamAssassin::Plugin::ASN::has_check_asn)\nbody E /d/\nendif\n"
-	                   "require_version 4.000001\nbody F /f/\nrequire_version 3.1\nbody NO /g/\n");
+	struct rule_reader *r = read_rules(
+	    "ifplugin Mail::SpamAssassin::Plugin::ReplaceTags\nbody A /a/\nelse\nbody NO "
+	    "/a/\nendif\n"
+	    "ifplugin Mail::SpamAssassin::Plugin::DCC # comment\nbody NO /a/\nif (version > 1)\n"
+	    "body NO /b/\nelse\nbody NO /c/\nendif\nelse\nbody B /b/\nendif\n"
+	    "if (version >= 3.004002) && !(version > 4.1) || plugin(Nope)\nbody C /c/\nendif\n"
+	    "if can(Mail::SpamAssassin::Conf::feature_bug6558_free)\nbody D /d/\nendif\n"
+	    "if can(Mail::SpamAssassin::Plugin::ASN::has_check_asn)\nbody NO /d/\nendif\n"
+	    "if !local_tests_only\nbody NO /x/\nendif\n"
+	    "loadplugin Mail::SpamAssassin::Plugin::ASN\n"
+	    "if has(Mail::SpamAssassin::Plugin::ASN::has_check_asn)\nbody E /d/\nendif\n"
+	    "require_version 4.000001\nbody F /f/\nrequire_version 3.1\nbody NO /g/\n");
 
 	no_faults(r);
 	for (const char *name = "ABCDEF"; *name != '\0'; name++)
@@ -75,8 +78,9 @@ static void obeys_conditions(void **state)
 static void later_definitions_replace_earlier_ones(void **state)
 {
 	(void)state;
-	struct rule_reader *r = read_rules("score A 2\nheader A Subject !~ /x/ [if-unset: y]\ntflags A nice multiple\n"
-	                                   "body A /z/\ntflags A nosubject\nmeta B A\nbody B /b/\n");
+	struct rule_reader *r = read_rules(
+	    "score A 2\nheader A Subject !~ /x/ [if-unset: y]\ntflags A nice multiple\n"
+	    "body A /z/\ntflags A nosubject\nmeta B A\nbody B /b/\n");
 	const struct rule_text *a = rule_reader_find(r, BYTES("A"));
 
 	no_faults(r);
@@ -93,9 +97,10 @@ static void later_definitions_replace_earlier_ones(void **state)
 static void reads_header_rules(void **state)
 {
 	(void)state;
-	struct rule_reader *r = read_rules("header A From:addr =~ /a b/i [if-unset: no body]\nheader B exists:X-Y\n"
-	                                   "header C ALL !~ m!x!\nheader D Subject: =~ /[\\w]/\n"
-	                                   "header E eval:check_for(\"a\", 'b')\nheader F rbleval:check_rbl('x')\n");
+	struct rule_reader *r = read_rules(
+	    "header A From:addr =~ /a b/i [if-unset: no body]\nheader B exists:X-Y\n"
+	    "header C ALL !~ m!x!\nheader D Subject: =~ /[\\w]/\n"
+	    "header E eval:check_for(\"a\", 'b')\nheader F rbleval:check_rbl('x')\n");
 	const struct rule_text *a = rule_reader_find(r, BYTES("A"));
 
 	no_faults(r);
@@ -114,11 +119,12 @@ static void reads_header_rules(void **state)
 static void replaces_tags(void **state)
 {
 	(void)state;
-	struct rule_reader *r =
-	        read_rules("replace_tag A [a4]\nreplace_tag B [b8]\nreplace_tag AB <A><B>\nreplace_inter W \\W?\n"
-	                   "replace_post P +\nreplace_pre Q (?:)\nbody R1 /x<A><B>y/i\nbody R2 /<inter W><A><B>c<A>/\n"
-	                   "body R3 /<post P><A><B>/\nbody R4 /<pre Q><A>z/\nbody R5 /<AB><UNKNOWN>/\n"
-	                   "body R6 /(?<!q)<A>/\nbody R7 /<A>/\nreplace_rules R1 R2 R3 R4\nreplace_rules R5 R6\n");
+	struct rule_reader *r = read_rules(
+	    "replace_tag A [a4]\nreplace_tag B [b8]\nreplace_tag AB <A><B>\nreplace_inter W \\W?\n"
+	    "replace_post P +\nreplace_pre Q (?:)\nbody R1 /x<A><B>y/i\nbody R2 /<inter "
+	    "W><A><B>c<A>/\n"
+	    "body R3 /<post P><A><B>/\nbody R4 /<pre Q><A>z/\nbody R5 /<AB><UNKNOWN>/\n"
+	    "body R6 /(?<!q)<A>/\nbody R7 /<A>/\nreplace_rules R1 R2 R3 R4\nreplace_rules R5 R6\n");
 
 	no_faults(r);
 	assert_string_equal(pattern(r, "R1"), "(?i)x[a4][b8]y");
@@ -134,7 +140,8 @@ static void replaces_tags(void **state)
 static void lists_what_it_does_not_know(void **state)
 {
 	(void)state;
-	struct rule_reader *r = read_rules("freemail_domains a.example\nfreemail_domains b.example\nnonsense x\n");
+	struct rule_reader *r = read_rules(
+	    "freemail_domains a.example\nfreemail_domains b.example\nnonsense x\n");
 
 	no_faults(r);
 	assert_int_equal(r->report_count, 2);
@@ -150,16 +157,26 @@ static void says_where_a_fault_is(void **state)
 	static const struct {
 		const char *text;
 		uint32_t line;
-	} bad[] = {{"\nbody A no delimiters\n", 2},      {"body A /x\n", 1},
-	           {"body A /x/q\n", 1},                 {"body A /x/y/\n", 1},
-	           {"body 1A /x/\n", 1},                 {"body A\n", 1},
-	           {"score A\n", 1},                     {"score A x\n", 1},
-	           {"score A 1 2\n", 1},                 {"score A (1)\n", 1},
-	           {"header A Subject /x/\n", 1},        {"header A exists:a b\n", 1},
-	           {"body A eval:call\n", 1},            {"else\n", 1},
-	           {"endif\n", 1},                       {"body A /x/\nif (version > 1)\n\n", 2},
-	           {"if (version >\nendif\n", 1},        {"if foo(bar)\nendif\n", 1},
-	           {"include no-such-file.cf\n", 1},     {"priority A x\n", 1},
+	} bad[] = {{"\nbody A no delimiters\n", 2},
+	           {"body A /x\n", 1},
+	           {"body A /x/q\n", 1},
+	           {"body A /x/y/\n", 1},
+	           {"body 1A /x/\n", 1},
+	           {"body A\n", 1},
+	           {"score A\n", 1},
+	           {"score A x\n", 1},
+	           {"score A 1 2\n", 1},
+	           {"score A (1)\n", 1},
+	           {"header A Subject /x/\n", 1},
+	           {"header A exists:a b\n", 1},
+	           {"body A eval:call\n", 1},
+	           {"else\n", 1},
+	           {"endif\n", 1},
+	           {"body A /x/\nif (version > 1)\n\n", 2},
+	           {"if (version >\nendif\n", 1},
+	           {"if foo(bar)\nendif\n", 1},
+	           {"include no-such-file.cf\n", 1},
+	           {"priority A x\n", 1},
 	           {"replace_tag X\n", 1}};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -190,8 +207,9 @@ static void bad_rules_are_refused_with_their_line(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		int fd;
 
-		assert_int_equal(fixture_compile(&f, bad[i].text, &(struct rule_compile_options){0}, &fd),
-		                 ERR_SYNTAX);
+		assert_int_equal(
+		    fixture_compile(&f, bad[i].text, &(struct rule_compile_options){0}, &fd),
+		    ERR_SYNTAX);
 		const struct rule_report *report = fixture_report(&f, bad[i].construct);
 		assert_non_null(report);
 		assert_true(report->fault);
@@ -203,15 +221,17 @@ static void bad_rules_are_refused_with_their_line(void **state)
 static void unsupported_constructs_are_listed_not_refused(void **state)
 {
 	(void)state;
-	struct fixture *f = fixture_new("mimeheader A Content-Type =~ /x/\nbody B eval:html_test('x')\n"
-	                                "uri C /x%{GB_TO}y/\nheader D From:revip:host:raw =~ /y/\nbody E /fine/\n");
+	struct fixture *f = fixture_new(
+	    "mimeheader A Content-Type =~ /x/\nbody B eval:html_test('x')\n"
+	    "uri C /x%{GB_TO}y/\nheader D From:revip:host:raw =~ /y/\nbody E /fine/\n");
 
 	assert_int_equal(fixture_report(f, "mimeheader")->count, 1);
 	assert_string_equal(fixture_report(f, "eval:html_test")->rule, "B");
 	assert_non_null(fixture_report(f, "captured text %{...} in a pattern"));
 	fixture_add(f, TEXT_BODY, "fine");
 	fixture_judge(f);
-	assert_true(fixture_value(f, "A") == -1 && fixture_value(f, "B") == -1 && fixture_value(f, "C") == -1);
+	assert_true(fixture_value(f, "A") == -1 && fixture_value(f, "B") == -1 &&
+	            fixture_value(f, "C") == -1);
 	assert_int_equal(f->judgement.score_milli, 1000);
 	fixture_free(f);
 }
@@ -219,15 +239,15 @@ static void unsupported_constructs_are_listed_not_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(reads_lines_as_spamassassin_does),
-	        cmocka_unit_test(obeys_conditions),
-	        cmocka_unit_test(later_definitions_replace_earlier_ones),
-	        cmocka_unit_test(reads_header_rules),
-	        cmocka_unit_test(replaces_tags),
-	        cmocka_unit_test(lists_what_it_does_not_know),
-	        cmocka_unit_test(says_where_a_fault_is),
-	        cmocka_unit_test(bad_rules_are_refused_with_their_line),
-	        cmocka_unit_test(unsupported_constructs_are_listed_not_refused),
+	    cmocka_unit_test(reads_lines_as_spamassassin_does),
+	    cmocka_unit_test(obeys_conditions),
+	    cmocka_unit_test(later_definitions_replace_earlier_ones),
+	    cmocka_unit_test(reads_header_rules),
+	    cmocka_unit_test(replaces_tags),
+	    cmocka_unit_test(lists_what_it_does_not_know),
+	    cmocka_unit_test(says_where_a_fault_is),
+	    cmocka_unit_test(bad_rules_are_refused_with_their_line),
+	    cmocka_unit_test(unsupported_constructs_are_listed_not_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
