@@ -1,8 +1,8 @@
 /* net.h - front door of the stack for whoever moves packets: the worker, the simulation, a harness.
  *
- * Time, randomness, memory and output are arguments. The same seed and the same inputs give the same packets,
- * octet for octet. A jump of many seconds behaves as if each deadline on the way had been visited in turn.
- * One struct net belongs to one thread.
+ * Time, randomness, memory and output are arguments. The same seed and the same inputs give the
+ * same packets, octet for octet. A jump of many seconds behaves as if each deadline on the way had
+ * been visited in turn. One struct net belongs to one thread.
  */
 #ifndef TCPSTACK_NET_H
 #define TCPSTACK_NET_H
@@ -22,21 +22,21 @@
 struct net;
 
 struct net_config {
-	uint64_t seed;             /* of everything random but not secret */
-	struct hash_key secret;    /* ISNs, cookies, source ports, connection table */
+	uint64_t seed;          /* of everything random but not secret */
+	struct hash_key secret; /* ISNs, cookies, source ports, connection table */
 	uint32_t connections_max;
 	uint32_t syn_cache_count;
 	uint32_t time_wait_count;
-	uint16_t mtu;              /* of IP, default 1500 */
-	/* Source ports of active opens are those with port % stride == phase, so that several nets share the
-	 * addresses; stride 0 or 1: all. */
+	uint16_t mtu; /* of IP, default 1500 */
+	/* Source ports of active opens are those with port % stride == phase, so that several nets
+	 * share the addresses; stride 0 or 1: all. */
 	uint32_t port_stride, port_phase;
 	uint32_t rto_min_us, rto_initial_us, rto_max_us, delayed_ack_us, time_wait_us;
 	uint32_t retries_max, initial_window_segments;
 	uint32_t receive_window_bytes, send_buffer_bytes;
 	bool no_timestamps, no_sack, no_window_scale, cookies_only; /* harnesses */
-	/* A SYN from such an address is answered by a reset and leaves no state. May be NULL. Must be a pure
-	 * look-up. */
+	/* A SYN from such an address is answered by a reset and leaves no state. May be NULL. Must
+	 * be a pure look-up. */
 	bool (*refuse)(void *context, const struct addr *source);
 	void *refuse_context;
 };
@@ -44,10 +44,11 @@ struct net_config {
 /* Sensible values for every field but secret and seed. */
 void net_config_defaults(struct net_config *config);
 
-/* Everything is carved from `arena` here, nothing asked for later. The counters belong to the caller and
- * live as long as the net. NULL when the arena is too small. */
+/* Everything is carved from `arena` here, nothing asked for later. The counters belong to the
+ * caller and live as long as the net. NULL when the arena is too small. */
 struct net *net_new(struct arena *arena, const struct net_config *config, struct pkt_pool *pool,
-                    struct net_counters *net_counters, struct tcp_counters *tcp_counters, uint64_t now_us);
+                    struct net_counters *net_counters, struct tcp_counters *tcp_counters,
+                    uint64_t now_us);
 /* Octets net_new takes from the arena, at most. */
 size_t net_bytes(const struct net_config *config);
 
@@ -72,12 +73,14 @@ bool net_is_discovery(const struct pkt *pkt);
  * nothing is answered here, but packets that waited may leave. */
 void net_observe(struct net *net, uint64_t now_us, const struct pkt *pkt);
 /* The door below Ethernet: one IP packet (v4 or v6); for harnesses. What leaves then has no Ethernet header. */
+/* The door below Ethernet: one IP packet (v4 or v6); for harnesses. What leaves then has no
+ * Ethernet header. */
 void net_input_ip(struct net *net, uint64_t now_us, struct pkt *pkt);
 void net_set_raw_ip(struct net *net);
 /* Fires what is due, in order of deadline, at most `work_max` deadlines. */
 void net_timers(struct net *net, uint64_t now_us, uint32_t work_max);
-/* Hands out up to `max` frames to send, pkt->port saying where. Ownership passes on. Call until it returns
- * less than `max`. */
+/* Hands out up to `max` frames to send, pkt->port saying where. Ownership passes on. Call until it
+ * returns less than `max`. */
 size_t net_output(struct net *net, uint64_t now_us, struct pkt **out_pkts, size_t max);
 /* UINT64_MAX: no timer. */
 uint64_t net_next_deadline_us(const struct net *net);

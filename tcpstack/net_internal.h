@@ -1,7 +1,9 @@
-/* net_internal.h - the seam inside tcpstack: what the layers below TCP offer it, and what they call of it.
+/* net_internal.h - the seam inside tcpstack: what the layers below TCP offer it, and what they call
+ * of it.
  *
- * Below: eth, arp, nd, ip4, ip6, icmp, net.c. Above: tcp_*.c. A received segment goes up as a packet whose data
- * begins at the TCP header; a segment to send goes down likewise and gets IP and Ethernet headers in its headroom.
+ * Below: eth, arp, nd, ip4, ip6, icmp, net.c. Above: tcp_*.c. A received segment goes up as a
+ * packet whose data begins at the TCP header; a segment to send goes down likewise and gets IP and
+ * Ethernet headers in its headroom.
  */
 #ifndef TCPSTACK_NET_INTERNAL_H
 #define TCPSTACK_NET_INTERNAL_H
@@ -11,7 +13,7 @@
 #include "tcpstack/net.h"
 #include "tcpstack/pkt.h"
 
-struct tcp; /* everything TCP keeps of one net; tcp_internal.h */
+struct tcp;  /* everything TCP keeps of one net; tcp_internal.h */
 struct link; /* interfaces, addresses, neighbours, routes; net.c */
 
 struct net {
@@ -34,11 +36,11 @@ struct ip_info {
 	uint8_t ttl, tos; /* hop limit, traffic class (ECN in the low two bits) */
 };
 
-/* Called by ip4.c and ip6.c. TCP owns `pkt`: data at the TCP header, len = TCP header and payload (link padding
- * is off), checksum not yet verified. */
+/* Called by ip4.c and ip6.c. TCP owns `pkt`: data at the TCP header, len = TCP header and payload
+ * (link padding is off), checksum not yet verified. */
 void tcp_input(struct net *net, const struct ip_info *ip, struct pkt *pkt);
-/* An ICMP error that quotes a segment of ours (at least 8 octets of TCP header). `mtu` is the next hop's for
- * PACKET_TOO_BIG, else 0. RFC 5927: TCP decides whether to believe it. */
+/* An ICMP error that quotes a segment of ours (at least 8 octets of TCP header). `mtu` is the next
+ * hop's for PACKET_TOO_BIG, else 0. RFC 5927: TCP decides whether to believe it. */
 enum icmp_error {
 	ICMP_ERROR_UNREACHABLE, /* host, network: soft */
 	ICMP_ERROR_REFUSED,     /* port, protocol, administratively prohibited */
@@ -50,7 +52,8 @@ void tcp_icmp_error(struct net *net, enum icmp_error error, const struct endpoin
 struct tcp *tcp_new(struct net *net, struct arena *arena);
 size_t tcp_bytes(const struct net_config *config);
 void tcp_timers(struct net *net, uint32_t work_max);
-/* Turns what connections have to send into packets through ip_output, until the net's output holds `max`. */
+/* Turns what connections have to send into packets through ip_output, until the net's output holds
+ * `max`. */
 void tcp_output_all(struct net *net, size_t max);
 /* Of timers alone; */
 uint64_t tcp_next_timer_us(const struct net *net);
@@ -58,23 +61,26 @@ uint64_t tcp_next_timer_us(const struct net *net);
 uint64_t tcp_next_deadline_us(const struct net *net);
 uint32_t tcp_connection_count(const struct net *net);
 
-/* Sends: `pkt` data at the transport header with its checksum field complete; takes it. Adds IP (DF set) and
- * Ethernet headers and puts the frame on net->output, or lets it wait for its neighbour (bounded). `ecn` is the
- * two-bit field. */
-void ip_output(struct net *net, struct pkt *pkt, const struct addr *source, const struct addr *destination,
-               uint8_t protocol, uint8_t ecn);
-/* The address of ours to speak to `destination` from, by route; ERR_UNREACHABLE when there is none. */
-MUST_CHECK enum err ip_source(const struct net *net, const struct addr *destination, struct addr *out_source);
+/* Sends: `pkt` data at the transport header with its checksum field complete; takes it. Adds IP (DF
+ * set) and Ethernet headers and puts the frame on net->output, or lets it wait for its neighbour
+ * (bounded). `ecn` is the two-bit field. */
+void ip_output(struct net *net, struct pkt *pkt, const struct addr *source,
+               const struct addr *destination, uint8_t protocol, uint8_t ecn);
+/* The address of ours to speak to `destination` from, by route; ERR_UNREACHABLE when there is none.
+ */
+MUST_CHECK enum err ip_source(const struct net *net, const struct addr *destination,
+                              struct addr *out_source);
 bool ip_is_ours(const struct net *net, const struct addr *addr);
 /* Of IP, on the way to `destination`. */
 uint16_t ip_mtu(const struct net *net, const struct addr *destination);
 
-/* Ones' complement sum over `data` added to `sum`, for incremental use; see checksum.c (RFC 1071). */
+/* Ones' complement sum over `data` added to `sum`, for incremental use; see checksum.c (RFC 1071).
+ */
 uint32_t checksum_add(uint32_t sum, const void *data, size_t bytes);
 uint16_t checksum_fold(uint32_t sum); /* final, in network order as it goes into the header */
 /* The pseudo-header's sum: TCP (6), ICMPv6 (58), lengths in octets. */
-uint32_t checksum_pseudo(const struct addr *source, const struct addr *destination, uint8_t protocol,
-                         uint32_t bytes);
+uint32_t checksum_pseudo(const struct addr *source, const struct addr *destination,
+                         uint8_t protocol, uint32_t bytes);
 /* Copies and sums at once. */
 uint32_t checksum_copy(uint32_t sum, void *to, const void *from, size_t bytes);
 

@@ -1,8 +1,9 @@
 /* pkt.h - our view of one frame, and the pool frames come from.
  *
- * A packet is one buffer: headroom, then `len` octets at `data`. One owner at a time; passing a packet to a
- * function that "takes" it passes the duty to put it back. The pool is the memory hook of the core: the
- * DPDK port backs it with mbufs, the memory port with an arena, and the core cannot tell.
+ * A packet is one buffer: headroom, then `len` octets at `data`. One owner at a time; passing a
+ * packet to a function that "takes" it passes the duty to put it back. The pool is the memory hook
+ * of the core: the DPDK port backs it with mbufs, the memory port with an arena, and the core
+ * cannot tell.
  */
 #ifndef TCPSTACK_PKT_H
 #define TCPSTACK_PKT_H
@@ -22,15 +23,17 @@ struct pkt {
 	uint8_t port; /* the port it came in by, or leaves by */
 	uint8_t flags;
 	uint16_t reserved;
-	uint32_t seq;          /* TCP: sequence number of data[0], once the headers are off */
-	uint32_t acked;        /* TCP: how many octets of ours its sender had acknowledged */
-	uint64_t at_us;        /* output: when it left */
+	uint32_t seq;   /* TCP: sequence number of data[0], once the headers are off */
+	uint32_t acked; /* TCP: how many octets of ours its sender had acknowledged */
+	uint64_t at_us; /* output: when it left */
 	struct pkt_pool *pool;
 };
 
-/* Function pointers because a port decides where frames live; nothing else of the core is virtual. */
+/* Function pointers because a port decides where frames live; nothing else of the core is virtual.
+ */
 struct pkt_pool {
-	struct pkt *(*get)(struct pkt_pool *pool); /* NULL when empty; data points behind the headroom */
+	struct pkt *(*get)(
+	    struct pkt_pool *pool); /* NULL when empty; data points behind the headroom */
 	void (*put)(struct pkt_pool *pool, struct pkt *pkt);
 	uint32_t pkt_count;  /* in all */
 	uint32_t free_count; /* kept by get and put, for memory pressure */

@@ -9,6 +9,7 @@ struct app {
 	uint64_t send_state, receive_state; /* generators of the octets to write and to expect */
 	size_t to_send, received, to_receive;
 	size_t read_max; /* per visit; 0: everything */
+	size_t window_limit, wait_for;
 	bool accepted, connected, shut, ended, closed, failed;
 	enum err error;
 };
@@ -78,7 +79,10 @@ static void app_visit(struct app *app, uint32_t news)
 		app->closed = true;
 		return;
 	}
-	if (app->accepted || app->connected)
+	if ((news & (TCP_ACCEPTED | TCP_CONNECTED)) && app->window_limit > 0)
+		tcp_window_limit(app->conn, app->window_limit);
+	if ((app->accepted || app->connected) &&
+	    app->received + tcp_readable(app->conn) >= app->wait_for)
 		app_write(app);
 	app_read(app);
 	if (app->ended && app->shut && !app->closed && tcp_unacked(app->conn) == 0) {
@@ -94,6 +98,7 @@ static void run_apps(struct link_sim *link, struct app apps[2])
 		uint32_t news;
 
 		while ((conn = tcp_next_ready(link->host[i].net, &news)) != NULL) {
+			assert_false(apps[i].closed);
 			if (apps[i].conn == NULL)
 				apps[i].conn = conn;
 			assert_ptr_equal(apps[i].conn, conn);
@@ -190,11 +195,151 @@ static void test_bad_links(void **state)
 	}
 }
 
+/* Loses the n-th packet of one kind, once. */
+struct target {
+	int from;
+	uint8_t flags, mask;
+	bool with_data;
+	int nth, seen;
+};
+
+static bool lose_target(void *context, int from, const uint8_t *packet, size_t bytes)
+{
+	struct target *target = context;
+
+	if (from != target->from || (tcp_flags_of(packet) & target->mask) != target->flags ||
+	    target->with_data != (tcp_payload_of(packet, bytes) > 0))
+		return false;
+	return target->seen++ == target->nth;
+}
+
+static void test_each_packet_lost_once(void **state)
+{
+	static const struct target targets[] = {
+	    {0, 0x02, 0x12, false, 0, 0}, /* SYN */
+	    {1, 0x12, 0x12, false, 0, 0}, /* SYN-ACK */
+	    {0, 0x10, 0x17, false, 0, 0}, /* the third ACK: the server speaks first and nobody hears
+	                                   */
+	    {1, 0x10, 0x12, true, 0, 0},  /* the first data */
+	    {1, 0x10, 0x12, true, 5, 0},  {0, 0x01, 0x01, false, 0, 0}, /* FINs with nothing else */
+	    {1, 0x01, 0x01, false, 0, 0}, {0, 0x01, 0x01, true, 0, 0},  /* FINs behind data */
+	    {1, 0x01, 0x01, true, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		for (int silent_client = 0; silent_client < 2; silent_client++) {
+			static struct link_sim link;
+			struct net_config config = test_config(i);
+			struct target target = targets[i];
+			struct app apps[2];
+
+			link_init(&link, i, false, &config, &config, 512);
+			link.impairment.delay_us = 5000;
+			link.lose = lose_target;
+			link.lose_context = &target;
+			start(&link, apps, i, silent_client ? 0 : 3000, 20000);
+			if (silent_client)
+				apps[0].wait_for = 1;
+			run_to_end(&link, apps);
+			link_free(&link);
+		}
+	}
+}
+
+/* Pools so small that they run dry again and again: slower, but all arrives. */
+static void test_small_pools(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 60; seed++) {
+		static struct link_sim link;
+		struct net_config config = test_config(seed);
+		struct app apps[2];
+
+		config.send_buffer_bytes = 60000;
+		config.receive_window_bytes = 100000;
+		link_init(&link, seed, false, &config, &config, 40 + (uint32_t)seed);
+		link.impairment = (struct impairment){.loss_permille = 20, .delay_us = 3000};
+		start(&link, apps, seed, 200000, 200000);
+		apps[0].window_limit = apps[1].window_limit = 100000;
+		apps[1].read_max = seed % 3 == 0 ? 1000 : 0;
+		run_to_end(&link, apps);
+		link_free(&link);
+	}
+}
+
+static void test_big_windows_and_heavy_loss(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 12; seed++) {
+		static struct link_sim link;
+		struct net_config config = test_config(seed);
+		struct app apps[2];
+
+		link_init(&link, seed, seed % 2, &config, &config, 4096);
+		link.impairment = (struct impairment){.loss_permille = seed < 6 ? 10 : 250,
+		                                      .duplicate_permille = 20,
+		                                      .reorder_permille = 50,
+		                                      .delay_us = 30000,
+		                                      .jitter_us = 10000};
+		start(&link, apps, seed, seed < 6 ? 3000000 : 50000, 10000);
+		apps[1].window_limit = 262144;
+		run_to_end(&link, apps);
+		link_free(&link);
+	}
+}
+
+/* One side leaves without a word in the middle: the other hears of it, and nothing stays. */
+static void test_abort_in_the_middle(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 200; seed++) {
+		static struct link_sim link;
+		struct net_config config = test_config(seed);
+		struct app apps[2];
+		uint64_t until;
+		size_t quitter = seed % 2;
+
+		link_init(&link, seed, false, &config, &config, 512);
+		link.impairment = (struct impairment){.loss_permille = 50,
+		                                      .delay_us = 5000,
+		                                      .jitter_us = 3000,
+		                                      .reorder_permille = 100};
+		start(&link, apps, seed, 100000, 100000);
+		until = link.now_us + 2000 * (seed + 1);
+		while (link.now_us < until && link_step(&link, until))
+			run_apps(&link, apps);
+		if (apps[quitter].conn != NULL && !apps[quitter].closed) {
+			if (seed % 3 == 0)
+				tcp_close(apps[quitter].conn);
+			else
+				tcp_abort(apps[quitter].conn);
+			apps[quitter].closed = true;
+		}
+		until = link.now_us + 3600000000u;
+		for (int step = 0; step < 100000 && link_step(&link, until); step++)
+			run_apps(&link, apps);
+		for (int i = 0; i < 2; i++) {
+			if (apps[i].conn != NULL && !apps[i].closed)
+				tcp_abort(apps[i].conn);
+		}
+		link_collect(&link);
+		run_apps(&link, apps);
+		host_check_clean(&link.host[0]);
+		host_check_clean(&link.host[1]);
+		link_free(&link);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_clean_link),
 	    cmocka_unit_test(test_bad_links),
+	    cmocka_unit_test(test_each_packet_lost_once),
+	    cmocka_unit_test(test_small_pools),
+	    cmocka_unit_test(test_big_windows_and_heavy_loss),
+	    cmocka_unit_test(test_abort_in_the_middle),
 	};
 
 	return cmocka_run_group_tests_name("tcp_link", tests, NULL, NULL);
