@@ -298,15 +298,11 @@ bool backend_write(struct gateway *g, struct backend *b, const struct buf *comma
 	return tcp_write(b->leg.conn, buf_bytes(commands), false) == commands->len;
 }
 
-static void learn_extensions(struct gateway *g, const struct backend *b)
+void backends_offer(struct gateway *g)
 {
-	struct backend_target *target = &g->target[b->target];
 	uint64_t size_max = g->config->message_bytes_max;
 	bool eightbitmime = true;
 
-	target->known = true;
-	target->eightbitmime = b->client.eightbitmime;
-	target->size_max = b->client.size_max;
 	for (uint32_t i = 0; i < g->config->backend_count; i++) {
 		if (!g->target[i].known)
 			continue;
@@ -314,9 +310,18 @@ static void learn_extensions(struct gateway *g, const struct backend *b)
 		if (g->target[i].size_max > 0 && g->target[i].size_max < size_max)
 			size_max = g->target[i].size_max;
 	}
-	/* What clients are offered is what every backend can do. */
 	g->limits.eightbitmime = eightbitmime;
 	g->limits.message_bytes_max = size_max;
+}
+
+static void learn_extensions(struct gateway *g, const struct backend *b)
+{
+	struct backend_target *target = &g->target[b->target];
+
+	target->known = true;
+	target->eightbitmime = b->client.eightbitmime;
+	target->size_max = b->client.size_max;
+	backends_offer(g);
 }
 
 static void send_ehlo(struct gateway *g, struct backend *b, bool helo)

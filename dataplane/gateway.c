@@ -78,6 +78,14 @@ static enum err carve(struct gateway *g, struct arena *arena, uint64_t now_us)
 	return OK;
 }
 
+void gateway_reload(struct gateway *g)
+{
+	limits_from(&g->limits, g->config);
+	if (g->limits.command_line_bytes_max > g->lines.object_bytes)
+		g->limits.command_line_bytes_max = g->lines.object_bytes;
+	backends_offer(g);
+}
+
 struct gateway *gateway_new(struct arena *arena, const struct gateway_config *its, uint64_t now_us)
 {
 	struct gateway *g = ARENA_TAKE(arena, 1, struct gateway);

@@ -53,6 +53,8 @@ uint64_t gateway_next_deadline_us(const struct gateway *gateway);
 /* New clients get 421; transactions past the dot are finished. */
 void gateway_drain(struct gateway *gateway);
 void gateway_resume(struct gateway *gateway);
+/* Numbers of the configuration have changed in place. What memory was carved for stays as it was. */
+void gateway_reload(struct gateway *gateway);
 /* No session is left. */
 bool gateway_idle(const struct gateway *gateway);
 uint32_t gateway_session_count(const struct gateway *gateway);

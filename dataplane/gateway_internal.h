@@ -209,6 +209,8 @@ void relay_backend_reply(struct gateway *g, struct mail *m, const struct smtp_cl
 void relay_send(struct gateway *g, struct mail *m);
 
 /* backend.c */
+/* Clients are offered what every backend known so far can do. */
+void backends_offer(struct gateway *g);
 void backends_start(struct gateway *g);
 void backend_news(struct gateway *g, struct backend *b, uint32_t news);
 void backend_timeout(struct gateway *g, struct backend *b);

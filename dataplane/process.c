@@ -390,6 +390,8 @@ void process_reload(struct process *process, const struct config *fresh)
 #define OPTION_TEXT(section, key, def, reload, help)
 #define OPTION_TEXTS(section, key, reload, help)
 #include "base/options.def"
+	for (uint32_t w = 0; w < process->config->workers; w++)
+		worker_link_order(&process->worker[w].link, &process->worker[w].link.reload, true);
 }
 
 static bool all_drained(const struct process *process)

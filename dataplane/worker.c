@@ -333,11 +333,13 @@ static void count_ports(struct worker *worker)
 	counters->tx_failed = sum.tx_failed;
 }
 
-static void obey_drain(struct worker *worker)
+static void obey_orders(struct worker *worker)
 {
 	struct worker_link *link = worker->config.link;
 	bool drain = atomic_load_explicit(&link->drain, memory_order_acquire);
 
+	if (atomic_exchange_explicit(&link->reload, false, memory_order_acquire))
+		gateway_reload(worker->gateway);
 	if (drain != worker->draining) {
 		worker->draining = drain;
 		if (drain)
@@ -367,7 +369,7 @@ static void worker_housekeep(struct worker *worker, uint64_t now_us)
 	if (now_us < worker->housekeep_us)
 		return;
 	worker->housekeep_us = now_us + HOUSEKEEP_US;
-	obey_drain(worker);
+	obey_orders(worker);
 	counters->pkts_free = worker->config.pool->free_count;
 	counters->connections_now = net_connection_count(worker->net);
 	counters->sessions_now = gateway_session_count(worker->gateway);

@@ -10,6 +10,7 @@
 struct worker_link {
 	_Atomic bool stop;              /* order: worker_run returns */
 	_Atomic bool drain;             /* order: no new sessions; back to false: resume */
+	_Atomic bool reload;            /* order: numbers of the configuration have changed */
 	_Atomic bool drained;           /* report: draining, and no session left */
 	_Atomic uint32_t session_count; /* report */
 	_Atomic bool asleep;            /* report: waits on wake_fd */

@@ -43,8 +43,8 @@ static int print_warnings(enum libbpf_print_level level, const char *format, va_
 	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
 }
 
-/* libxdp, which the packet driver uses, tries a dispatcher first and alarms about its absence, which is
- * harmless. The driver tells errors itself. */
+/* libxdp, which the packet driver uses, tries a dispatcher first and alarms about its absence,
+ * which is harmless. The driver tells errors itself. */
 static int print_nothing(enum libxdp_print_level level, const char *format, va_list args)
 {
 	(void)level;
@@ -69,7 +69,7 @@ static bool interface_lock(const char *interface)
  * none. */
 static int program_on(int ifindex, struct bpf_prog_info *out_info, uint32_t *out_flags)
 {
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	struct bpf_xdp_query_opts query = {.sz = sizeof(struct bpf_xdp_query_opts)};
 	uint32_t len = sizeof(*out_info);
 	int program;
 
@@ -91,7 +91,7 @@ enum err steer_prepare(const char *interface, char *reason)
 {
 	struct bpf_prog_info program_info = {0};
 	int ifindex = (int)if_nametoindex(interface), program;
-	LIBBPF_OPTS(bpf_xdp_attach_opts, options);
+	struct bpf_xdp_attach_opts options = {.sz = sizeof(struct bpf_xdp_attach_opts)};
 	uint32_t flags;
 	int result;
 
@@ -157,7 +157,8 @@ static int sockets_map(int program)
 
 static enum err object_load(struct steer *steer, int sockets)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "postern_steer");
+	struct bpf_object_open_opts options = {.sz = sizeof(struct bpf_object_open_opts),
+	                                       .object_name = "postern_steer"};
 	struct bpf_program *program;
 	struct bpf_map *map;
 
@@ -213,7 +214,8 @@ static enum err maps_fill(const struct steer *steer, const struct config *config
 /* Loads, fills and swaps the program `old` on the interface for ours. */
 static enum err replace(struct steer *steer, const struct config *config, uint32_t port, int old)
 {
-	LIBBPF_OPTS(bpf_xdp_attach_opts, options, .old_prog_fd = old);
+	struct bpf_xdp_attach_opts options = {.sz = sizeof(struct bpf_xdp_attach_opts),
+	                                      .old_prog_fd = old};
 	int sockets = sockets_map(old);
 	enum err err;
 
@@ -264,7 +266,8 @@ enum err steer_attach(struct arena *arena, const struct config *config, uint32_t
 
 void steer_detach(struct steer *steer)
 {
-	LIBBPF_OPTS(bpf_xdp_attach_opts, options, .old_prog_fd = steer->program);
+	struct bpf_xdp_attach_opts options = {.sz = sizeof(struct bpf_xdp_attach_opts),
+	                                      .old_prog_fd = steer->program};
 
 	(void)bpf_xdp_detach(steer->ifindex, steer->attach_flags, &options);
 	bpf_object__close(steer->object);

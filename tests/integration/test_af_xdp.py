@@ -370,6 +370,40 @@ def speaks_in_its_vlan_only(new):
         assert ping(KERNEL4), "untagged frames no longer reach the kernel"
 
 
+def bad_commands_until_421(address):
+    """How many unknown commands the session takes."""
+    with connect(address) as s:
+        s.settimeout(ANSWER_SECONDS)
+        f = s.makefile("rwb", buffering=0)
+        f.readline()
+        for count in range(1, 50):
+            f.write(b"NONSENSE\r\n")
+            if f.readline().startswith(b"421"):
+                return count
+    return None
+
+
+def takes_over_options_on_sighup(new):
+    with new(limits="errors_max = 10;") as postern:
+        def hang_up(config, answer):
+            with open(postern.config, "w") as f:
+                f.write(config)
+            postern.process.send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + ANSWER_SECONDS
+            while answer not in postern.text():
+                assert time.monotonic() < deadline, "no answer to SIGHUP: " + postern.text()
+                time.sleep(0.05)
+
+        with open(postern.config) as f:
+            config = f.read()
+        before = bad_commands_until_421(OURS4)
+        hang_up(config.replace("errors_max = 10", "errors_max = none"), "stays as it is")
+        assert bad_commands_until_421(OURS4) == before, "a wrong configuration changed something"
+        hang_up(config.replace("errors_max = 10", "errors_max = 3"), "taken over")
+        after = bad_commands_until_421(OURS4)
+        assert before - after == 7, "421 after %d errors, then after %d" % (before, after)
+
+
 def wrong_configuration_is_told(new):
     postern = new(port="speed = 1;")
     result = subprocess.run([postern.program, "--check", "--config", postern.config], stderr=subprocess.PIPE)
@@ -381,7 +415,7 @@ TESTS = [answers_echo_requests, greets_over_ipv4_and_ipv6, leaves_the_kernel_its
          starts_again_after_kill, refuses_an_interface_that_is_taken, runs_without_huge_pages,
          serves_many_connections_at_once, spreads_over_two_workers, relays_on_every_worker,
          speaks_in_its_vlan_only,
-         wrong_configuration_is_told]
+         takes_over_options_on_sighup, wrong_configuration_is_told]
 
 
 def why_not():
