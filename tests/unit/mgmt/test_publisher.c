@@ -130,6 +130,7 @@ static int set_up(void **state)
 
 	(void)state;
 	memcpy(folder, "/tmp/postern-publisher-XXXXXX", sizeof("/tmp/postern-publisher-XXXXXX"));
+	snprintf(folder, sizeof(folder), "/tmp/postern-publisher-XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/socket", folder);
 	telemetry_count = current_count = synced_count = lost_count = done_count = 0;
