@@ -107,11 +107,8 @@ static void run_apps(struct link_sim *link, struct app apps[2])
 	}
 }
 
-static void start(struct link_sim *link, struct app apps[2], uint64_t seed, size_t bytes0,
-                  size_t bytes1)
+static void prepare(struct app apps[2], uint64_t seed, size_t bytes0, size_t bytes1)
 {
-	struct endpoint server = {link->host[1].addr, 25};
-
 	memset(apps, 0, 2 * sizeof(*apps));
 	for (int i = 0; i < 2; i++) {
 		apps[i].send_state = seed + (uint64_t)i;
@@ -119,6 +116,14 @@ static void start(struct link_sim *link, struct app apps[2], uint64_t seed, size
 	}
 	apps[0].to_send = apps[1].to_receive = bytes0;
 	apps[1].to_send = apps[0].to_receive = bytes1;
+}
+
+static void start(struct link_sim *link, struct app apps[2], uint64_t seed, size_t bytes0,
+                  size_t bytes1)
+{
+	struct endpoint server = {link->host[1].addr, 25};
+
+	prepare(apps, seed, bytes0, bytes1);
 	assert_int_equal(tcp_listen(link->host[1].net, &server, 7), OK);
 	assert_int_equal(tcp_connect(link->host[0].net, link->now_us, NULL, &server, &apps[0].conn),
 	                 OK);
@@ -289,6 +294,72 @@ static void test_big_windows_and_heavy_loss(void **state)
 	}
 }
 
+/* Both open towards each other from the ports they open to: one connection, whatever is lost. */
+static void test_both_open(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 40; seed++) {
+		static struct link_sim link;
+		struct net_config config = test_config(seed);
+		struct endpoint ends[2];
+		struct app apps[2];
+
+		link_init(&link, seed, false, &config, &config, 512);
+		link.impairment = (struct impairment){.loss_permille = seed < 5 ? 0 : 150,
+		                                      .delay_us = 5000};
+		prepare(apps, seed, 5000, 5000);
+		for (int i = 0; i < 2; i++)
+			ends[i] = (struct endpoint){link.host[i].addr, (uint16_t)(2500 + i)};
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(tcp_connect(link.host[i].net, link.now_us, &ends[i],
+			                             &ends[1 - i], &apps[i].conn),
+			                 OK);
+		run_to_end(&link, apps);
+		link_free(&link);
+	}
+}
+
+/* The same four numbers again: not while TIME-WAIT is young, then by RFC 6191. */
+static void test_port_reused(void **state)
+{
+	static struct link_sim link;
+	struct net_config config = test_config(3);
+	struct endpoint from, server;
+	struct tcp_conn *conn;
+	struct app apps[2];
+	uint64_t until;
+
+	(void)state;
+	link_init(&link, 3, false, &config, &config, 512);
+	link.impairment.delay_us = 1000;
+	from = (struct endpoint){link.host[0].addr, 2600};
+	server = (struct endpoint){link.host[1].addr, 25};
+	assert_int_equal(tcp_listen(link.host[1].net, &server, 7), OK);
+	for (int round = 0; round < 5; round++) {
+		prepare(apps, 3, 5000, 5000);
+		assert_int_equal(
+		    tcp_connect(link.host[0].net, link.now_us, &from, &server, &apps[0].conn), OK);
+		assert_int_equal(tcp_connect(link.host[0].net, link.now_us, &from, &server, &conn),
+		                 ERR_PORTS_EXHAUSTED);
+		until = link.now_us + 1000000;
+		while (!(apps[0].closed && apps[1].closed)) {
+			assert_true(link_step(&link, until));
+			run_apps(&link, apps);
+		}
+		until = link.now_us + 1500000;
+		while (link_step(&link, until))
+			run_apps(&link, apps);
+	}
+	assert_true(
+	    link.host[0].counters.time_wait_reused + link.host[1].counters.time_wait_reused >= 4);
+	until = link.now_us + 200000000;
+	while (link_step(&link, until))
+		run_apps(&link, apps);
+	host_check_clean(&link.host[0]);
+	host_check_clean(&link.host[1]);
+	link_free(&link);
+}
+
 /* One side leaves without a word in the middle: the other hears of it, and nothing stays. */
 static void test_abort_in_the_middle(void **state)
 {
@@ -339,6 +410,8 @@ int main(void)
 	    cmocka_unit_test(test_each_packet_lost_once),
 	    cmocka_unit_test(test_small_pools),
 	    cmocka_unit_test(test_big_windows_and_heavy_loss),
+	    cmocka_unit_test(test_both_open),
+	    cmocka_unit_test(test_port_reused),
 	    cmocka_unit_test(test_abort_in_the_middle),
 	};
 
