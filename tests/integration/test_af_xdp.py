@@ -439,8 +439,8 @@ def main():
     program = os.path.abspath(sys.argv[1])
     print("1..%d" % len(TESTS), flush=True)
     remove_network()
-    make_network()
     try:
+        make_network()
         for number, test in enumerate(TESTS, 1):
             with tempfile.TemporaryDirectory(prefix="postern-test-") as folder:
                 try:
