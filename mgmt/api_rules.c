@@ -84,3 +84,9 @@ void api_rules_push(struct mgmt *mgmt, struct http_request *request, const char 
 	rules_load_start(&mgmt->rules, paths != NULL ? json_deep_copy(paths) : NULL, pushed,
 	                 request);
 }
+
+void api_rules_rollback(struct mgmt *mgmt, struct http_request *request, const char *rest)
+{
+	(void)rest;
+	rules_load_rollback(&mgmt->rules, pushed, request);
+}

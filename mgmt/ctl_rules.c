@@ -75,6 +75,20 @@ enum ctl_exit ctl_rules_push(const struct ctl *ctl)
 	return CTL_OK;
 }
 
+enum ctl_exit ctl_rules_rollback(const struct ctl *ctl)
+{
+	json_t *answer;
+	enum ctl_exit status = ctl_request(ctl, "POST", "/v1/rollback", NULL, &answer);
+
+	if (status != CTL_OK)
+		return status;
+	if (ctl->json)
+		return ctl_print_json(answer);
+	print_pushed(answer);
+	json_decref(answer);
+	return CTL_OK;
+}
+
 static void print_reports(const json_t *reports)
 {
 	size_t index;

@@ -23,7 +23,14 @@ void rules_load_open(struct rules_load *load, const struct config *config, struc
 	load->store = store;
 	load->names = names;
 	load->publisher = publisher;
-	load->nameless_fd = -1;
+	load->nameless_fd = load->previous_fd = load->replaced_fd = -1;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
 void rules_load_close(struct rules_load *load)
@@ -32,8 +39,9 @@ void rules_load_close(struct rules_load *load)
 	job_kill(&load->names_job);
 	json_decref(load->paths);
 	json_decref(load->body);
-	if (load->nameless_fd >= 0)
-		close(load->nameless_fd);
+	close_fd(&load->nameless_fd);
+	close_fd(&load->previous_fd);
+	close_fd(&load->replaced_fd);
 }
 
 json_t *rules_load_paths(const struct rules_load *load)
@@ -86,6 +94,7 @@ static void published(void *context, enum err error, const char *reason)
 	if (error != OK && error != ERR_CLOSED) {
 		log_error("the dataplane refused rules generation %llu: %s",
 		          (unsigned long long)load->number, reason);
+		close_fd(&load->replaced_fd);
 		json_decref(body);
 		body = json_pack("{s:s++}", "error", "the dataplane refused the rules: ", reason,
 		                 "; the rules before stay in force");
@@ -93,6 +102,10 @@ static void published(void *context, enum err error, const char *reason)
 		return;
 	}
 	remember(load);
+	close_fd(&load->previous_fd);
+	load->previous_fd = load->replaced_fd;
+	load->previous_number = load->replaced_number;
+	load->replaced_fd = -1;
 	json_object_set_new(body, "in_force", json_boolean(error == OK));
 	json_object_set_new(body, "usec",
 	                    json_integer((json_int_t)(clock_now_us() - load->started_us)));
@@ -205,6 +218,21 @@ static json_t *make_body(const struct rules_load *load, const struct job_output 
 	return body;
 }
 
+/* Publishes generation load->number, takes `fd`, and notes what it replaces. */
+static void publish(struct rules_load *load, int fd)
+{
+	const struct publisher_wanted *wanted = &load->publisher->wanted[GENERATION_RULES];
+
+	load->replaced_number = wanted->number;
+	load->replaced_fd = wanted->fd >= 0 ? dup(wanted->fd) : -1;
+	if (publisher_publish(load->publisher, GENERATION_RULES, fd, load->number, published,
+	                      load) == OK)
+		return;
+	close(fd);
+	close_fd(&load->replaced_fd);
+	conclude(load, false, json_pack("{s:s}", "error", "too many requests; try again"));
+}
+
 static void compiled(void *context, const struct job_output *output)
 {
 	struct rules_load *load = context;
@@ -229,11 +257,7 @@ static void compiled(void *context, const struct job_output *output)
 	        OK ||
 	    state_put_generation(load->store, &generation, load->body) != OK)
 		log_warning("the names of the rules could not be stored");
-	if (publisher_publish(load->publisher, GENERATION_RULES, output->fd, load->number,
-	                      published, load) != OK) {
-		close(output->fd);
-		conclude(load, false, json_pack("{s:s}", "error", "too many requests; try again"));
-	}
+	publish(load, output->fd);
 }
 
 void rules_load_start(struct rules_load *load, json_t *paths, outcome_done *done, void *context)
@@ -287,6 +311,41 @@ void rules_load_start(struct rules_load *load, json_t *paths, outcome_done *done
 		conclude(load, false, json_pack("{s:s}", "error", "cannot start a child process"));
 }
 
+void rules_load_rollback(struct rules_load *load, outcome_done *done, void *context)
+{
+	struct state_generation known;
+	json_t *report = NULL;
+	int fd;
+
+	if (rules_load_is_busy(load)) {
+		outcome_fail(done, context,
+		             "rules are being compiled; try again when that is done");
+		return;
+	}
+	if (load->previous_fd < 0 ||
+	    !state_get_generation(load->store, load->previous_number, &known, &report)) {
+		outcome_fail(done, context,
+		             "no rules were replaced since postern-mgmtd started; push the ones "
+		             "you want");
+		return;
+	}
+	load->number = load->previous_number;
+	load->paths = json_object_get(report, "paths");
+	load->paths = load->paths != NULL ? json_incref(load->paths) : rules_load_paths(load);
+	load->body = report != NULL ? report : json_object();
+	json_object_set_new(load->body, "generation", json_integer((json_int_t)load->number));
+	load->done = done;
+	load->context = context;
+	load->started_us = clock_now_us();
+	/* The publisher takes a descriptor of its own: a refusal leaves this one for another try.
+	 */
+	fd = dup(load->previous_fd);
+	if (fd < 0)
+		conclude(load, false, json_pack("{s:s}", "error", "no descriptors left"));
+	else
+		publish(load, fd);
+}
+
 static void named(void *context, const struct job_output *output)
 {
 	struct rules_load *load = context;
@@ -296,8 +355,7 @@ static void named(void *context, const struct job_output *output)
 	                   json_object_get(output->report, "rules")) != OK)
 		log_warning("the rules of generation %llu stay nameless: %s",
 		            (unsigned long long)load->nameless_number, output->reason);
-	close(load->nameless_fd);
-	load->nameless_fd = -1;
+	close_fd(&load->nameless_fd);
 }
 
 void rules_load_current(struct rules_load *load, const struct generation *generation)

@@ -32,6 +32,9 @@ struct rules_load {
 	json_t *body;
 	outcome_done *done;
 	void *context;
+	/* What was to be in force before the last push, for rollback; -1: nothing. */
+	int previous_fd, replaced_fd;
+	uint64_t previous_number, replaced_number;
 	/* A generation found running whose rules have no names yet. */
 	int nameless_fd;
 	uint64_t nameless_number;
@@ -47,6 +50,8 @@ json_t *rules_load_paths(const struct rules_load *load);
  * publishes. A success is remembered over restarts. `done` (may be NULL) is called once, perhaps at
  * once. */
 void rules_load_start(struct rules_load *load, json_t *paths, outcome_done *done, void *context);
+/* Puts the generation before the last push in force again; a second time takes that back. */
+void rules_load_rollback(struct rules_load *load, outcome_done *done, void *context);
 /* Takes note of a generation that runs and of the names of its rules. */
 void rules_load_current(struct rules_load *load, const struct generation *generation);
 /* Collects ended jobs. */

@@ -316,6 +316,18 @@ def rules():
     house.ctl("rules", "show", "NO_SUCH_RULE", check=1)
 
 
+def rollback():
+    last = house.running()["rules"]
+    back = house.json("rules", "rollback")
+    equal(house.running()["rules"], back["generation"], "rules")
+    assert back["generation"] < last
+    equal(house.json("rules", "show", "FIRST_RULE")["score"], 2.5, "score")
+    equal(house.json("rules", "rollback")["generation"], last, "back and forth")
+    equal(house.running()["rules"], last, "rules")
+    equal(house.json("rules", "show", "FIRST_RULE")["score"], 3.5, "score")
+    equal(house.json("rules", "push").get("unchanged"), True, "the paths went with it")
+
+
 def bad_rules():
     os.mkdir(house.path("wrong"))
     house.write("wrong/a.cf", RULES + "body BROKEN_RULE /(/\n")
@@ -437,7 +449,7 @@ COMP_WORDS=(posternctl events --f); COMP_CWORD=2; _posternctl; echo "${COMPREPLY
 tap = Tap()
 try:
     for function in (check_option, not_reachable, usage, completion, without_dataplane, attach, one_daemon_only,
-                     events_and_why, follow, counters_and_metrics, lists, additions_expire, list_files, rules,
+                     events_and_why, follow, counters_and_metrics, lists, additions_expire, list_files, rules, rollback,
                      bad_rules, refused, drain, daemon_killed, dataplane_killed, history_lost, hang_up, burst, ends):
         tap.case(function.__name__.replace("_", " "), function)
 finally:
