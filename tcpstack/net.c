@@ -30,6 +30,7 @@ void net_config_defaults(struct net_config *config)
 	    .retries_max = 10,
 	    .initial_window_segments = 10,
 	    .receive_window_bytes = 262144,
+	    .receive_window_initial_bytes = 16384,
 	    .send_buffer_bytes = 262144,
 	};
 }

@@ -34,6 +34,9 @@ struct net_config {
 	uint32_t rto_min_us, rto_initial_us, rto_max_us, delayed_ack_us, time_wait_us;
 	uint32_t retries_max, initial_window_segments;
 	uint32_t receive_window_bytes, send_buffer_bytes;
+	/* What a peer may send before the user has set a limit; the SYN shows no more. */
+	uint32_t receive_window_initial_bytes;
+	uint8_t window_scale_min; /* a larger scale is offered when the window needs it */
 	bool no_timestamps, no_sack, no_window_scale, cookies_only; /* harnesses */
 	/* A SYN from such an address is answered by a reset and leaves no state. May be NULL. Must
 	 * be a pure look-up. */
@@ -66,13 +69,14 @@ MUST_CHECK enum err net_add_gateway(struct net *net, uint8_t port, const struct 
 
 /* Takes `count` Ethernet frames that arrived now. Answers wait for net_output. */
 void net_input(struct net *net, uint64_t now_us, struct pkt **pkts, size_t count);
-/* Is the frame ARP or neighbour discovery? A card gives those to one queue, whichever worker asked: who receives
- * one shows it to the nets of the other workers, too. */
+/* Is the frame ARP or neighbour discovery? A card gives those to one queue, whichever worker asked:
+ * who receives one shows it to the nets of the other workers, too. */
 bool net_is_discovery(const struct pkt *pkt);
-/* Learns from such a frame that another worker has received (and answers). `pkt` stays the caller's, unchanged;
- * nothing is answered here, but packets that waited may leave. */
+/* Learns from such a frame that another worker has received (and answers). `pkt` stays the
+ * caller's, unchanged; nothing is answered here, but packets that waited may leave. */
 void net_observe(struct net *net, uint64_t now_us, const struct pkt *pkt);
-/* The door below Ethernet: one IP packet (v4 or v6); for harnesses. What leaves then has no Ethernet header. */
+/* The door below Ethernet: one IP packet (v4 or v6); for harnesses. What leaves then has no
+ * Ethernet header. */
 /* The door below Ethernet: one IP packet (v4 or v6); for harnesses. What leaves then has no
  * Ethernet header. */
 void net_input_ip(struct net *net, uint64_t now_us, struct pkt *pkt);

@@ -42,6 +42,8 @@ struct tcp *tcp_new(struct net *net, struct arena *arena)
 	tcp->net = net;
 	tcp->conns_max = config->connections_max;
 	/* The smallest scale that can express the largest window. */
+	ASSERT(config->window_scale_min <= TCP_WINDOW_SCALE_MAX);
+	tcp->rcv_scale = config->window_scale_min;
 	while (config->receive_window_bytes >> tcp->rcv_scale > UINT16_MAX &&
 	       tcp->rcv_scale < TCP_WINDOW_SCALE_MAX)
 		tcp->rcv_scale++;
@@ -61,19 +63,46 @@ uint32_t tcp_connection_count(const struct net *net)
 	return net->tcp->conn_count;
 }
 
+static struct tcp_listener *find_listener(struct tcp *tcp, const struct endpoint *local)
+{
+	for (uint32_t i = 0; i < tcp->listener_count; i++) {
+		struct tcp_listener *listener = &tcp->listeners[i];
+
+		if (listener->local.port == local->port &&
+		    addr_equal(&listener->local.addr, &local->addr))
+			return listener;
+	}
+	return NULL;
+}
+
 enum err tcp_listen(struct net *net, const struct endpoint *local, uint32_t tag)
 {
 	struct tcp *tcp = net->tcp;
 
-	for (uint32_t i = 0; i < tcp->listener_count; i++) {
-		if (tcp->listeners[i].local.port == local->port &&
-		    addr_equal(&tcp->listeners[i].local.addr, &local->addr))
-			return ERR_DUPLICATE;
-	}
+	if (find_listener(tcp, local) != NULL)
+		return ERR_DUPLICATE;
 	if (tcp->listener_count == LISTENERS_MAX)
 		return ERR_FULL;
-	tcp->listeners[tcp->listener_count++] = (struct tcp_listener){*local, tag};
+	tcp->listeners[tcp->listener_count++] = (struct tcp_listener){
+	    .local = *local, .tag = tag, .mss = UINT16_MAX};
 	return OK;
+}
+
+void tcp_listen_mss(struct net *net, const struct endpoint *local, uint16_t mss)
+{
+	struct tcp_listener *listener = find_listener(net->tcp, local);
+
+	ASSERT(listener != NULL);
+	listener->mss = (uint16_t)max_u32(mss, TCP_MSS_FLOOR);
+}
+
+void tcp_unlisten(struct net *net, const struct endpoint *local)
+{
+	struct tcp *tcp = net->tcp;
+	struct tcp_listener *listener = find_listener(tcp, local);
+
+	ASSERT(listener != NULL);
+	*listener = tcp->listeners[--tcp->listener_count];
 }
 
 /* RFC 6056 3.3.4, double hash in effect: a keyed offset per destination, then the next port that is
@@ -208,6 +237,30 @@ void tcp_endpoints(const struct tcp_conn *conn, struct endpoint *out_local,
 	*out_remote = conn_cold(conn)->tuple.remote;
 }
 
+void tcp_limit_mss(struct tcp_conn *conn, uint16_t mss)
+{
+	struct tcp_cold *cold = conn_cold(conn);
+
+	cold->peer_mss = (uint16_t)min_u32(cold->peer_mss, max_u32(mss, TCP_MSS_FLOOR));
+	conn_set_mss(conn);
+}
+
+void tcp_set_nagle(struct tcp_conn *conn, bool on)
+{
+	conn->options &= (uint8_t)~OPTION_NAGLE;
+	if (on)
+		conn->options |= OPTION_NAGLE;
+	else
+		conn_mark_dirty(conn);
+}
+
+void tcp_probe(struct tcp_conn *conn)
+{
+	if (conn->state == TCP_STATE_ESTABLISHED || conn->state == TCP_STATE_CLOSE_WAIT ||
+	    conn->state == TCP_STATE_FIN_WAIT_2)
+		conn_send_keepalive(conn);
+}
+
 void tcp_shutdown(struct tcp_conn *conn)
 {
 	if (conn->flags & CONN_FIN_QUEUED)
@@ -305,6 +358,7 @@ void tcp_info(const struct tcp_conn *conn, struct tcp_info *out_info)
 	    .reordering = TCP_DUPACKS,
 	    .backoff = conn->backoff,
 	    .probes = conn->flags & CONN_PERSIST ? cold->retries : 0,
+	    .idle_ms = tcp_now_ms(conn_tcp(conn)) - cold->received_at_ms,
 	    .bytes_received = cold->received_bytes,
 	    .bytes_acked = cold->acked_bytes,
 	    .retransmitted_segments = cold->retransmitted,

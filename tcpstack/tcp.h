@@ -34,6 +34,11 @@ enum tcp_news {                         /* bits */
 
 /* Listens on `local` (unspecified address: all). `tag` is the user's. ERR_DUPLICATE, ERR_FULL. */
 MUST_CHECK enum err tcp_listen(struct net *net, const struct endpoint *local, uint32_t tag);
+/* Connections of that listener offer and use an MSS of at most `mss`, at least TCP's floor. */
+void tcp_listen_mss(struct net *net, const struct endpoint *local, uint16_t mss);
+/* Ends what tcp_listen() began. Handshakes in progress still become connections with that tag,
+ * which are the user's to abort. */
+void tcp_unlisten(struct net *net, const struct endpoint *local);
 /* Starts an active open; its outcome comes as news. `local` may be NULL or hold port 0: then a
  * random free port is taken (RFC 6056). ERR_FULL, ERR_PORTS_EXHAUSTED (also when the given port is
  * in use towards `remote`), ERR_UNREACHABLE (no address or route of that family). */
@@ -71,17 +76,27 @@ void tcp_window_limit(struct tcp_conn *conn, size_t bytes);
 /* The peer's FIN has come and everything before it has been read. */
 bool tcp_at_end(const struct tcp_conn *conn);
 
+/* Segments of at most `mss` octets, also in the SYN while none has left. Only ever lowers it. */
+void tcp_limit_mss(struct tcp_conn *conn, uint16_t mss);
+/* Nagle's algorithm (RFC 9293 3.7.4), off at first: replies are written whole. */
+void tcp_set_nagle(struct tcp_conn *conn, bool on);
+
 /* Writing. `more`: a partial segment may wait for what follows; otherwise it is pushed at the end
  * of the turn. */
 /* Octets that tcp_write or tcp_write_chain would take now. */
 size_t tcp_writable(const struct tcp_conn *conn);
-/* Copies; returns how many octets were taken, 0..bytes.len. */
+/* Copies; returns how many octets were taken, 0..bytes.len. No octets, and not `more`: lets go what
+ * was held back. */
 size_t tcp_write(struct tcp_conn *conn, struct bytes bytes, bool more);
 /* Takes whole packets off the front of `chain` while there is room; without a copy. Returns octets
  * taken. */
 size_t tcp_write_chain(struct tcp_conn *conn, struct pkt_chain *chain, bool more);
 /* Octets written and not yet acknowledged. */
 size_t tcp_unacked(const struct tcp_conn *conn);
+
+/* Sends a segment that an idle peer must answer, RFC 9293 3.8.4: an old sequence number and no
+ * octets. Whether it lives, tcp_info()'s idle_ms says later. */
+void tcp_probe(struct tcp_conn *conn);
 
 /* FIN behind what is queued; reading goes on. */
 void tcp_shutdown(struct tcp_conn *conn);
@@ -96,6 +111,7 @@ struct tcp_info {
 	uint32_t rtt_us, rttvar_us, rto_us, unacked, sacked, lost, retrans, reordering, backoff,
 	    probes;
 	int ca_state;
+	uint32_t idle_ms; /* since the last acceptable segment came */
 	uint64_t bytes_received, bytes_acked;
 	uint64_t retransmitted_segments;
 };

@@ -28,7 +28,7 @@ struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_tuple *tuple, uint64
 	conn->index = index;
 	conn->state = TCP_STATE_CLOSED;
 	conn->flags = CONN_TABLED | CONN_NO_RTT;
-	conn->window_limit = min_u32(TCP_WINDOW_DEFAULT_BYTES,
+	conn->window_limit = min_u32(tcp->net->config.receive_window_initial_bytes,
 	                             tcp->net->config.receive_window_bytes);
 	conn->rcv_mss = TCP_MSS_DEFAULT_IP4;
 	if (addr_is_ip4(&tuple->remote.addr))
@@ -209,7 +209,7 @@ uint16_t tcp_peer_mss(const struct addr *remote, const struct tcp_options *peer)
 
 void conn_settle(struct tcp_conn *conn, uint8_t options, uint8_t peer_scale, uint16_t peer_mss)
 {
-	conn->options = (uint8_t)((conn->options & OPTION_IP4) | options);
+	conn->options = (uint8_t)((conn->options & (OPTION_IP4 | OPTION_NAGLE)) | options);
 	if (options & OPTION_WINDOW_SCALE) {
 		ASSERT(peer_scale <= TCP_WINDOW_SCALE_MAX);
 		conn->snd_scale = peer_scale & 15u;

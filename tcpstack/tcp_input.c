@@ -154,7 +154,8 @@ static void input_syn_sent(struct tcp_conn *conn, struct tcp_segment *segment)
 	open_receive(conn, segment);
 	conn_settle(conn, tcp_agreed_options(net, &segment->options),
 	            segment->options.window_scale & 15,
-	            tcp_peer_mss(&segment->tuple.remote.addr, &segment->options));
+	            (uint16_t)min_u32(tcp_peer_mss(&segment->tuple.remote.addr, &segment->options),
+	                              conn_cold(conn)->peer_mss));
 	if (!ack) { /* both SYNs crossed */
 		conn->state = TCP_STATE_SYN_RECEIVED;
 		conn->flags |= CONN_REXMIT_HEAD;

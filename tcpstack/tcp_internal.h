@@ -55,13 +55,12 @@ enum tcp_state_flags {
 #define TCP_STARVED_US        5000      /* no packet to send with: try again */
 #define TCP_CHALLENGE_US \
 	500000 /* per connection: at most one ACK for unacceptable segments in that time */
-#define TCP_WINDOW_DEFAULT_BYTES 16384 /* until the user sets a limit */
-#define TCP_SMALL_SEGMENT_BYTES  256   /* below it octets are copied into the packet before */
-#define TCP_REASSEMBLY_PKTS_MAX  64
-#define TCP_PAWS_IDLE_MS         2073600000u /* 24 days, RFC 7323 5.5 */
-#define TCP_PORT_FIRST           32768
-#define TCP_PORT_LAST            60999
-#define TCP_NONE                 0u /* no connection, no entry */
+#define TCP_SMALL_SEGMENT_BYTES 256 /* below it octets are copied into the packet before */
+#define TCP_REASSEMBLY_PKTS_MAX 64
+#define TCP_PAWS_IDLE_MS        2073600000u /* 24 days, RFC 7323 5.5 */
+#define TCP_PORT_FIRST          32768
+#define TCP_PORT_LAST           60999
+#define TCP_NONE                0u /* no connection, no entry */
 
 static_assert(TCP_SMALL_SEGMENT_BYTES < PKT_DATA_BYTES / 2,
               "a small segment must be worth copying");
@@ -119,7 +118,8 @@ enum tcp_conn_options {
 	OPTION_TIMESTAMPS = 1 << 0,
 	OPTION_SACK = 1 << 1,
 	OPTION_WINDOW_SCALE = 1 << 2,
-	OPTION_IP4 = 1 << 3
+	OPTION_IP4 = 1 << 3,
+	OPTION_NAGLE = 1 << 4 /* the user's wish, not the peer's */
 };
 
 /* The half every segment touches. */
@@ -198,6 +198,7 @@ struct tcp_list {
 struct tcp_listener {
 	struct endpoint local;
 	uint32_t tag;
+	uint16_t mss; /* UINT16_MAX: whatever the path takes */
 };
 
 #define TCP_BUCKET_SLOTS 10
@@ -456,6 +457,7 @@ uint16_t conn_take_window(struct tcp_conn *conn);
 bool conn_window_update_due(const struct tcp_conn *conn);
 void conn_send_reset(struct tcp_conn *conn);
 void conn_send_probe(struct tcp_conn *conn);
+void conn_send_keepalive(struct tcp_conn *conn);
 uint32_t conn_flight(const struct tcp_conn *conn);
 
 /* tcp_timer.c */

@@ -174,6 +174,8 @@ static bool send_syn(struct tcp_conn *conn)
 		fields.window = conn_take_window(conn);
 		note_ack_sent(conn);
 	} else {
+		/* The peer has named none yet: peer_mss is what the user allows. */
+		syn.mss = (uint16_t)min_u32(syn.mss, cold->peer_mss);
 		syn.options = (uint8_t)((config->no_timestamps ? 0 : OPTION_TIMESTAMPS) |
 		                        (config->no_sack ? 0 : OPTION_SACK) |
 		                        (config->no_window_scale ? 0 : OPTION_WINDOW_SCALE));
@@ -244,13 +246,21 @@ static bool send_lost(struct tcp_conn *conn)
 	return sent > 0;
 }
 
-/* How much new data may go now, RFC 9293 3.8.6.2.1 without Nagle: replies are written whole. */
+/* RFC 9293 3.7.4: the end of what was written waits while anything is unacknowledged. */
+static bool nagle_holds(const struct tcp_conn *conn)
+{
+	return (conn->options & OPTION_NAGLE) && conn->snd_una != conn->snd_nxt &&
+	       !(conn->flags & CONN_FIN_QUEUED);
+}
+
+/* How much new data may go now, RFC 9293 3.8.6.2.1. */
 static uint32_t new_data_len(const struct tcp_conn *conn, uint32_t window, bool force)
 {
 	uint32_t queued = conn->snd_end - conn->snd_nxt;
 	uint32_t len = min_u32(min_u32(queued, window), conn->mss);
 
-	if (len == conn->mss || (len == queued && !(conn->flags & CONN_CORK)) || force)
+	if (len == conn->mss ||
+	    (len == queued && !(conn->flags & CONN_CORK) && !nagle_holds(conn)) || force)
 		return len;
 	if (len < queued && len > 0 && len >= conn_cold(conn)->snd_wnd_max / 2)
 		return len; /* the peer's whole buffer is small */
@@ -386,6 +396,11 @@ void conn_send_reset(struct tcp_conn *conn)
 }
 
 /* Linux's form: an old sequence number without data, which every TCP answers with its window. */
+void conn_send_keepalive(struct tcp_conn *conn)
+{
+	send_segment(conn, conn->snd_una - 1, 0, 0);
+}
+
 void conn_send_probe(struct tcp_conn *conn)
 {
 	/* A window that is open, but too small to be worth a segment: by now it is (the override
@@ -393,5 +408,5 @@ void conn_send_probe(struct tcp_conn *conn)
 	if (send_new(conn, true))
 		return;
 	conn_counters(conn)->window_probes++;
-	send_segment(conn, conn->snd_una - 1, 0, 0);
+	conn_send_keepalive(conn);
 }

@@ -214,7 +214,7 @@ size_t tcp_write(struct tcp_conn *conn, struct bytes bytes, bool more)
 		pkt->len = 0;
 		append_sent(conn, pkt);
 	}
-	if (room > 0)
+	if (may_write(conn))
 		finish_write(conn, more);
 	return taken;
 }

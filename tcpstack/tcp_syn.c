@@ -139,8 +139,19 @@ struct opening {
 
 static uint16_t first_window(const struct tcp *tcp)
 {
+	const struct net_config *config = &tcp->net->config;
+
 	return (uint16_t)min_u32(
-	    min_u32(TCP_WINDOW_DEFAULT_BYTES, tcp->net->config.receive_window_bytes), UINT16_MAX);
+	    min_u32(config->receive_window_initial_bytes, config->receive_window_bytes),
+	    UINT16_MAX);
+}
+
+static uint16_t listener_mss(const struct tcp *tcp, uint32_t tag)
+{
+	for (uint32_t i = 0; i < tcp->listener_count; i++)
+		if (tcp->listeners[i].tag == tag)
+			return tcp->listeners[i].mss;
+	return UINT16_MAX; /* closed meanwhile */
 }
 
 static void send_syn_ack(struct tcp *tcp, const struct tcp_tuple *tuple,
@@ -151,11 +162,13 @@ static void send_syn_ack(struct tcp *tcp, const struct tcp_tuple *tuple,
 	                                   .ack = opening->irs + 1,
 	                                   .window = first_window(tcp),
 	                                   .flags = TCP_FLAG_SYN | TCP_FLAG_ACK};
-	struct tcp_syn_options syn = {.mss = tcp_mss_for(net, &tuple->remote.addr),
-	                              .options = opening->options,
-	                              .window_scale = tcp->rcv_scale,
-	                              .ts_val = ts_val,
-	                              .ts_ecr = opening->ts_recent};
+	uint16_t mss_ours = tcp_mss_for(net, &tuple->remote.addr);
+	struct tcp_syn_options syn = {
+	    .mss = (uint16_t)min_u32(mss_ours, listener_mss(tcp, opening->listener_tag)),
+	    .options = opening->options,
+	    .window_scale = tcp->rcv_scale,
+	    .ts_val = ts_val,
+	    .ts_ecr = opening->ts_recent};
 	uint8_t options[TCP_OPTIONS_BYTES_MAX];
 	struct pkt *pkt = segment_new(net);
 
@@ -330,7 +343,8 @@ static struct tcp_conn *open_conn(struct tcp *tcp, const struct tcp_segment *seg
 	conn->last_ack_sent = conn->rcv_nxt;
 	conn->ts_recent = opening->ts_recent;
 	conn->snd_wl1 = opening->irs;
-	conn_settle(conn, opening->options, opening->snd_scale, opening->peer_mss);
+	conn_settle(conn, opening->options, opening->snd_scale,
+	            (uint16_t)min_u32(opening->peer_mss, listener_mss(tcp, opening->listener_tag)));
 	if (opening->rtt_us != 0)
 		rtt_sample(conn, opening->rtt_us);
 	conn_add_news(conn, TCP_ACCEPTED);

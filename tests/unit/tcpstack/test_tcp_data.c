@@ -1,6 +1,8 @@
 /* test_tcp_data.c - octets both ways: acknowledgments, holes, windows, losses, memory. */
 #include "tcp_script.h"
 
+#define FIRST_WINDOW_BYTES 16384 /* as net_config_defaults() has it */
+
 #include "tcpstack/tcp_internal.h"
 
 static struct script script;
@@ -169,34 +171,34 @@ static void test_window_follows_the_reader(void **state)
 	uint32_t seq = 1;
 
 	(void)state;
-	for (; seq + 1460 <= TCP_WINDOW_DEFAULT_BYTES; seq += 1460) {
+	for (; seq + 1460 <= FIRST_WINDOW_BYTES; seq += 1460) {
 		script_inject_len(&script, ".", seq, 1, 65535, 1460);
 		script.out_head = script.out_count - 1;
 		expect(&script, ".", 1, seq + 1460, 0);
 		assert_int_equal(seq + 1459 + script.last.window,
-		                 TCP_WINDOW_DEFAULT_BYTES); /* the edge stands */
+		                 FIRST_WINDOW_BYTES); /* the edge stands */
 	}
 	script_inject_len(&script, ".", seq, 1, 65535,
 	                  1460); /* more than fits: the rest is cut off */
-	expect(&script, ".", 1, TCP_WINDOW_DEFAULT_BYTES + 1, 0);
+	expect(&script, ".", 1, FIRST_WINDOW_BYTES + 1, 0);
 	assert_int_equal(script.last.window, 0);
-	assert_int_equal(tcp_readable(conn), TCP_WINDOW_DEFAULT_BYTES);
-	script_inject_len(&script, ".", TCP_WINDOW_DEFAULT_BYTES + 1, 1, 65535, 1); /* a probe */
-	expect(&script, ".", 1, TCP_WINDOW_DEFAULT_BYTES + 1, 0);
-	assert_int_equal(tcp_readable(conn), TCP_WINDOW_DEFAULT_BYTES);
+	assert_int_equal(tcp_readable(conn), FIRST_WINDOW_BYTES);
+	script_inject_len(&script, ".", FIRST_WINDOW_BYTES + 1, 1, 65535, 1); /* a probe */
+	expect(&script, ".", 1, FIRST_WINDOW_BYTES + 1, 0);
+	assert_int_equal(tcp_readable(conn), FIRST_WINDOW_BYTES);
 	tcp_consume(conn, 100); /* not worth a word */
 	expect_nothing(&script);
 	tcp_consume(conn, 8000);
-	expect(&script, ".", 1, TCP_WINDOW_DEFAULT_BYTES + 1, 0);
+	expect(&script, ".", 1, FIRST_WINDOW_BYTES + 1, 0);
 	assert_int_equal(script.last.window, 8100);
 	tcp_window_limit(conn, 1000); /* less: the edge stays where it was shown */
 	expect_nothing(&script);
 	tcp_consume(conn, tcp_readable(conn));
-	script_inject_len(&script, ".", TCP_WINDOW_DEFAULT_BYTES + 1, 1, 65535, 100);
-	expect(&script, ".", 1, TCP_WINDOW_DEFAULT_BYTES + 101, 0);
+	script_inject_len(&script, ".", FIRST_WINDOW_BYTES + 1, 1, 65535, 100);
+	expect(&script, ".", 1, FIRST_WINDOW_BYTES + 101, 0);
 	assert_int_equal(script.last.window, 8000);
 	tcp_window_limit(conn, 60000);
-	expect(&script, ".", 1, TCP_WINDOW_DEFAULT_BYTES + 101, 0);
+	expect(&script, ".", 1, FIRST_WINDOW_BYTES + 101, 0);
 	assert_int_equal(script.last.window, 59900);
 	finish(conn);
 }
