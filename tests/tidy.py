@@ -55,7 +55,7 @@ VENDOR = {
 # What libc and the kernel bring; anything else needs a row above.
 SYSTEM = re.compile(
     r"^(arpa|linux|net|netinet|sys)/[\w/]+\.h$|"
-    r"^(assert|ctype|dirent|errno|fcntl|fnmatch|fts|ftw|getopt|glob|grp|iconv|inttypes|limits|locale|math|poll|"
+    r"^(assert|ctype|dirent|dlfcn|elf|errno|fcntl|fnmatch|fts|ftw|getopt|glob|grp|iconv|inttypes|limits|locale|math|poll|"
     r"pthread|pwd|regex|sched|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|"
     r"stdio|stdlib|string|strings|syslog|termios|time|unistd|[a-z]mmintrin|cpuid|langinfo|wchar|netdb|ifaddrs|"
     r"libgen|ucontext|execinfo|byteswap|endian)\.h$")
