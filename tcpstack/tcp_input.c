@@ -381,6 +381,21 @@ static bool input_syn_received_ack(struct tcp_conn *conn, const struct tcp_segme
 	return true;
 }
 
+/* RFC 9293 3.5, figure 7: the SYN-ACK of a peer whose SYN crossed ours acknowledges our SYN; its
+ * own we have. */
+static void strip_crossed_syn(const struct tcp_conn *conn, struct tcp_segment *segment)
+{
+	const uint8_t flags = TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST;
+
+	if (conn->state != TCP_STATE_SYN_RECEIVED ||
+	    (segment->flags & flags) != (TCP_FLAG_SYN | TCP_FLAG_ACK) ||
+	    segment->seq + 1 != conn->rcv_nxt || segment->ack != conn->snd_nxt)
+		return;
+	segment->flags &= (uint8_t)~TCP_FLAG_SYN;
+	segment->seq++;
+	segment->pkt->seq = segment->seq;
+}
+
 void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 {
 	struct tcp_counters *counters = conn_counters(conn);
@@ -389,6 +404,7 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 		input_syn_sent(conn, segment);
 		return;
 	}
+	strip_crossed_syn(conn, segment);
 	/* First, sequence number. */
 	if (COUNT_IF(is_paws_old(conn, segment), counters->segments_old_timestamp)) {
 		answer_unacceptable(conn, segment);
