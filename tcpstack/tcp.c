@@ -309,6 +309,8 @@ void tcp_close(struct tcp_conn *conn)
 		conn_enter_time_wait(conn);
 		return;
 	case TCP_STATE_FIN_WAIT_2:
+		if (unread)
+			break;
 		conn->rexmit_at_ms = tcp_deadline_ms(conn_tcp(conn), TCP_FIN_WAIT_US);
 		conn_arm(conn);
 		return;
@@ -332,7 +334,8 @@ void tcp_abort(struct tcp_conn *conn)
 	}
 	/* RFC 9293 3.10.5: nothing to reset before the SYN is answered or when both sides have
 	 * finished. */
-	if (conn->state != TCP_STATE_SYN_SENT && conn->state != TCP_STATE_TIME_WAIT)
+	if (conn->state != TCP_STATE_SYN_SENT && conn->state != TCP_STATE_CLOSING &&
+	    conn->state != TCP_STATE_LAST_ACK && conn->state != TCP_STATE_TIME_WAIT)
 		conn_send_reset(conn);
 	conn_end(conn, OK);
 }

@@ -177,7 +177,7 @@ static void test_data_after_close_resets(void **state)
 	tcp_close(conn);
 	expect(&script, "F.", 1, 1, 0);
 	script_inject(&script, "P.", 1, 2, 65535, "abc", 3);
-	expect(&script, "R.", 2, 1, 0);
+	expect(&script, "R", 2, 0, 0);
 	script_end(&script);
 }
 
