@@ -19,6 +19,7 @@
 #define IP6_LENGTHS    129
 #define LINE_BYTES_MAX 1024
 #define BUILD_TRIES    8
+#define PREFETCH_AHEAD 16
 
 /* Entries a bucket is planned for: spilling stays rare. */
 #define IP4_PLANNED 6.5
@@ -394,6 +395,22 @@ static uint64_t plan_tables(const struct list_builder *b, double growth, struct 
 	return buckets;
 }
 
+/* The bucket of an entry some places ahead: filling is bound by memory otherwise. */
+static void prefetch(const struct lists_table *t, const struct entries *entries, uint64_t ahead,
+                     const void *buckets, uint64_t salt)
+{
+	uint32_t hash;
+
+	if (ahead >= entries->count)
+		return;
+	if (t->ip6)
+		hash = lists_hash_ip6(((const struct ip6_entry *)entries->item)[ahead].key, salt);
+	else
+		hash = lists_hash_ip4(((const struct ip4_entry *)entries->item)[ahead].key, salt);
+	__builtin_prefetch((const uint8_t *)buckets +
+	                   (t->bucket_start + lists_bucket(hash, t->bucket_count)) * 64);
+}
+
 static bool fill_tables(const struct list_builder *b, const struct lists_table *table,
                         uint32_t table_count, void *buckets, struct lists_head *head)
 {
@@ -403,6 +420,7 @@ static bool fill_tables(const struct list_builder *b, const struct lists_table *
 		const struct entries *entries = t->ip6 ? &b->ip6[t->bits] : &b->ip4[t->bits];
 
 		for (uint64_t k = 0; k < entries->count; k++) {
+			prefetch(t, entries, k + PREFETCH_AHEAD, buckets, head->salt);
 			bool put = t->ip6 ? put_ip6((struct ip6_bucket *)buckets + t->bucket_start,
 			                            t->bucket_count, head->salt,
 			                            (const struct ip6_entry *)entries->item + k,

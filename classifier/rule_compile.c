@@ -22,7 +22,6 @@
 #include "smtp/normalise.h"
 
 #define SECTIONS_TOTAL (BLOB_KIND_FIRST + TEXT_KIND_COUNT * BLOB_KIND_SECTIONS)
-#define SELECTORS_MAX  65535u
 
 struct texts_pool { /* the blob's texts */
 	char *data;

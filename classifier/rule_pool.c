@@ -22,7 +22,8 @@ void *rule_pool_take(struct rule_pool *pool, size_t bytes)
 
 	bytes = (bytes + 15) & ~(size_t)15;
 	if (chunk == NULL || chunk->bytes_max - chunk->used < bytes) {
-		/* A scratch pool of one pattern stays small, a pool of all rules needs few chunks. */
+		/* A scratch pool of one pattern stays small, a pool of all rules needs few chunks.
+		 */
 		size_t room = chunk == NULL ? CHUNK_BYTES_MIN : chunk->bytes_max * 2;
 
 		if (room > CHUNK_BYTES_MAX)

@@ -33,11 +33,13 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->state = calloc(ruleset->rule_count + 1, sizeof(*c->state));
 	c->value = calloc(ruleset->rule_count + 1, sizeof(*c->value));
 	c->order = calloc(ruleset->head->selector_count + 1, sizeof(*c->order));
+	c->pending = calloc(ruleset->rule_count + 1, sizeof(*c->pending));
 	c->match = pcre2_match_data_create(1, NULL);
 	c->match_context = pcre2_match_context_create(NULL);
 	c->jit_stack = pcre2_jit_stack_create(JIT_STACK_BYTES_MIN, JIT_STACK_BYTES_MAX, NULL);
 	bool failed = c->state == NULL || c->value == NULL || c->order == NULL ||
-	              c->match == NULL || c->match_context == NULL || c->jit_stack == NULL;
+	              c->pending == NULL || c->match == NULL || c->match_context == NULL ||
+	              c->jit_stack == NULL;
 	for (int kind = 0; kind < TEXT_KIND_COUNT && !failed; kind++)
 		if (ruleset->kind[kind].database != NULL)
 			failed = hs_alloc_scratch(ruleset->kind[kind].database, &c->scratch) !=
@@ -59,6 +61,7 @@ void scan_context_free(struct scan_context *context)
 	pcre2_match_data_free(context->match);
 	pcre2_match_context_free(context->match_context);
 	pcre2_jit_stack_free(context->jit_stack);
+	free(context->pending);
 	free(context->order);
 	free(context->value);
 	free(context->state);
@@ -178,6 +181,8 @@ static void trigger(struct scan_context *c, uint32_t index, uint32_t segment)
 	if (skipped_segment(rule, segment))
 		return;
 	if ((rule->flags & BLOB_FLAG_MULTIPLE) != 0) {
+		if (state->beyond == 0)
+			c->pending[c->pending_count++] = index;
 		if (state->beyond == 0 || segment < state->first)
 			state->first = segment;
 		if (segment >= state->beyond)
@@ -372,18 +377,18 @@ static void run_residual(struct scan_context *c)
 /* Counts `multiple` rules in the range of segments that triggered them. */
 static void run_multiple(struct scan_context *c)
 {
-	for (uint32_t i = 0; i < c->ruleset->rule_count; i++) {
-		const struct blob_rule *rule = &c->ruleset->rule[i];
-		struct rule_state *state = &c->state[i];
+	for (uint32_t i = 0; i < c->pending_count; i++) {
+		uint32_t index = c->pending[i];
+		const struct blob_rule *rule = &c->ruleset->rule[index];
+		struct rule_state *state = &c->state[index];
 
-		if (state->beyond == 0 || rule->text_kind != c->kind)
-			continue;
 		for (uint32_t k = state->first; k < state->beyond && state->count < hits_max(rule);
 		     k++)
 			if (!skipped_segment(rule, k))
-				confirm(c, i, text_segment(c->text, k));
+				confirm(c, index, text_segment(c->text, k));
 		state->beyond = 0;
 	}
+	c->pending_count = 0;
 }
 
 static void run_exists(struct scan_context *c)

@@ -33,6 +33,8 @@ struct scan_context {
 	struct value stack[META_DEPTH_MAX];
 	uint32_t *order; /* of header segments, by where they start */
 	uint32_t order_count;
+	uint32_t *pending; /* `multiple` rules triggered in the text in hand */
+	uint32_t pending_count;
 	uint64_t seen[GATE_WORDS_MAX];
 	/* of the message in hand */
 	const struct text *text;

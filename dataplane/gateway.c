@@ -109,6 +109,11 @@ struct gateway *gateway_new(struct arena *arena, const struct gateway_config *it
 	return g;
 }
 
+void gateway_close(struct gateway *g)
+{
+	normaliser_close(g->normaliser);
+}
+
 static void connection_news(struct gateway *g, struct tcp_conn *conn, uint32_t news)
 {
 	if (news & TCP_ACCEPTED)

@@ -45,6 +45,8 @@ size_t gateway_bytes(const struct config *config);
  * listener cannot be had. Keeps every pointer in `config`. */
 struct gateway *gateway_new(struct arena *arena, const struct gateway_config *config,
                             uint64_t now_us);
+/* Gives back what is not of the arena (charset converters). Nothing may be called after it. */
+void gateway_close(struct gateway *gateway);
 /* One turn: bounded work on connections with news, timers and messages that wait for their verdict.
  */
 void gateway_run(struct gateway *gateway, uint64_t now_us, uint64_t wall_us);
@@ -53,7 +55,8 @@ uint64_t gateway_next_deadline_us(const struct gateway *gateway);
 /* New clients get 421; transactions past the dot are finished. */
 void gateway_drain(struct gateway *gateway);
 void gateway_resume(struct gateway *gateway);
-/* Numbers of the configuration have changed in place. What memory was carved for stays as it was. */
+/* Numbers of the configuration have changed in place. What memory was carved for stays as it was.
+ */
 void gateway_reload(struct gateway *gateway);
 /* No session is left. */
 bool gateway_idle(const struct gateway *gateway);

@@ -272,8 +272,9 @@ static void mail_stream(struct gateway *g, struct mail *m)
 	judge_queue(g, m);
 }
 
-/* Moves octets from the connection to the held chain: whole packets as they are, little ones by copy behind
- * the last, so that a client that sends octet by octet pins no packet for each. Returns how many. */
+/* Moves octets from the connection to the held chain: whole packets as they are, little ones by
+ * copy behind the last, so that a client that sends octet by octet pins no packet for each. Returns
+ * how many. */
 static size_t hold(struct gateway *g, struct mail *m, size_t bytes)
 {
 	struct tcp_conn *conn = m->session->leg.conn;

@@ -427,6 +427,7 @@ void process_stop(struct process *process)
 			continue;
 		worker_link_order(&worker->link, &worker->link.stop, true);
 		(void)pthread_join(worker->thread, NULL);
+		worker_close(worker->worker);
 	}
 	for (uint32_t i = 0; i < process->steer_count; i++)
 		steer_detach(process->steer[i]);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "smtp/normalise.h"
 
 /* Each set alive holds at most three parts, and one is being opened. */
 #define PARTS_MAX (RULES_SETS_MAX * GENERATION_KIND_COUNT + 1)
@@ -117,11 +118,24 @@ void rules_slot_free(struct rules_slot *slot)
 	free(slot);
 }
 
+/* The classifier carries header selectors unread; what they are is smtp's to say. */
+static bool selectors_fit(const struct ruleset *ruleset)
+{
+	uint32_t count;
+	struct bytes records = ruleset_selectors(ruleset, &count);
+
+	return selectors_are_sound(records, count);
+}
+
 static enum err part_open_rules(const struct rules_slot *slot, struct rules_part *part,
                                 char *reason)
 {
 	enum err err = ruleset_open(&part->generation, &part->ruleset, reason);
 
+	if (err == OK && !selectors_fit(part->ruleset)) {
+		snprintf(reason, RULES_REASON_BYTES, "header selectors are not of this version");
+		err = ERR_VERSION;
+	}
 	for (uint32_t w = 0; err == OK && w < slot->worker_count; w++) {
 		part->context[w] = scan_context_new(part->ruleset, slot->counters[w]);
 		if (part->context[w] == NULL) {

@@ -227,6 +227,11 @@ enum err worker_new(struct arena *arena, const struct worker_config *config, uin
 	return err;
 }
 
+void worker_close(struct worker *worker)
+{
+	gateway_close(worker->gateway);
+}
+
 /* Takes what has arrived on all ports, one burst each. */
 static size_t worker_input(struct worker *worker, uint64_t now_us)
 {

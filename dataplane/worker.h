@@ -53,6 +53,8 @@ size_t worker_bytes(const struct config *config);
 /* Carves everything from `arena`. On error `reason` (PORT_REASON_BYTES) says why. */
 MUST_CHECK enum err worker_new(struct arena *arena, const struct worker_config *config,
                                uint64_t now_us, struct worker **out_worker, char *reason);
+/* Gives back what is not of the arena, after its last turn. */
+void worker_close(struct worker *worker);
 /* One turn: bounded work; true when there was any. `wall_us` is for what people read. */
 bool worker_turn(struct worker *worker, uint64_t now_us, uint64_t wall_us);
 /* A time not later than when the worker must turn again without a frame having come. */

@@ -1,7 +1,6 @@
 /* rules_work.c - compiles rule files and describes the result. */
 #include "mgmt/rules_work.h"
 
-#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "classifier/rule_compile.h"
 
 #include "mgmt/files.h"
+#include "mgmt/heap.h"
 #include "mgmt/json_text.h"
 
 #define HEAP_STEP_BYTES (32 << 20)
@@ -139,17 +139,6 @@ static enum err compile(const struct rules_work *work, struct rule_compiler *com
 	                            &output->fd);
 }
 
-/* Compilers take and give back large pieces all the time. Left alone, the heap shrinks and grows
- * with each, and most of the time goes into faulting its pages in again: 415 000 faults and three
- * times the time were measured with SpamAssassin's rules. This is a child of its own, so nothing
- * else is affected. */
-static void keep_heap(void)
-{
-	mallopt(M_TRIM_THRESHOLD, INT32_MAX);
-	mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
-	mallopt(M_MMAP_THRESHOLD, HEAP_STEP_BYTES);
-}
-
 void rules_work_compile(void *rules_work, struct job_output *output)
 {
 	const struct rules_work *work = rules_work;
@@ -157,7 +146,7 @@ void rules_work_compile(void *rules_work, struct job_output *output)
 	struct rule_compiler *compiler;
 	uint64_t fingerprint;
 
-	keep_heap();
+	heap_keep();
 	output->report = json_object();
 	output->error = files_fingerprint(work->paths, 0, &fingerprint, output->reason);
 	if (output->error != OK)

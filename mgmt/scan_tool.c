@@ -15,9 +15,11 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/config.h"
 #include "base/generation.h"
 #include "classifier/classifier.h"
 #include "classifier/rule_compile.h"
+#include "mgmt/heap.h"
 #include "mgmt/json_text.h"
 #include "smtp/normalise.h"
 
@@ -421,11 +423,14 @@ static int run(struct scanner *s, char **paths, int count)
 
 int main(int argc, char **argv)
 {
-	struct scan_options options = {.policy = {5000, 10000, true},
-	                               .budget_ms = BUDGET_MS_DEFAULT,
+	static struct config config;
+	struct scan_options options = {.budget_ms = BUDGET_MS_DEFAULT,
 	                               .bytes_max = (size_t)16 << 20};
 	struct scanner scanner = {.options = &options};
 
+	config_defaults(&config);
+	options.policy = (struct verdict_policy){config.score_tag, config.score_reject, true};
+	heap_keep();
 	take_options(&options, argc, argv);
 	if (options.rules_count == 0) {
 		fputs("postern-scan: --rules is missing. Try postern-scan --help.\n", stderr);

@@ -16,7 +16,6 @@
 #define BODY_PART_CHARACTERS 50000
 #define RAWBODY_PART_BYTES   500000
 #define HTML_PARTS_MAX       16 /* parts whose facts are kept */
-#define SELECTORS_MAX        4096
 #define FIXED_BYTES_MIN      ((size_t)64 * 1024)
 #define ATTRIBUTE_BYTES_MAX  ((size_t)16 * 1024)
 

@@ -33,6 +33,10 @@ struct selector {
 /* "From:addr" -> struct. False when the selector is not supported; the text then is reported by its
  * rule. */
 bool selector_parse(struct bytes text, struct selector *out_selector);
+#define SELECTORS_MAX 4096 /* of one ruleset */
+/* Whether `records` are `count` selectors as selector_parse() makes them: to be asked once of a
+ * generation, before anything is normalised by it. */
+bool selectors_are_sound(struct bytes records, uint32_t count);
 
 /* What the session knows and the message does not say. */
 struct message_facts {

@@ -87,6 +87,19 @@ bool selector_parse(struct bytes text, struct selector *out_selector)
 	return true;
 }
 
+bool selectors_are_sound(struct bytes records, uint32_t count)
+{
+	const struct selector *selectors = (const struct selector *)(const void *)records.data;
+
+	if (count > SELECTORS_MAX || records.len != count * sizeof(struct selector))
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		if (selectors[i].name_len > SELECTOR_NAME_BYTES ||
+		    selectors[i].special >= SELECTOR_SPECIAL_COUNT)
+			return false;
+	return true;
+}
+
 /* Values being joined into one segment. */
 struct joiner {
 	struct selector_source *source;

@@ -74,6 +74,7 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
 	take_rtt(conn, segment);
 	conn->backoff = 0;
 	cold->retries = 0;
+	cold->persist_since_ms = 0;
 	cold->soft_error = OK;
 	congestion_ack(conn, acked, flight_before);
 	/* RFC 6298 5.2, 5.3. RFC 6582 4, impatient: a partial ACK does not put the timeout off
@@ -108,14 +109,8 @@ static void update_window(struct tcp_conn *conn, const struct tcp_segment *segme
 	if (!advanced && seq_before(segment->seq, conn->snd_wl1))
 		return;
 	conn->snd_wl1 = segment->seq;
-	if (conn->flags & CONN_PERSIST) {
-		cold->retries = 0; /* the peer lives */
-		if (window > 0) {
-			conn->flags &= (uint16_t)~CONN_PERSIST;
-			conn->rexmit_at_ms = 0;
-			conn->backoff = 0;
-		}
-	}
+	if (conn->flags & CONN_PERSIST)
+		cold->retries = 0; /* the peer lives; the timer runs on until something is sent */
 	if (window != conn->snd_wnd)
 		conn_mark_dirty(conn);
 	conn->snd_wnd = window;

@@ -302,10 +302,13 @@ static bool send_new(struct tcp_conn *conn, bool force)
 	       !seq_after(conn->snd_next->seq + conn->snd_next->len, conn->snd_nxt))
 		conn->snd_next = conn->snd_next->next;
 	time_segment(conn, conn->snd_nxt);
-	if (conn->rexmit_at_ms == 0 || (conn->flags & CONN_PERSIST)) {
+	if (conn->flags & CONN_PERSIST) {
 		conn->flags &= (uint16_t)~CONN_PERSIST;
-		conn_start_rexmit(conn);
+		conn->rexmit_at_ms = 0;
+		conn->backoff = 0;
 	}
+	if (conn->rexmit_at_ms == 0)
+		conn_start_rexmit(conn);
 	return true;
 }
 
@@ -325,7 +328,10 @@ static void consider_persist(struct tcp_conn *conn)
 	conn->flags |= CONN_PERSIST;
 	conn->backoff = 0;
 	conn_cold(conn)->retries = 0;
-	conn_cold(conn)->persist_since_ms = tcp_now_ms(conn_tcp(conn));
+	/* Counted from the last progress: a window that opens and shuts again does not begin anew.
+	 */
+	if (conn_cold(conn)->persist_since_ms == 0)
+		conn_cold(conn)->persist_since_ms = max_u32(tcp_now_ms(conn_tcp(conn)), 1);
 	conn_start_rexmit(conn);
 }
 

@@ -84,8 +84,7 @@ static void persist_fired(struct tcp_conn *conn)
 	 * (sockstress). */
 	if (cold->retries >= retries_max(conn) ||
 	    tcp_now_ms(tcp) - cold->persist_since_ms >= TCP_PERSIST_US / 1000) {
-		if (!(conn->flags & CONN_ORPHAN))
-			conn_send_reset(conn);
+		conn_send_reset(conn);
 		give_up(conn);
 		return;
 	}

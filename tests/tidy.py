@@ -45,7 +45,7 @@ VENDOR = {
     "idn2.h":      ["smtp/uri.c"],
     "ucl.h":       [],
     "jansson.h":   ["mgmt/*", "bench/*", "tests/*"],
-    "malloc.h":    ["mgmt/*"],
+    "malloc.h":    ["mgmt/heap.c"],
     "sqlite3.h":   ["mgmt/*", "bench/*", "tests/*"],
     "microhttpd.h": ["mgmt/*", "tests/*"],
     "curl/":       ["mgmt/*", "bench/*", "tests/*"],

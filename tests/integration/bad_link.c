@@ -1,9 +1,10 @@
-/* bad_link.c - joins two Ethernet interfaces by a link that loses, delays and reorders frames by seed.
+/* bad_link.c - joins two Ethernet interfaces by a link that loses, delays and reorders frames by
+ * seed.
  *
  * usage: bad_link INTERFACE INTERFACE LOSS_PPM DELAY_US JITTER_US REORDER_PPM SEED
  *
- * Frames wait in one heap a direction until they are due; jitter alone already reorders, a reordered frame goes at
- * once. Runs until it is told to end.
+ * Frames wait in one heap a direction until they are due; jitter alone already reorders, a
+ * reordered frame goes at once. Runs until it is told to end.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -75,8 +76,10 @@ static int open_interface(const char *name)
 		die(name);
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes, sizeof(buffer_bytes)) != 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof(buffer_bytes));
-	struct packet_mreq promiscuous = {.mr_ifindex = address.sll_ifindex, .mr_type = PACKET_MR_PROMISC};
-	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof(promiscuous)) != 0)
+	struct packet_mreq promiscuous = {.mr_ifindex = address.sll_ifindex,
+	                                  .mr_type = PACKET_MR_PROMISC};
+	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof(promiscuous)) !=
+	    0)
 		die("promiscuous");
 	return fd;
 }
@@ -130,7 +133,8 @@ static void take_in(struct link *link, struct side *from, struct side *to, uint6
 
 	for (int i = 0; i < ROUND_FRAMES; i++) {
 		socklen_t source_bytes = sizeof(source);
-		ssize_t len = recvfrom(from->socket, data, sizeof(data), 0, (struct sockaddr *)&source, &source_bytes);
+		ssize_t len = recvfrom(from->socket, data, sizeof(data), 0,
+		                       (struct sockaddr *)&source, &source_bytes);
 
 		if (len < 0)
 			return;
@@ -186,7 +190,9 @@ int main(int argc, char **argv)
 	static struct link link;
 
 	if (argc != 8) {
-		fputs("usage: bad_link INTERFACE INTERFACE LOSS_PPM DELAY_US JITTER_US REORDER_PPM SEED\n", stderr);
+		fputs("usage: bad_link INTERFACE INTERFACE LOSS_PPM DELAY_US JITTER_US REORDER_PPM "
+		      "SEED\n",
+		      stderr);
 		return 2;
 	}
 	signal(SIGTERM, on_signal);
@@ -203,7 +209,8 @@ int main(int argc, char **argv)
 			die("calloc");
 	}
 	while (!stopped) {
-		struct pollfd fds[2] = {{link.side[0].socket, POLLIN, 0}, {link.side[1].socket, POLLIN, 0}};
+		struct pollfd fds[2] = {{link.side[0].socket, POLLIN, 0},
+		                        {link.side[1].socket, POLLIN, 0}};
 		uint64_t now_us = clock_now_us();
 
 		if (poll(fds, 2, wait_ms(&link, now_us)) < 0 && errno != EINTR)
@@ -216,7 +223,9 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < 2; i++)
 		printf("%s: received %llu, lost %llu, overflowed %llu, sent %llu\n", argv[1 + i],
-		       (unsigned long long)link.side[i].received, (unsigned long long)link.side[i].lost,
-		       (unsigned long long)link.side[i].overflowed, (unsigned long long)link.side[i].sent);
+		       (unsigned long long)link.side[i].received,
+		       (unsigned long long)link.side[i].lost,
+		       (unsigned long long)link.side[i].overflowed,
+		       (unsigned long long)link.side[i].sent);
 	return 0;
 }

@@ -1,10 +1,10 @@
-/* sim.c - a whole worker in virtual time: senders and a backend on stacks of their own, joined by links that lose,
- * duplicate, delay and reorder by seed.
+/* sim.c - a whole worker in virtual time: senders and a backend on stacks of their own, joined by
+ * links that lose, duplicate, delay and reorder by seed.
  *
- * What must hold for every seed: what the backend got is octet for octet what the client sent, or nothing; a client
- * holds a 250 exactly when the backend took its message; only a connection that the backend lost after the final
- * dot may leave a message taken and the client told 451. In the end every session is closed and every packet
- * back in its pool.
+ * What must hold for every seed: what the backend got is octet for octet what the client sent, or
+ * nothing; a client holds a 250 exactly when the backend took its message; only a connection that
+ * the backend lost after the final dot may leave a message taken and the client told 451. In the
+ * end every session is closed and every packet back in its pool.
  *
  * usage: sim [FIRST_SEED COUNT [bridge of faults: clean|lossy|faulty|all]]
  */
@@ -93,8 +93,10 @@ static void config_make(struct config *config)
 	    "backend { driver = memif; interface = b; addresses = [\"10.26.0.2/24\"]; } }\n"
 	    "listeners { smtp { port = 25; } }\n"
 	    "backends { sink { address = \"10.26.0.1\"; port = 25; connections_max = 8; } }\n"
-	    "limits { packets = 8192; connections_max = 256; sessions_max = 64; transactions_max = 32; "
-	    "hold_bytes_max = 64k; scan_bytes_max = 64k; events_ring_count = 16; backend_reply_timeout_ms = 20s; }\n"
+	    "limits { packets = 8192; connections_max = 256; sessions_max = 64; transactions_max = "
+	    "32; "
+	    "hold_bytes_max = 64k; scan_bytes_max = 64k; events_ring_count = 16; "
+	    "backend_reply_timeout_ms = 20s; }\n"
 	    "policy { hostname = \"gateway.example\"; }\n"
 	    "tcp { tcp_syn_cache_count = 64; tcp_time_wait_ms = 1s; }\n";
 	struct config_error error;
@@ -136,7 +138,8 @@ static void host_make(struct host *h, struct world *w, const char *ip)
 
 static struct port_memory_config link_config(struct world *w, enum profile profile)
 {
-	struct port_memory_config config = {.seed = random_u64(&w->random), .delay_us = 200, .queue_pkts_max = 2048};
+	struct port_memory_config config = {
+	    .seed = random_u64(&w->random), .delay_us = 200, .queue_pkts_max = 2048};
 
 	if (profile == PROFILE_CLEAN)
 		return config;
@@ -174,7 +177,8 @@ static void worker_make(struct world *w)
 	uint64_t number;
 	char reason[256];
 
-	enum err err = telemetry_create(&w->telemetry, groups, group_count, 1, w->config.events_ring_count);
+	enum err err = telemetry_create(&w->telemetry, groups, group_count, 1,
+	                                w->config.events_ring_count);
 	ASSERT(err == OK);
 	counters[0] = worker_classifier_counters(&w->telemetry, 0);
 	w->rules = rules_slot_new(1, counters);
@@ -241,6 +245,7 @@ static void world_free(struct world *w)
 {
 	sim_messages_free(w->messages, MESSAGES_PER_SEED);
 	sim_sink_free(&w->sink);
+	worker_close(w->worker);
 	w->ports[0]->ops->close(w->ports[0]);
 	w->ports[1]->ops->close(w->ports[1]);
 	rules_slot_free(w->rules);
@@ -266,15 +271,16 @@ static void host_send(struct host *h, uint64_t now_us)
 	size_t count;
 
 	while ((count = net_output(h->net, now_us, pkts, BURST_PKTS_MAX)) > 0)
-		for (size_t i = h->port->ops->tx_burst(h->port, now_us, pkts, count); i < count; i++)
+		for (size_t i = h->port->ops->tx_burst(h->port, now_us, pkts, count); i < count;
+		     i++)
 			pkt_put(pkts[i]);
 }
 
 static uint64_t earliest(const struct world *w)
 {
 	uint64_t times[] = {
-	    net_next_deadline_us(w->client.net), net_next_deadline_us(w->backend.net),
-	    worker_next_deadline_us(w->worker),  port_memory_next_us(w->client.port),
+	    net_next_deadline_us(w->client.net),  net_next_deadline_us(w->backend.net),
+	    worker_next_deadline_us(w->worker),   port_memory_next_us(w->client.port),
 	    port_memory_next_us(w->backend.port), port_memory_next_us(w->ports[0]),
 	    port_memory_next_us(w->ports[1]),
 	};
@@ -321,10 +327,12 @@ static bool world_run(struct world *w)
 	return false;
 }
 
-static uint32_t complain(uint64_t seed, enum profile profile, const struct sim_message *m, const char *what)
+static uint32_t complain(uint64_t seed, enum profile profile, const struct sim_message *m,
+                         const char *what)
 {
-	printf("# seed %llu profile %d message %u (%zu octets, told %u, stored %u): %s\n", (unsigned long long)seed,
-	       (int)profile, m->number, m->content_bytes, m->code, m->stored_count, what);
+	printf("# seed %llu profile %d message %u (%zu octets, told %u, stored %u): %s\n",
+	       (unsigned long long)seed, (int)profile, m->number, m->content_bytes, m->code,
+	       m->stored_count, what);
 	return 1;
 }
 
@@ -358,13 +366,15 @@ static uint32_t check_world(struct world *w, uint64_t seed, enum profile profile
 	for (uint32_t i = 0; i < MESSAGES_PER_SEED; i++)
 		wrong += check_message(seed, profile, &w->messages[i]);
 	if (w->sink.errors > 0) {
-		printf("# seed %llu: the backend saw %u faults of the gateway\n", (unsigned long long)seed, w->sink.errors);
+		printf("# seed %llu: the backend saw %u faults of the gateway\n",
+		       (unsigned long long)seed, w->sink.errors);
 		wrong++;
 	}
 	/* ARP may hold none of them: nothing is left but what lies in no queue at all. */
 	uint32_t missing = w->pool->pkt_count - w->pool->free_count;
 	if (missing > 0) {
-		printf("# seed %llu: %u packets never came back\n", (unsigned long long)seed, missing);
+		printf("# seed %llu: %u packets never came back\n", (unsigned long long)seed,
+		       missing);
 		wrong++;
 	}
 	return wrong;
@@ -377,7 +387,8 @@ static uint32_t run_seed(uint64_t seed, enum profile profile)
 
 	world_make(&world, seed, profile);
 	if (!world_run(&world)) {
-		printf("# seed %llu profile %d: never came to rest; %u sessions\n", (unsigned long long)seed, (int)profile,
+		printf("# seed %llu profile %d: never came to rest; %u sessions\n",
+		       (unsigned long long)seed, (int)profile,
 		       atomic_load(&world.link.session_count));
 		wrong++;
 	}
@@ -388,7 +399,8 @@ static uint32_t run_seed(uint64_t seed, enum profile profile)
 
 int main(int argc, char **argv)
 {
-	static const char *const names[PROFILE_COUNT] = {"clean links", "bad links", "bad links, failing peers"};
+	static const char *const names[PROFILE_COUNT] = {"clean links", "bad links",
+	                                                 "bad links, failing peers"};
 	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
 	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 20;
 	int failed = 0;
@@ -403,8 +415,8 @@ int main(int argc, char **argv)
 			continue;
 		for (uint64_t seed = first; seed < first + count && wrong < 10; seed++)
 			wrong += run_seed(seed, (enum profile)profile);
-		printf("%sok %d - %llu seeds over %s\n", wrong > 0 ? "not " : "", profile + 1, (unsigned long long)count,
-		       names[profile]);
+		printf("%sok %d - %llu seeds over %s\n", wrong > 0 ? "not " : "", profile + 1,
+		       (unsigned long long)count, names[profile]);
 		failed |= wrong > 0;
 	}
 	return failed;

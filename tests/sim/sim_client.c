@@ -1,4 +1,5 @@
-/* sim_client.c - simulated senders: in step or pipelining, in big writes or octet by octet, some vanishing. */
+/* sim_client.c - simulated senders: in step or pipelining, in big writes or octet by octet, some
+ * vanishing. */
 #include "sim_client.h"
 
 #include <stdio.h>
@@ -76,7 +77,9 @@ static void client_next_message(struct sim_clients *all, struct sim_client *c)
 static void client_told(struct sim_client *c, uint16_t code)
 {
 	c->message->code = code;
-	c->message->fate = code / 100 == 2 ? SIM_TOLD_250 : code / 100 == 4 ? SIM_TOLD_4XX : SIM_TOLD_5XX;
+	c->message->fate = code / 100 == 2   ? SIM_TOLD_250
+	                   : code / 100 == 4 ? SIM_TOLD_4XX
+	                                     : SIM_TOLD_5XX;
 }
 
 static void client_ehlo(struct sim_client *c)
@@ -103,7 +106,8 @@ static void client_rcpt_reply(struct sim_client *c, uint16_t code)
 	client_verb(c, SMTP_CLIENT_RSET);
 }
 
-static void client_reply(struct sim_clients *all, struct sim_client *c, const struct smtp_client_event *event)
+static void client_reply(struct sim_clients *all, struct sim_client *c,
+                         const struct smtp_client_event *event)
 {
 	switch (event->command) {
 	case SMTP_CLIENT_GREETING:
@@ -206,7 +210,8 @@ void sim_clients_run(struct sim_clients *all, uint64_t now_us)
 	}
 	for (uint32_t i = 0; i < all->client_count; i++) {
 		struct sim_client *c = &all->client[i];
-		if (c->conn == NULL && all->message_next < all->message_count && random_below(all->random, 4) == 0)
+		if (c->conn == NULL && all->message_next < all->message_count &&
+		    random_below(all->random, 4) == 0)
 			client_connect(all, c, now_us);
 		else if (c->conn != NULL && c->in_body)
 			client_body(all, c);

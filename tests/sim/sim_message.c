@@ -1,4 +1,5 @@
-/* sim_message.c - random messages: odd lengths, leading dots, empty lines, octets of all kinds but bare CR and LF. */
+/* sim_message.c - random messages: odd lengths, leading dots, empty lines, octets of all kinds but
+ * bare CR and LF. */
 #include "sim_message.h"
 
 #include <stdlib.h>
@@ -52,9 +53,12 @@ static size_t stuff(const uint8_t *content, size_t bytes, uint8_t *out)
 
 static void make(struct sim_message *m, uint32_t number, size_t bytes_max, struct random *random)
 {
-	static const char spam_head[] = "Subject: an offer\r\n\r\nPlease " SIM_SPAM_MARK " today.\r\n";
+	static const char spam_head[] = "Subject: an offer\r\n\r\nPlease " SIM_SPAM_MARK
+	                                " today.\r\n";
 	static const char ham_head[] = "Subject: a note\r\n\r\n";
-	size_t want = random_below(random, (uint32_t)(random_below(random, 4) == 0 ? bytes_max : 3000)) + 80;
+	size_t want = random_below(random,
+	                           (uint32_t)(random_below(random, 4) == 0 ? bytes_max : 3000)) +
+	              80;
 	uint8_t *content = malloc(want + 512);
 
 	memset(m, 0, sizeof(*m));
@@ -75,7 +79,8 @@ static void make(struct sim_message *m, uint32_t number, size_t bytes_max, struc
 	free(content);
 }
 
-void sim_messages_make(struct sim_message *messages, uint32_t count, size_t bytes_max, struct random *random)
+void sim_messages_make(struct sim_message *messages, uint32_t count, size_t bytes_max,
+                       struct random *random)
 {
 	for (uint32_t i = 0; i < count; i++)
 		make(&messages[i], i, bytes_max, random);

@@ -37,7 +37,8 @@ struct sim_message {
 };
 
 /* Fills the book with `count` random messages of up to `bytes_max` octets. */
-void sim_messages_make(struct sim_message *messages, uint32_t count, size_t bytes_max, struct random *random);
+void sim_messages_make(struct sim_message *messages, uint32_t count, size_t bytes_max,
+                       struct random *random);
 void sim_messages_free(struct sim_message *messages, uint32_t count);
 uint64_t sim_content_hash(const void *data, size_t bytes);
 

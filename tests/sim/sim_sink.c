@@ -13,14 +13,15 @@ void sim_sink_init(struct sim_sink *sink, struct net *net, struct random *random
 	memset(sink, 0, sizeof(*sink));
 	sink->net = net;
 	sink->random = random;
-	sink->limits = (struct smtp_server_limits){.command_line_bytes_max = SMTP_COMMAND_LINE_BYTES_MAX,
-	                                           .recipients_max = 100,
-	                                           .errors_max = 1000,
-	                                           .message_bytes_max = 100 << 20,
-	                                           .pipelining = random_below(random, 4) != 0,
-	                                           .size = true,
-	                                           .eightbitmime = true,
-	                                           .enhanced_status_codes = true};
+	sink->limits = (struct smtp_server_limits){
+	    .command_line_bytes_max = SMTP_COMMAND_LINE_BYTES_MAX,
+	    .recipients_max = 100,
+	    .errors_max = 1000,
+	    .message_bytes_max = 100 << 20,
+	    .pipelining = random_below(random, 4) != 0,
+	    .size = true,
+	    .eightbitmime = true,
+	    .enhanced_status_codes = true};
 	sink->session = calloc(SIM_SINKS_MAX, sizeof(sink->session[0]));
 	ASSERT(sink->session != NULL);
 }
@@ -107,7 +108,8 @@ static bool content_intact(const struct sim_message *m, const uint8_t *content, 
 	if (end == NULL)
 		return false;
 	size_t head = (size_t)(end + 1 - content);
-	return bytes - head == m->content_bytes && sim_content_hash(end + 1, bytes - head) == m->content_hash;
+	return bytes - head == m->content_bytes &&
+	       sim_content_hash(end + 1, bytes - head) == m->content_hash;
 }
 
 static struct sim_message *message_of(struct sim_sink *sink, const struct sim_sink_session *s)
@@ -130,7 +132,13 @@ static bool session_message(struct sim_sink *sink, struct sim_sink_session *s)
 	const struct data_defects *d = &s->smtp.defects;
 	bool lost = faulty(sink), refused = faulty(sink);
 
-	s->content_bytes = data_unstuff(&unstuffing, bytes_of(s->content, s->content_bytes), s->content);
+	uint8_t *content = malloc(s->content_bytes + 1);
+	ASSERT(content != NULL);
+	s->content_bytes = data_unstuff(&unstuffing, bytes_of(s->content, s->content_bytes),
+	                                content);
+	free(s->content);
+	s->content = content;
+	s->content_room = s->content_bytes;
 	if (m == NULL || d->bare_cr || d->bare_lf) {
 		sink->errors++;
 		session_reply(s, REPLY_BAD_FRAMING);
@@ -138,7 +146,8 @@ static bool session_message(struct sim_sink *sink, struct sim_sink_session *s)
 		return true;
 	}
 	if (refused && !lost) {
-		session_reply(s, random_below(sink->random, 2) ? REPLY_NO_STORAGE : REPLY_CONTENT_REJECTED);
+		session_reply(s, random_below(sink->random, 2) ? REPLY_NO_STORAGE
+		                                               : REPLY_CONTENT_REJECTED);
 		smtp_server_refuse(&s->smtp);
 		return true;
 	}
@@ -155,7 +164,8 @@ static bool session_message(struct sim_sink *sink, struct sim_sink_session *s)
 }
 
 /* False: the connection is gone. */
-static bool session_event(struct sim_sink *sink, struct sim_sink_session *s, const struct smtp_event *event)
+static bool session_event(struct sim_sink *sink, struct sim_sink_session *s,
+                          const struct smtp_event *event)
 {
 	uint8_t memory[512];
 	struct buf out = buf_over(memory, sizeof(memory));

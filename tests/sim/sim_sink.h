@@ -1,4 +1,5 @@
-/* sim_sink.h - a simulated backend on a stack of its own: takes mail, checks it, and fails as it is told. */
+/* sim_sink.h - a simulated backend on a stack of its own: takes mail, checks it, and fails as it is
+ * told. */
 #ifndef SIM_SINK_H
 #define SIM_SINK_H
 

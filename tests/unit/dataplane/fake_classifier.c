@@ -20,7 +20,7 @@ static struct fake fakes[FAKES_MAX];
 static uint32_t fake_count;
 
 _Atomic int fake_rulesets_open, fake_lists_open, fake_contexts_open;
-bool fake_ruleset_refused, fake_context_refused;
+bool fake_ruleset_refused, fake_context_refused, fake_selectors_wrong;
 
 static void *fake_new(uint64_t number)
 {
@@ -60,6 +60,7 @@ int fake_generation(enum generation_kind kind, uint64_t number)
 enum err __wrap_ruleset_open(const struct generation *generation, struct ruleset **out,
                              char *reason);
 void __wrap_ruleset_close(struct ruleset *ruleset);
+struct bytes __wrap_ruleset_selectors(const struct ruleset *ruleset, uint32_t *out_count);
 struct scan_context *__wrap_scan_context_new(const struct ruleset *ruleset,
                                              struct classifier_counters *counters);
 void __wrap_scan_context_free(struct scan_context *context);
@@ -82,6 +83,15 @@ void __wrap_ruleset_close(struct ruleset *ruleset)
 {
 	fake_close(ruleset);
 	fake_rulesets_open--;
+}
+
+struct bytes __wrap_ruleset_selectors(const struct ruleset *ruleset, uint32_t *out_count)
+{
+	static const uint8_t too_short[1];
+
+	(void)ruleset;
+	*out_count = fake_selectors_wrong ? 1 : 0;
+	return bytes_of(too_short, *out_count);
 }
 
 struct scan_context *__wrap_scan_context_new(const struct ruleset *ruleset,

@@ -18,7 +18,7 @@ struct fake { /* stands for struct ruleset, struct lists and struct scan_context
 };
 
 extern _Atomic int fake_rulesets_open, fake_lists_open, fake_contexts_open;
-extern bool fake_ruleset_refused, fake_context_refused;
+extern bool fake_ruleset_refused, fake_context_refused, fake_selectors_wrong;
 
 bool fake_is_alive(const void *object);
 /* A sealed generation of that kind and number. */

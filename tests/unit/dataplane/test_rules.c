@@ -174,6 +174,9 @@ static void bad_generations_change_nothing(void **state)
 	fake_context_refused = true;
 	assert_int_equal(publish(GENERATION_RULES, 3), ERR_NO_MEMORY);
 	fake_context_refused = false;
+	fake_selectors_wrong = true;
+	assert_int_equal(publish(GENERATION_RULES, 4), ERR_VERSION);
+	fake_selectors_wrong = false;
 	rules_refresh(slot, 0);
 	assert_int_equal(rules_current(slot, 0)->rules_number, 1);
 	assert_int_equal(fake_rulesets_open, 1);

@@ -61,7 +61,10 @@ static void test_base64_inner_padding(void **state)
 	assert_int_equal(decode_base64(BYTES("Zg==Zm9v"), out), 6);
 	assert_memory_equal(out, "f\0\0foo", 6);
 	assert_int_equal(decode_base64(BYTES("Zg==!Zm9v"), out), 6);
-	assert_memory_equal(out, "f\x0f\xff" "foo", 6);
+	assert_memory_equal(out,
+	                    "f\x0f\xff"
+	                    "foo",
+	                    6);
 }
 
 /* Every length of every pattern comes back. */

@@ -405,7 +405,16 @@ static void test_silly_window_is_overridden(void **state)
 	expect_nothing(&script);
 	script_inject(&script, ".", 1, 4381, 100, NULL, 0);
 	expect_nothing(&script);
-	script_advance(&script, 1000000);
+	/* The same again, and a little less and more, must neither stop nor put off the override.
+	 */
+	for (int i = 0; i < 10; i++) {
+		script_advance(&script, 10000);
+		script_inject(&script, ".", 1, 4381, (uint16_t)(i < 5 ? 100 : 100 - i % 2), NULL,
+		              0);
+		expect_nothing(&script);
+	}
+	script_inject(&script, ".", 1, 4381, 100, NULL, 0);
+	script_advance(&script, 150000);
 	expect(&script, ".", 4381, 1, 100); /* but waiting for ever is worse */
 	finish(conn);
 }
