@@ -222,6 +222,17 @@ void conn_settle(struct tcp_conn *conn, uint8_t options, uint8_t peer_scale, uin
 	congestion_init(conn);
 }
 
+void conn_syn_resent(struct tcp_conn *conn, uint32_t resent_count)
+{
+	/* RFC 6298 5.7: the short first timeout has shown to be too short, or the path to be bad.
+	 */
+	if (resent_count > 0 && (conn->flags & CONN_NO_RTT))
+		conn->rttvar_us4 = TCP_RTO_FALLBACK_US;
+	/* RFC 5681 3.1, relaxed by RFC 6928 2: one loss may well be no congestion. */
+	if (resent_count > 1)
+		conn->cwnd = conn->mss;
+}
+
 uint64_t tcp_tuple_hash(const struct net *net, const struct tcp_tuple *tuple)
 {
 	return hash64(&net->config.secret, tuple, sizeof(*tuple));

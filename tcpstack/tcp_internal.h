@@ -48,6 +48,7 @@ enum tcp_state_flags {
 #define TCP_MTU_FLOOR_IP4     552 /* a Packet Too Big is not believed below it */
 #define TCP_MTU_FLOOR_IP6     1280
 #define TCP_SYN_RETRIES       5
+#define TCP_RTO_FALLBACK_US   3000000 /* RFC 6298 5.7 */
 #define TCP_DUPACKS           3
 #define TCP_QUICK_ACKS        16 /* segments acknowledged at once before the peer's manner is known */
 #define TCP_PERSIST_US        300000000 /* a window closed for that long ends the connection */
@@ -361,6 +362,8 @@ uint16_t tcp_peer_mss(const struct addr *remote, const struct tcp_options *peer)
 /* What the SYNs settled; mss, scales and congestion control follow from it. */
 void conn_settle(struct tcp_conn *conn, uint8_t options, uint8_t peer_scale, uint16_t peer_mss);
 uint16_t tcp_mss_for(const struct net *net, const struct addr *remote);
+/* After the handshake: its SYN (or SYN-ACK) had been sent that many times more than once. */
+void conn_syn_resent(struct tcp_conn *conn, uint32_t resent_count);
 uint64_t tcp_tuple_hash(const struct net *net, const struct tcp_tuple *tuple);
 uint32_t tcp_initial_seq(const struct net *net, const struct tcp_tuple *tuple);
 /* Of our timestamps towards that address: unguessable, and growing from connection to connection.

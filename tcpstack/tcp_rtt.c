@@ -26,7 +26,7 @@ uint32_t rtt_rto_us(const struct tcp_conn *conn)
 	const struct net_config *config = &conn_tcp(conn)->net->config;
 
 	if (conn->flags & CONN_NO_RTT)
-		return config->rto_initial_us;
+		return max_u32(config->rto_initial_us, conn->rttvar_us4); /* conn_syn_resent() */
 	/* The floor bounds the variance's share, not the sum: a peer may delay its ACK on top of
 	 * the path's time. */
 	return min_u32(conn->srtt_us8 / 8 + max_u32(conn->rttvar_us4, config->rto_min_us),

@@ -135,6 +135,7 @@ struct opening {
 	uint16_t peer_mss;
 	uint8_t options, snd_scale;
 	uint32_t rtt_us; /* 0: unknown */
+	uint32_t resent_count;
 };
 
 static uint16_t first_window(const struct tcp *tcp)
@@ -347,6 +348,7 @@ static struct tcp_conn *open_conn(struct tcp *tcp, const struct tcp_segment *seg
 	            (uint16_t)min_u32(opening->peer_mss, listener_mss(tcp, opening->listener_tag)));
 	if (opening->rtt_us != 0)
 		rtt_sample(conn, opening->rtt_us);
+	conn_syn_resent(conn, opening->resent_count);
 	conn_add_news(conn, TCP_ACCEPTED);
 	tcp->net->tcp_counters->connections_accepted++;
 	return conn;
@@ -401,6 +403,7 @@ static struct tcp_conn *entry_input(struct tcp *tcp, struct tcp_syn_entry *entry
 		return NULL;
 	}
 	opening = entry_opening(entry);
+	opening.resent_count = entry->sent_count - 1u;
 	if (entry->sent_count == 1)
 		opening.rtt_us = max_u32((uint32_t)tcp->net->now_us - entry->sent_at_us, 1);
 	conn = open_conn(tcp, segment, &opening);
