@@ -290,7 +290,7 @@ int pc_advance(int64_t to_us)
 		stuck = next_us > (int64_t)world.now_us ? 0 : stuck + 1;
 		ASSERT(stuck < TURNS_MAX);
 		world.now_us = (uint64_t)next_us;
-		net_timers(world.net, world.now_us, 1);
+		net_timers(world.net, world.now_us, BURST_PKTS_MAX);
 		sockets_timers();
 		world_turn();
 	}
