@@ -27,6 +27,9 @@ void world_need(void);
 /* Lets the stack do what can be done now: news to the sockets, packets out. */
 void world_turn(void);
 
+/* A packet that no buffer holds, in pieces; -EMSGSIZE when it cannot be cut. */
+int world_input_large(const void *packet, size_t bytes);
+
 /* Forgets all sockets; their connections go with the arena. */
 void sockets_reset(void);
 void sockets_news(struct tcp_conn *conn, uint32_t news);

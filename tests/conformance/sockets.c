@@ -435,6 +435,19 @@ int pc_local(int handle, struct sockaddr_storage *out_local)
 	return 0;
 }
 
+static bool peer_has_ended(const struct socket *socket)
+{
+	switch (socket_state(socket)) {
+	case 6:  /* TIME-WAIT */
+	case 8:  /* CLOSE-WAIT */
+	case 9:  /* LAST-ACK */
+	case 11: /* CLOSING */
+		return true;
+	default:
+		return false;
+	}
+}
+
 unsigned pc_poll(int handle)
 {
 	struct socket *socket = socket_conn(handle);
@@ -446,7 +459,7 @@ unsigned pc_poll(int handle)
 	if (socket == NULL)
 		return PC_ERROR | PC_HANGUP;
 	ended = socket_state(socket) == 7;
-	if (ended || (socket->no_read && socket->no_write))
+	if (ended || (socket->no_write && (socket->no_read || peer_has_ended(socket))))
 		bits |= PC_HANGUP;
 	if (socket->error != 0)
 		bits |= PC_ERROR;

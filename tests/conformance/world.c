@@ -227,15 +227,17 @@ int64_t pc_now_us(void)
 int pc_input(const void *packet, size_t bytes)
 {
 	struct pkt *pkt;
+	int result;
 
 	world_need();
+	if (bytes > PKT_DATA_BYTES - PKT_HEADROOM_BYTES) {
+		result = world_input_large(packet, bytes);
+		world_turn();
+		return result;
+	}
 	pkt = pkt_get(world.pool);
 	if (pkt == NULL)
 		return -ENOBUFS;
-	if (bytes > pkt_tailroom(pkt)) {
-		pkt_put(pkt);
-		return -EMSGSIZE;
-	}
 	memcpy(pkt->data, packet, bytes);
 	pkt->len = (uint16_t)bytes;
 	net_input_ip(world.net, world.now_us, pkt);

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PACKET_BYTES_MAX   2048
+#define PACKET_BYTES_MAX   65536
 #define PACKET_OPTIONS_MAX 40
 
 #define FLAG_FIN 0x01

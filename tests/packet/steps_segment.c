@@ -70,7 +70,7 @@ bool step_in(struct script *script)
 		return false;
 	while (options.bytes % 4 != 0)
 		options.octet[options.bytes++] = 0;
-	if (len < 0 || len > PACKET_BYTES_MAX - 100)
+	if (len < 0 || len > 60000)
 		return script_fail(script, "len is out of range");
 	segment.seq = flow->peer_isn + (uint32_t)seq;
 	segment.ack = segment.flags & FLAG_ACK ? flow->our_isn + (uint32_t)ack : 0;
