@@ -41,6 +41,7 @@ static bool parse(struct net *net, const struct ip_info *ip, struct pkt *pkt,
 	pkt->data += header_bytes;
 	pkt->len = (uint16_t)(pkt->len - header_bytes);
 	pkt->seq = segment->seq;
+	segment->after_time_wait = false;
 	segment->len = pkt->len;
 	segment->pkt = pkt;
 	return true;

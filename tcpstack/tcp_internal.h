@@ -330,6 +330,8 @@ struct tcp_segment {
 	uint32_t len;    /* payload */
 	uint16_t window; /* as in the header */
 	uint8_t flags;
+	bool after_time_wait; /* a SYN that takes over a tuple on which `sent_before` was the end */
+	uint32_t sent_before;
 	struct tcp_options options;
 	struct pkt *pkt;
 };
@@ -428,7 +430,7 @@ size_t time_wait_bytes(uint32_t count);
 void time_wait_add(struct tcp *tcp, const struct tcp_conn *conn);
 /* True when a segment is dealt with; false: it is none of TIME-WAIT's, or a SYN that may start
  * over. */
-bool time_wait_input(struct tcp *tcp, const struct tcp_segment *segment);
+bool time_wait_input(struct tcp *tcp, struct tcp_segment *segment);
 /* True when that tuple may not be used for a new connection yet. */
 bool time_wait_blocks(struct tcp *tcp, const struct tcp_tuple *tuple, uint64_t hash);
 void time_wait_timer(struct tcp *tcp);

@@ -269,6 +269,17 @@ static bool cookie_check(const struct tcp *tcp, const struct tcp_segment *segmen
 	return true;
 }
 
+/* RFC 1122 4.2.2.13: after TIME-WAIT the ISN lies beyond all that was sent before, however fast
+ * that was. */
+static uint32_t choose_iss(const struct tcp *tcp, const struct tcp_segment *segment)
+{
+	uint32_t iss = tcp_initial_seq(tcp->net, &segment->tuple);
+
+	if (segment->after_time_wait && !seq_after(iss, segment->sent_before))
+		iss = segment->sent_before + 65536;
+	return iss;
+}
+
 static bool entry_add(struct tcp *tcp, const struct tcp_segment *segment,
                       const struct opening *opening)
 {
@@ -281,7 +292,7 @@ static bool entry_add(struct tcp *tcp, const struct tcp_segment *segment,
 	cache->free_head = entry->next;
 	cache->used++;
 	*entry = (struct tcp_syn_entry){.tuple = segment->tuple,
-	                                .iss = tcp_initial_seq(tcp->net, &segment->tuple),
+	                                .iss = choose_iss(tcp, segment),
 	                                .irs = opening->irs,
 	                                .ts_recent = opening->ts_recent,
 	                                .sent_at_us = (uint32_t)tcp->net->now_us,

@@ -138,7 +138,7 @@ static bool is_newer_syn(const struct tcp_time_wait *entry, const struct tcp_seg
 	return seq_after(segment->seq, entry->rcv_nxt);
 }
 
-bool time_wait_input(struct tcp *tcp, const struct tcp_segment *segment)
+bool time_wait_input(struct tcp *tcp, struct tcp_segment *segment)
 {
 	struct tcp_time_wait *entry = find(&tcp->time_wait, segment->hash, &segment->tuple);
 	bool timestamps;
@@ -150,6 +150,8 @@ bool time_wait_input(struct tcp *tcp, const struct tcp_segment *segment)
 	if ((segment->flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN &&
 	    is_newer_syn(entry, segment)) {
 		tcp->net->tcp_counters->time_wait_reused++;
+		segment->after_time_wait = true;
+		segment->sent_before = entry->snd_nxt;
 		kill(tcp, entry);
 		return false;
 	}
