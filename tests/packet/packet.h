@@ -15,6 +15,8 @@
 #define FLAG_PSH 0x08
 #define FLAG_ACK 0x10
 #define FLAG_URG 0x20
+#define FLAG_ECE 0x40
+#define FLAG_CWR 0x80
 
 struct segment {
 	uint16_t local_port, peer_port;

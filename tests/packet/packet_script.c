@@ -20,10 +20,11 @@
  *   quiet                         nothing left, in the +SECONDS before it either
  *   skip                          whatever left, in the +SECONDS before it too, is of no interest
  *
- * FLAGS are letters of S A F R P U. Numbers are relative: 0 is the SYN. Octets carry a pattern by
- * their number, which is checked in what is read and in what leaves; so are all checksums and
- * lengths. What out does not name is not compared, but the ack number of a segment without the flag
- * must be 0 and a segment without "len" is empty. A RESULT is a count or the name of an errno.
+ * FLAGS are letters of S A F R P U E C, or -. Numbers are relative: 0 is the SYN. Octets carry a
+ * pattern by their number, which is checked in what is read and in what leaves; so are all
+ * checksums and lengths. What out does not name is not compared, but the ack number of a segment
+ * without the flag must be 0 and a segment without "len" is empty. A RESULT is a count or the name
+ * of an errno.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -9,8 +9,8 @@
 static const struct {
 	char letter;
 	uint8_t flag;
-} letters[] = {{'S', FLAG_SYN}, {'A', FLAG_ACK}, {'F', FLAG_FIN},
-               {'R', FLAG_RST}, {'P', FLAG_PSH}, {'U', FLAG_URG}};
+} letters[] = {{'S', FLAG_SYN}, {'A', FLAG_ACK}, {'F', FLAG_FIN}, {'R', FLAG_RST},
+               {'P', FLAG_PSH}, {'U', FLAG_URG}, {'E', FLAG_ECE}, {'C', FLAG_CWR}};
 #define LETTERS (sizeof(letters) / sizeof(letters[0]))
 
 static bool read_flags(struct script *script, uint8_t *out_flags)
