@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "tcpstack/net_internal.h"
 
 #define SOCKETS_MAX 4096
 #define PORT_FIRST  49152 /* of listeners that leave the choice to us */
@@ -210,6 +211,8 @@ int pc_listen(const struct sockaddr *local, int backlog)
 	world_need();
 	if (result != 0)
 		return result;
+	if (!addr_is_unspecified(&endpoint.addr) && !ip_is_ours(world.net, &endpoint.addr))
+		return -EADDRNOTAVAIL;
 	for (uint16_t port = PORT_FIRST; endpoint.port == 0 && port < UINT16_MAX; port++)
 		endpoint.port = port_is_free(port) ? port : 0;
 	socket = socket_new(SOCKET_LISTENER);
@@ -270,6 +273,8 @@ int pc_connect(const struct sockaddr *local, const struct sockaddr *remote)
 		result = endpoint_from(local, &from);
 	if (result != 0)
 		return result;
+	if (!addr_is_unspecified(&from.addr) && !ip_is_ours(world.net, &from.addr))
+		return -EADDRNOTAVAIL;
 	socket = socket_new(SOCKET_CONN);
 	if (socket == NULL)
 		return -EMFILE;

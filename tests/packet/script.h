@@ -32,6 +32,8 @@ struct script {
 	struct flow flows[FLOWS_MAX];
 	int flow_count;
 	struct flow *flow;
+	int64_t step_us; /* 0: time jumps; else it goes in steps of at least so much */
+	uint64_t digest; /* of every packet that left, and when */
 };
 
 /* Notes what is wrong; false. */
@@ -41,6 +43,9 @@ bool script_fail(struct script *script, const char *format, ...)
 bool script_number(struct script *script, const char *name, int64_t missing, int64_t *out_value);
 bool script_has(const struct script *script, const char *name);
 struct flow *script_peer(struct script *script, uint16_t port);
+/* pc_advance() and pc_output(), the script's way. */
+void script_advance(struct script *script, int64_t to_us);
+int64_t script_output(struct script *script, void *packet, int64_t *out_left);
 /* Lets the step's time pass; false when something leaves. */
 bool script_wait(struct script *script);
 uint8_t script_octet(uint32_t number);

@@ -6,6 +6,8 @@
 
 #include "script.h"
 
+#define STEPS_MAX 1000 /* of one wait */
+
 static const struct {
 	char letter;
 	uint8_t flag;
@@ -40,6 +42,37 @@ static bool read_options(struct script *script, const struct option_context *con
 		if (!option_parse(script->words[at], context, list))
 			return script_fail(script, "bad option: %s", script->words[at]);
 	return true;
+}
+
+void script_advance(struct script *script, int64_t to_us)
+{
+	int64_t step = script->step_us;
+
+	if (step != 0 && (to_us - pc_now_us()) / STEPS_MAX > step)
+		step = (to_us - pc_now_us()) / STEPS_MAX;
+	while (step != 0 && pc_now_us() + step < to_us)
+		pc_advance(pc_now_us() + step);
+	pc_advance(to_us);
+}
+
+/* FNV-1a: enough to tell two runs apart. */
+static void digest(struct script *script, const void *data, size_t bytes)
+{
+	const uint8_t *octet = data;
+
+	for (size_t i = 0; i < bytes; i++)
+		script->digest = (script->digest ^ octet[i]) * 0x100000001b3u;
+}
+
+int64_t script_output(struct script *script, void *packet, int64_t *out_left)
+{
+	int64_t bytes = pc_output(packet, PACKET_BYTES_MAX, out_left);
+
+	if (bytes < 0)
+		return bytes;
+	digest(script, packet, (size_t)bytes);
+	digest(script, out_left, sizeof(*out_left));
+	return bytes;
 }
 
 uint8_t script_octet(uint32_t number)
@@ -165,7 +198,7 @@ static bool fetch(struct script *script, uint8_t *packet, size_t *out_bytes, int
 	int64_t due = pc_now_us() + script->wait_us;
 
 	for (;;) {
-		int64_t got = pc_output(packet, PACKET_BYTES_MAX, out_left);
+		int64_t got = script_output(script, packet, out_left);
 		int64_t last = due + (script->wait_us > 0 ? TOLERANCE_US : 0);
 		int64_t next;
 
@@ -178,7 +211,7 @@ static bool fetch(struct script *script, uint8_t *packet, size_t *out_bytes, int
 		if (pc_now_us() >= last)
 			return script_fail(script, "nothing left");
 		next = pc_next_deadline_us();
-		pc_advance(next < last ? next : last);
+		script_advance(script, next < last ? next : last);
 	}
 }
 
@@ -266,8 +299,8 @@ bool script_wait(struct script *script)
 	int64_t left;
 	int64_t got;
 
-	pc_advance(pc_now_us() + script->wait_us);
-	got = pc_output(packet, sizeof(packet), &left);
+	script_advance(script, pc_now_us() + script->wait_us);
+	got = script_output(script, packet, &left);
 	if (got == -EAGAIN)
 		return true;
 	if (got < 0 || packet_parse(packet, (size_t)got, script->ip6, &segment) != NULL)
@@ -282,8 +315,8 @@ bool step_skip(struct script *script)
 	static uint8_t packet[PACKET_BYTES_MAX];
 	int64_t left;
 
-	pc_advance(pc_now_us() + script->wait_us);
-	while (pc_output(packet, sizeof(packet), &left) >= 0)
+	script_advance(script, pc_now_us() + script->wait_us);
+	while (script_output(script, packet, &left) >= 0)
 		;
 	return true;
 }
