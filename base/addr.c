@@ -20,11 +20,6 @@ struct addr addr_from_ip4(uint32_t host_order)
 	return addr;
 }
 
-bool addr_is_ip4(const struct addr *addr)
-{
-	return memcmp(addr->octet, ip4_prefix, sizeof(ip4_prefix)) == 0;
-}
-
 uint32_t addr_ip4(const struct addr *addr)
 {
 	uint32_t network_order;

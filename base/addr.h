@@ -33,7 +33,13 @@ static inline bool addr_equal(const struct addr *a, const struct addr *b)
 }
 
 struct addr addr_from_ip4(uint32_t host_order);
-bool addr_is_ip4(const struct addr *addr);
+static inline bool addr_is_ip4(const struct addr *addr)
+{
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+	return memcmp(addr->octet, prefix, sizeof(prefix)) == 0;
+}
+
 uint32_t addr_ip4(const struct addr *addr);        /* host order; only for IPv4 */
 bool addr_is_unspecified(const struct addr *addr); /* :: or 0.0.0.0 */
 MUST_CHECK enum err addr_parse(struct bytes text, struct addr *out_addr);

@@ -24,6 +24,14 @@
 #define ICMP_ERRORS_PER_S_MAX       100
 #define ICMP_ERRORS_BURST_MAX       20
 
+/* Fragments (tcpstack/fragment.h). The timeout is far below the 60 s of RFC 8200 4.5: what is not
+ * together in that time will be sent again sooner. */
+#define FRAGMENT_DATAGRAMS_MAX            64 /* under way at once */
+#define FRAGMENT_DATAGRAMS_PER_SOURCE_MAX 8
+#define FRAGMENT_DATAGRAM_BYTES_MAX       1792 /* behind the IP header */
+#define FRAGMENTS_PER_DATAGRAM_MAX        64
+#define FRAGMENT_TIMEOUT_MS               2000
+
 /* SMTP, RFC 5321 4.5.3.1. */
 #define SMTP_PATH_BYTES_MAX         256
 #define SMTP_LOCAL_PART_BYTES_MAX   64
@@ -45,5 +53,10 @@
 
 static_assert(SMTP_ENVELOPE_BYTES_MAX >= 100 * (SMTP_PATH_BYTES_MAX + 16) + SMTP_PATH_BYTES_MAX,
               "RFC 5321 4.5.3.1.8: at least 100 recipients of any legal length fit");
+
+static_assert(FRAGMENT_DATAGRAM_BYTES_MAX >= 1500,
+              "RFC 8200 5: a packet of 1500 octets must come together");
+static_assert(FRAGMENT_DATAGRAM_BYTES_MAX + 128 <= PKT_DATA_BYTES - PKT_HEADROOM_BYTES,
+              "what comes together fits in a packet, headers of up to 128 octets included");
 
 #endif

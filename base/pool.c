@@ -109,3 +109,9 @@ void *pool_at(const struct pool *pool, uint32_t index)
 	ASSERT(index < pool->count);
 	return pool->objects + (size_t)index * pool->object_bytes;
 }
+
+bool pool_is_out(const struct pool *pool, uint32_t index)
+{
+	ASSERT(index < pool->count);
+	return pool->free_next[index] == POOL_OUT;
+}

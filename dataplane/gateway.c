@@ -8,6 +8,8 @@
 #define TURN_CONNECTIONS_MAX 256
 #define TURN_TIMERS_MAX      256
 #define TURN_JUDGED_MAX      2
+#define TURN_DRAINED_MAX     256
+#define TURN_SLOTS_MAX       16384 /* looked at for sessions to drain */
 
 static uint32_t backends_max(const struct config *config)
 {
@@ -136,6 +138,23 @@ static void timer_due(struct gateway *g, uint32_t handle)
 		backend_timeout(g, pool_at(&g->backends, handle - g->config->sessions_max));
 }
 
+/* No session is new while draining, so one walk over the slots meets them all. */
+static void drain_some(struct gateway *g)
+{
+	uint32_t told = 0, looked = 0;
+
+	for (; g->drain_next < g->sessions.count && told < TURN_DRAINED_MAX &&
+	       looked < TURN_SLOTS_MAX;
+	     g->drain_next++, looked++) {
+		if (!pool_is_out(&g->sessions, g->drain_next))
+			continue;
+		session_drain(g, pool_at(&g->sessions, g->drain_next));
+		told++;
+	}
+	if (g->drain_next < g->sessions.count)
+		g->more = true;
+}
+
 void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
 {
 	struct tcp_conn *conn;
@@ -154,6 +173,8 @@ void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
 		timer_due(g, handle);
 	if (judge_run(g, TURN_JUDGED_MAX))
 		g->more = true;
+	if (g->draining)
+		drain_some(g);
 }
 
 uint64_t gateway_next_deadline_us(const struct gateway *g)
@@ -164,10 +185,7 @@ uint64_t gateway_next_deadline_us(const struct gateway *g)
 void gateway_drain(struct gateway *g)
 {
 	g->draining = true;
-	for (struct session *s = g->session_head, *next; s != NULL; s = next) {
-		next = s->next;
-		session_drain(g, s);
-	}
+	g->drain_next = 0;
 }
 
 void gateway_resume(struct gateway *g)

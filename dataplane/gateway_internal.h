@@ -16,6 +16,8 @@
 #ifndef DATAPLANE_GATEWAY_INTERNAL_H
 #define DATAPLANE_GATEWAY_INTERNAL_H
 
+#include <assert.h>
+
 #include "base/event.h"
 #include "base/pool.h"
 #include "base/timer.h"
@@ -44,20 +46,19 @@ enum session_state {
 	SESSION_CLOSING, /* last reply written; waiting for it to be acknowledged */
 };
 
+/* A million of them idle: what the connection or the mail knows is not kept here again. */
 struct session {
 	struct leg leg; /* first */
-	enum session_state state;
 	uint32_t message_count;
-	uint32_t banner_bytes;
-	bool heard;    /* the peer has sent something */
-	bool stepping; /* session_step() is on the stack: no second one on top */
+	uint16_t banner_bytes;
+	uint8_t state;     /* enum session_state */
+	bool heard : 1;    /* the peer has sent something */
+	bool stepping : 1; /* session_step() is on the stack: no second one on top */
 	struct smtp_server server;
 	struct mail *mail;
-	struct session *next, *previous; /* of all sessions */
-	uint64_t start_us;
-	struct endpoint local, remote;
 	char helo[64]; /* NUL-terminated, cut */
 };
+static_assert(sizeof(struct session) <= 192, "three cache lines");
 
 enum mail_phase {
 	MAIL_ENVELOPE, /* MAIL accepted, recipients coming */
@@ -142,8 +143,8 @@ struct gateway {
 	uint32_t target_next;
 	struct mail *wait_head, *wait_tail;   /* for a backend connection */
 	struct mail *judge_head, *judge_tail; /* for a verdict */
-	struct session *session_head;
-	bool more; /* the last turn left work over */
+	uint32_t drain_next; /* while draining: sessions from this index on are still to be told */
+	bool more;           /* the last turn left work over */
 	uint64_t held_bytes;
 	uint32_t held_pkts, held_pkts_max;
 	bool draining;

@@ -123,8 +123,7 @@ static void judge(struct gateway *g, struct mail *m)
 	const struct transaction *t = &m->transaction;
 	struct verdict_policy policy = {g->config->score_tag, g->config->score_reject,
 	                                g->config->failure_accepts};
-	struct message_facts facts = {s->remote, bytes_text(s->helo),
-	                              transaction_path_text(t, &t->sender), true};
+	struct endpoint local, remote;
 	struct normalised normalised;
 	uint64_t start_ns = g->its.cpu_now_ns();
 	uint32_t selector_count = 0;
@@ -134,6 +133,9 @@ static void judge(struct gateway *g, struct mail *m)
 		selectors = (const struct selector *)(const void *)ruleset_selectors(
 		                m->rules->ruleset, &selector_count)
 		                .data;
+	tcp_endpoints(s->leg.conn, &local, &remote);
+	struct message_facts facts = {remote, bytes_text(s->helo),
+	                              transaction_path_text(t, &t->sender), true};
 	normalise(g->normaliser, gather(g, m), &facts, selectors, selector_count, &normalised);
 	judge_texts(g, m, &normalised.texts);
 	m->event.timing.scan_us = (uint32_t)((g->its.cpu_now_ns() - start_ns) / 1000);

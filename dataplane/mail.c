@@ -336,11 +336,11 @@ static void mail_finish(struct gateway *g, struct mail *m)
 void mail_body_complete(struct gateway *g, struct mail *m)
 {
 	struct session *s = m->session;
-	const struct data_defects *defects = &s->server.defects;
+	const struct data_defects *defects = &s->server.body.defects;
 
 	m->body_complete = true;
 	m->dot_us = g->now_us;
-	m->body_bytes = s->server.body_bytes;
+	m->body_bytes = s->server.body.bytes;
 	g->counters->messages++;
 	if (m->phase == MAIL_DISCARD) {
 		if (tcp_write(s->leg.conn, bytes_text(m->discard_text), false) !=

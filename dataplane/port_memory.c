@@ -81,9 +81,10 @@ static void heap_remove_first(struct direction *direction)
 	}
 }
 
+/* What cannot happen costs no draw. */
 static bool chance(struct direction *direction, uint32_t ppm)
 {
-	return random_below(&direction->random, MILLION) < ppm;
+	return ppm > 0 && random_below(&direction->random, MILLION) < ppm;
 }
 
 /* When a frame of `bytes` that is sent now will have arrived. */
@@ -99,7 +100,9 @@ static uint64_t arrival(struct direction *direction, uint64_t now_us, uint16_t b
 		            config->rate_bits_per_s;
 		direction->busy_until_us = leave_us;
 	}
-	leave_us += config->delay_us + random_below(&direction->random, config->jitter_us + 1);
+	leave_us += config->delay_us;
+	if (config->jitter_us > 0)
+		leave_us += random_below(&direction->random, config->jitter_us + 1);
 	if (chance(direction, config->reorder_ppm)) {
 		leave_us += config->reorder_us;
 		direction->stats.reordered++;

@@ -47,12 +47,14 @@ static bool relay_trace(struct gateway *g, struct mail *m)
 	struct buf out = buf_over(memory, sizeof(memory));
 	struct trace_rule rules[TRACE_RULES_MAX];
 	struct session *s = m->session;
+	struct endpoint local, remote;
 	char date[32], id_text[EVENT_ID_TEXT_BYTES], client[ADDR_TEXT_MAX];
 	bool fits;
 
 	clock_format_rfc5322(g->wall_us, date);
 	event_id_format(m->id, id_text);
-	addr_format(&s->remote.addr, client);
+	tcp_endpoints(s->leg.conn, &local, &remote);
+	addr_format(&remote.addr, client);
 	fits = trace_write_received(
 	    &(struct trace_received){.helo = bytes_text(s->helo),
 	                             .client_address = bytes_text(client),

@@ -48,8 +48,7 @@ static void describe_session(struct gateway *g, const struct session *s, struct 
 	event->wall_us = g->wall_us;
 	if (s == NULL)
 		return;
-	event->client = s->remote;
-	event->server = s->local;
+	tcp_endpoints(s->leg.conn, &event->server, &event->client);
 	copy_text(event->helo, sizeof(event->helo), bytes_text(s->helo));
 }
 

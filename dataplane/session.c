@@ -41,12 +41,6 @@ static void session_free(struct gateway *g, struct session *s)
 {
 	if (s->server.line_store != NULL)
 		pool_put(&g->lines, s->server.line_store);
-	if (s->previous != NULL)
-		s->previous->next = s->next;
-	else
-		g->session_head = s->next;
-	if (s->next != NULL)
-		s->next->previous = s->previous;
 	timer_cancel(g->timers, session_handle(g, s));
 	pool_put(&g->sessions, s);
 }
@@ -125,8 +119,11 @@ static void session_greet(struct gateway *g, struct session *s)
 	uint8_t memory[SMTP_REPLY_LINE_BYTES_MAX];
 	struct buf out = buf_over(memory, sizeof(memory));
 	const struct rules_view *view = rules_current(g->its.rules, g->its.worker);
-	struct list_match match = lists_find(view->delta, view->lists, &s->remote.addr);
+	struct endpoint local, remote;
+	struct list_match match;
 
+	tcp_endpoints(s->leg.conn, &local, &remote);
+	match = lists_find(view->delta, view->lists, &remote.addr);
 	if (match.action == LIST_DENY) {
 		char detail[128], id_text[EVENT_ID_TEXT_BYTES];
 		uint64_t id = report_id(g);
@@ -143,7 +140,7 @@ static void session_greet(struct gateway *g, struct session *s)
 		return;
 	}
 	reply_write_banner(bytes_text(session_hostname(g, s)), &out);
-	s->banner_bytes = (uint32_t)out.len;
+	s->banner_bytes = (uint16_t)out.len;
 	session_write(g, s, &out);
 }
 
@@ -168,13 +165,7 @@ void session_accept(struct gateway *g, struct tcp_conn *conn)
 
 	memset(s, 0, sizeof(*s));
 	s->leg = (struct leg){LEG_CLIENT, conn};
-	s->start_us = g->now_us;
-	s->next = g->session_head;
-	if (s->next != NULL)
-		s->next->previous = s;
-	g->session_head = s;
 	tcp_set_user(conn, s);
-	tcp_endpoints(conn, &s->local, &s->remote);
 	tcp_window_limit(conn, COMMAND_WINDOW);
 	smtp_server_init(&s->server, &g->limits, g->its.smtp_counters);
 	g->counters->sessions++;

@@ -24,12 +24,12 @@ struct data_defects {
 
 /* The automaton between two pieces; all zero at the start of a message. */
 struct data {
+	uint64_t bytes;        /* content octets given, as on the wire */
+	uint64_t stuffed_dots; /* of them, dots that unstuffing removes */
+	uint32_t line_bytes;   /* content octets of the current line so far, stuffing not counted */
 	uint8_t state;
 	bool ended;
 	struct data_defects defects;
-	uint32_t line_bytes;   /* content octets of the current line so far, stuffing not counted */
-	uint64_t bytes;        /* content octets given, as on the wire */
-	uint64_t stuffed_dots; /* of them, dots that unstuffing removes */
 };
 
 /* Consumes from *input; *out_content is content, possibly empty: a slice of the input, or one or

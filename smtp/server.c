@@ -329,11 +329,11 @@ static void count_body(struct smtp_server *server)
 	struct smtp_counters *counters = server->counters;
 
 	counters->bodies++;
-	counters->body_bytes += server->body_bytes;
-	counters->body_bare_cr += server->defects.bare_cr;
-	counters->body_bare_lf += server->defects.bare_lf;
-	counters->body_nul += server->defects.nul;
-	counters->body_line_too_long += server->defects.line_too_long;
+	counters->body_bytes += server->body.bytes;
+	counters->body_bare_cr += server->body.defects.bare_cr;
+	counters->body_bare_lf += server->body.defects.bare_lf;
+	counters->body_nul += server->body.defects.nul;
+	counters->body_line_too_long += server->body.defects.line_too_long;
 	counters->body_too_big += server->too_big;
 }
 
@@ -345,8 +345,6 @@ static bool next_body(struct smtp_server *server, struct bytes *input, struct sm
 		return false;
 	while (input->len > 0 && !server->body.ended && content.len == 0)
 		data_next(&server->body, input, &content);
-	server->body_bytes = server->body.bytes;
-	server->defects = server->body.defects;
 	server->too_big = smtp_server_message_bytes(server) > server->limits->message_bytes_max;
 	if (content.len > 0) {
 		*out = (struct smtp_event){.kind = SMTP_EVENT_BODY, .text = content};
@@ -384,8 +382,6 @@ static void begin_body(struct smtp_server *server)
 {
 	server->state = STATE_BODY;
 	server->body = (struct data){0};
-	server->defects = (struct data_defects){0};
-	server->body_bytes = 0;
 	server->too_big = false;
 }
 
@@ -427,7 +423,7 @@ void smtp_server_accept(struct smtp_server *server)
 
 static bool body_is_defective(const struct smtp_server *server)
 {
-	const struct data_defects *d = &server->defects;
+	const struct data_defects *d = &server->body.defects;
 
 	return d->bare_cr || d->bare_lf || d->nul || server->too_big;
 }

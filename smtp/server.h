@@ -46,8 +46,8 @@ enum smtp_event_kind {
 	                     answer. A dot  that may be the final one comes late, not in place: in
 	                     the  stream the texts  of one message are contiguous all the same, and
 	                     ".CRLF"  follows them */
-	SMTP_EVENT_BODY_END, /* event.text: empty. The final dot has been consumed; server->defects,
-	                        body_bytes and too_big say what was wrong. Answer ends the
+	SMTP_EVENT_BODY_END, /* event.text: empty. The final dot has been consumed; server->body
+	                        and too_big say what was wrong. Answer ends the
 	                        transaction */
 	SMTP_EVENT_RSET,     /* the transaction has ended; send REPLY_OK. No answer */
 	SMTP_EVENT_QUIT,     /* send REPLY_BYE and close. No answer */
@@ -90,10 +90,8 @@ struct smtp_server {
 	bool
 	    mail_refused; /* private: the last MAIL was, so RCPT and DATA behind it are no errors */
 	bool too_big;     /* the current body exceeds message_bytes_max: 552 */
-	struct data_defects defects; /* of framing, in the current body; judged at BODY_END */
-	uint64_t body_bytes; /* of the current message: octets of all its BODY events, without the
-	                        final ".CRLF" */
-	struct data body;    /* private */
+	struct data body; /* of the current message: its defects of framing, judged at BODY_END, and
+	                     its bytes: octets of all BODY events, without the final ".CRLF" */
 };
 
 void smtp_server_init(struct smtp_server *server, const struct smtp_server_limits *limits,
@@ -109,7 +107,7 @@ void smtp_server_accept(struct smtp_server *server);
 /* The oldest waiting event was refused; nothing happens but an error being counted where the peer
  * erred. A refused recipient stays in the transaction, not accepted. */
 void smtp_server_refuse(struct smtp_server *server);
-/* Octets of the current message as RFC 1870 counts them: body_bytes without stuffing dots. */
+/* Octets of the current message as RFC 1870 counts them: body.bytes without stuffing dots. */
 uint64_t smtp_server_message_bytes(const struct smtp_server *server);
 /* A partial command line lies in line_store: the store must stay attached. */
 bool smtp_server_holds_line(const struct smtp_server *server);

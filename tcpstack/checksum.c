@@ -38,13 +38,29 @@ static inline uint64_t load64(const uint8_t *from)
 	return (word & UINT32_MAX) + (word >> 32);
 }
 
-/* The last `bytes` < 8 octets as one word, zeros behind them. */
+static inline uint64_t load32(const uint8_t *from)
+{
+	uint32_t word;
+
+	memcpy(&word, from, sizeof(word));
+	return word;
+}
+
+/* The last `bytes` < 8 octets as words, zeros behind them. Headers end here: their lengths are
+ * multiples of four. */
 static inline uint64_t load_tail(const uint8_t *from, size_t bytes)
 {
-	uint64_t word = 0;
+	uint64_t sum = 0;
 
-	memcpy(&word, from, bytes);
-	return (word & UINT32_MAX) + (word >> 32);
+	if (bytes & 4) {
+		sum += load32(from);
+		from += 4;
+	}
+	if (bytes & 2)
+		sum += (uint64_t)from[0] | (uint64_t)from[1] << 8;
+	if (bytes & 1)
+		sum += (uint64_t)from[bytes & 2];
+	return sum;
 }
 
 /* 64 bits to 32, carries included. */
@@ -111,11 +127,13 @@ uint32_t checksum_pseudo(const struct addr *source, const struct addr *destinati
 	} tail = {be32_of(bytes), {0}, protocol};
 	/* RFC 9293 and RFC 8200 8.1 differ in layout alone; IPv4 fits 16 bits of length. */
 	bool ip4 = addr_is_ip4(source);
-	size_t from = ip4 ? 12 : 0;
-	uint32_t sum;
+	uint64_t sum = load64((const uint8_t *)&tail);
 
+	static_assert(sizeof(tail) == 8, "one load");
 	DEBUG_ASSERT(ip4 == addr_is_ip4(destination));
-	sum = checksum_add(0, source->octet + from, 16 - from);
-	sum = checksum_add(sum, destination->octet + from, 16 - from);
-	return checksum_add(sum, &tail, sizeof(tail));
+	sum += load32(source->octet + 12) + load32(destination->octet + 12);
+	if (!ip4)
+		sum += load64(source->octet) + load32(source->octet + 8) +
+		       load64(destination->octet) + load32(destination->octet + 8);
+	return fold64(sum);
 }

@@ -53,6 +53,12 @@ static void echo_reply(struct net *net, const struct ip_info *ip, struct pkt *pk
 		pkt_put(pkt);
 		return;
 	}
+	/* A request that came in fragments may be larger than what we send in one. */
+	size_t header_bytes = ip4 ? sizeof(struct ip4_header) : sizeof(struct ip6_header);
+	if (COUNT_IF(header_bytes + pkt->len > net->config.mtu, net->net_counters->icmp_ignored)) {
+		pkt_put(pkt);
+		return;
+	}
 	icmp->type = type;
 	put_checksum(
 	    icmp,

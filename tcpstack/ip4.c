@@ -1,5 +1,4 @@
-/* ip4.c - IPv4 in and out: RFC 791, RFC 1122 3.2. Fragments are dropped and counted: a TCP that
- * sets DF sees none. */
+/* ip4.c - IPv4 in and out: RFC 791, RFC 1122 3.2. */
 #include "base/check.h"
 #include "tcpstack/link.h"
 
@@ -53,23 +52,41 @@ static size_t ip4_accept(struct net *net, const struct frame *frame, struct pkt 
 		return 0;
 	if (COUNT_IF(!ip_is_ours(net, &destination), counters->ip_not_ours))
 		return 0;
-	if (COUNT_IF((be16_get(ip->fragment) & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK)) != 0,
-	             counters->ip4_fragments))
-		return 0;
 	if (header_bytes > sizeof(*ip))
 		counters->ip4_options++;
 	return header_bytes;
 }
 
+/* A whole packet instead of a fragment, or NULL while there is none; takes `pkt`. */
+static struct pkt *ip4_reassemble(struct net *net, const struct frame *frame, struct pkt *pkt,
+                                  size_t header_bytes)
+{
+	const struct ip4_header *ip = (const struct ip4_header *)pkt->data;
+	struct fragment fragment = {.packet = bytes_of(pkt->data, pkt->len), .at = header_bytes};
+	struct pkt *whole = NULL;
+
+	if (!COUNT_IF((be16_get(ip->fragment) & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK)) != 0,
+	              net->net_counters->ip4_fragments))
+		return pkt;
+	if (link_reassemble(net, frame, pkt, &fragment, &whole) != FRAGMENT_WHOLE)
+		whole = NULL;
+	pkt_put(pkt);
+	return whole;
+}
+
 void ip4_input(struct net *net, const struct frame *frame, struct pkt *pkt)
 {
-	const struct ip4_header *header = (const struct ip4_header *)pkt->data;
 	size_t header_bytes = ip4_accept(net, frame, pkt);
 
 	if (header_bytes == 0) {
 		pkt_put(pkt);
 		return;
 	}
+	pkt = ip4_reassemble(net, frame, pkt, header_bytes);
+	if (pkt == NULL)
+		return;
+	const struct ip4_header *header = (const struct ip4_header *)pkt->data;
+	header_bytes = (size_t)(header->version_ihl & 15) * 4; /* of the first fragment */
 	struct ip_info ip = {
 	    .source = addr_of_ip4(header->source),
 	    .destination = addr_of_ip4(header->destination),

@@ -1,5 +1,5 @@
-/* ip6.c - IPv6 in and out: RFC 8200. Extension headers are walked, boundedly; fragments are dropped
- * and counted, but for atomic ones (RFC 6946), which are whole packets.
+/* ip6.c - IPv6 in and out: RFC 8200. Extension headers are walked, boundedly; atomic fragments (RFC
+ * 6946) are whole packets.
  */
 #include "base/check.h"
 #include "tcpstack/link.h"
@@ -20,6 +20,7 @@ struct walk {
 	size_t next_field;  /* where `next` was read */
 	uint8_t error_code; /* of ICMPv6 PARAMETER_PROBLEM, with `error_at`, when error_at != 0 */
 	size_t error_at;
+	bool fragmented; /* there was a Fragment header, or many */
 };
 
 /* A group we are in: all nodes, and the solicited-node groups of our addresses (RFC 4291 2.8). */
@@ -136,6 +137,7 @@ static enum step walk_step(const struct pkt *pkt, struct walk *walk)
 	default:
 		if ((be16_get(fragment->offset_more) & 0xfff9) != 0)
 			return STEP_FRAGMENT;
+		walk->fragmented = true;
 	}
 	walk->next = extension->next_header;
 	walk->next_field = walk->at;
@@ -143,25 +145,93 @@ static enum step walk_step(const struct pkt *pkt, struct walk *walk)
 	return STEP_NEXT;
 }
 
-/* Finds the upper layer. False: the packet is answered or dropped, and counted. */
-static bool ip6_walk(struct net *net, struct pkt *pkt, struct walk *walk)
+static struct walk walk_start(const struct pkt *pkt)
+{
+	return (struct walk){
+	    .next = ((const struct ip6_header *)pkt->data)->next_header,
+	    .at = sizeof(struct ip6_header),
+	    .next_field = offsetof(struct ip6_header, next_header),
+	};
+}
+
+static enum step walk_all(const struct pkt *pkt, struct walk *walk)
 {
 	enum step step = STEP_NEXT;
 
 	for (int count = 0; count <= IP6_EXTENSIONS_MAX && step == STEP_NEXT; count++)
 		step = walk_step(pkt, walk);
+	return step;
+}
+
+/* A whole packet instead of a fragment, or NULL while there is none; takes `pkt`. What is wrong is
+ * answered as RFC 8200 4.5 and RFC 7112 5 say. */
+static struct pkt *ip6_reassemble(struct net *net, const struct frame *frame, struct pkt *pkt,
+                                  const struct walk *walk)
+{
+	const struct ip6_header *ip = (const struct ip6_header *)pkt->data;
+	struct fragment fragment = {.packet = bytes_of(pkt->data, pkt->len),
+	                            .at = walk->at,
+	                            .next_field = walk->next_field};
+	struct pkt *whole = NULL;
+	uint32_t offset_at = (uint32_t)(walk->at + offsetof(struct ip6_fragment, offset_more));
+
+	net->net_counters->ip6_fragments++;
+	if (COUNT_IF(ip->destination[0] == 0xff, net->net_counters->ip_broadcast)) {
+		pkt_put(pkt);
+		return NULL;
+	}
+	switch (link_reassemble(net, frame, pkt, &fragment, &whole)) {
+	case FRAGMENT_BAD_LENGTH:
+		icmp6_error(net, pkt, ICMP6_PARAMETER_PROBLEM, ICMP6_CODE_FIELD,
+		            offsetof(struct ip6_header, payload_bytes));
+		return NULL;
+	case FRAGMENT_BAD_OFFSET:
+		icmp6_error(net, pkt, ICMP6_PARAMETER_PROBLEM, ICMP6_CODE_FIELD, offset_at);
+		return NULL;
+	case FRAGMENT_BAD_CHAIN:
+		icmp6_error(net, pkt, ICMP6_PARAMETER_PROBLEM, ICMP6_CODE_CHAIN, 0);
+		return NULL;
+	case FRAGMENT_WHOLE:
+		pkt_put(pkt);
+		return whole;
+	default:
+		pkt_put(pkt);
+		return NULL;
+	}
+}
+
+/* Finds the upper layer, in `pkt` or in what it completes. NULL: the packet is answered, dropped or
+ * waits, and is counted. Takes `pkt`. */
+static struct pkt *ip6_walk(struct net *net, const struct frame *frame, struct pkt *pkt,
+                            struct walk *walk)
+{
+	enum step step = walk_all(pkt, walk);
+
+	if (step == STEP_FRAGMENT) {
+		pkt = ip6_reassemble(net, frame, pkt, walk);
+		if (pkt == NULL)
+			return NULL;
+		*walk = walk_start(pkt);
+		walk->fragmented = true;
+		step = walk_all(pkt, walk); /* a fragment in a fragment is refused below */
+	}
 	if (step == STEP_DONE)
-		return true;
-	if (step == STEP_FRAGMENT)
-		net->net_counters->ip6_fragments++;
-	else
-		net->net_counters->ip6_extensions_bad++;
+		return pkt;
+	net->net_counters->ip6_extensions_bad++;
 	if (step == STEP_BAD && walk->error_at != 0)
 		icmp6_error(net, pkt, ICMP6_PARAMETER_PROBLEM, walk->error_code,
 		            (uint32_t)walk->error_at);
 	else
 		pkt_put(pkt);
-	return false;
+	return NULL;
+}
+
+/* RFC 6980 5: discovery never comes in fragments, not even in one. */
+static bool is_discovery_fragmented(const struct walk *walk, const struct pkt *pkt)
+{
+	return walk->fragmented && walk->next == IP_PROTOCOL_ICMP6 && walk->at < pkt->len &&
+	       pkt->data[walk->at] >= ICMP6_ROUTER_SOLICITATION &&
+	       pkt->data[walk->at] <= ICMP6_REDIRECT;
 }
 
 static void ip6_dispatch(struct net *net, const struct frame *frame, const struct walk *walk,
@@ -169,7 +239,9 @@ static void ip6_dispatch(struct net *net, const struct frame *frame, const struc
 {
 	bool group = ip->destination.octet[0] == 0xff;
 
-	if (walk->next == IP_PROTOCOL_ICMP6) {
+	if (COUNT_IF(is_discovery_fragmented(walk, pkt), net->net_counters->nd_malformed)) {
+		pkt_put(pkt);
+	} else if (walk->next == IP_PROTOCOL_ICMP6) {
 		pkt_pull(pkt, walk->at);
 		icmp6_input(net, frame, ip, pkt);
 	} else if (COUNT_IF(group, net->net_counters->ip_broadcast) ||
@@ -218,20 +290,16 @@ void ip6_observe(struct net *net, const struct frame *frame, struct pkt *pkt)
 
 void ip6_input(struct net *net, const struct frame *frame, struct pkt *pkt)
 {
-	const struct ip6_header *header = (const struct ip6_header *)pkt->data;
-
 	if (!ip6_accept(net, frame, pkt)) {
 		pkt_put(pkt);
 		return;
 	}
-	struct walk walk = {
-	    .next = header->next_header,
-	    .at = sizeof(*header),
-	    .next_field = offsetof(struct ip6_header, next_header),
-	};
-	struct ip_info ip = info_of(header, pkt);
-	if (ip6_walk(net, pkt, &walk))
-		ip6_dispatch(net, frame, &walk, &ip, pkt);
+	struct walk walk = walk_start(pkt);
+	pkt = ip6_walk(net, frame, pkt, &walk);
+	if (pkt == NULL)
+		return;
+	struct ip_info ip = info_of((const struct ip6_header *)pkt->data, pkt);
+	ip6_dispatch(net, frame, &walk, &ip, pkt);
 }
 
 void ip6_push_header(struct pkt *pkt, const struct addr *source, const struct addr *destination,

@@ -6,6 +6,7 @@
 #define TCPSTACK_LINK_H
 
 #include "base/limits.h"
+#include "tcpstack/fragment.h"
 #include "tcpstack/net_internal.h"
 #include "tcpstack/wire.h"
 
@@ -128,6 +129,12 @@ void icmp6_input(struct net *net, const struct frame *frame, const struct ip_inf
                  struct pkt *pkt);
 void nd_input(struct net *net, const struct frame *frame, const struct ip_info *ip,
               struct pkt *pkt);
+
+/* Gives a fragment to the net's own reassembly. A datagram that it completes becomes a packet of
+ * the same origin as `pkt`, which stays the caller's. */
+enum fragment_result link_reassemble(struct net *net, const struct frame *frame,
+                                     const struct pkt *pkt, const struct fragment *fragment,
+                                     struct pkt **out_pkt);
 
 /* Answers a packet that ip4_input or ip6_input found to be for us alone with an ICMP error that
  * quotes it; takes `pkt`, data at its IP header. Silent beyond the rate limit and where RFC

@@ -35,10 +35,22 @@ void net_config_defaults(struct net_config *config)
 	};
 }
 
+static struct fragments_config fragments_config_of(const struct net_config *config)
+{
+	struct fragments_config fragments;
+
+	fragments_config_defaults(&fragments);
+	fragments.key = (struct hash_key){
+	    {hash64(&config->secret, "fragments", 9), hash64(&config->secret, "fragments", 8)}};
+	return fragments;
+}
+
 size_t net_bytes(const struct net_config *config)
 {
+	struct fragments_config fragments = fragments_config_of(config);
+
 	return sizeof(struct net) + sizeof(struct link) + 2 * _Alignof(max_align_t) +
-	       tcp_bytes(config);
+	       fragments_bytes(&fragments) + tcp_bytes(config);
 }
 
 struct net *net_new(struct arena *arena, const struct net_config *config, struct pkt_pool *pool,
@@ -47,6 +59,7 @@ struct net *net_new(struct arena *arena, const struct net_config *config, struct
 {
 	struct net *net = ARENA_TAKE(arena, 1, struct net);
 	struct link *link = ARENA_TAKE(arena, 1, struct link);
+	struct fragments_config fragments = fragments_config_of(config);
 
 	if (net == NULL || link == NULL)
 		return NULL;
@@ -68,8 +81,9 @@ struct net *net_new(struct arena *arena, const struct net_config *config, struct
 	link->hash_secret = hash64(&config->secret, "neighbours", 10);
 	neighbours_init(&link->neighbours);
 
+	net->fragments = fragments_new(arena, &fragments, net_counters);
 	net->tcp = tcp_new(net, arena);
-	return net->tcp != NULL ? net : NULL;
+	return net->fragments != NULL && net->tcp != NULL ? net : NULL;
 }
 
 enum err net_add_interface(struct net *net, const struct net_interface *interface)
@@ -302,6 +316,28 @@ void ip_output(struct net *net, struct pkt *pkt, const struct addr *source,
 		neighbour_output(net, &route, pkt);
 }
 
+enum fragment_result link_reassemble(struct net *net, const struct frame *frame,
+                                     const struct pkt *pkt, const struct fragment *fragment,
+                                     struct pkt **out_pkt)
+{
+	struct fragment own = *fragment;
+	struct bytes datagram;
+
+	own.scope = frame->interface;
+	enum fragment_result result = fragment_feed(net->fragments, net->now_us, &own, &datagram);
+	if (result != FRAGMENT_WHOLE)
+		return result;
+	struct pkt *whole = pkt_get(net->pool);
+	if (COUNT_IF(whole == NULL, net->net_counters->no_buffer))
+		return FRAGMENT_REFUSED;
+	ASSERT(datagram.len <= pkt_tailroom(whole));
+	memcpy(whole->data, datagram.data, datagram.len);
+	whole->len = (uint16_t)datagram.len;
+	whole->port = pkt->port;
+	*out_pkt = whole;
+	return FRAGMENT_WHOLE;
+}
+
 static void net_set_now(struct net *net, uint64_t now_us)
 {
 	if (now_us > net->now_us)
@@ -320,6 +356,7 @@ void net_input(struct net *net, uint64_t now_us, struct pkt **pkts, size_t count
 		net->net_counters->bytes_in += pkts[i]->len;
 		eth_input(net, pkts[i]);
 	}
+	tcp_input_end(net);
 }
 
 bool net_is_discovery(const struct pkt *pkt)
@@ -375,6 +412,7 @@ void net_input_ip(struct net *net, uint64_t now_us, struct pkt *pkt)
 		net->net_counters->ip4_malformed++;
 		pkt_put(pkt);
 	}
+	tcp_input_end(net);
 }
 
 /* The first round asks whether another has an IPv6 address, and joins groups; the second, and every
@@ -447,6 +485,7 @@ void net_timers(struct net *net, uint64_t now_us, uint32_t work_max)
 	if (work > 0 && work >= work_max)
 		return; /* the rest in the next turn, before time goes on */
 	net_set_now(net, now_us);
+	fragment_expire(net->fragments, now_us);
 	link_timers(net, work_max);
 	tcp_timers(net, work_max);
 }

@@ -13,8 +13,9 @@
 #include "tcpstack/net.h"
 #include "tcpstack/pkt.h"
 
-struct tcp;  /* everything TCP keeps of one net; tcp_internal.h */
-struct link; /* interfaces, addresses, neighbours, routes; net.c */
+struct tcp;       /* everything TCP keeps of one net; tcp_internal.h */
+struct link;      /* interfaces, addresses, neighbours, routes; net.c */
+struct fragments; /* fragment.c */
 
 struct net {
 	struct net_config config;
@@ -25,6 +26,7 @@ struct net {
 	uint64_t now_us; /* set at every front door; nobody below reads a clock */
 	bool raw_ip;     /* no Ethernet: harnesses */
 	struct link *link;
+	struct fragments *fragments;
 	struct tcp *tcp;
 	struct pkt_chain output; /* frames ready to leave, in order */
 };
@@ -39,6 +41,9 @@ struct ip_info {
 /* Called by ip4.c and ip6.c. TCP owns `pkt`: data at the TCP header, len = TCP header and payload
  * (link padding is off), checksum not yet verified. */
 void tcp_input(struct net *net, const struct ip_info *ip, struct pkt *pkt);
+/* tcp_input() takes segments apart and lets some wait while their connections come into the cache:
+ * whoever calls it calls this at the end of the burst. Their order is kept. */
+void tcp_input_end(struct net *net);
 /* An ICMP error that quotes a segment of ours (at least 8 octets of TCP header). `mtu` is the next
  * hop's for PACKET_TOO_BIG, else 0. RFC 5927: TCP decides whether to believe it. */
 enum icmp_error {

@@ -168,6 +168,7 @@ enum err tcp_connect(struct net *net, uint64_t now_us, const struct endpoint *lo
 
 	cold = conn_cold(conn);
 	cold->iss = tcp_initial_seq(net, &tuple);
+	cold->ts_offset = tcp_timestamp_offset(net, &tuple);
 	cold->recover = cold->iss;
 	conn->state = TCP_STATE_SYN_SENT;
 	conn->snd_una = cold->iss;

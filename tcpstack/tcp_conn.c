@@ -34,7 +34,6 @@ struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_tuple *tuple, uint64
 	if (addr_is_ip4(&tuple->remote.addr))
 		conn->options |= OPTION_IP4;
 	cold->tuple = *tuple;
-	cold->ts_offset = tcp_timestamp_offset(tcp->net, tuple);
 	cold->quick_acks = TCP_QUICK_ACKS;
 	cold->path_mtu = ip_mtu(tcp->net, &tuple->remote.addr);
 	return conn;
@@ -129,13 +128,13 @@ static void free_received(struct tcp_conn *conn)
 	conn->rcv_bytes = 0;
 }
 
-void conn_end(struct tcp_conn *conn, enum err err)
+static void end(struct tcp_conn *conn, enum err err, uint64_t hash)
 {
 	struct tcp *tcp = conn_tcp(conn);
 	struct tcp_cold *cold = conn_cold(conn);
 
 	if (conn->flags & CONN_TABLED)
-		tcp_table_remove(&tcp->table, tcp_tuple_hash(tcp->net, &cold->tuple), conn->index);
+		tcp_table_remove(&tcp->table, hash, conn->index);
 	conn->flags &= (uint16_t) ~(CONN_TABLED | CONN_ACK_NOW | CONN_ACK_LATER | CONN_REXMIT_HEAD);
 	conn->state = TCP_STATE_CLOSED;
 	conn->rexmit_at_ms = conn->ack_at_ms = conn->armed_at_ms = 0;
@@ -156,16 +155,24 @@ void conn_end(struct tcp_conn *conn, enum err err)
 	conn_release(conn);
 }
 
+void conn_end(struct tcp_conn *conn, enum err err)
+{
+	end(conn, err, tcp_tuple_hash(conn_tcp(conn)->net, &conn_cold(conn)->tuple));
+}
+
 void conn_enter_time_wait(struct tcp_conn *conn)
 {
+	uint64_t hash;
+
 	conn->state = TCP_STATE_TIME_WAIT;
 	conn->rexmit_at_ms = 0;
 	if (!(conn->flags & CONN_ORPHAN))
 		return; /* the user may still have to read; tcp_close() comes back here */
 	if (conn->flags & CONN_ACK_NOW)
 		conn_output(conn, 1);
-	time_wait_add(conn_tcp(conn), conn);
-	conn_end(conn, OK);
+	hash = tcp_tuple_hash(conn_tcp(conn)->net, &conn_cold(conn)->tuple);
+	time_wait_add(conn_tcp(conn), conn, hash);
+	end(conn, OK, hash);
 }
 
 uint16_t tcp_mss_for(const struct net *net, const struct addr *remote)

@@ -89,25 +89,45 @@ static void input_strange(struct tcp *tcp, struct tcp_segment *segment)
 		syn_input_listen(tcp, segment, tag);
 }
 
+static void input(struct tcp *tcp, struct tcp_segment *segment)
+{
+	struct tcp_conn *conn = tcp_table_find(tcp, segment->hash, &segment->tuple);
+
+	if (conn != NULL)
+		conn_input(conn, segment);
+	else
+		input_strange(tcp, segment);
+	if (segment->pkt != NULL)
+		pkt_put(segment->pkt);
+}
+
 void tcp_input(struct net *net, const struct ip_info *ip, struct pkt *pkt)
 {
 	struct tcp *tcp = net->tcp;
-	struct tcp_segment segment;
-	struct tcp_conn *conn;
+	struct tcp_segment *segment = &tcp->waiting[tcp->waiting_count];
 
 	tcp->clock_us = net->now_us;
 	net->tcp_counters->segments_in++;
-	if (COUNT_IF(!parse(net, ip, pkt, &segment), net->tcp_counters->segments_malformed)) {
+	if (COUNT_IF(!parse(net, ip, pkt, segment), net->tcp_counters->segments_malformed)) {
 		pkt_put(pkt);
 		return;
 	}
-	conn = tcp_table_find(tcp, segment.hash, &segment.tuple);
-	if (conn != NULL)
-		conn_input(conn, &segment);
-	else
-		input_strange(tcp, &segment);
-	if (segment.pkt != NULL)
-		pkt_put(segment.pkt);
+	tcp_table_prefetch(&tcp->table, segment->hash);
+	if (++tcp->waiting_count == TCP_WAITING_MAX)
+		tcp_input_end(net);
+}
+
+void tcp_input_end(struct net *net)
+{
+	struct tcp *tcp = net->tcp;
+	uint32_t count = tcp->waiting_count;
+
+	/* With a million connections every one of these lines is far away. */
+	for (uint32_t i = 0; i < count; i++)
+		tcp_table_prefetch_conn(tcp, tcp->waiting[i].hash);
+	tcp->waiting_count = 0;
+	for (uint32_t i = 0; i < count; i++)
+		input(tcp, &tcp->waiting[i]);
 }
 
 static void open_receive(struct tcp_conn *conn, const struct tcp_segment *segment)

@@ -222,7 +222,7 @@ struct tcp_table {
 struct tcp_syn_entry {
 	struct tcp_tuple tuple;
 	uint32_t iss, irs;
-	uint32_t ts_recent;
+	uint32_t ts_recent, ts_offset;
 	uint32_t deadline_ms;
 	uint32_t sent_at_us; /* of the first SYN-ACK, for the first RTT */
 	uint32_t hash_next, next, prev;
@@ -231,7 +231,7 @@ struct tcp_syn_entry {
 	uint8_t options;
 	uint8_t snd_scale : 4, sent_count : 4; /* SYN-ACKs; also which list it is on */
 };
-static_assert(sizeof(struct tcp_syn_entry) == 76, "a flood pays for nothing but this");
+static_assert(sizeof(struct tcp_syn_entry) == 80, "a flood pays for nothing but this");
 
 struct tcp_syn_cache {
 	struct tcp_syn_entry *entries; /* 1-based */
@@ -247,11 +247,13 @@ struct tcp_time_wait {
 	uint32_t rcv_nxt, snd_nxt;
 	uint32_t ts_recent, expires_ms;
 	uint32_t hash_next, fifo_next;
-	uint8_t options;
-	bool dead;      /* out of its hash chain */
-	bool restarted; /* its 2 MSL began again after it was queued */
+	uint32_t chain : 26;    /* whose hash chain: dropping the oldest need not hash again */
+	uint32_t options : 4;   /* OPTION_* */
+	uint32_t dead : 1;      /* out of its hash chain */
+	uint32_t restarted : 1; /* its 2 MSL began again after it was queued */
 };
 static_assert(sizeof(struct tcp_time_wait) == 64, "one cache line");
+#define TCP_TIME_WAIT_MAX (1u << 26)
 
 struct tcp_time_wait_table {
 	struct tcp_time_wait *entries; /* 1-based */
@@ -259,6 +261,35 @@ struct tcp_time_wait_table {
 	uint32_t mask, count, free_head, used;
 	struct tcp_list fifo;
 };
+
+/* A received segment, parsed. `pkt` belongs to tcp_input(); who keeps it sets it to NULL. */
+struct tcp_sack {
+	uint32_t start, end;
+};
+
+struct tcp_options {
+	uint32_t ts_val, ts_ecr;
+	uint16_t mss; /* 0: none */
+	uint8_t window_scale;
+	bool has_timestamps, sack_permitted;
+	uint8_t sack_count;
+	struct tcp_sack sack[TCP_SACK_BLOCKS_MAX];
+};
+
+struct tcp_segment {
+	struct tcp_tuple tuple;
+	uint64_t hash;
+	uint32_t seq, ack;
+	uint32_t len;    /* payload */
+	uint16_t window; /* as in the header */
+	uint8_t flags;
+	bool after_time_wait; /* a SYN that takes over a tuple on which `sent_before` was the end */
+	uint32_t sent_before;
+	struct tcp_options options;
+	struct pkt *pkt;
+};
+
+#define TCP_WAITING_MAX 16 /* segments taken apart before the first of them is looked up */
 
 struct tcp {
 	struct net *net;
@@ -272,6 +303,8 @@ struct tcp {
 	struct timer_wheel
 	    *timers;       /* handle = connection; 0 = SYN cache; conns_max + 1 = TIME-WAIT */
 	uint64_t clock_us; /* the last time at which something was done */
+	struct tcp_segment waiting[TCP_WAITING_MAX]; /* of this burst */
+	uint32_t waiting_count;
 	struct tcp_list dirty, ready, ready_now;
 	bool ready_open; /* ready_now is being walked */
 	struct pool recoveries;
@@ -309,33 +342,6 @@ static inline uint32_t tcp_deadline_ms(const struct tcp *tcp, uint64_t delay_us)
 	return at != 0 ? at : 1;
 }
 
-/* A received segment, parsed. `pkt` belongs to tcp_input(); who keeps it sets it to NULL. */
-struct tcp_sack {
-	uint32_t start, end;
-};
-
-struct tcp_options {
-	uint32_t ts_val, ts_ecr;
-	uint16_t mss; /* 0: none */
-	uint8_t window_scale;
-	bool has_timestamps, sack_permitted;
-	uint8_t sack_count;
-	struct tcp_sack sack[TCP_SACK_BLOCKS_MAX];
-};
-
-struct tcp_segment {
-	struct tcp_tuple tuple;
-	uint64_t hash;
-	uint32_t seq, ack;
-	uint32_t len;    /* payload */
-	uint16_t window; /* as in the header */
-	uint8_t flags;
-	bool after_time_wait; /* a SYN that takes over a tuple on which `sent_before` was the end */
-	uint32_t sent_before;
-	struct tcp_options options;
-	struct pkt *pkt;
-};
-
 /* Octets of sequence space. */
 static inline uint32_t segment_span(const struct tcp_segment *segment)
 {
@@ -344,6 +350,7 @@ static inline uint32_t segment_span(const struct tcp_segment *segment)
 }
 
 /* tcp_conn.c: slots, lists, ends. */
+/* `hash` is of the tuple. The caller sets iss and ts_offset, which it may know already. */
 struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_tuple *tuple, uint64_t hash);
 void conn_mark_dirty(struct tcp_conn *conn);
 void conn_add_news(struct tcp_conn *conn, uint8_t news);
@@ -374,6 +381,10 @@ uint32_t tcp_timestamp_offset(const struct net *net, const struct tcp_tuple *tup
 uint32_t conn_timestamp(const struct tcp_conn *conn);
 
 /* tcp_table.c */
+/* Starts to bring what tcp_table_find() will read into the cache: first the bucket, and once that
+ * is there, the connection it leads to. */
+void tcp_table_prefetch(const struct tcp_table *table, uint64_t hash);
+void tcp_table_prefetch_conn(const struct tcp *tcp, uint64_t hash);
 bool tcp_table_init(struct tcp_table *table, struct arena *arena, uint32_t conns_max);
 size_t tcp_table_bytes(uint32_t conns_max);
 bool tcp_table_add(struct tcp_table *table, uint64_t hash, uint32_t index);
@@ -427,7 +438,8 @@ void syn_timer(struct tcp *tcp);
 /* tcp_time_wait.c */
 bool time_wait_init(struct tcp *tcp, struct arena *arena, uint32_t count);
 size_t time_wait_bytes(uint32_t count);
-void time_wait_add(struct tcp *tcp, const struct tcp_conn *conn);
+/* `hash` is of the connection's tuple. */
+void time_wait_add(struct tcp *tcp, const struct tcp_conn *conn, uint64_t hash);
 /* True when a segment is dealt with; false: it is none of TIME-WAIT's, or a SYN that may start
  * over. */
 bool time_wait_input(struct tcp *tcp, struct tcp_segment *segment);

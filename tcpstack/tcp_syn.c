@@ -113,11 +113,11 @@ static void entry_link(struct tcp *tcp, struct tcp_syn_entry *entry)
 		tcp_arm_handle(tcp, 0, entry->deadline_ms);
 }
 
-static void entry_free(struct tcp *tcp, struct tcp_syn_entry *entry)
+static void entry_free(struct tcp *tcp, struct tcp_syn_entry *entry, uint64_t hash)
 {
 	struct tcp_syn_cache *cache = &tcp->syn_cache;
 	uint32_t index = entry_index(cache, entry);
-	uint32_t *link = &cache->heads[tcp_tuple_hash(tcp->net, &entry->tuple) & cache->mask];
+	uint32_t *link = &cache->heads[hash & cache->mask];
 
 	entry_unlink(cache, entry);
 	while (*link != index)
@@ -131,7 +131,7 @@ static void entry_free(struct tcp *tcp, struct tcp_syn_entry *entry)
 
 /* What both the cache and a cookie come down to. */
 struct opening {
-	uint32_t iss, irs, ts_recent, listener_tag;
+	uint32_t iss, irs, ts_recent, ts_offset, listener_tag;
 	uint16_t peer_mss;
 	uint8_t options, snd_scale;
 	uint32_t rtt_us; /* 0: unknown */
@@ -183,6 +183,7 @@ static struct opening entry_opening(const struct tcp_syn_entry *entry)
 	return (struct opening){.iss = entry->iss,
 	                        .irs = entry->irs,
 	                        .ts_recent = entry->ts_recent,
+	                        .ts_offset = entry->ts_offset,
 	                        .listener_tag = entry->listener_tag,
 	                        .peer_mss = entry->peer_mss,
 	                        .options = entry->options,
@@ -193,8 +194,7 @@ static void entry_send(struct tcp *tcp, const struct tcp_syn_entry *entry)
 {
 	struct opening opening = entry_opening(entry);
 
-	send_syn_ack(tcp, &entry->tuple, &opening,
-	             tcp_now_ms(tcp) + tcp_timestamp_offset(tcp->net, &entry->tuple));
+	send_syn_ack(tcp, &entry->tuple, &opening, tcp_now_ms(tcp) + entry->ts_offset);
 }
 
 static uint64_t cookie_epoch(const struct tcp *tcp)
@@ -217,7 +217,7 @@ static uint32_t cookie_make(const struct tcp *tcp, const struct tcp_tuple *tuple
 
 static void cookie_send(struct tcp *tcp, const struct tcp_segment *segment, struct opening *opening)
 {
-	uint32_t now = tcp_now_ms(tcp) + tcp_timestamp_offset(tcp->net, &segment->tuple);
+	uint32_t now = tcp_now_ms(tcp) + opening->ts_offset;
 	uint32_t mss_index = 0;
 	uint32_t bits = TS_SCALE_NONE;
 	uint32_t ts_val;
@@ -253,6 +253,7 @@ static bool cookie_check(const struct tcp *tcp, const struct tcp_segment *segmen
 		epoch--;
 	if (cookie_make(tcp, &segment->tuple, opening.irs, epoch, mss_index) != cookie)
 		return false;
+	opening.ts_offset = tcp_timestamp_offset(tcp->net, &segment->tuple);
 	if (segment->options.has_timestamps && !tcp->net->config.no_timestamps) {
 		uint32_t bits = segment->options.ts_ecr & TS_BITS_MASK;
 
@@ -295,6 +296,7 @@ static bool entry_add(struct tcp *tcp, const struct tcp_segment *segment,
 	                                .iss = choose_iss(tcp, segment),
 	                                .irs = opening->irs,
 	                                .ts_recent = opening->ts_recent,
+	                                .ts_offset = opening->ts_offset,
 	                                .sent_at_us = (uint32_t)tcp->net->now_us,
 	                                .hash_next = cache->heads[segment->hash & cache->mask],
 	                                .listener_tag = opening->listener_tag,
@@ -326,6 +328,7 @@ void syn_input_listen(struct tcp *tcp, const struct tcp_segment *segment, uint32
 		segment_reset(net, segment);
 		return;
 	}
+	opening.ts_offset = tcp_timestamp_offset(net, &segment->tuple);
 	if (!net->config.cookies_only) {
 		if (entry_add(tcp, segment, &opening)) {
 			net->tcp_counters->syns_cached++;
@@ -346,6 +349,7 @@ static struct tcp_conn *open_conn(struct tcp *tcp, const struct tcp_segment *seg
 		return NULL;
 	cold = conn_cold(conn);
 	cold->iss = cold->recover = opening->iss;
+	cold->ts_offset = opening->ts_offset;
 	cold->listener_tag = opening->listener_tag;
 	cold->received_at_ms = tcp_now_ms(tcp);
 	conn->state = TCP_STATE_ESTABLISHED;
@@ -397,7 +401,7 @@ static struct tcp_conn *entry_input(struct tcp *tcp, struct tcp_syn_entry *entry
 	if (segment->flags & TCP_FLAG_RST) { /* second */
 		if (ahead == 0) {
 			tcp->net->tcp_counters->resets_in++;
-			entry_free(tcp, entry);
+			entry_free(tcp, entry, segment->hash);
 		} else {
 			entry_ack(tcp, entry);
 		}
@@ -419,7 +423,7 @@ static struct tcp_conn *entry_input(struct tcp *tcp, struct tcp_syn_entry *entry
 		opening.rtt_us = max_u32((uint32_t)tcp->net->now_us - entry->sent_at_us, 1);
 	conn = open_conn(tcp, segment, &opening);
 	if (conn != NULL)
-		entry_free(tcp, entry);
+		entry_free(tcp, entry, segment->hash);
 	return conn;
 }
 
@@ -461,7 +465,7 @@ static void serve_list(struct tcp *tcp, struct tcp_list *list)
 			return;
 		if (entry->sent_count > min_u32(tcp->net->config.retries_max, TCP_SYN_RETRIES)) {
 			tcp->net->tcp_counters->handshakes_timed_out++;
-			entry_free(tcp, entry);
+			entry_free(tcp, entry, tcp_tuple_hash(tcp->net, &entry->tuple));
 			continue;
 		}
 		entry_send(tcp, entry);

@@ -115,6 +115,30 @@ void tcp_table_remove(struct tcp_table *table, uint64_t hash, uint32_t index)
 	}
 }
 
+void tcp_table_prefetch(const struct tcp_table *table, uint64_t hash)
+{
+	__builtin_prefetch(&table->buckets[hash & table->mask]);
+}
+
+/* A tag that is another connection's costs a line fetched in vain; an overflow bucket is rare. */
+void tcp_table_prefetch_conn(const struct tcp *tcp, uint64_t hash)
+{
+	const struct tcp_bucket *bucket = &tcp->table.buckets[hash & tcp->table.mask];
+	uint16_t tag = tag_of(hash);
+
+	for (uint32_t i = 0; i < TCP_BUCKET_SLOTS; i++) {
+		if (bucket->tag[i] != tag)
+			continue;
+		const uint8_t *conn = (const uint8_t *)&tcp->conns[bucket->index[i]];
+		const uint8_t *cold = (const uint8_t *)&tcp->colds[bucket->index[i]];
+		__builtin_prefetch(conn);
+		__builtin_prefetch(conn + 64);
+		__builtin_prefetch(cold);
+		__builtin_prefetch(cold + 64);
+		return;
+	}
+}
+
 struct tcp_conn *tcp_table_find(const struct tcp *tcp, uint64_t hash, const struct tcp_tuple *tuple)
 {
 	const struct tcp_table *table = &tcp->table;

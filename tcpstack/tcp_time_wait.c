@@ -27,6 +27,7 @@ bool time_wait_init(struct tcp *tcp, struct arena *arena, uint32_t count)
 {
 	struct tcp_time_wait_table *table = &tcp->time_wait;
 
+	ASSERT(count <= TCP_TIME_WAIT_MAX);
 	table->count = count;
 	table->mask = chain_count(count) - 1;
 	table->entries = arena_take(arena, count + 1, sizeof(struct tcp_time_wait), 64);
@@ -55,7 +56,7 @@ static void kill(struct tcp *tcp, struct tcp_time_wait *entry)
 {
 	struct tcp_time_wait_table *table = &tcp->time_wait;
 	uint32_t index = (uint32_t)(entry - table->entries);
-	uint32_t *link = &table->heads[tcp_tuple_hash(tcp->net, &entry->tuple) & table->mask];
+	uint32_t *link = &table->heads[entry->chain];
 
 	if (entry->dead)
 		return;
@@ -94,13 +95,13 @@ static void drop_oldest(struct tcp *tcp)
 	table->entries[index].fifo_next = table->free_head;
 	table->free_head = index;
 	table->used--;
+	__builtin_prefetch(&table->entries[table->fifo.head]); /* the next oldest, cold by now */
 }
 
-void time_wait_add(struct tcp *tcp, const struct tcp_conn *conn)
+void time_wait_add(struct tcp *tcp, const struct tcp_conn *conn, uint64_t hash)
 {
 	struct tcp_time_wait_table *table = &tcp->time_wait;
 	const struct tcp_tuple *tuple = &tcp->colds[conn->index].tuple;
-	uint64_t hash = tcp_tuple_hash(tcp->net, tuple);
 	struct tcp_time_wait *entry;
 	uint32_t index;
 
@@ -121,7 +122,8 @@ void time_wait_add(struct tcp *tcp, const struct tcp_conn *conn)
 	    .ts_recent = conn->ts_recent,
 	    .expires_ms = tcp_deadline_ms(tcp, tcp->net->config.time_wait_us),
 	    .hash_next = table->heads[hash & table->mask],
-	    .options = conn->options};
+	    .chain = (uint32_t)(hash & table->mask) & (TCP_TIME_WAIT_MAX - 1),
+	    .options = conn->options & 15u};
 	table->heads[hash & table->mask] = index;
 	fifo_push(table, index);
 	tcp->net->tcp_counters->time_wait_begun++;

@@ -176,8 +176,10 @@ static_assert(sizeof(struct icmp_header) == 8, "RFC 792");
 #define ICMP6_REDIRECT               137
 #define ICMP6_LISTENER_REPORT        143
 #define ICMP6_CODE_PORT              4
-#define ICMP6_CODE_NEXT_HEADER       1 /* of PARAMETER_PROBLEM */
+#define ICMP6_CODE_FIELD             0 /* of PARAMETER_PROBLEM */
+#define ICMP6_CODE_NEXT_HEADER       1
 #define ICMP6_CODE_OPTION            2
+#define ICMP6_CODE_CHAIN             3 /* RFC 7112 5 */
 
 /* RFC 4861 4.3 and 4.4: solicitation and advertisement; options follow. */
 #define ND_FLAG_SOLICITED     0x40000000u

@@ -39,7 +39,7 @@ static void put_reply(struct sink_conn *conn, uint16_t code, const char *text)
 
 static void end_body(struct sink *sink, struct sink_conn *conn)
 {
-	const struct data_defects *d = &conn->server.defects;
+	const struct data_defects *d = &conn->server.body.defects;
 	char text[64];
 
 	sink->totals.defective += d->bare_cr || d->bare_lf || d->nul;

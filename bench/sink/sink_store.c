@@ -50,7 +50,7 @@ static bool write_file(const struct sink *sink, const struct sink_conn *conn, ui
 static bool write_log(const struct sink *sink, const struct sink_conn *conn, uint64_t n)
 {
 	const struct transaction *t = conn->transaction;
-	const struct data_defects *d = &conn->server.defects;
+	const struct data_defects *d = &conn->server.body.defects;
 	struct sha256 sha;
 	char hex[65], peer[64];
 	const char *comma = "";

@@ -6,7 +6,7 @@
 #include "tcpstack/net.h"
 #include "tcpstack/tcp.h"
 
-#include "conformance_api.h"
+#include "tests/conformance/conformance_api.h"
 
 /* The version script exports these alone; so the compiler need not be told. */
 struct world {

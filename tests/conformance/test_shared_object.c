@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conformance_api.h"
 #include "packet.h"
+#include "tests/conformance/conformance_api.h"
 
 static const char *const names[] = {
 #define FUNCTION(name) #name,

@@ -295,7 +295,7 @@ class Gateway:
         for _ in range(3):
             self.fresh_sink()
             self.until_accepted()
-            _, load = self.load("killbackend", "--sessions", "20", "--messages", "1000000", "--duration", "3", os.path.join(HERE, "..", "..", "deploy", "samples"))
+            _, load = self.load("killbackend", "--sessions", "20", "--timeout", "10", "--messages", "1000000", "--duration", "3", os.path.join(HERE, "..", "..", "deploy", "samples"))
             time.sleep(1.2)
             self.lab.stop("sink", signal.SIGKILL)
             load.wait(90)
@@ -316,7 +316,7 @@ class Gateway:
     def dataplane_killed_mid_message(self):
         self.fresh_sink()
         self.until_accepted()
-        _, load = self.load("killpostern", "--sessions", "20", "--messages", "1000000", "--duration", "3", os.path.join(HERE, "..", "..", "deploy", "samples"))
+        _, load = self.load("killpostern", "--sessions", "20", "--timeout", "10", "--messages", "1000000", "--duration", "3", os.path.join(HERE, "..", "..", "deploy", "samples"))
         time.sleep(1.2)
         self.lab.stop("postern", signal.SIGKILL)
         load.wait(120)

@@ -2,8 +2,8 @@
 #ifndef TESTS_PACKET_SCRIPT_H
 #define TESTS_PACKET_SCRIPT_H
 
-#include "conformance_api.h"
 #include "options.h"
+#include "tests/conformance/conformance_api.h"
 
 #define FLOWS_MAX    8
 #define WORDS_MAX    32

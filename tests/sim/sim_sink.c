@@ -129,7 +129,7 @@ static bool session_message(struct sim_sink *sink, struct sim_sink_session *s)
 {
 	struct sim_message *m = message_of(sink, s);
 	struct data_unstuffing unstuffing = {0};
-	const struct data_defects *d = &s->smtp.defects;
+	const struct data_defects *d = &s->smtp.body.defects;
 	bool lost = faulty(sink), refused = faulty(sink);
 
 	uint8_t *content = malloc(s->content_bytes + 1);

@@ -43,15 +43,15 @@ static void accept_with(struct drive *drive, enum smtp_reply reply)
 
 static void answer_body(struct drive *drive)
 {
-	const struct data_defects *d = &drive->server.defects;
+	const struct data_defects *d = &drive->server.body.defects;
 
 	buf_printf(&drive->content, "-- %llu octets, %llu of the message%s%s%s%s%s\n",
-	           (unsigned long long)drive->server.body_bytes,
+	           (unsigned long long)drive->server.body.bytes,
 	           (unsigned long long)smtp_server_message_bytes(&drive->server),
 	           d->bare_lf ? ", bare LF" : "", d->bare_cr ? ", bare CR" : "",
 	           d->nul ? ", NUL" : "", d->line_too_long ? ", long line" : "",
 	           drive->server.too_big ? ", too big" : "");
-	ASSERT(drive->server.body_bytes == drive->content_bytes);
+	ASSERT(drive->server.body.bytes == drive->content_bytes);
 	drive->content_bytes = 0;
 	if (drive->server.too_big) {
 		reply_write(REPLY_TOO_BIG, &drive->replies);

@@ -40,10 +40,13 @@ static void every_object_is_given_once(void **state)
 		assert_ptr_equal(pool_at(&pool, index), object);
 		assert_false(seen[index]);
 		seen[index] = true;
+		assert_true(pool_is_out(&pool, index));
 		memset(object, 0xee, 100);
 	}
 	assert_null(pool_get(&pool));
 	assert_int_equal(pool.used, OBJECTS);
+	pool_put(&pool, pool_at(&pool, 0));
+	assert_false(pool_is_out(&pool, 0));
 	arena_free(&arena);
 }
 

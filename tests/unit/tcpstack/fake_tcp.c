@@ -31,6 +31,11 @@ void tcp_input(struct net *net, const struct ip_info *ip, struct pkt *pkt)
 	pkt_put(pkt);
 }
 
+void tcp_input_end(struct net *net)
+{
+	(void)net;
+}
+
 void tcp_icmp_error(struct net *net, enum icmp_error error, const struct endpoint *local,
                     const struct endpoint *remote, uint32_t quoted_seq, uint32_t mtu)
 {

@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+"""test_interop_matrix.py - our TCP against the kernel's over links that misbehave: every octet, and the goodput.
+
+    test_interop_matrix.py BUILD [--full] [--bytes N] [--rounds N] [--labs N] [--only TEXT]
+
+A case a cell of interop.py: in both directions, as client and as server, all octets arrive unchanged; and our goodput is at
+least 90 % of what the kernel achieves against itself over the same link in the same run.
+"""
+import argparse
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import interop  # noqa: E402
+from tap import Tap, need_root, skip_all  # noqa: E402
+
+WANTED = 0.9
+PROGRAMS = ("bad_link", "kernel_peer", "stack_peer")
+
+
+def judge(result):
+    if isinstance(result, Exception):
+        raise AssertionError(str(result))
+    for name, direction in result.items():
+        assert direction.ratio >= WANTED, (
+            f"{name}: {direction.mbit('ours'):.1f} Mbit/s against {direction.mbit('baseline'):.1f}, {direction.ratio:.2f} times")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--full", action="store_true", help="all cells, 10 MB each")
+    parser.add_argument("--bytes", type=int, help="a transfer")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds-max", type=int, default=9, help="while the goodput is too low")
+    parser.add_argument("--labs", type=int, help="cells at a time")
+    parser.add_argument("--only", default="", help="cells whose name holds this")
+    its = parser.parse_args()
+    need_root()
+    programs = {name: os.path.abspath(f"{its.build}/tests/integration/{name}") for name in PROGRAMS}
+    for path in programs.values():
+        if not os.path.exists(path):
+            skip_all(f"{os.path.basename(path)} is not built")
+    cells = [cell for cell in (interop.full_cells() if its.full else interop.default_cells()) if its.only in cell.name]
+    tap, start = Tap(), time.monotonic()
+
+    def done(cell, result):
+        tap.case(cell.name, judge, result)
+        print(f"# {interop.row(cell, result) if isinstance(result, dict) else result}", flush=True)
+
+    interop.measure_all(programs, cells, its.labs or (8 if its.full else 4), done, size=its.bytes or (10_000_000 if its.full else 2_000_000),
+                        rounds=its.rounds, rounds_max=max(its.rounds, its.rounds_max), wanted=WANTED,
+                        timeout=600 if its.full else 60)
+    print(f"# {time.monotonic() - start:.0f} s")
+    tap.done()
+
+
+if __name__ == "__main__":
+    main()
