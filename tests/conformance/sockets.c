@@ -256,6 +256,7 @@ int pc_accept(int handle, struct sockaddr_storage *out_peer)
 	if (socket == NULL)
 		return -EAGAIN;
 	socket->kind = SOCKET_CONN;
+	socket_keepalive_start(socket);
 	tcp_endpoints(socket->conn, &local, &remote);
 	if (out_peer != NULL)
 		endpoint_to(&remote, out_peer);
@@ -481,7 +482,7 @@ int64_t sockets_deadline_us(void)
 	int64_t first = INT64_MAX;
 
 	for (int i = 1; i <= SOCKETS_MAX; i++)
-		if (sockets[i].kind != SOCKET_FREE && sockets[i].conn != NULL &&
+		if (sockets[i].kind == SOCKET_CONN && sockets[i].conn != NULL &&
 		    sockets[i].keepalive_at_us != 0 && (int64_t)sockets[i].keepalive_at_us < first)
 			first = (int64_t)sockets[i].keepalive_at_us;
 	return first;
@@ -490,7 +491,7 @@ int64_t sockets_deadline_us(void)
 void sockets_timers(void)
 {
 	for (int i = 1; i <= SOCKETS_MAX; i++)
-		if (sockets[i].kind != SOCKET_FREE && sockets[i].conn != NULL &&
+		if (sockets[i].kind == SOCKET_CONN && sockets[i].conn != NULL &&
 		    sockets[i].keepalive_at_us != 0 && sockets[i].keepalive_at_us <= world.now_us)
 			socket_keepalive(&sockets[i]);
 }

@@ -140,6 +140,41 @@ static void test_handshake(void **state)
 	assert_int_equal(api.pc_close(conn), -EBADF);
 }
 
+static void test_handles_that_are_none(void **state)
+{
+	struct sockaddr_in local = {.sin_family = AF_INET, .sin_port = htons(25)};
+	struct sockaddr_storage name;
+	struct pc_info info;
+	uint8_t octets[8] = {0};
+	int listener;
+
+	(void)state;
+	inet_pton(AF_INET, PACKET_LOCAL4, &local.sin_addr);
+	assert_int_equal(api.pc_reset(""), 0);
+	assert_int_equal(api.pc_listen((struct sockaddr *)&local, 1), -EADDRNOTAVAIL);
+	assert_int_equal(api.pc_add_address((struct sockaddr *)&local, 33), -EINVAL);
+	assert_int_equal(api.pc_add_address((struct sockaddr *)&local, 24), 0);
+	assert_int_equal(api.pc_add_address((struct sockaddr *)&local, 24), -EEXIST);
+	listener = api.pc_listen((struct sockaddr *)&local, 1);
+	assert_int_equal(api.pc_listen((struct sockaddr *)&local, 1), -EADDRINUSE);
+	assert_int_equal(api.pc_read(0, octets, 1), -EBADF);
+	assert_int_equal(api.pc_write(-1, octets, 1, false), -EBADF);
+	assert_int_equal(api.pc_read(listener, octets, 1), -ENOTCONN);
+	assert_int_equal(api.pc_accept(listener, &name), -EAGAIN);
+	assert_int_equal(api.pc_accept(listener + 1, &name), -EBADF);
+	assert_int_equal(api.pc_local(listener, &name), 0);
+	assert_int_equal(api.pc_set(listener, "no_such=1"), -EINVAL);
+	assert_int_equal(api.pc_set(listener, "mss=x"), -EINVAL);
+	assert_int_equal(api.pc_info(listener, &info), 0);
+	assert_int_equal(info.state, 10);
+	assert_int_equal(api.pc_close(listener), 0);
+	assert_int_equal(api.pc_close(listener), -EBADF);
+	/* Rubbish is counted and dropped. */
+	assert_int_equal(api.pc_input(octets, 0), 0);
+	assert_int_equal(api.pc_input(octets, sizeof(octets)), 0);
+	assert_int_equal(api.pc_output(octets, sizeof(octets), NULL), -EAGAIN);
+}
+
 static void test_time_moves_by_advance_alone(void **state)
 {
 	int64_t start;
@@ -174,6 +209,7 @@ int main(int count, char **arguments)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_exports_exactly_the_api),
 	    cmocka_unit_test(test_handshake),
+	    cmocka_unit_test(test_handles_that_are_none),
 	    cmocka_unit_test(test_time_moves_by_advance_alone),
 	    cmocka_unit_test(test_options_by_name),
 	};
