@@ -54,6 +54,9 @@ struct session {
 	uint8_t state;     /* enum session_state */
 	bool heard : 1;    /* the peer has sent something */
 	bool stepping : 1; /* session_step() is on the stack: no second one on top */
+	bool armed : 1;    /* the wheel holds a deadline of it, armed_ms */
+	/* When its patience ends, and when the wheel looks after it: not later. */
+	uint32_t deadline_ms, armed_ms;
 	struct smtp_server server;
 	struct mail *mail;
 	char helo[64]; /* NUL-terminated, cut */

@@ -21,6 +21,22 @@ static uint32_t session_handle(const struct gateway *g, const struct session *s)
 	return pool_index(&g->sessions, s);
 }
 
+static uint32_t now_ms(const struct gateway *g)
+{
+	return (uint32_t)(g->now_us / 1000);
+}
+
+static void session_arm_wheel(struct gateway *g, struct session *s)
+{
+	uint32_t delay_ms = s->deadline_ms - now_ms(g);
+
+	s->armed = true;
+	s->armed_ms = s->deadline_ms;
+	timer_set(g->timers, session_handle(g, s), g->now_us + (uint64_t)delay_ms * 1000);
+}
+
+/* With every command the deadline moves away, and the wheel is left as it is: it looks early once,
+ * and is then armed again. */
 static void session_arm(struct gateway *g, struct session *s)
 {
 	uint32_t timeout_ms = g->config->banner_timeout_ms;
@@ -33,7 +49,9 @@ static void session_arm(struct gateway *g, struct session *s)
 		timeout_ms = g->config->backend_connect_timeout_ms * 2;
 	else if (smtp_server_in_body(&s->server))
 		timeout_ms = g->config->data_timeout_ms;
-	timer_set(g->timers, session_handle(g, s), g->now_us + (uint64_t)timeout_ms * 1000);
+	s->deadline_ms = now_ms(g) + timeout_ms;
+	if (!s->armed || (int32_t)(s->deadline_ms - s->armed_ms) < 0)
+		session_arm_wheel(g, s);
 }
 
 /* Gives the session back; its connection is already closed or aborted. */
@@ -457,6 +475,11 @@ void session_news(struct gateway *g, struct session *s, uint32_t news)
 
 void session_timeout(struct gateway *g, struct session *s)
 {
+	s->armed = false;
+	if ((int32_t)(s->deadline_ms - now_ms(g)) > 0) {
+		session_arm_wheel(g, s);
+		return;
+	}
 	if (s->state == SESSION_CLOSING) {
 		session_gone(g, s);
 		return;

@@ -184,6 +184,13 @@ void world_turns(struct world *w)
 	w->cost.cpu_ns += clock_thread_cpu_ns() - begin_ns;
 }
 
+void world_timers(struct world *w)
+{
+	do {
+		(void)world_turn(w);
+	} while (worker_next_deadline_us(w->worker) <= w->now_us);
+}
+
 void world_settle(struct world *w)
 {
 	do {

@@ -42,6 +42,8 @@ void world_close(struct world *w);
 bool world_turn(struct world *w);
 /* Turns the worker until it has nothing to do and no frame waits for it. */
 void world_turns(struct world *w);
+/* Turns the worker until no timer is due. */
+void world_timers(struct world *w);
 /* Lets clients answer and the worker turn until both are silent. */
 void world_settle(struct world *w);
 void world_advance(struct world *w, uint64_t us);
