@@ -38,6 +38,7 @@ struct net_config {
 	uint32_t receive_window_initial_bytes;
 	uint8_t window_scale_min; /* a larger scale is offered when the window needs it */
 	bool no_timestamps, no_sack, no_window_scale, cookies_only; /* harnesses */
+	bool no_ecn, no_idle_restart;                               /* harnesses */
 	/* A SYN from such an address is answered by a reset and leaves no state. May be NULL. Must
 	 * be a pure look-up. */
 	bool (*refuse)(void *context, const struct addr *source);

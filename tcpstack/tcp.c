@@ -7,6 +7,12 @@ static uint32_t recovery_count(const struct net_config *config)
 	return config->connections_max / 16 + 64;
 }
 
+/* We mostly receive: a connection in 64 that sends and loses. */
+static uint32_t sent_count(const struct net_config *config)
+{
+	return config->connections_max / 64 + 64;
+}
+
 size_t tcp_bytes(const struct net_config *config)
 {
 	size_t slots = (size_t)config->connections_max + 1;
@@ -15,6 +21,7 @@ size_t tcp_bytes(const struct net_config *config)
 	       tcp_table_bytes(config->connections_max) + syn_cache_bytes(config->syn_cache_count) +
 	       time_wait_bytes(config->time_wait_count) +
 	       recovery_count(config) * (sizeof(struct tcp_recovery) + sizeof(uint32_t)) +
+	       sent_count(config) * (sizeof(struct tcp_sent) + sizeof(uint32_t)) +
 	       (slots + 1) * 16 + 65536; /* timer handles, the wheel itself, alignment */
 }
 
@@ -52,7 +59,9 @@ struct tcp *tcp_new(struct net *net, struct arena *arena)
 	    !time_wait_init(tcp, arena, config->time_wait_count))
 		return NULL;
 	if (pool_init(&tcp->recoveries, arena, recovery_count(config), sizeof(struct tcp_recovery),
-	              _Alignof(struct tcp_recovery)) != OK)
+	              _Alignof(struct tcp_recovery)) != OK ||
+	    pool_init(&tcp->sents, arena, sent_count(config), sizeof(struct tcp_sent),
+	              _Alignof(struct tcp_sent)) != OK)
 		return NULL;
 	tcp->timers = timer_wheel_new(arena, tcp->conns_max + 2, net->now_us);
 	return tcp->timers != NULL ? tcp : NULL;

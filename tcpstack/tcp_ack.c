@@ -51,38 +51,58 @@ static void take_rtt(struct tcp_conn *conn, const struct tcp_segment *segment)
 		return;
 	}
 	/* RFC 7323 4: with timestamps even what was sent again gives a sample, though only to the
-	 * millisecond. */
+	 * millisecond. When it was the ACK that was lost the echo may be as old as all our
+	 * patience: a sample moves the timeout by a factor, not by an age. */
 	if (conn->backoff > 0 && segment->options.has_timestamps &&
 	    (conn->options & OPTION_TIMESTAMPS)) {
 		uint32_t ms = conn_timestamp(conn) - segment->options.ts_ecr;
 		if (ms < TCP_PERSIST_US / 1000)
-			rtt_sample(conn, ms * 1000);
+			rtt_sample(conn, min_u32(ms * 1000, 4 * rtt_rto_us(conn)));
 	}
 }
 
-static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
+/* Nothing is in flight and nothing waits: what was known of losses is history. */
+static void forget_losses(struct tcp_conn *conn)
+{
+	if (conn->snd_una == conn->snd_nxt && !seq_after(conn->snd_end, conn->snd_nxt))
+		sent_free(conn);
+}
+
+static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment,
+                    const struct tcp_delivery *delivery)
 {
 	struct tcp_cold *cold = conn_cold(conn);
-	uint32_t flight_before = conn_flight(conn);
+	uint32_t flight_before = delivery->flight;
 	uint32_t acked = segment->ack - conn->snd_una;
 	uint32_t queued_before = (uint32_t)tcp_unacked(conn);
+	struct tcp_sent *sent = sent_of(conn);
 	bool recovering = (conn->flags & CONN_RECOVERY) != 0;
 
 	free_acked(conn, segment->ack);
 	conn->snd_una = segment->ack;
-	cold->acked_bytes += queued_before - (uint32_t)tcp_unacked(conn);
+	/* Long past, it must not come round again. */
+	if ((int32_t)(conn->snd_una - cold->recover) > INT32_MAX / 2 &&
+	    !(conn->flags & (CONN_RECOVERY | CONN_LOSS)))
+		cold->recover = conn->snd_una - 1;
+	cold->acked_bytes = (cold->acked_bytes + queued_before - tcp_unacked(conn)) &
+	                    TCP_BYTES_MASK;
 	take_rtt(conn, segment);
 	conn->backoff = 0;
 	cold->retries = 0;
 	cold->persist_since_ms = 0;
 	cold->soft_error = OK;
-	congestion_ack(conn, acked, flight_before);
+	if (sent != NULL)
+		congestion_sack(conn, sent, segment, delivery, flight_before);
+	else
+		congestion_ack(conn, acked, flight_before);
 	/* RFC 6298 5.2, 5.3. RFC 6582 4, impatient: a partial ACK does not put the timeout off
 	 * again and again. */
 	if (conn->snd_una == conn->snd_nxt)
 		conn->rexmit_at_ms = 0;
-	else if (!recovering || !(conn->flags & CONN_RECOVERY))
+	else if (sent != NULL || !recovering || !(conn->flags & CONN_RECOVERY))
 		conn_start_rexmit(conn);
+	rack_arm(conn);
+	forget_losses(conn);
 	if (queued_before != tcp_unacked(conn))
 		conn_add_news(conn, TCP_ACKED);
 	conn_mark_dirty(conn);
@@ -117,20 +137,40 @@ static void update_window(struct tcp_conn *conn, const struct tcp_segment *segme
 	cold->snd_wnd_max = max_u32(cold->snd_wnd_max, window);
 }
 
+/* An ACK that moves nothing but the scoreboard. */
+static void input_sack(struct tcp_conn *conn, const struct tcp_segment *segment,
+                       const struct tcp_delivery *delivery)
+{
+	conn_counters(conn)->duplicate_acks_in += is_duplicate(conn, segment);
+	if (delivery->sacked == 0 && !delivery->duplicate)
+		return;
+	congestion_sack(conn, sent_of(conn), segment, delivery, delivery->flight);
+	rack_arm(conn);
+}
+
+bool conn_ack_is_acceptable(const struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	return !seq_after(segment->ack, conn->snd_nxt) &&
+	       !seq_before(segment->ack, conn->snd_una - conn_cold(conn)->snd_wnd_max);
+}
+
 bool conn_input_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	struct tcp_counters *counters = conn_counters(conn);
 	bool advanced = seq_after(segment->ack, conn->snd_una);
+	struct tcp_delivery delivery;
 
 	/* RFC 5961 5.2. */
-	if (seq_after(segment->ack, conn->snd_nxt) ||
-	    seq_before(segment->ack, conn->snd_una - conn_cold(conn)->snd_wnd_max)) {
+	if (!conn_ack_is_acceptable(conn, segment)) {
 		counters->acks_unacceptable++;
 		conn_challenge(conn);
 		return false;
 	}
+	sent_take(conn, segment, &delivery);
 	if (advanced) {
-		new_ack(conn, segment);
+		new_ack(conn, segment, &delivery);
+	} else if (sent_of(conn) != NULL) {
+		input_sack(conn, segment, &delivery);
 	} else if (is_duplicate(conn, segment)) {
 		counters->duplicate_acks_in++;
 		congestion_dupack(conn);

@@ -27,7 +27,7 @@ struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_tuple *tuple, uint64
 	memset(cold, 0, sizeof(*cold));
 	conn->index = index;
 	conn->state = TCP_STATE_CLOSED;
-	conn->flags = CONN_TABLED | CONN_NO_RTT;
+	conn->flags = CONN_TABLED;
 	conn->window_limit = min_u32(tcp->net->config.receive_window_initial_bytes,
 	                             tcp->net->config.receive_window_bytes);
 	conn->rcv_mss = TCP_MSS_DEFAULT_IP4;
@@ -142,6 +142,7 @@ static void end(struct tcp_conn *conn, enum err err, uint64_t hash)
 	free_chain(conn->snd_head);
 	conn->snd_head = conn->snd_next = cold->snd_tail = NULL;
 	reassembly_free(conn);
+	sent_free(conn);
 	/* After an orderly end the user may still read what came before the peer's FIN. */
 	if (err != OK || (conn->flags & CONN_ORPHAN))
 		free_received(conn);
@@ -194,6 +195,23 @@ void conn_set_mss(struct tcp_conn *conn)
 	conn->mss = (uint16_t)min_u32(mss, PKT_DATA_BYTES - PKT_HEADROOM_BYTES);
 }
 
+void conn_suspect_path_mtu(struct tcp_conn *conn)
+{
+	struct tcp_cold *cold = conn_cold(conn);
+	uint32_t headers = (conn->options & OPTION_IP4 ? 20 : 40) + TCP_HEADER_BYTES;
+	uint32_t mss = TCP_MSS_DEFAULT_IP6;
+
+	if (conn->snd_nxt - conn->snd_una < conn->mss)
+		return;
+	if ((conn->options & OPTION_IP4) && cold->path_mtu <= mss + headers)
+		mss = TCP_MSS_DEFAULT_IP4;
+	if (cold->path_mtu <= mss + headers || cold->peer_mss <= mss)
+		return;
+	conn_counters(conn)->path_mtu_guessed++;
+	cold->path_mtu = (uint16_t)(mss + headers);
+	conn_set_mss(conn);
+}
+
 uint8_t tcp_agreed_options(const struct net *net, const struct tcp_options *peer)
 {
 	uint8_t options = 0;
@@ -233,7 +251,7 @@ void conn_syn_resent(struct tcp_conn *conn, uint32_t resent_count)
 {
 	/* RFC 6298 5.7: the short first timeout has shown to be too short, or the path to be bad.
 	 */
-	if (resent_count > 0 && (conn->flags & CONN_NO_RTT))
+	if (resent_count > 0 && (conn->srtt_us8 == 0))
 		conn->rttvar_us4 = TCP_RTO_FALLBACK_US;
 	/* RFC 5681 3.1, relaxed by RFC 6928 2: one loss may well be no congestion. */
 	if (resent_count > 1)

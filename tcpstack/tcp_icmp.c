@@ -18,6 +18,8 @@ static void path_mtu(struct tcp_conn *conn, uint32_t mtu)
 		return;
 	conn->flags &= (uint16_t) ~(CONN_RECOVERY | CONN_RTT_TIMING);
 	conn->flags |= CONN_LOSS;
+	if (sent_of(conn) != NULL)
+		sent_lose_all(conn, sent_of(conn));
 	cold->recover = conn->snd_nxt;
 	cold->rexmit_nxt = conn->snd_una;
 	conn_mark_dirty(conn);

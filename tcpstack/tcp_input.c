@@ -34,7 +34,8 @@ static bool parse(struct net *net, const struct ip_info *ip, struct pkt *pkt,
 	segment->hash = tcp_tuple_hash(net, &segment->tuple);
 	segment->seq = get_u32(header + 4);
 	segment->ack = get_u32(header + 8);
-	segment->flags = header[13] & 0x3f;
+	segment->flags = header[13];
+	segment->ecn = ip->tos & 3;
 	segment->window = get_u16(header + 14);
 	tcp_options_parse(header + TCP_HEADER_BYTES, header_bytes - TCP_HEADER_BYTES,
 	                  &segment->options);
@@ -237,6 +238,7 @@ static void trim(struct tcp_conn *conn, struct tcp_segment *segment)
 			segment->flags &= (uint8_t)~TCP_FLAG_SYN;
 		ASSERT(cut <= segment->len || (segment->flags & TCP_FLAG_FIN));
 		cut = min_u32(cut, segment->len);
+		dsack_note(conn, segment->seq, segment->seq + cut);
 		pkt->data += cut;
 		pkt->len = (uint16_t)(pkt->len - cut);
 		segment->seq = conn->rcv_nxt;
@@ -394,8 +396,23 @@ static void answer_unacceptable(struct tcp_conn *conn, const struct tcp_segment 
 		conn_challenge(conn);
 		return;
 	}
+	if (segment->len > 0 && !seq_after(segment->seq + segment->len, conn->rcv_nxt) &&
+	    conn_ack_is_acceptable(conn, segment))
+		dsack_note(conn, segment->seq, segment->seq + segment->len);
 	conn->flags |= CONN_ACK_NOW;
 	conn_mark_dirty(conn);
+}
+
+/* Our ACK was lost and the peer sends again what we have: the next ACK must not echo an older time,
+ * or the peer believes in a round trip as long as its patience. */
+static void note_sent_again(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	uint32_t window = conn_tcp(conn)->net->config.receive_window_bytes;
+
+	if (segment->options.has_timestamps && segment->len > 0 &&
+	    conn->rcv_nxt - segment->seq <= window && (segment->flags & TCP_FLAG_ACK) &&
+	    conn_ack_is_acceptable(conn, segment))
+		conn->ts_recent = segment->options.ts_val;
 }
 
 static bool input_syn_received_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
@@ -439,6 +456,7 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 		return;
 	}
 	if (COUNT_IF(!is_acceptable(conn, segment), counters->segments_unacceptable)) {
+		note_sent_again(conn, segment);
 		answer_unacceptable(conn, segment);
 		return;
 	}
@@ -464,6 +482,7 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 		conn->ts_recent = segment->options.ts_val;
 	if (!advance_state(conn))
 		return;
+	ecn_input(conn, segment);
 	/* Sixth, URG: ignored, its octets are data. Seventh, text; eighth, FIN. */
 	if (conn->state == TCP_STATE_ESTABLISHED || conn->state == TCP_STATE_FIN_WAIT_1 ||
 	    conn->state == TCP_STATE_FIN_WAIT_2) {

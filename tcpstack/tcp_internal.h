@@ -35,25 +35,28 @@ enum tcp_state_flags {
 #define TCP_FLAG_RST 0x04
 #define TCP_FLAG_PSH 0x08
 #define TCP_FLAG_ACK 0x10
+#define TCP_FLAG_ECE 0x40
+#define TCP_FLAG_CWR 0x80
 
-#define TCP_HEADER_BYTES      20
-#define TCP_OPTIONS_BYTES_MAX 40
-#define TCP_TIMESTAMP_BYTES   12
-#define TCP_SACK_BLOCKS_MAX   4
-#define TCP_WINDOW_SCALE_MAX  14 /* RFC 7323 2.3 */
-#define TCP_WINDOW_SCALE_NONE 0xff
-#define TCP_MSS_DEFAULT_IP4   536 /* RFC 9293 3.7.1 */
-#define TCP_MSS_DEFAULT_IP6   1220
-#define TCP_MSS_FLOOR         88  /* below it a peer would make us send headers only */
-#define TCP_MTU_FLOOR_IP4     552 /* a Packet Too Big is not believed below it */
-#define TCP_MTU_FLOOR_IP6     1280
-#define TCP_SYN_RETRIES       5
-#define TCP_RTO_FALLBACK_US   3000000 /* RFC 6298 5.7 */
-#define TCP_DUPACKS           3
-#define TCP_QUICK_ACKS        16 /* segments acknowledged at once before the peer's manner is known */
-#define TCP_PERSIST_US        300000000 /* a window closed for that long ends the connection */
-#define TCP_FIN_WAIT_US       60000000  /* FIN-WAIT-2 after the user has gone */
-#define TCP_STARVED_US        5000      /* no packet to send with: try again */
+#define TCP_HEADER_BYTES        20
+#define TCP_OPTIONS_BYTES_MAX   40
+#define TCP_TIMESTAMP_BYTES     12
+#define TCP_SACK_BLOCKS_MAX     4
+#define TCP_WINDOW_SCALE_MAX    14 /* RFC 7323 2.3 */
+#define TCP_WINDOW_SCALE_NONE   0xff
+#define TCP_MSS_DEFAULT_IP4     536 /* RFC 9293 3.7.1 */
+#define TCP_MSS_DEFAULT_IP6     1220
+#define TCP_MSS_FLOOR           88   /* below it a peer would make us send headers only */
+#define TCP_FLIGHT_SEGMENTS_MAX 1024 /* tiny ones cost more than their octets */
+#define TCP_MTU_FLOOR_IP4       552  /* a Packet Too Big is not believed below it */
+#define TCP_MTU_FLOOR_IP6       1280
+#define TCP_SYN_RETRIES         5
+#define TCP_RTO_FALLBACK_US     3000000 /* RFC 6298 5.7 */
+#define TCP_DUPACKS             3
+#define TCP_QUICK_ACKS          16 /* segments acknowledged at once before the peer's manner is known */
+#define TCP_PERSIST_US          300000000 /* a window closed for that long ends the connection */
+#define TCP_FIN_WAIT_US         60000000  /* FIN-WAIT-2 after the user has gone */
+#define TCP_STARVED_US          5000      /* no packet to send with: try again */
 #define TCP_CHALLENGE_US \
 	500000 /* per connection: at most one ACK for unacceptable segments in that time */
 #define TCP_SMALL_SEGMENT_BYTES 256 /* below it octets are copied into the packet before */
@@ -61,6 +64,7 @@ enum tcp_state_flags {
 #define TCP_PAWS_IDLE_MS        2073600000u /* 24 days, RFC 7323 5.5 */
 #define TCP_PORT_FIRST          32768
 #define TCP_PORT_LAST           60999
+#define TCP_BYTES_MASK          ((1ull << 48) - 1)
 #define TCP_NONE                0u /* no connection, no entry */
 
 static_assert(TCP_SMALL_SEGMENT_BYTES < PKT_DATA_BYTES / 2,
@@ -112,7 +116,7 @@ enum tcp_conn_flags {
 	CONN_REXMIT_HEAD = 1 << 12, /* send the first unacknowledged segment again, at once */
 	CONN_RTT_TIMING = 1 << 13,  /* rtt_seq and rtt_at_us are valid */
 	CONN_PERSIST = 1 << 14,     /* rexmit_at_ms is the zero window probe's */
-	CONN_NO_RTT = 1 << 15       /* no sample yet */
+	CONN_PROBE = 1 << 15        /* rexmit_at_ms is the tail loss probe's, RFC 8985 7 */
 };
 
 enum tcp_conn_options {
@@ -120,7 +124,10 @@ enum tcp_conn_options {
 	OPTION_SACK = 1 << 1,
 	OPTION_WINDOW_SCALE = 1 << 2,
 	OPTION_IP4 = 1 << 3,
-	OPTION_NAGLE = 1 << 4 /* the user's wish, not the peer's */
+	OPTION_NAGLE = 1 << 4,       /* the user's wish, not the peer's */
+	OPTION_ECN = 1 << 5,         /* RFC 3168 was agreed on */
+	OPTION_ECN_ECHO = 1 << 6,    /* congestion is echoed until the peer says CWR */
+	OPTION_ECN_REDUCED = 1 << 7, /* CWR goes with the next new data */
 };
 
 /* The half every segment touches. */
@@ -159,16 +166,17 @@ struct tcp_cold {
 	uint32_t ready_next;
 	void *user;
 	struct pkt *snd_tail;
-	uint64_t received_bytes, acked_bytes;
+	uint64_t received_bytes : 48, peer_mss : 16;
+	uint64_t acked_bytes : 48, path_mtu : 16;
 	uint32_t ssthresh, recover, rexmit_nxt;
 	uint32_t iss;
 	uint32_t snd_wnd_max;
 	uint32_t ts_offset;
 	uint32_t listener_tag;
 	uint32_t recovery; /* index + 1 into tcp->recoveries, 0: none */
+	uint32_t sent;     /* index + 1 into tcp->sents, 0: none */
 	uint32_t retransmitted;
 	uint32_t challenge_at_ms, persist_since_ms, received_at_ms;
-	uint16_t peer_mss, path_mtu;
 	uint8_t error, retries, quick_acks, soft_error;
 };
 static_assert(sizeof(struct tcp_cold) == 128, "two cache lines");
@@ -182,6 +190,52 @@ struct tcp_recovery {
 	uint32_t recent_count;
 	uint32_t fin_seq; /* of a FIN that came out of order */
 	bool has_fin;
+};
+
+/* A run of sequence numbers. */
+struct tcp_sack {
+	uint32_t start, end;
+};
+
+#define TCP_SACKED_MAX 32
+#define TCP_AGAIN_MAX  32
+
+/* Octets sent a second time, on their way. */
+struct tcp_again {
+	uint32_t start, end;
+	uint32_t sent_us;
+	uint32_t nxt; /* snd_nxt when they left: what lies beyond was sent later */
+};
+
+/* Of the sending side, only while there is loss (RFC 6675, RFC 8985): from the first block of a
+ * SACK, timeout or tail probe until nothing is in flight and nothing waits. */
+struct tcp_sent {
+	struct tcp_sack sacked[TCP_SACKED_MAX]; /* sorted, disjoint, above snd_una */
+	struct tcp_again again[TCP_AGAIN_MAX];  /* sorted, disjoint, not yet delivered */
+	uint32_t sacked_count, again_count;
+	uint32_t lost_end;      /* what is below, not SACKed and not in `again` is lost */
+	uint32_t reorder_at_ms; /* RACK's timer, 0: none; then what is below reorder_seq is lost */
+	uint32_t reorder_seq;
+	uint32_t prr_delivered, prr_out, prr_flight; /* RFC 6937 */
+	uint32_t undo_cwnd, undo_ssthresh, undo_ts;  /* before the reduction; undo_cwnd 0: none */
+	uint32_t undo_again, undo_duplicates;        /* segments sent again; D-SACKs seen */
+	uint32_t probe_end, probe_ts;                /* tail probe out until snd_una is there */
+	uint32_t rack_us; /* when the last of `again` to have arrived was sent */
+	uint32_t cubic_max, cubic_origin, cubic_k_ms, cubic_epoch_ms, cubic_reno; /* RFC 9438 */
+	uint8_t frto;     /* RFC 5682: 1 after the timeout, 2 new data is out to tell */
+	bool probe_again; /* the probe was a segment sent before */
+	bool has_probe, has_rack;
+	bool reordering;    /* has been seen: time alone tells what is lost */
+	bool cubic_running; /* the epoch's values are valid */
+};
+
+/* What one acknowledgment tells. */
+struct tcp_delivery {
+	uint32_t flight;        /* before it */
+	uint32_t acked, sacked; /* octets acknowledged; octets newly SACKed above snd_una */
+	uint32_t delivered;     /* newly known to have arrived, by either */
+	uint32_t original;      /* of them never sent again */
+	bool duplicate;         /* a D-SACK came: something arrived twice */
 };
 
 /* Slot 0 of the hot array. */
@@ -263,10 +317,6 @@ struct tcp_time_wait_table {
 };
 
 /* A received segment, parsed. `pkt` belongs to tcp_input(); who keeps it sets it to NULL. */
-struct tcp_sack {
-	uint32_t start, end;
-};
-
 struct tcp_options {
 	uint32_t ts_val, ts_ecr;
 	uint16_t mss; /* 0: none */
@@ -283,6 +333,7 @@ struct tcp_segment {
 	uint32_t len;    /* payload */
 	uint16_t window; /* as in the header */
 	uint8_t flags;
+	uint8_t ecn;          /* of its IP header */
 	bool after_time_wait; /* a SYN that takes over a tuple on which `sent_before` was the end */
 	uint32_t sent_before;
 	struct tcp_options options;
@@ -307,7 +358,9 @@ struct tcp {
 	uint32_t waiting_count;
 	struct tcp_list dirty, ready, ready_now;
 	bool ready_open; /* ready_now is being walked */
-	struct pool recoveries;
+	struct pool recoveries, sents;
+	struct tcp_sack dsack; /* what came twice, RFC 2883, */
+	uint32_t dsack_conn;   /* to be told in this connection's next ACK; TCP_NONE */
 	struct tcp_listener listeners[LISTENERS_MAX];
 	uint32_t listener_count;
 	uint32_t port_counter;
@@ -362,6 +415,8 @@ void conn_release(struct tcp_conn *conn);
 void conn_enter_time_wait(struct tcp_conn *conn);
 struct tcp_conn *conn_pop_dirty(struct tcp *tcp);
 struct tcp_conn *conn_pop_ready(struct tcp *tcp);
+/* A full segment is lost time and again: perhaps no router says why (RFC 2923 2.1). */
+void conn_suspect_path_mtu(struct tcp_conn *conn);
 /* Sets mss by what the peer and the path take. */
 void conn_set_mss(struct tcp_conn *conn);
 /* OPTION_* that both the peer's SYN and our configuration want. */
@@ -410,6 +465,7 @@ struct tcp_header_fields {
 	uint32_t seq, ack;
 	uint16_t window;
 	uint8_t flags;
+	uint8_t ecn; /* for the IP header */
 };
 /* An empty packet with room for all headers in front; NULL (counted) when the pool is empty. */
 struct pkt *segment_new(struct net *net);
@@ -451,6 +507,7 @@ void time_wait_timer(struct tcp *tcp);
 void conn_input(struct tcp_conn *conn, struct tcp_segment *segment);
 /* RFC 9293 3.10.7.4 fifth. False: the segment is to be dropped (the connection may be gone). */
 bool conn_input_ack(struct tcp_conn *conn, const struct tcp_segment *segment);
+bool conn_ack_is_acceptable(const struct tcp_conn *conn, const struct tcp_segment *segment);
 /* Owes the peer an ACK for something unacceptable, RFC 5961 7: limited per connection. */
 void conn_challenge(struct tcp_conn *conn);
 
@@ -466,6 +523,9 @@ uint32_t reassembly_sack(const struct tcp_conn *conn,
 /* Appends in-order payload to the receive chain, by copy when it is small. Takes pkt. */
 void receive_append(struct tcp_conn *conn, struct pkt *pkt);
 
+/* A duplicate to tell of, RFC 2883. */
+void dsack_note(struct tcp_conn *conn, uint32_t start, uint32_t end);
+
 /* tcp_output.c */
 void conn_output(struct tcp_conn *conn, size_t segments_max);
 /* The window to show, RFC 9293 3.8.6.2.2; moves rcv_adv. */
@@ -476,6 +536,47 @@ void conn_send_reset(struct tcp_conn *conn);
 void conn_send_probe(struct tcp_conn *conn);
 void conn_send_keepalive(struct tcp_conn *conn);
 uint32_t conn_flight(const struct tcp_conn *conn);
+/* A tail loss probe: new data if there is some, else the last segment again. True when it was the
+ * latter. */
+bool conn_send_tail(struct tcp_conn *conn, struct tcp_sent *sent);
+/* Something is queued that the peer's window takes. */
+bool conn_has_new(const struct tcp_conn *conn);
+
+/* tcp_sack.c: what is known of octets in flight, RFC 6675. */
+struct tcp_sent *sent_of(const struct tcp_conn *conn); /* NULL: no loss known */
+struct tcp_sent *sent_get(struct tcp_conn *conn);      /* NULL when the pool is empty */
+void sent_free(struct tcp_conn *conn);
+/* Takes in what `segment` acknowledges and SACKs; before snd_una moves. */
+void sent_take(struct tcp_conn *conn, const struct tcp_segment *segment,
+               struct tcp_delivery *out_delivery);
+uint32_t sent_pipe(const struct tcp_conn *conn, const struct tcp_sent *sent);
+/* The lowest run that is lost and not on its way again. */
+bool sent_next_hole(const struct tcp_conn *conn, const struct tcp_sent *sent,
+                    struct tcp_sack *out_hole);
+void sent_note_again(struct tcp_conn *conn, struct tcp_sent *sent, uint32_t start, uint32_t end);
+/* Everything in flight is lost. */
+void sent_lose_all(struct tcp_conn *conn, struct tcp_sent *sent);
+/* What was sent again is lost once more when something sent later has arrived and `wait_us` have
+ * passed. `out_left_us`: until the next is; UINT32_MAX: none. */
+void sent_lose_late(const struct tcp_conn *conn, struct tcp_sent *sent, uint32_t wait_us,
+                    uint32_t *out_left_us);
+/* Behind the last octet SACKed; snd_una when none is. */
+uint32_t sent_high(const struct tcp_conn *conn, const struct tcp_sent *sent);
+/* Octets below it neither SACKed nor lost. */
+uint32_t sent_gap(const struct tcp_conn *conn, const struct tcp_sent *sent);
+
+/* tcp_rack.c: what is lost, RFC 8985; when it was not, RFC 5682 and RFC 4015. */
+/* Marks what is lost by now; true when something is lost and not on its way again. */
+bool rack_detect(struct tcp_conn *conn, struct tcp_sent *sent);
+void rack_reorder_due(struct tcp_conn *conn);
+/* Arms RACK's timer, or a tail probe instead of the timeout. */
+void rack_arm(struct tcp_conn *conn);
+/* False: there is no memory for a probe. */
+bool rack_probe_fired(struct tcp_conn *conn);
+/* What an ACK says of the tail probe, and whether the last reduction was wrong: then it is taken
+ * back. */
+void rack_judge(struct tcp_conn *conn, struct tcp_sent *sent, const struct tcp_segment *segment,
+                const struct tcp_delivery *delivery);
 
 /* tcp_timer.c */
 void conn_arm(struct tcp_conn *conn); /* puts the earliest deadline into the wheel, lazily */
@@ -488,11 +589,30 @@ void rtt_sample(struct tcp_conn *conn, uint32_t rtt_us);
 uint32_t rtt_rto_us(const struct tcp_conn *conn);     /* without back-off */
 uint32_t rtt_timeout_us(const struct tcp_conn *conn); /* with it */
 
-/* tcp_congestion.c, RFC 5681, RFC 6582 */
+/* tcp_ecn.c, RFC 3168 */
+bool ecn_is_asked(const struct net *net, const struct tcp_segment *segment); /* by a SYN */
+void ecn_input(struct tcp_conn *conn, const struct tcp_segment *segment);
+/* Adds ECE and CWR to `flags`; returns the two bits of the IP header. */
+uint8_t ecn_output(struct tcp_conn *conn, bool new_data, uint8_t *flags);
+
+/* tcp_cubic.c, RFC 9438 */
+void cubic_reduce(struct tcp_conn *conn, struct tcp_sent *sent);
+uint32_t cubic_increase(struct tcp_conn *conn, struct tcp_sent *sent, uint32_t acked);
+
+/* tcp_congestion.c, RFC 5681, RFC 6582, RFC 6937 */
 void congestion_init(struct tcp_conn *conn);
 void congestion_ack(struct tcp_conn *conn, uint32_t acked, uint32_t flight_before);
 void congestion_dupack(struct tcp_conn *conn);
+/* The same with a scoreboard; `flight_before` as above. */
+void congestion_sack(struct tcp_conn *conn, struct tcp_sent *sent,
+                     const struct tcp_segment *segment, const struct tcp_delivery *delivery,
+                     uint32_t flight_before);
+void congestion_enter_recovery(struct tcp_conn *conn, struct tcp_sent *sent);
+/* A loss that is repaired already: the window shrinks once. */
+void congestion_reduce(struct tcp_conn *conn, struct tcp_sent *sent);
 void congestion_timeout(struct tcp_conn *conn);
+/* Before sending after a pause: a window that was not used wears off, RFC 2861 3. */
+void congestion_idle(struct tcp_conn *conn);
 /* Octets that may be in flight now, limited transmit (RFC 3042) included. */
 uint32_t congestion_window(const struct tcp_conn *conn);
 

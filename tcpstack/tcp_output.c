@@ -9,7 +9,10 @@
 uint32_t conn_flight(const struct tcp_conn *conn)
 {
 	const struct tcp_cold *cold = conn_cold(conn);
+	const struct tcp_sent *sent = sent_of(conn);
 
+	if (sent != NULL)
+		return sent_pipe(conn, sent);
 	if (conn->flags & CONN_LOSS)
 		return (cold->rexmit_nxt - conn->snd_una) + (conn->snd_nxt - cold->recover);
 	return conn->snd_nxt - conn->snd_una;
@@ -72,6 +75,10 @@ bool conn_window_update_due(const struct tcp_conn *conn)
 /* What every segment that carries an ACK settles. */
 static void note_ack_sent(struct tcp_conn *conn)
 {
+	struct tcp *tcp = conn_tcp(conn);
+
+	if (tcp->dsack_conn == conn->index)
+		tcp->dsack_conn = TCP_NONE; /* it went without options */
 	conn->last_ack_sent = conn->rcv_nxt;
 	conn->flags &= (uint16_t) ~(CONN_ACK_NOW | CONN_ACK_LATER);
 	conn->ack_at_ms = 0;
@@ -136,6 +143,7 @@ static bool send_segment(struct tcp_conn *conn, uint32_t seq, uint32_t len, uint
 	bytes = tcp_options_put(options, (conn->options & OPTION_TIMESTAMPS) != 0,
 	                        conn_timestamp(conn), conn->ts_recent, sack, sack_count);
 	fields.window = conn_take_window(conn);
+	fields.ecn = ecn_output(conn, len > 0 && seq == conn->snd_nxt, &fields.flags);
 	note_ack_sent(conn);
 	segment_send(net, pkt, &conn_cold(conn)->tuple, &fields, options, bytes, sum);
 	return true;
@@ -206,11 +214,11 @@ static uint8_t flags_for(const struct tcp_conn *conn, uint32_t end, bool fin)
 
 /* Sends again from `seq`, at most one segment and not beyond what was sent; returns octets of
  * sequence space. */
-static uint32_t send_again(struct tcp_conn *conn, uint32_t seq)
+static uint32_t send_again(struct tcp_conn *conn, uint32_t seq, uint32_t max)
 {
 	bool fin_sent = (conn->flags & CONN_FIN_SENT) != 0;
 	uint32_t data_end = conn->snd_nxt - fin_sent;
-	uint32_t len = seq_before(seq, data_end) ? min_u32(data_end - seq, conn->mss) : 0;
+	uint32_t len = seq_before(seq, data_end) ? min_u32(data_end - seq, max) : 0;
 	bool fin = fin_sent && seq + len == data_end;
 	uint8_t flags = flags_for(conn, seq + len, fin);
 
@@ -225,13 +233,38 @@ static uint32_t send_again(struct tcp_conn *conn, uint32_t seq)
 	return len + fin;
 }
 
+/* RFC 6675 5, rules 1 and (C): the first hole, when the pipe has room. */
+static bool send_hole(struct tcp_conn *conn, struct tcp_sent *sent)
+{
+	uint32_t pipe = sent_pipe(conn, sent);
+	struct tcp_sack hole;
+	uint32_t len;
+
+	if (sent->frto == 2 || !sent_next_hole(conn, sent, &hole))
+		return false;
+	len = min_u32(hole.end - hole.start, conn->mss);
+	if (pipe > 0 && pipe + len > conn->cwnd)
+		return false;
+	len = send_again(conn, hole.start, len);
+	if (len == 0)
+		return false;
+	sent_note_again(conn, sent, hole.start, hole.start + len);
+	sent->prr_out += len;
+	return true;
+}
+
 static bool send_lost(struct tcp_conn *conn)
 {
 	struct tcp_cold *cold = conn_cold(conn);
+	struct tcp_sent *scoreboard = sent_of(conn);
 	uint32_t sent;
 
+	if (scoreboard != NULL && !(conn->flags & CONN_REXMIT_HEAD))
+		return send_hole(conn, scoreboard);
+
 	if (conn->flags & CONN_REXMIT_HEAD) {
-		if (conn->snd_una == conn->snd_nxt || send_again(conn, conn->snd_una) > 0) {
+		if (conn->snd_una == conn->snd_nxt ||
+		    send_again(conn, conn->snd_una, conn->mss) > 0) {
 			conn->flags &= (uint16_t)~CONN_REXMIT_HEAD;
 			return true;
 		}
@@ -241,7 +274,7 @@ static bool send_lost(struct tcp_conn *conn)
 		return false;
 	if (conn_flight(conn) >= conn->cwnd)
 		return false;
-	sent = send_again(conn, cold->rexmit_nxt);
+	sent = send_again(conn, cold->rexmit_nxt, conn->mss);
 	cold->rexmit_nxt += sent;
 	return sent > 0;
 }
@@ -267,6 +300,33 @@ static uint32_t new_data_len(const struct tcp_conn *conn, uint32_t window, bool 
 	return 0;
 }
 
+static void note_new(struct tcp_conn *conn, uint32_t span)
+{
+	struct tcp_sent *sent = sent_of(conn);
+
+	conn->snd_nxt += span;
+	if (sent != NULL)
+		sent->prr_out += span;
+}
+
+/* What is lost goes before what is new. */
+static bool holes_first(const struct tcp_conn *conn)
+{
+	const struct tcp_cold *cold = conn_cold(conn);
+	const struct tcp_sent *sent = sent_of(conn);
+	struct tcp_sack hole;
+
+	if (sent != NULL)
+		return sent->frto != 2 && sent_next_hole(conn, sent, &hole);
+	return (conn->flags & CONN_LOSS) && seq_before(cold->rexmit_nxt, cold->recover);
+}
+
+bool conn_has_new(const struct tcp_conn *conn)
+{
+	return seq_after(conn->snd_end, conn->snd_nxt) && !(conn->flags & CONN_FIN_SENT) &&
+	       seq_after(conn->snd_una + conn->snd_wnd, conn->snd_nxt);
+}
+
 static bool send_new(struct tcp_conn *conn, bool force)
 {
 	uint32_t edge = conn->snd_una + conn->snd_wnd;
@@ -277,11 +337,12 @@ static bool send_new(struct tcp_conn *conn, bool force)
 
 	if (conn->flags & CONN_FIN_SENT)
 		return false;
-	if ((conn->flags & CONN_LOSS) &&
-	    seq_before(conn_cold(conn)->rexmit_nxt, conn_cold(conn)->recover))
+	if (holes_first(conn))
 		return false;
+	if (conn->snd_una == conn->snd_nxt)
+		congestion_idle(conn);
 	len = new_data_len(conn, window, force);
-	if (flight > 0 && flight + len > congestion_window(conn))
+	if (!force && flight > 0 && flight + len > congestion_window(conn))
 		return false;
 	fin = (conn->flags & CONN_FIN_QUEUED) && conn->snd_nxt + len == conn->snd_end &&
 	      len < window;
@@ -295,7 +356,7 @@ static bool send_new(struct tcp_conn *conn, bool force)
 	if (!send_segment(conn, conn->snd_nxt, len, flags))
 		return false;
 
-	conn->snd_nxt += len + fin;
+	note_new(conn, len + fin);
 	if (fin)
 		conn->flags |= CONN_FIN_SENT;
 	while (conn->snd_next != NULL &&
@@ -362,6 +423,8 @@ void conn_output(struct tcp_conn *conn, size_t segments_max)
 	if (state_sends(conn)) {
 		while (sent < segments_max && (send_lost(conn) || send_new(conn, false)))
 			sent++;
+		if (sent > 0)
+			rack_arm(conn);
 		if (sent == segments_max)
 			conn_mark_dirty(conn);
 		consider_persist(conn);
@@ -399,6 +462,19 @@ void conn_send_reset(struct tcp_conn *conn)
 
 	if (pkt != NULL)
 		segment_send(net, pkt, &conn_cold(conn)->tuple, &fields, NULL, 0, 0);
+}
+
+bool conn_send_tail(struct tcp_conn *conn, struct tcp_sent *sent)
+{
+	uint32_t bytes = min_u32(conn->snd_nxt - conn->snd_una, conn->mss);
+	uint32_t again;
+
+	if (send_new(conn, true))
+		return false;
+	again = send_again(conn, conn->snd_nxt - bytes, conn->mss);
+	if (again > 0)
+		sent_note_again(conn, sent, conn->snd_nxt - bytes, conn->snd_nxt - bytes + again);
+	return true;
 }
 
 /* Linux's form: an old sequence number without data, which every TCP answers with its window. */

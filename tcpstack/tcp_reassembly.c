@@ -28,7 +28,8 @@ void receive_append(struct tcp_conn *conn, struct pkt *pkt)
 	ASSERT(pkt->seq == conn->rcv_nxt);
 	conn->rcv_nxt += bytes;
 	conn->rcv_bytes += bytes;
-	conn_cold(conn)->received_bytes += bytes;
+	conn_cold(conn)->received_bytes = (conn_cold(conn)->received_bytes + bytes) &
+	                                  TCP_BYTES_MASK;
 	if (bytes == 0) {
 		pkt_put(pkt);
 		return;
@@ -116,22 +117,38 @@ static bool find_block(const struct tcp_recovery *recovery, uint32_t seq,
 	return found;
 }
 
+void dsack_note(struct tcp_conn *conn, uint32_t start, uint32_t end)
+{
+	struct tcp *tcp = conn_tcp(conn);
+
+	if (!(conn->options & OPTION_SACK) || !seq_before(start, end))
+		return;
+	tcp->dsack = (struct tcp_sack){start, end};
+	tcp->dsack_conn = conn->index;
+}
+
 uint32_t reassembly_sack(const struct tcp_conn *conn, struct tcp_sack out_sack[TCP_SACK_BLOCKS_MAX])
 {
 	const struct tcp_recovery *recovery = recovery_of(conn);
 	uint32_t max = conn->options & OPTION_TIMESTAMPS ? TCP_SACK_BLOCKS_MAX - 1
 	                                                 : TCP_SACK_BLOCKS_MAX;
-	uint32_t count = 0;
+	struct tcp *tcp = conn_tcp(conn);
+	uint32_t count = 0, first = 0;
 
-	if (recovery == NULL || !(conn->options & OPTION_SACK))
+	if (!(conn->options & OPTION_SACK))
 		return 0;
-	for (uint32_t i = 0; i < recovery->recent_count && count < max; i++) {
+	if (tcp->dsack_conn == conn->index) { /* RFC 2883 4: once, and before the others */
+		out_sack[count++] = tcp->dsack;
+		tcp->dsack_conn = TCP_NONE;
+		first = 1;
+	}
+	for (uint32_t i = 0; recovery != NULL && i < recovery->recent_count && count < max; i++) {
 		struct tcp_sack block;
 		bool known = false;
 
 		if (!find_block(recovery, recovery->recent[i], &block))
 			continue;
-		for (uint32_t j = 0; j < count; j++)
+		for (uint32_t j = first; j < count; j++)
 			known = known || out_sack[j].start == block.start;
 		if (!known)
 			out_sack[count++] = block;
@@ -201,8 +218,10 @@ void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment)
 		before = at;
 	remember(recovery, pkt->seq);
 	if (before != NULL && seq_after(before->seq + before->len, pkt->seq)) {
-		if (!seq_after(pkt->seq + pkt->len, before->seq + before->len))
+		if (!seq_after(pkt->seq + pkt->len, before->seq + before->len)) {
+			dsack_note(conn, pkt->seq, pkt->seq + pkt->len);
 			return; /* nothing new */
+		}
 		trim_front(pkt, before->seq + before->len);
 	}
 	segment->pkt = NULL;

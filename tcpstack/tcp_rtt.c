@@ -3,15 +3,16 @@
 #include "tcpstack/tcp_internal.h"
 
 #define BACKOFF_MAX 16
+#define RTT_US_MAX  300000000 /* times 8 it still fits */
 
 void rtt_sample(struct tcp_conn *conn, uint32_t rtt_us)
 {
 	if (rtt_us == 0)
 		rtt_us = 1;
-	if (conn->flags & CONN_NO_RTT) {
+	rtt_us = min_u32(rtt_us, RTT_US_MAX);
+	if (conn->srtt_us8 == 0) {
 		conn->srtt_us8 = rtt_us * 8;
 		conn->rttvar_us4 = rtt_us * 2; /* half of the sample, times 4 */
-		conn->flags &= (uint16_t)~CONN_NO_RTT;
 		return;
 	}
 	int32_t error = (int32_t)(rtt_us - conn->srtt_us8 / 8);
@@ -25,7 +26,7 @@ uint32_t rtt_rto_us(const struct tcp_conn *conn)
 {
 	const struct net_config *config = &conn_tcp(conn)->net->config;
 
-	if (conn->flags & CONN_NO_RTT)
+	if (conn->srtt_us8 == 0)
 		return max_u32(config->rto_initial_us, conn->rttvar_us4); /* conn_syn_resent() */
 	/* The floor bounds the variance's share, not the sum: a peer may delay its ACK on top of
 	 * the path's time. */

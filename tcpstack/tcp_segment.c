@@ -71,7 +71,7 @@ void segment_send(struct net *net, struct pkt *pkt, const struct tcp_tuple *tupl
 	net->tcp_counters->segments_out++;
 	if (fields->flags & TCP_FLAG_RST)
 		net->tcp_counters->resets_out++;
-	ip_output(net, pkt, &tuple->local.addr, &tuple->remote.addr, 6, 0);
+	ip_output(net, pkt, &tuple->local.addr, &tuple->remote.addr, 6, fields->ecn);
 }
 
 void segment_reset(struct net *net, const struct tcp_segment *segment)

@@ -7,7 +7,7 @@
  *
  * and a peer with timestamps brings the rest back in the low six bits of the timestamp it echoes:
  *
- *     4 bits window scale (15: none) | 1 bit SACK | 1 bit zero
+ *     4 bits window scale (15: none) | 1 bit SACK | 1 bit ECN
  *
  * An epoch lasts 2^25 us, a cookie is good for one to two of them (34 to 67 s). Equal delays make
  * each of the lists by number of tries a queue in order of deadline, so one timer serves all
@@ -22,6 +22,7 @@
 #define TS_BITS_MASK    0x3fu
 #define TS_SCALE_NONE   15u
 #define TS_SACK         0x10u
+#define TS_ECN          0x20u
 #define WORK_PER_TIMER  64 /* entries of one list */
 
 static const uint16_t cookie_mss[8] = {TCP_MSS_FLOOR, 536, 1220, 1300, 1360, 1400, 1440, 1460};
@@ -173,6 +174,8 @@ static void send_syn_ack(struct tcp *tcp, const struct tcp_tuple *tuple,
 	uint8_t options[TCP_OPTIONS_BYTES_MAX];
 	struct pkt *pkt = segment_new(net);
 
+	if (opening->options & OPTION_ECN)
+		fields.flags |= TCP_FLAG_ECE; /* RFC 3168 6.1.1 */
 	if (pkt != NULL)
 		segment_send(net, pkt, tuple, &fields, options, tcp_options_put_syn(options, &syn),
 		             0);
@@ -230,6 +233,8 @@ static void cookie_send(struct tcp *tcp, const struct tcp_segment *segment, stru
 		bits = opening->snd_scale;
 	if (opening->options & OPTION_SACK)
 		bits |= TS_SACK;
+	if (opening->options & OPTION_ECN)
+		bits |= TS_ECN;
 	if (!(opening->options & OPTION_TIMESTAMPS))
 		opening->options = 0; /* nothing would bring them back */
 	ts_val = (now & ~TS_BITS_MASK) | bits;
@@ -265,6 +270,8 @@ static bool cookie_check(const struct tcp *tcp, const struct tcp_segment *segmen
 		}
 		if ((bits & TS_SACK) && !tcp->net->config.no_sack)
 			opening.options |= OPTION_SACK;
+		if ((bits & TS_ECN) && !tcp->net->config.no_ecn)
+			opening.options |= OPTION_ECN;
 	}
 	*out_opening = opening;
 	return true;
@@ -321,6 +328,8 @@ void syn_input_listen(struct tcp *tcp, const struct tcp_segment *segment, uint32
 	    .options = tcp_agreed_options(net, &segment->options),
 	    .snd_scale = segment->options.window_scale & 15};
 
+	if (ecn_is_asked(net, segment))
+		opening.options |= OPTION_ECN;
 	net->tcp_counters->syns_in++;
 	if (net->config.refuse != NULL &&
 	    net->config.refuse(net->config.refuse_context, &segment->tuple.remote.addr)) {

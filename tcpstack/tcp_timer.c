@@ -24,13 +24,19 @@ static bool ms_before(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) < 0;
 }
 
+static uint32_t earlier(uint32_t a, uint32_t b)
+{
+	if (a == 0 || b == 0)
+		return a | b;
+	return ms_before(a, b) ? a : b;
+}
+
 static uint32_t earliest(const struct tcp_conn *conn)
 {
-	if (conn->rexmit_at_ms == 0)
-		return conn->ack_at_ms;
-	if (conn->ack_at_ms == 0 || ms_before(conn->rexmit_at_ms, conn->ack_at_ms))
-		return conn->rexmit_at_ms;
-	return conn->ack_at_ms;
+	const struct tcp_sent *sent = sent_of(conn);
+	uint32_t at = earlier(conn->rexmit_at_ms, conn->ack_at_ms);
+
+	return sent != NULL ? earlier(at, sent->reorder_at_ms) : at;
 }
 
 void conn_arm(struct tcp_conn *conn)
@@ -47,6 +53,7 @@ void conn_arm(struct tcp_conn *conn)
 
 void conn_start_rexmit(struct tcp_conn *conn)
 {
+	conn->flags &= (uint16_t)~CONN_PROBE;
 	conn->rexmit_at_ms = tcp_deadline_ms(conn_tcp(conn), rtt_timeout_us(conn));
 	conn_arm(conn);
 }
@@ -109,6 +116,8 @@ static void rexmit_fired(struct tcp_conn *conn)
 	}
 	if (conn->snd_una == conn->snd_nxt)
 		return;
+	if ((conn->flags & CONN_PROBE) && rack_probe_fired(conn))
+		return;
 	if (conn_cold(conn)->retries >= retries_max(conn)) {
 		give_up(conn);
 		return;
@@ -118,6 +127,8 @@ static void rexmit_fired(struct tcp_conn *conn)
 		conn->flags |= CONN_REXMIT_HEAD;
 	else
 		congestion_timeout(conn);
+	if (conn->backoff % 2 == 1) /* the second in a row, the fourth */
+		conn_suspect_path_mtu(conn);
 	conn->flags &= (uint16_t)~CONN_RTT_TIMING;
 	next_try(conn);
 	conn_start_rexmit(conn);
@@ -135,6 +146,7 @@ static void conn_fired(struct tcp_conn *conn)
 			conn->flags |= CONN_ACK_NOW;
 		conn_output(conn, BURST_PKTS_MAX);
 	}
+	rack_reorder_due(conn);
 	if (conn->rexmit_at_ms != 0 && !ms_before(now_ms, conn->rexmit_at_ms))
 		rexmit_fired(conn);
 	if (conn->state != TCP_STATE_CLOSED)

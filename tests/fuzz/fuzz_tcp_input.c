@@ -229,6 +229,32 @@ static void call(struct model *model, struct input *input)
 	}
 }
 
+/* The scoreboard: sorted, disjoint, in flight. */
+static void check_sent(const struct tcp_conn *conn)
+{
+	const struct tcp_sent *sent = sent_of(conn);
+	uint32_t seq = conn->snd_una;
+
+	if (sent == NULL)
+		return;
+	for (uint32_t i = 0; i < sent->sacked_count; i++) {
+		ASSERT(!seq_before(sent->sacked[i].start, seq));
+		ASSERT(seq_after(sent->sacked[i].end, sent->sacked[i].start));
+		seq = sent->sacked[i].end;
+	}
+	ASSERT(!seq_after(seq, conn->snd_nxt));
+	seq = conn->snd_una;
+	for (uint32_t i = 0; i < sent->again_count; i++) {
+		ASSERT(!seq_before(sent->again[i].start, seq));
+		ASSERT(seq_after(sent->again[i].end, sent->again[i].start));
+		seq = sent->again[i].end;
+	}
+	ASSERT(!seq_after(seq, conn->snd_nxt));
+	ASSERT(!seq_before(sent->lost_end, conn->snd_una));
+	ASSERT(!seq_after(sent->lost_end, conn->snd_nxt));
+	ASSERT(sent_pipe(conn, sent) <= 2 * (conn->snd_nxt - conn->snd_una));
+}
+
 static void check(struct model *model)
 {
 	const struct tcp_conn *conn = model->conn;
@@ -248,6 +274,7 @@ static void check(struct model *model)
 	if (conn->snd_una != conn->snd_nxt && !(conn->flags & CONN_DIRTY))
 		ASSERT(conn->rexmit_at_ms != 0 &&
 		       timer_is_set(model->net->tcp->timers, conn->index));
+	check_sent(conn);
 	size_t readable = 0;
 	for (const struct pkt *pkt = conn->rcv_head; pkt != NULL; pkt = pkt->next)
 		readable += pkt->len;
@@ -312,7 +339,7 @@ static void finish(struct model *model)
 	ASSERT(net_connection_count(model->net) == 0);
 	ASSERT(model->pool->free_count == PKT_COUNT);
 	ASSERT(model->net->tcp->syn_cache.used == 0 && model->net->tcp->time_wait.used == 0);
-	ASSERT(model->net->tcp->recoveries.used == 0);
+	ASSERT(model->net->tcp->recoveries.used == 0 && model->net->tcp->sents.used == 0);
 	arena_free(&model->arena);
 }
 

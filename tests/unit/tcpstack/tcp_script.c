@@ -41,6 +41,12 @@ static uint8_t flags_of(const char *letters)
 		case 'P':
 			flags |= 8;
 			break;
+		case 'E':
+			flags |= 0x40;
+			break;
+		case 'C':
+			flags |= 0x80;
+			break;
 		case '.':
 			flags |= 16;
 			break;
@@ -81,6 +87,7 @@ static void take_apart(const struct pkt *pkt, struct script_packet *out)
 
 	out->at_us = pkt->at_us;
 	out->flags = header[13];
+	out->tos = pkt->data[1];
 	out->seq = get_u32(header + 4);
 	out->ack = get_u32(header + 8);
 	out->window = get_u16(header + 14);
@@ -138,6 +145,7 @@ static void inject_packet(struct script *script, uint8_t protocol, const uint8_t
 	assert_non_null(pkt);
 	memset(pkt->data, 0, 20);
 	pkt->data[0] = 0x45;
+	pkt->data[1] = script->tos;
 	put_u16(pkt->data + 2, (uint16_t)(20 + bytes));
 	pkt->data[8] = 64;
 	pkt->data[9] = protocol;

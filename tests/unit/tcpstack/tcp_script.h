@@ -2,8 +2,8 @@
  * ones come out.
  *
  * Sequence numbers are relative, as in packet traces: 0 is the SYN, 1 the first octet. Flags are
- * letters: S F R P and
- * '.' for ACK. Time moves only by script_advance().
+ * letters: S F R P,
+ * E C of ECN and '.' for ACK. Time moves only by script_advance().
  */
 #ifndef TESTS_TCP_SCRIPT_H
 #define TESTS_TCP_SCRIPT_H
@@ -14,7 +14,7 @@
 
 struct script_packet {
 	uint64_t at_us;
-	uint8_t flags;
+	uint8_t flags, tos;
 	uint32_t seq, ack; /* absolute */
 	uint16_t window;
 	uint32_t len;
@@ -31,6 +31,7 @@ struct script {
 	bool have_isn;
 	uint8_t options[40]; /* put on every injected segment */
 	size_t options_bytes;
+	uint8_t tos; /* of every injected packet */
 	struct script_packet out[SCRIPT_OUT_MAX];
 	size_t out_head, out_count;
 	struct script_packet last; /* what the last expect() saw */

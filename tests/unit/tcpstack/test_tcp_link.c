@@ -294,6 +294,50 @@ static void test_big_windows_and_heavy_loss(void **state)
 	}
 }
 
+/* How long it takes and how often all stands still: in virtual time both are facts. */
+static void goodput(uint64_t seed, const struct impairment *impairment, size_t bytes,
+                    uint64_t seconds_max, uint64_t timeouts_max)
+{
+	static struct link_sim link;
+	struct net_config config = test_config(seed);
+	struct app apps[2];
+	uint64_t began, took;
+
+	link_init(&link, seed, false, &config, &config, 4096);
+	link.impairment = *impairment;
+	start(&link, apps, seed, bytes, 0);
+	apps[1].window_limit = 262144;
+	began = link.now_us;
+	while (apps[1].received < bytes) {
+		assert_true(link_step(&link, began + 3600000000u));
+		run_apps(&link, apps);
+	}
+	took = link.now_us - began;
+	if (took > seconds_max * 1000000 ||
+	    link.host[0].counters.retransmission_timeouts > timeouts_max)
+		fail_msg("seed %d: %d ms, %d timeouts, %d fast, %d probes", (int)seed,
+		         (int)(took / 1000), (int)link.host[0].counters.retransmission_timeouts,
+		         (int)link.host[0].counters.fast_retransmits,
+		         (int)link.host[0].counters.tail_probes);
+	run_to_end(&link, apps);
+	link_free(&link);
+}
+
+static void test_goodput(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 10; seed++) {
+		struct impairment five_percent = {.loss_permille = 50, .delay_us = 10000};
+		struct impairment one_percent = {.loss_permille = 10, .delay_us = 10000};
+		struct impairment reordering = {
+		    .reorder_permille = 200, .delay_us = 10000, .jitter_us = 4000};
+
+		goodput(seed, &five_percent, 1000000, 5, 2);
+		goodput(seed, &one_percent, 1000000, 2, 3);
+		goodput(seed, &reordering, 1000000, 1, 0);
+	}
+}
+
 /* Both open towards each other from the ports they open to: one connection, whatever is lost. */
 static void test_both_open(void **state)
 {
@@ -410,6 +454,7 @@ int main(void)
 	    cmocka_unit_test(test_each_packet_lost_once),
 	    cmocka_unit_test(test_small_pools),
 	    cmocka_unit_test(test_big_windows_and_heavy_loss),
+	    cmocka_unit_test(test_goodput),
 	    cmocka_unit_test(test_both_open),
 	    cmocka_unit_test(test_port_reused),
 	    cmocka_unit_test(test_abort_in_the_middle),
