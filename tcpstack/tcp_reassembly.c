@@ -190,20 +190,45 @@ static void link_in(struct tcp_recovery *recovery, struct pkt *before, struct pk
 	if (*link != NULL && seq_before((*link)->seq, end))
 		pkt->len = (uint16_t)((*link)->seq - pkt->seq);
 	recovery->bytes += pkt->len;
-	if (join(before, pkt))
+	if (*link == NULL)
+		recovery->tail = pkt;
+	if (join(before, pkt)) {
+		if (*link == NULL)
+			recovery->tail = before;
 		return;
+	}
 	pkt->next = *link;
 	*link = pkt;
 	recovery->count++;
+}
+
+/* A window full of whole segments must find room, or all behind one that was lost is sent again; a
+ * peer that sends small ones must not cost more than twice the window. */
+static uint32_t pkts_max(const struct tcp_conn *conn)
+{
+	return max_u32(TCP_REASSEMBLY_PKTS_MIN, conn->window_limit / TCP_REASSEMBLY_PKT_BYTES);
+}
+
+/* The last packet that does not begin behind `seq`; NULL when all do. */
+static struct pkt *find_before(const struct tcp_recovery *recovery, uint32_t seq)
+{
+	struct pkt *before = NULL;
+
+	/* Most often all between two losses comes in order. */
+	if (recovery->tail != NULL && !seq_after(recovery->tail->seq, seq))
+		return recovery->tail;
+	for (struct pkt *at = recovery->head; at != NULL && !seq_after(at->seq, seq); at = at->next)
+		before = at;
+	return before;
 }
 
 void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment)
 {
 	struct tcp_recovery *recovery = has_memory(conn) ? recovery_get(conn) : NULL;
 	struct pkt *pkt = segment->pkt;
-	struct pkt *before = NULL;
+	struct pkt *before;
 
-	if (recovery == NULL || recovery->count >= TCP_REASSEMBLY_PKTS_MAX) {
+	if (recovery == NULL || recovery->count >= pkts_max(conn)) {
 		conn_counters(conn)->out_of_order_dropped++;
 		return;
 	}
@@ -213,9 +238,7 @@ void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment)
 	}
 	if (segment->len == 0)
 		return;
-	for (struct pkt *at = recovery->head; at != NULL && !seq_after(at->seq, pkt->seq);
-	     at = at->next)
-		before = at;
+	before = find_before(recovery, pkt->seq);
 	remember(recovery, pkt->seq);
 	if (before != NULL && seq_after(before->seq + before->len, pkt->seq)) {
 		if (!seq_after(pkt->seq + pkt->len, before->seq + before->len)) {
@@ -250,6 +273,8 @@ bool reassembly_drain(struct tcp_conn *conn)
 		trim_front(pkt, conn->rcv_nxt);
 		receive_append(conn, pkt);
 	}
+	if (recovery->head == NULL)
+		recovery->tail = NULL;
 	fin = recovery->has_fin && recovery->fin_seq == conn->rcv_nxt;
 	if (recovery->head == NULL && (fin || !recovery->has_fin))
 		reassembly_free(conn);

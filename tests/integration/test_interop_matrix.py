@@ -17,7 +17,7 @@ import interop  # noqa: E402
 from tap import Tap, need_root, skip_all  # noqa: E402
 
 WANTED = 0.9
-PROGRAMS = ("bad_link", "kernel_peer", "stack_peer")
+SECONDS = 75  # after that no round more than need be, without --full
 
 
 def judge(result):
@@ -39,20 +39,21 @@ def main():
     parser.add_argument("--only", default="", help="cells whose name holds this")
     its = parser.parse_args()
     need_root()
-    programs = {name: os.path.abspath(f"{its.build}/tests/integration/{name}") for name in PROGRAMS}
+    programs = {name: os.path.abspath(f"{its.build}/tests/integration/{name}") for name in interop.PROGRAMS}
     for path in programs.values():
         if not os.path.exists(path):
             skip_all(f"{os.path.basename(path)} is not built")
     cells = [cell for cell in (interop.full_cells() if its.full else interop.default_cells()) if its.only in cell.name]
     tap, start = Tap(), time.monotonic()
+    until = float("inf") if its.full else start + SECONDS
 
     def done(cell, result):
         tap.case(cell.name, judge, result)
         print(f"# {interop.row(cell, result) if isinstance(result, dict) else result}", flush=True)
 
-    interop.measure_all(programs, cells, its.labs or (8 if its.full else 4), done, size=its.bytes or (10_000_000 if its.full else 2_000_000),
-                        rounds=its.rounds, rounds_max=max(its.rounds, its.rounds_max), wanted=WANTED,
-                        timeout=600 if its.full else 60)
+    interop.measure_all(programs, cells, its.labs or interop.LABS, done,
+                        size=its.bytes or (10_000_000 if its.full else 2_000_000), rounds=its.rounds,
+                        rounds_max=max(its.rounds, its.rounds_max), wanted=WANTED, until=until, timeout=900 if its.full else 60)
     print(f"# {time.monotonic() - start:.0f} s")
     tap.done()
 

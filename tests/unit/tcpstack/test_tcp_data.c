@@ -159,8 +159,32 @@ static void test_out_of_order_is_bounded(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 2000; i++) /* every second octet, the class of CVE-2018-5390 */
 		script_inject_len(&script, ".", 3 + 2 * i, 1, 65535, 1);
-	assert_true(free_before - script.host.pool->free_count <= TCP_REASSEMBLY_PKTS_MAX);
+	assert_true(free_before - script.host.pool->free_count <= TCP_REASSEMBLY_PKTS_MIN);
 	assert_true(script.host.counters.out_of_order_dropped > 0);
+	script.out_head = script.out_count = 0;
+	finish(conn);
+}
+
+static void test_window_full_waits_for_the_first(void **state)
+{
+	struct tcp_conn *conn = start(5, 65535);
+	uint32_t seq = 1, len = 1000;
+
+	(void)state;
+	tcp_window_limit(conn, 131072);
+	script_inject_len(&script, ".", seq, 1, 65535, len);
+	seq += len;
+	script_inject_len(&script, ".", seq + len, 1, 65535, len);
+	for (uint32_t i = 2; i < 64 + 30; i++) /* one is lost, the rest of the window arrives */
+		script_inject_len(&script, ".", seq + i * len, 1, 65535, len);
+	/* One in the middle comes twice, and one overlaps two of its neighbours. */
+	script_inject_len(&script, ".", seq + 50 * len, 1, 65535, len);
+	script_inject_len(&script, ".", seq + 60 * len + len / 2, 1, 65535, len);
+	assert_int_equal(script.host.counters.out_of_order_dropped, 0);
+	script_inject_len(&script, ".", seq, 1, 65535, len);
+	assert_int_equal(tcp_readable(conn), (1 + 64 + 30) * len);
+	script.out_head = script.out_count - 1;
+	expect(&script, ".", 1, seq + (64 + 30) * len, 0);
 	script.out_head = script.out_count = 0;
 	finish(conn);
 }
@@ -498,6 +522,7 @@ int main(void)
 	    cmocka_unit_test(test_small_segments_share_a_packet),
 	    cmocka_unit_test(test_out_of_order_and_sack),
 	    cmocka_unit_test(test_out_of_order_is_bounded),
+	    cmocka_unit_test(test_window_full_waits_for_the_first),
 	    cmocka_unit_test(test_window_follows_the_reader),
 	    cmocka_unit_test(test_rto_backs_off_and_gives_up),
 	    cmocka_unit_test(test_initial_window_and_slow_start),
