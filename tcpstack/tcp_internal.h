@@ -60,12 +60,14 @@ enum tcp_state_flags {
 #define TCP_CHALLENGE_US \
 	500000 /* per connection: at most one ACK for unacceptable segments in that time */
 #define TCP_SMALL_SEGMENT_BYTES 256 /* below it octets are copied into the packet before */
-#define TCP_REASSEMBLY_PKTS_MAX 64
-#define TCP_PAWS_IDLE_MS        2073600000u /* 24 days, RFC 7323 5.5 */
-#define TCP_PORT_FIRST          32768
-#define TCP_PORT_LAST           60999
-#define TCP_BYTES_MASK          ((1ull << 48) - 1)
-#define TCP_NONE                0u /* no connection, no entry */
+#define TCP_REASSEMBLY_PKTS_MIN 64  /* kept out of order whatever the window is */
+#define TCP_REASSEMBLY_PKT_BYTES \
+	(PKT_DATA_BYTES / 2)         /* of window for each one more: half a buffer may be empty */
+#define TCP_PAWS_IDLE_MS 2073600000u /* 24 days, RFC 7323 5.5 */
+#define TCP_PORT_FIRST   32768
+#define TCP_PORT_LAST    60999
+#define TCP_BYTES_MASK   ((1ull << 48) - 1)
+#define TCP_NONE         0u /* no connection, no entry */
 
 static_assert(TCP_SMALL_SEGMENT_BYTES < PKT_DATA_BYTES / 2,
               "a small segment must be worth copying");
@@ -184,6 +186,7 @@ static_assert(sizeof(struct tcp_cold) == 128, "two cache lines");
 /* Only while segments are missing. */
 struct tcp_recovery {
 	struct pkt *head; /* out of order, sorted by seq, disjoint */
+	struct pkt *tail;
 	uint32_t count, bytes;
 	uint32_t recent[TCP_SACK_BLOCKS_MAX]; /* a sequence number in each block, newest first; RFC
 	                                         2018 4 */
