@@ -11,7 +11,7 @@
 #define SESSIONS_MAX (2u << 20)
 
 static const char usage[] =
-    "Usage: postern-bench-connections [OPTION]... sessions|paths\n"
+    "Usage: postern-bench-connections [OPTION]... sessions|paths|drain\n"
     "Measures one worker over a memory port in virtual time; prints a line of JSON a result.\n\n"
     "  -n, --count N   idle sessions, or connections of paths (default 1000)\n"
     "  -s, --short N   short sessions beside them (default 100000)\n"
@@ -80,6 +80,8 @@ int main(int argc, char **argv)
 		sessions_run(count, short_count);
 	else if (strcmp(argv[optind], "paths") == 0)
 		paths_run(count);
+	else if (strcmp(argv[optind], "drain") == 0 && count <= DRAIN_MAX)
+		drain_run(count);
 	else
 		return bad_usage();
 	return 0;

@@ -155,3 +155,29 @@ void sessions_run(uint32_t sessions, uint32_t short_count)
 	check(w.pool->free_count == w.pool->pkt_count, sessions, "packets are missing");
 	world_close(&w);
 }
+
+void drain_run(uint32_t sessions)
+{
+	static struct world w;
+	struct cost before;
+	char name[32];
+
+	snprintf(name, sizeof(name), "drain-%u", sessions);
+	world_open(&w, sessions);
+	(void)open_idle(&w, sessions);
+	check(atomic_load(&w.link.session_count) == sessions, sessions, "not all of them are held");
+	before = w.cost;
+	atomic_store(&w.link.drain, true);
+	world_advance(&w, SETTLE_US); /* past the next housekeeping */
+	while (w.clients.timeouts < sessions) {
+		(void)world_turn(&w);
+		clients_answer(&w.clients, w.now_us);
+	}
+	world_settle(&w);
+	world_advance(&w, SETTLE_US);
+	world_settle(&w);
+	check(w.clients.timeouts == sessions && atomic_load(&w.link.drained), sessions,
+	      "not all of them were told, once, and ended");
+	report(name, "drain_ns", "ns", per(w.cost.cpu_ns - before.cpu_ns, sessions), false);
+	world_close(&w);
+}

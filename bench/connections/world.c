@@ -150,6 +150,7 @@ void world_open(struct world *w, uint32_t sessions)
 
 void world_close(struct world *w)
 {
+	worker_close(w->worker);
 	w->port->ops->close(w->port);
 	rules_slot_free(w->rules);
 	telemetry_close(&w->telemetry);
