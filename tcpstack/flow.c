@@ -391,6 +391,11 @@ static void take_ack(struct flows *flows, struct side *sender, struct side *othe
 		other->high = ack; /* sent, though not seen */
 }
 
+static bool side_has_told(const struct side *side)
+{
+	return side->known && (side->next != side->isn + 1 || side->fin_told);
+}
+
 /* A SYN: the side begins, or repeats itself, or contradicts itself. True: go on with the segment.
  */
 static bool take_syn(struct flows *flows, struct side *side, struct side *other,
@@ -399,8 +404,8 @@ static bool take_syn(struct flows *flows, struct side *side, struct side *other,
 	bool answers = (segment->flags & TCP_FLAG_ACK) != 0;
 
 	/* The client's SYN of several that the server answers is the one that counts. */
-	if (answers && other->syn_seen && segment->ack != other->isn + 1 && !other->acked_known &&
-	    other->reopen_seen && segment->ack == other->reopen_isn + 1) {
+	if (answers && !side->known && !side_has_told(other) && other->reopen_seen &&
+	    segment->ack == other->reopen_isn + 1) {
 		side_begin(flows, other, segment->ack);
 		other->isn = segment->ack - 1;
 		other->syn_data_waits = false;
@@ -413,7 +418,8 @@ static bool take_syn(struct flows *flows, struct side *side, struct side *other,
 	if (side->syn_seen && segment->seq == side->isn)
 		return true;
 	/* The ack of the other side came first. */
-	if (!side->syn_seen && segment->seq + 1 == side->next && side->high == side->next) {
+	if (!side->syn_seen && segment->seq + 1 == side->next && side->high == side->next &&
+	    !side->fin_seen && !side_has_told(side)) {
 		side_open(flows, side, segment);
 		return true;
 	}
@@ -557,8 +563,9 @@ static bool is_replaced(const struct flow *flow, enum flow_side from, const stru
 		return false;
 	if ((segment->flags & TCP_FLAG_ACK) == 0)
 		return flow->closed_told && segment->seq != side->isn;
-	return side->known && segment->seq != side->isn && other->reopen_seen &&
-	       segment->ack == other->reopen_isn + 1;
+	if (!other->reopen_seen || segment->ack != other->reopen_isn + 1)
+		return false;
+	return side->known ? segment->seq != side->isn : side_has_told(other);
 }
 
 void flow_feed(struct flows *flows, uint64_t now_us, const struct dissect *packet)
