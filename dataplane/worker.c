@@ -108,6 +108,7 @@ static void net_config_fill(struct net_config *out_config, const struct config *
 			mtu = config->port[i].mtu;
 	out_config->mtu = (uint16_t)mtu;
 	out_config->connections_max = config->connections_max;
+	out_config->connections_per_prefix_max = config->tcp_connections_per_prefix_max;
 	out_config->syn_cache_count = config->tcp_syn_cache_count;
 	out_config->cookies_only = config->tcp_syn_cache_count == 0;
 	out_config->rto_min_us = ms_to_us(config->tcp_rto_min_ms);

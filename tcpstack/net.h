@@ -25,6 +25,7 @@ struct net_config {
 	uint64_t seed;          /* of everything random but not secret */
 	struct hash_key secret; /* ISNs, cookies, source ports, connection table */
 	uint32_t connections_max;
+	uint32_t connections_per_prefix_max; /* passive opens of one /24 or /64; 0: no limit */
 	uint32_t syn_cache_count;
 	uint32_t time_wait_count;
 	uint16_t mtu; /* of IP, default 1500 */

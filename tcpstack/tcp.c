@@ -21,6 +21,7 @@ size_t tcp_bytes(const struct net_config *config)
 	       tcp_table_bytes(config->connections_max) + syn_cache_bytes(config->syn_cache_count) +
 	       time_wait_bytes(config->time_wait_count) +
 	       recovery_count(config) * (sizeof(struct tcp_recovery) + sizeof(uint32_t)) +
+	       prefix_sketch_bytes(config) +
 	       sent_count(config) * (sizeof(struct tcp_sent) + sizeof(uint32_t)) +
 	       (slots + 1) * 16 + 65536; /* timer handles, the wheel itself, alignment */
 }
@@ -56,7 +57,7 @@ struct tcp *tcp_new(struct net *net, struct arena *arena)
 		tcp->rcv_scale++;
 	if (!init_slots(tcp, arena) || !tcp_table_init(&tcp->table, arena, tcp->conns_max) ||
 	    !syn_cache_init(tcp, arena, config->syn_cache_count) ||
-	    !time_wait_init(tcp, arena, config->time_wait_count))
+	    !time_wait_init(tcp, arena, config->time_wait_count) || !prefix_sketch_init(tcp, arena))
 		return NULL;
 	if (pool_init(&tcp->recoveries, arena, recovery_count(config), sizeof(struct tcp_recovery),
 	              _Alignof(struct tcp_recovery)) != OK ||
@@ -179,6 +180,7 @@ enum err tcp_connect(struct net *net, uint64_t now_us, const struct endpoint *lo
 	cold->iss = tcp_initial_seq(net, &tuple);
 	cold->ts_offset = tcp_timestamp_offset(net, &tuple);
 	cold->recover = cold->iss;
+	cold->active = true;
 	conn->state = TCP_STATE_SYN_SENT;
 	conn->snd_una = cold->iss;
 	conn->snd_nxt = conn->snd_end = cold->iss + 1;

@@ -35,6 +35,7 @@ struct tcp_conn *conn_new(struct tcp *tcp, const struct tcp_tuple *tuple, uint64
 		conn->options |= OPTION_IP4;
 	cold->tuple = *tuple;
 	cold->quick_acks = TCP_QUICK_ACKS;
+	cold->opened_s = tcp_now_s(tcp);
 	cold->path_mtu = ip_mtu(tcp->net, &tuple->remote.addr);
 	return conn;
 }
@@ -139,6 +140,7 @@ static void end(struct tcp_conn *conn, enum err err, uint64_t hash)
 	conn->state = TCP_STATE_CLOSED;
 	conn->rexmit_at_ms = conn->ack_at_ms = conn->armed_at_ms = 0;
 	timer_cancel(tcp->timers, conn->index);
+	prefix_uncount(conn);
 	free_chain(conn->snd_head);
 	conn->snd_head = conn->snd_next = cold->snd_tail = NULL;
 	reassembly_free(conn);

@@ -62,12 +62,13 @@ enum tcp_state_flags {
 #define TCP_SMALL_SEGMENT_BYTES 256 /* below it octets are copied into the packet before */
 #define TCP_REASSEMBLY_PKTS_MIN 64  /* kept out of order whatever the window is */
 #define TCP_REASSEMBLY_PKT_BYTES \
-	(PKT_DATA_BYTES / 2)         /* of window for each one more: half a buffer may be empty */
-#define TCP_PAWS_IDLE_MS 2073600000u /* 24 days, RFC 7323 5.5 */
-#define TCP_PORT_FIRST   32768
-#define TCP_PORT_LAST    60999
-#define TCP_BYTES_MASK   ((1ull << 48) - 1)
-#define TCP_NONE         0u /* no connection, no entry */
+	(PKT_DATA_BYTES / 2) /* of window for each one more: half a buffer may be empty */
+#define TCP_PAWS_IDLE_MS         2073600000u /* 24 days, RFC 7323 5.5 */
+#define TCP_PORT_FIRST           32768
+#define TCP_PORT_LAST            60999
+#define TCP_WINDOW_PRESSED_BYTES 16384 /* when slots run short */
+#define TCP_BYTES_MASK           ((1ull << 48) - 1)
+#define TCP_NONE                 0u /* no connection, no entry */
 
 static_assert(TCP_SMALL_SEGMENT_BYTES < PKT_DATA_BYTES / 2,
               "a small segment must be worth copying");
@@ -175,11 +176,14 @@ struct tcp_cold {
 	uint32_t snd_wnd_max;
 	uint32_t ts_offset;
 	uint32_t listener_tag;
-	uint32_t recovery; /* index + 1 into tcp->recoveries, 0: none */
-	uint32_t sent;     /* index + 1 into tcp->sents, 0: none */
-	uint32_t retransmitted;
+	uint32_t recovery;      /* index + 1 into tcp->recoveries, 0: none */
+	uint32_t sent;          /* index + 1 into tcp->sents, 0: none */
+	uint16_t retransmitted; /* stops at its greatest */
+	uint16_t opened_s;
 	uint32_t challenge_at_ms, persist_since_ms, received_at_ms;
-	uint8_t error, retries, quick_acks, soft_error;
+	uint8_t error, retries;
+	uint8_t quick_acks : 6, counted : 1 /* in the sketch of prefixes */, active : 1;
+	uint8_t soft_error;
 };
 static_assert(sizeof(struct tcp_cold) == 128, "two cache lines");
 
@@ -362,8 +366,11 @@ struct tcp {
 	struct tcp_list dirty, ready, ready_now;
 	bool ready_open; /* ready_now is being walked */
 	struct pool recoveries, sents;
-	struct tcp_sack dsack; /* what came twice, RFC 2883, */
-	uint32_t dsack_conn;   /* to be told in this connection's next ACK; TCP_NONE */
+	uint32_t reassembly_pkts;           /* out of order, over all connections */
+	uint32_t clock_hand, evicted_at_ms; /* tcp_pressure.c */
+	uint32_t *prefixes, prefix_mask;    /* two rows; NULL: no limit */
+	struct tcp_sack dsack;              /* what came twice, RFC 2883, */
+	uint32_t dsack_conn;                /* to be told in this connection's next ACK; TCP_NONE */
 	struct tcp_listener listeners[LISTENERS_MAX];
 	uint32_t listener_count;
 	uint32_t port_counter;
@@ -388,6 +395,11 @@ static inline struct tcp_counters *conn_counters(const struct tcp_conn *conn)
 static inline uint32_t tcp_now_ms(const struct tcp *tcp)
 {
 	return (uint32_t)(tcp->net->now_us / 1000);
+}
+
+static inline uint16_t tcp_now_s(const struct tcp *tcp)
+{
+	return (uint16_t)(tcp->net->now_us / 1000000);
 }
 
 /* A deadline `delay_us` from now in ms, never early and never 0. */
@@ -591,6 +603,21 @@ uint64_t tcp_ms_to_us(const struct tcp *tcp, uint32_t at_ms);
 void rtt_sample(struct tcp_conn *conn, uint32_t rtt_us);
 uint32_t rtt_rto_us(const struct tcp_conn *conn);     /* without back-off */
 uint32_t rtt_timeout_us(const struct tcp_conn *conn); /* with it */
+
+/* tcp_pressure.c */
+/* What of `limit` the receive window may be. */
+uint32_t pressure_window(const struct tcp_conn *conn, uint32_t limit);
+bool pressure_wants_cookies(const struct tcp *tcp);
+bool pressure_keeps_order(const struct tcp *tcp); /* nothing is kept out of order */
+/* Evict what is least useful, when it is time to. */
+void pressure_make_slot(struct tcp *tcp);
+void pressure_make_packets(struct tcp *tcp);
+size_t prefix_sketch_bytes(const struct net_config *config);
+bool prefix_sketch_init(struct tcp *tcp, struct arena *arena);
+/* As many passive opens of its /24 or /64 are open as may be. */
+bool prefix_is_full(const struct tcp *tcp, const struct addr *remote);
+void prefix_count(struct tcp_conn *conn);
+void prefix_uncount(struct tcp_conn *conn);
 
 /* tcp_ecn.c, RFC 3168 */
 bool ecn_is_asked(const struct net *net, const struct tcp_segment *segment); /* by a SYN */

@@ -22,14 +22,10 @@ uint32_t conn_flight(const struct tcp_conn *conn)
  * pressure. */
 static uint32_t edge_allowed(const struct tcp_conn *conn)
 {
-	const struct pkt_pool *pool = conn_tcp(conn)->net->pool;
 	uint32_t fin = (conn->flags & CONN_PEER_FIN) != 0;
 	uint32_t read_to = conn->rcv_nxt - fin - conn->rcv_bytes;
-	uint32_t limit = conn->window_limit;
+	uint32_t limit = pressure_window(conn, conn->window_limit);
 
-	/* A third of the pool left: one segment at a time, so that everybody still moves. */
-	if (pool->free_count < pool->pkt_count / 10 * 3)
-		limit = min_u32(limit, conn->rcv_mss);
 	return read_to + limit + fin;
 }
 
@@ -158,6 +154,15 @@ static void time_segment(struct tcp_conn *conn, uint32_t end)
 	conn->rtt_at_us = (uint32_t)conn_tcp(conn)->net->now_us;
 }
 
+static void note_retransmitted(struct tcp_conn *conn)
+{
+	struct tcp_cold *cold = conn_cold(conn);
+
+	if (cold->retransmitted < UINT16_MAX)
+		cold->retransmitted++;
+	conn_counters(conn)->retransmitted_segments++;
+}
+
 static bool send_syn(struct tcp_conn *conn)
 {
 	struct tcp *tcp = conn_tcp(conn);
@@ -196,8 +201,7 @@ static bool send_syn(struct tcp_conn *conn)
 		time_segment(conn, conn->snd_nxt);
 		conn_start_rexmit(conn);
 	} else {
-		cold->retransmitted++;
-		tcp->net->tcp_counters->retransmitted_segments++;
+		note_retransmitted(conn);
 	}
 	return true;
 }
@@ -228,8 +232,7 @@ static uint32_t send_again(struct tcp_conn *conn, uint32_t seq, uint32_t max)
 	conn->flags &= (uint16_t)~CONN_RTT_TIMING;
 	if (len + fin == 0 || !send_segment(conn, seq, len, flags))
 		return 0;
-	conn_cold(conn)->retransmitted++;
-	conn_counters(conn)->retransmitted_segments++;
+	note_retransmitted(conn);
 	return len + fin;
 }
 
@@ -427,10 +430,12 @@ void conn_output(struct tcp_conn *conn, size_t segments_max)
 			rack_arm(conn);
 		if (sent == segments_max)
 			conn_mark_dirty(conn);
-		consider_persist(conn);
 	}
 	if (conn->flags & CONN_ACK_NOW)
 		send_segment(conn, conn->snd_nxt, 0, 0);
+	/* Last: the ACK may have taken away the deadline that would have brought us back. */
+	if (state_sends(conn))
+		consider_persist(conn);
 }
 
 void tcp_output_all(struct net *net, size_t max)
@@ -440,6 +445,7 @@ void tcp_output_all(struct net *net, size_t max)
 	struct tcp_conn *conn;
 
 	tcp->clock_us = net->now_us;
+	pressure_make_packets(tcp);
 	/* Once round: who still has to send afterwards has marked itself behind `last`. */
 	while (net->output.count < max && (conn = conn_pop_dirty(tcp)) != NULL) {
 		uint32_t index = conn->index;

@@ -73,6 +73,7 @@ void reassembly_free(struct tcp_conn *conn)
 
 	if (recovery == NULL)
 		return;
+	conn_tcp(conn)->reassembly_pkts -= recovery->count;
 	while (recovery->head != NULL) {
 		struct pkt *next = recovery->head->next;
 		pkt_put(recovery->head);
@@ -166,14 +167,6 @@ static void trim_front(struct pkt *pkt, uint32_t to_seq)
 	pkt->seq += cut;
 }
 
-static bool has_memory(const struct tcp_conn *conn)
-{
-	const struct pkt_pool *pool = conn_tcp(conn)->net->pool;
-
-	/* The last fifth of the pool is for what comes in order. */
-	return pool->free_count >= pool->pkt_count / 5;
-}
-
 /* Links `pkt` in behind `before` (NULL: in front), dropping or trimming what it overlaps. */
 static void link_in(struct tcp_recovery *recovery, struct pkt *before, struct pkt *pkt)
 {
@@ -224,7 +217,9 @@ static struct pkt *find_before(const struct tcp_recovery *recovery, uint32_t seq
 
 void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment)
 {
-	struct tcp_recovery *recovery = has_memory(conn) ? recovery_get(conn) : NULL;
+	struct tcp *tcp = conn_tcp(conn);
+	struct tcp_recovery *recovery = pressure_keeps_order(tcp) ? NULL : recovery_get(conn);
+	uint32_t count_before;
 	struct pkt *pkt = segment->pkt;
 	struct pkt *before;
 
@@ -248,7 +243,9 @@ void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment)
 		trim_front(pkt, before->seq + before->len);
 	}
 	segment->pkt = NULL;
+	count_before = recovery->count;
 	link_in(recovery, before, pkt);
+	tcp->reassembly_pkts += recovery->count - count_before;
 	conn_counters(conn)->out_of_order_kept++;
 }
 
@@ -265,6 +262,7 @@ bool reassembly_drain(struct tcp_conn *conn)
 
 		recovery->head = pkt->next;
 		recovery->count--;
+		conn_tcp(conn)->reassembly_pkts--;
 		recovery->bytes -= pkt->len;
 		if (!seq_after(pkt->seq + pkt->len, conn->rcv_nxt)) {
 			pkt_put(pkt);

@@ -338,7 +338,14 @@ void syn_input_listen(struct tcp *tcp, const struct tcp_segment *segment, uint32
 		return;
 	}
 	opening.ts_offset = tcp_timestamp_offset(net, &segment->tuple);
-	if (!net->config.cookies_only) {
+	if (COUNT_IF(prefix_is_full(tcp, &segment->tuple.remote.addr),
+	             net->tcp_counters->prefix_full)) {
+		segment_reset(net, segment);
+		return;
+	}
+	if (pressure_wants_cookies(tcp)) {
+		net->tcp_counters->syns_under_pressure++;
+	} else if (!net->config.cookies_only) {
 		if (entry_add(tcp, segment, &opening)) {
 			net->tcp_counters->syns_cached++;
 			return;
@@ -351,11 +358,20 @@ void syn_input_listen(struct tcp *tcp, const struct tcp_segment *segment, uint32
 static struct tcp_conn *open_conn(struct tcp *tcp, const struct tcp_segment *segment,
                                   const struct opening *opening)
 {
-	struct tcp_conn *conn = conn_new(tcp, &segment->tuple, segment->hash);
+	struct tcp_conn *conn;
 	struct tcp_cold *cold;
 
+	/* SYNs may have come faster than connections. */
+	if (COUNT_IF(prefix_is_full(tcp, &segment->tuple.remote.addr),
+	             tcp->net->tcp_counters->prefix_full)) {
+		segment_reset(tcp->net, segment);
+		return NULL;
+	}
+	pressure_make_slot(tcp);
+	conn = conn_new(tcp, &segment->tuple, segment->hash);
 	if (conn == NULL)
 		return NULL;
+	prefix_count(conn);
 	cold = conn_cold(conn);
 	cold->iss = cold->recover = opening->iss;
 	cold->ts_offset = opening->ts_offset;

@@ -112,7 +112,7 @@ static void inject(struct model *model, struct input *input)
 	uint32_t ack = model->our_ack + offset(octet(input));
 	uint8_t size = octet(input);
 	uint16_t len = (uint16_t)(size < 0x80 ? size % 8 : (size & 0x7f) * 11);
-	uint8_t flags = what & 0x80 ? octet(input) & 0x3f : flags_of[what & 7];
+	uint8_t flags = what & 0x80 ? octet(input) : flags_of[what & 7];
 	size_t options = 0;
 	uint16_t checksum;
 
@@ -136,6 +136,7 @@ static void inject(struct model *model, struct input *input)
 	memcpy(header + 16, &checksum, 2);
 
 	pkt->data[0] = 0x45;
+	pkt->data[1] = what & 0x20 ? 3 : 0; /* met congestion */
 	put_u16(pkt->data + 2, pkt->len);
 	pkt->data[8] = 64;
 	pkt->data[9] = 6;
@@ -303,6 +304,7 @@ static bool start(struct model *model, uint8_t choices)
 	config.no_timestamps = choices & 2;
 	config.no_sack = choices & 4;
 	config.no_window_scale = choices & 8;
+	config.connections_per_prefix_max = choices & 16 ? 1 : 0;
 	model->now_us = 10000000;
 	model->local = (struct endpoint){addr_from_ip4(0xc0000201), 25};
 	model->peer = (struct endpoint){addr_from_ip4(0xc0000202), 40000};
@@ -340,6 +342,12 @@ static void finish(struct model *model)
 	ASSERT(model->pool->free_count == PKT_COUNT);
 	ASSERT(model->net->tcp->syn_cache.used == 0 && model->net->tcp->time_wait.used == 0);
 	ASSERT(model->net->tcp->recoveries.used == 0 && model->net->tcp->sents.used == 0);
+	ASSERT(model->net->tcp->reassembly_pkts == 0);
+	for (uint32_t i = 0; model->net->tcp->prefixes != NULL; i++) {
+		ASSERT(model->net->tcp->prefixes[i] == 0);
+		if (i == 2 * model->net->tcp->prefix_mask + 1)
+			break;
+	}
 	arena_free(&model->arena);
 }
 

@@ -395,6 +395,25 @@ static void test_zero_window_is_probed(void **state)
 	finish(conn);
 }
 
+/* An ACK that was put off, and then sent, must not take the probes with it. */
+static void test_zero_window_is_probed_after_an_ack(void **state)
+{
+	struct tcp_conn *conn = start(20, 0);
+
+	(void)state;
+	conn_cold(conn)->quick_acks = 0;
+	script_inject_len(&script, "P.", 1, 1, 0, 10); /* the ACK may wait */
+	expect_nothing(&script);
+	write_octets(conn, 100);
+	expect_nothing(&script);
+	script_inject_len(&script, "P.", 1, 1, 0, 10); /* again: now it may not */
+	expect(&script, ".", 1, 11, 0);
+	script_advance(&script, 2000000);
+	expect(&script, ".", 0, 11, 0); /* a probe */
+	script.out_head = script.out_count;
+	finish(conn);
+}
+
 static void test_zero_window_for_ever_ends(void **state)
 {
 	struct tcp_conn *conn = start(12, 0);
@@ -530,6 +549,7 @@ int main(void)
 	    cmocka_unit_test(test_duplicates_told_by_sack),
 	    cmocka_unit_test(test_rto_resends_all_that_was_lost),
 	    cmocka_unit_test(test_zero_window_is_probed),
+	    cmocka_unit_test(test_zero_window_is_probed_after_an_ack),
 	    cmocka_unit_test(test_zero_window_for_ever_ends),
 	    cmocka_unit_test(test_silly_window_is_overridden),
 	    cmocka_unit_test(test_no_packet_to_send_with),
