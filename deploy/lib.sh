@@ -37,7 +37,7 @@ install_packages() {
 	local missing=() name policy=/usr/sbin/policy-rc.d made_policy=
 	while read -r name; do
 		if package_missing "$name"; then missing+=("$name"); fi
-	done < <(packages_for "$@")
+	done < <(packages_for "$@" | sort -u)
 	if [ ${#missing[@]} -eq 0 ]; then
 		say "packages: all there"
 		return
