@@ -27,8 +27,6 @@ static enum dissect_result dissect_ip4(struct bytes packet, struct dissect *out)
 		total_bytes = packet.len;
 	if (header_bytes < sizeof(*ip) || total_bytes < header_bytes || total_bytes > packet.len)
 		return DISSECT_IP_MALFORMED;
-	if (checksum_fold(checksum_add(0, ip, header_bytes)) != 0)
-		return DISSECT_IP_CHECKSUM_BAD;
 	out->ip = bytes_slice(packet, 0, total_bytes);
 	out->transport = bytes_slice(out->ip, header_bytes, total_bytes);
 	out->source = addr_of_ip4(ip->source);
@@ -36,6 +34,8 @@ static enum dissect_result dissect_ip4(struct bytes packet, struct dissect *out)
 	out->protocol = ip->protocol;
 	out->fragmented = (be16_get(ip->fragment) & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK)) != 0;
 	out->fragment_at = header_bytes;
+	if (checksum_fold(checksum_add(0, ip, header_bytes)) != 0)
+		return DISSECT_IP_CHECKSUM_BAD;
 	return DISSECT_OK;
 }
 
@@ -45,8 +45,8 @@ static bool is_extension(uint8_t protocol)
 	       protocol == IP_PROTOCOL_ROUTING || protocol == IP_PROTOCOL_FRAGMENT;
 }
 
-/* The final destination is what a transport checksum is made with (RFC 8200 8.1). It is known when
- * nothing is left to visit; a packet on its way through routing type 0 (RFC 5095) is for nobody. */
+/* A routing header with segments left is refused: the destination is then not the one that the
+ * transport checksum is made with (RFC 8200 8.1), and no host takes it (RFC 5095). */
 static enum dissect_result walk_extensions(struct dissect *out)
 {
 	size_t at = sizeof(struct ip6_header);
@@ -66,6 +66,8 @@ static enum dissect_result walk_extensions(struct dissect *out)
 		} else {
 			bytes += (size_t)header->length * 8;
 		}
+		if (out->protocol == IP_PROTOCOL_ROUTING && header->rest[1] != 0)
+			return DISSECT_EXTENSIONS_BAD;
 		if (rest.len < bytes ||
 		    (out->protocol == IP_PROTOCOL_HOP_BY_HOP && out->extension_count > 0))
 			return DISSECT_EXTENSIONS_BAD;
@@ -136,7 +138,8 @@ enum dissect_result dissect_frame(struct bytes frame, struct dissect *out_dissec
 	enum dissect_result result = dissect_ip(bytes_slice(frame, at + 2, frame.len), out_dissect);
 	out_dissect->scope = scope;
 	out_dissect->tag_count = tag_count;
-	if (result == DISSECT_OK && (type == ETHERTYPE_IP4) != (out_dissect->ip.data[0] >> 4 == 4))
+	if ((result == DISSECT_OK || result == DISSECT_IP_CHECKSUM_BAD) &&
+	    (type == ETHERTYPE_IP4) != (out_dissect->ip.data[0] >> 4 == 4))
 		return DISSECT_IP_MALFORMED;
 	return result;
 }

@@ -20,8 +20,8 @@ enum dissect_result {
 	DISSECT_SHORT,           /* cut within Ethernet, its tags or the fixed IP header */
 	DISSECT_TAGS_TOO_MANY,   /* more than DISSECT_TAGS_MAX VLAN tags */
 	DISSECT_IP_MALFORMED,    /* version or lengths contradict each other or the frame */
-	DISSECT_IP_CHECKSUM_BAD, /* IPv4 header */
-	DISSECT_EXTENSIONS_BAD   /* IPv6: cut, too many, or hop-by-hop not first */
+	DISSECT_IP_CHECKSUM_BAD, /* IPv4 header; all else is as with DISSECT_OK */
+	DISSECT_EXTENSIONS_BAD   /* IPv6: cut, too many, hop-by-hop not first, segments left */
 };
 
 #define DISSECT_TAGS_MAX 2 /* IEEE 802.1ad: QinQ */

@@ -417,10 +417,10 @@ static bool take_syn(struct flows *flows, struct side *side, struct side *other,
 	}
 	if (side->syn_seen && segment->seq == side->isn)
 		return true;
-	/* The ack of the other side came first. */
-	if (!side->syn_seen && segment->seq + 1 == side->next && side->high == side->next &&
-	    !side->fin_seen && !side_has_told(side)) {
+	/* What was known came from acknowledgements alone, of one side or the other. */
+	if (!side->syn_seen && !side->fin_seen && !side_has_told(side)) {
 		side_open(flows, side, segment);
+		side->acked_known = false;
 		return true;
 	}
 	flows->counters->syn_conflicting++;

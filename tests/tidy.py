@@ -38,7 +38,7 @@ VENDOR = {
     "rte_jhash":   ["dataplane/source_table.c"],
     "bpf/":        ["dataplane/xdp/*"],
     "xdp/":        ["dataplane/xdp/*"],
-    "pcap/":       ["dataplane/port_pcap.c", "bench/*"],
+    "pcap/":       ["dataplane/port_pcap.c", "bench/*", "tests/*"],
     "hs.h":        RULE_COMPILERS,
     "pcre2.h":     RULE_COMPILERS,
     "libpsl.h":    ["smtp/uri.c"],
