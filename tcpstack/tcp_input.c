@@ -404,12 +404,13 @@ static void answer_unacceptable(struct tcp_conn *conn, const struct tcp_segment 
 }
 
 /* Our ACK was lost and the peer sends again what we have: the next ACK must not echo an older time,
- * or the peer believes in a round trip as long as its patience. */
+ * or the peer believes in a round trip as long as its patience. Not while something is missing:
+ * what was overtaken would then be too old to be taken (is_paws_old()). */
 static void note_sent_again(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	uint32_t window = conn_tcp(conn)->net->config.receive_window_bytes;
 
-	if (segment->options.has_timestamps && segment->len > 0 &&
+	if (segment->options.has_timestamps && segment->len > 0 && conn_cold(conn)->recovery == 0 &&
 	    conn->rcv_nxt - segment->seq <= window && (segment->flags & TCP_FLAG_ACK) &&
 	    conn_ack_is_acceptable(conn, segment))
 		conn->ts_recent = segment->options.ts_val;

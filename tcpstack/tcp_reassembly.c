@@ -124,6 +124,10 @@ void dsack_note(struct tcp_conn *conn, uint32_t start, uint32_t end)
 
 	if (!(conn->options & OPTION_SACK) || !seq_before(start, end))
 		return;
+	/* A burst is answered by one ACK: what comes twice in it may be told in one block, else the
+	 * sender waits in vain for the proof that none of what it sent again was lost. */
+	if (tcp->dsack_conn == conn->index && tcp->dsack.end == start)
+		start = tcp->dsack.start;
 	tcp->dsack = (struct tcp_sack){start, end};
 	tcp->dsack_conn = conn->index;
 }

@@ -74,6 +74,15 @@ class Cell:
         """Loss and a long way together, or a low rate."""
         return self.loss * self.delay_ms >= 60 or self.mss == 88
 
+    def octets(self, size):
+        """Of a transfer when few are wanted: a slow cell says as much with half, and on a long path without loss the first
+        second would be the whole of it."""
+        if size >= 10_000_000:
+            return size
+        if self.is_slow:
+            return size // 2
+        return size * 5 if self.delay_ms and not self.loss and not self.corrupt else size
+
     def bad_link(self, seed):
         ppm = lambda percent: str(int(percent * 10000))  # noqa: E731
         # Without a delay there is nothing to overtake by going at once: then the frame is held back.
@@ -247,7 +256,7 @@ class Direction:
 def measure(lab, cell, size, rounds, rounds_max, wanted, until, timeout):
     """Ours and the baseline take turns; the roles of client and server, too. More rounds than `rounds` only while a ratio is
     below `wanted`, and up to the time `until`: chance weighs much where many frames are lost. Returns {"send": Direction, "receive": Direction}."""
-    directions = {name: Direction(size // 2 if cell.is_slow and size < 10_000_000 else size) for name in ("send", "receive")}
+    directions = {name: Direction(cell.octets(size)) for name in ("send", "receive")}
     for number in range(rounds_max):
         for name, direction in directions.items():
             if number >= rounds and (direction.ratio >= wanted or time.monotonic() > until):
@@ -255,7 +264,7 @@ def measure(lab, cell, size, rounds, rounds_max, wanted, until, timeout):
             seed = int.from_bytes(hashlib.sha256(f"{cell.name} {number}".encode()).digest()[:3], "big")
             for which in ("baseline", "ours") if number % 2 else ("ours", "baseline"):
                 try:
-                    sample = lab.transfer(cell, which == "ours", name == "send", number % 2 == 0, size, seed, timeout)
+                    sample = lab.transfer(cell, which == "ours", name == "send", number % 2 == 0, direction.size, seed, timeout)
                 except InteropError as error:
                     who = "our stack" if which == "ours" else "the kernel (baseline)"
                     raise InteropError(f"{who}, {name}s as {'server' if number % 2 else 'client'}, round {number}: {error}") from error

@@ -151,6 +151,75 @@ static void test_out_of_order_and_sack(void **state)
 	finish(conn);
 }
 
+static struct tcp_conn *start_with_timestamps(uint64_t seed, uint32_t *out_ecr)
+{
+	static const uint8_t syn[] = {2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 100, 0, 0, 0, 0};
+	struct net_config config = test_config(seed);
+	struct tcp_conn *conn;
+	uint32_t news;
+
+	script_start(&script, &config);
+	assert_int_equal(tcp_listen(script.host.net, &script.local, 3), OK);
+	script_options(&script, syn, sizeof(syn));
+	script_inject(&script, "S", 0, 0, 65535, NULL, 0);
+	expect(&script, "S.", 0, 1, 0);
+	*out_ecr = (uint32_t)script.last.options[8] << 24 | (uint32_t)script.last.options[9] << 16 |
+	           (uint32_t)script.last.options[10] << 8 | script.last.options[11];
+	script_timestamps(&script, 100, *out_ecr);
+	script_inject(&script, ".", 1, 1, 65535, NULL, 0);
+	conn = script_news(&script, &news);
+	assert_non_null(conn);
+	assert_true(conn->options & OPTION_TIMESTAMPS);
+	return conn;
+}
+
+static void test_overtaken_data_is_not_too_old(void **state)
+{
+	uint32_t ecr;
+	struct tcp_conn *conn = start_with_timestamps(20, &ecr);
+
+	(void)state;
+	script_timestamps(&script, 101, ecr);
+	script_inject_len(&script, ".", 1, 1, 65535, 1000);
+	script_inject_len(&script, ".", 2001, 1, 65535, 1000); /* overtakes what was sent at 101 */
+	script_timestamps(&script, 105, ecr);
+	script_inject_len(&script, ".", 1, 1, 65535, 1000); /* in vain: was acknowledged */
+	script_timestamps(&script, 101, ecr);
+	script_inject_len(&script, ".", 1001, 1, 65535, 1000);
+	assert_int_equal(script.host.counters.segments_old_timestamp, 0);
+	assert_int_equal(tcp_readable(conn), 3000);
+	assert_int_equal(conn->ts_recent, 101);
+	/* With nothing missing it is our ACK that was lost: the next echoes the newer time. */
+	script_timestamps(&script, 110, ecr);
+	script_inject_len(&script, ".", 2001, 1, 65535, 1000);
+	assert_int_equal(conn->ts_recent, 110);
+	script.out_head = script.out_count = 0;
+	finish(conn);
+}
+
+/* Two that come twice in one burst are told in one block; RFC 2883 4. */
+static void test_dsack_tells_of_neighbours_at_once(void **state)
+{
+	struct tcp_conn *conn = start(21, 65535);
+	struct tcp_sack sack[TCP_SACK_BLOCKS_MAX];
+
+	(void)state;
+	script_inject_len(&script, ".", 1, 1, 65535, 1000);
+	script_inject_len(&script, ".", 1001, 1, 65535, 1000);
+	script.out_head = script.out_count = 0;
+	dsack_note(conn, 1, 1001);
+	dsack_note(conn, 1001, 2001);
+	assert_int_equal(reassembly_sack(conn, sack), 1);
+	assert_int_equal(sack[0].start, 1);
+	assert_int_equal(sack[0].end, 2001);
+	assert_int_equal(reassembly_sack(conn, sack), 0); /* once */
+	dsack_note(conn, 1, 501);
+	dsack_note(conn, 1001, 2001); /* a gap between: the last counts */
+	assert_int_equal(reassembly_sack(conn, sack), 1);
+	assert_int_equal(sack[0].start, 1001);
+	finish(conn);
+}
+
 static void test_out_of_order_is_bounded(void **state)
 {
 	struct tcp_conn *conn = start(5, 65535);
@@ -540,6 +609,8 @@ int main(void)
 	    cmocka_unit_test(test_peek_acked_tells_early_talkers),
 	    cmocka_unit_test(test_small_segments_share_a_packet),
 	    cmocka_unit_test(test_out_of_order_and_sack),
+	    cmocka_unit_test(test_overtaken_data_is_not_too_old),
+	    cmocka_unit_test(test_dsack_tells_of_neighbours_at_once),
 	    cmocka_unit_test(test_out_of_order_is_bounded),
 	    cmocka_unit_test(test_window_full_waits_for_the_first),
 	    cmocka_unit_test(test_window_follows_the_reader),
