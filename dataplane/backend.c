@@ -113,6 +113,11 @@ static uint32_t connecting_count(const struct gateway *g)
 	return count;
 }
 
+bool backends_exhausted(const struct gateway *g)
+{
+	return g->wait_head != NULL && connecting_count(g) == 0;
+}
+
 static void lease_to(struct gateway *g, struct backend *b, struct mail *m)
 {
 	b->state = BACKEND_LEASED;

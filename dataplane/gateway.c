@@ -26,15 +26,21 @@ static uint32_t lines_max(const struct config *config)
 	return config->sessions_max < 1024 ? config->sessions_max : 1024;
 }
 
+static bool counts_sources(const struct config *config)
+{
+	return config->sessions_per_source_max > 0 || config->sessions_per_network_max > 0;
+}
+
 size_t gateway_bytes(const struct config *config)
 {
 	size_t pools = (size_t)config->sessions_max * (sizeof(struct session) + 64) +
 	               (size_t)config->transactions_max * (sizeof(struct mail) + 64) +
 	               (size_t)backends_max(config) * (sizeof(struct backend) + 64) +
 	               (size_t)lines_max(config) * (config->command_line_bytes_max + 64);
+	size_t sources = counts_sources(config) ? source_table_bytes(config->sessions_max) : 0;
 	size_t timers = ((size_t)config->sessions_max + backends_max(config)) * 32 + (256 << 10);
 
-	return sizeof(struct gateway) + pools + timers + config->scan_bytes_max +
+	return sizeof(struct gateway) + pools + sources + timers + config->scan_bytes_max +
 	       normaliser_bytes(config->scan_bytes_max) + (64 << 10);
 }
 
@@ -71,6 +77,11 @@ static enum err carve(struct gateway *g, struct arena *arena, uint64_t now_us)
 	if (err != OK)
 		return err;
 
+	g->sources_counted = counts_sources(config);
+	if (g->sources_counted)
+		err = source_table_init(&g->sources, arena, config->sessions_max, &g->its.secret);
+	if (err != OK)
+		return err;
 	g->timers = timer_wheel_new(arena, handle_count, now_us);
 	g->scan_bytes_max = config->scan_bytes_max;
 	g->scan_memory = arena_take(arena, 1, g->scan_bytes_max, 64);
@@ -169,6 +180,7 @@ void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
 		connection_news(g, conn, news);
 	}
 	g->more = work == TURN_CONNECTIONS_MAX;
+	shed_run(g);
 	for (work = 0; work < TURN_TIMERS_MAX && timer_pop(g->timers, now_us, &handle); work++)
 		timer_due(g, handle);
 	if (judge_run(g, TURN_JUDGED_MAX))

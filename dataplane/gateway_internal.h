@@ -8,6 +8,8 @@
  *   relay.c     commit: DATA, headers, held octets, the dot, the backend's reply
  *   backend.c   pool of connections to backends and their replies
  *   report.c    events for management
+ *   budget.c    how long a client may take, how much it may ask for without a message
+ *   shed.c      who goes first when room runs out
  *
  * A session lives from accept to close; a mail from MAIL to its answer; a backend connection longer
  * than both. A mail may outlive its session: once the final dot is with the backend its answer is
@@ -23,6 +25,7 @@
 #include "base/timer.h"
 #include "classifier/classifier.h"
 #include "dataplane/gateway.h"
+#include "dataplane/source_table.h"
 #include "smtp/client.h"
 #include "smtp/normalise.h"
 #include "smtp/server.h"
@@ -49,19 +52,24 @@ enum session_state {
 /* A million of them idle: what the connection or the mail knows is not kept here again. */
 struct session {
 	struct leg leg; /* first */
-	uint32_t message_count;
-	uint16_t banner_bytes;
+	uint32_t message_count : 20;
+	uint32_t banner_bytes : 12;
+	uint16_t junk_count;
 	uint8_t state;     /* enum session_state */
 	bool heard : 1;    /* the peer has sent something */
 	bool stepping : 1; /* session_step() is on the stack: no second one on top */
 	bool armed : 1;    /* the wheel holds a deadline of it, armed_ms */
+	bool progress : 1; /* a whole command, or enough of a body, came in this step */
 	/* When its patience ends, and when the wheel looks after it: not later. */
 	uint32_t deadline_ms, armed_ms;
+	uint32_t touched_ms; /* of its last progress, or when it was told to go */
+	uint32_t phase_ms;   /* when its command phase began */
 	struct smtp_server server;
 	struct mail *mail;
-	char helo[64]; /* NUL-terminated, cut */
+	char helo[56]; /* NUL-terminated, cut */
 };
 static_assert(sizeof(struct session) <= 192, "three cache lines");
+static_assert(SMTP_REPLY_LINE_BYTES_MAX < 1 << 12, "banner_bytes holds a reply");
 
 enum mail_phase {
 	MAIL_ENVELOPE, /* MAIL accepted, recipients coming */
@@ -83,6 +91,7 @@ struct mail {
 	bool streaming;     /* over hold_bytes_max: verdict on the beginning */
 	bool judged;
 	bool wait_backend; /* in the backend queue */
+	bool room_made;    /* somebody has been shed for it */
 	bool backend_dead; /* lost, and recipients accepted on it are void: 451 for what comes */
 	bool mail_sent, mail_refused;
 	bool retried;
@@ -91,6 +100,10 @@ struct mail {
 	uint16_t mail_code;
 	uint64_t id;
 	uint64_t start_us, data_us, dot_us, commit_us;
+	uint64_t budget_due_us;   /* when the credit of body octets is used up */
+	uint64_t budget_heard_us; /* when the last of them came */
+	uint32_t quantum_bytes;   /* of body since the last progress */
+	bool shut;                /* no body is let in now: its slowness is ours */
 	struct pkt_chain held; /* raw octets, dot-stuffed; with the final ".CRLF" once complete */
 	uint64_t body_bytes;
 	struct judgement judgement;
@@ -144,8 +157,11 @@ struct gateway {
 	struct timer_wheel *timers; /* handles: sessions, then backends */
 	struct backend_target target[BACKENDS_MAX];
 	uint32_t target_next;
-	struct mail *wait_head, *wait_tail;   /* for a backend connection */
-	struct mail *judge_head, *judge_tail; /* for a verdict */
+	struct mail *wait_head, *wait_tail;         /* for a backend connection */
+	struct mail *judge_head, *judge_tail;       /* for a verdict */
+	uint32_t shed_session_next, shed_mail_next; /* where the next look for somebody begins */
+	struct source_table sources;                /* when sessions are limited by source */
+	bool sources_counted;
 	uint32_t drain_next; /* while draining: sessions from this index on are still to be told */
 	bool more;           /* the last turn left work over */
 	uint64_t held_bytes;
@@ -177,6 +193,38 @@ void session_mail_done(struct gateway *g, struct session *s);
 void session_window(struct gateway *g, struct session *s);
 /* Writes 421 and closes; ends a transaction that is not with the backend yet. */
 void session_drain(struct gateway *g, struct session *s);
+
+/* Gives the session up at once: 421, or a reset where what it holds must be free now. */
+void session_evict(struct gateway *g, struct session *s, bool hard);
+
+/* budget.c */
+/* Sets the session's deadline for what it is to do next. */
+void budget_arm(struct gateway *g, struct session *s);
+/* The wheel has looked after the session; true when its deadline has come. */
+bool budget_is_due(struct gateway *g, struct session *s);
+/* A message's body begins. */
+void budget_body_begin(struct gateway *g, struct session *s);
+/* Octets of body have come: time is credited for them. */
+void budget_body(struct gateway *g, struct session *s, size_t bytes);
+/* Our side stops taking body octets, or takes them again: that time is not the client's. */
+void budget_body_shut(struct gateway *g, struct session *s, bool shut);
+/* A message has been answered: the next command phase begins. */
+void budget_renew(struct gateway *g, struct session *s);
+/* One command that brings no message nearer. False: it was one too many. */
+bool budget_junk(struct gateway *g, struct session *s);
+/* The session's time is up: is it its own fault? Then it is counted. */
+bool budget_is_over(struct gateway *g, struct session *s);
+
+/* shed.c */
+/* Each makes room by giving up one session without progress for long; false when none is met that
+ * could be spared. */
+bool shed_for_session(struct gateway *g);
+bool shed_for_transaction(struct gateway *g);
+bool shed_for_line(struct gateway *g);
+/* Once a turn: packets, held octets, TCP connections and backend connections. Bounded. */
+void shed_run(struct gateway *g);
+/* TCP connections or packets are nearly used up: what ends must end by a reset. */
+bool shed_is_hard(const struct gateway *g);
 
 /* mail.c */
 struct mail *mail_begin(struct gateway *g, struct session *s);
@@ -221,6 +269,8 @@ void backend_timeout(struct gateway *g, struct backend *b);
 /* A ready connection for `m`: now (true), or later, when mail_advance() is called, or
  * mail_no_backend(). */
 bool backend_lease(struct gateway *g, struct mail *m);
+/* Mails wait, and every connection that could be had is leased. */
+bool backends_exhausted(const struct gateway *g);
 void backend_forget_waiting(struct gateway *g, struct mail *m);
 /* The transaction on it is over and the backend knows it, or gets RSET when `reset`. */
 void backend_release(struct gateway *g, struct backend *b, bool reset);
@@ -234,6 +284,12 @@ uint64_t report_id(struct gateway *g);
 void report_mail(struct gateway *g, struct mail *m, enum event_kind kind, enum event_stage stage);
 void report_refused(struct gateway *g, const struct session *s, enum smtp_reply reply, uint64_t id,
                     const char *detail);
+
+/* Of deadlines in sessions: differences are good for three weeks. */
+static inline uint32_t gateway_now_ms(const struct gateway *g)
+{
+	return (uint32_t)(g->now_us / 1000);
+}
 
 static inline uint32_t gateway_since_us(const struct gateway *g, uint64_t from_us)
 {

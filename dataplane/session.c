@@ -13,53 +13,24 @@
 #define COMMAND_WINDOW     16384
 #define BODY_WINDOW_MIN    4096
 #define STREAM_BACKLOG_MAX (256u << 10)
-#define CLOSING_TIMEOUT_MS 5000
-#define REFUSED_TIMEOUT_MS 10000
+#define REPLY_BACKLOG_MAX  4096 /* replies a client has not acknowledged: no command is read */
 
-static uint32_t session_handle(const struct gateway *g, const struct session *s)
+/* Gives the connection and the session back. */
+static void session_free(struct gateway *g, struct session *s, bool abort)
 {
-	return pool_index(&g->sessions, s);
-}
+	struct endpoint local, remote;
 
-static uint32_t now_ms(const struct gateway *g)
-{
-	return (uint32_t)(g->now_us / 1000);
-}
-
-static void session_arm_wheel(struct gateway *g, struct session *s)
-{
-	uint32_t delay_ms = s->deadline_ms - now_ms(g);
-
-	s->armed = true;
-	s->armed_ms = s->deadline_ms;
-	timer_set(g->timers, session_handle(g, s), g->now_us + (uint64_t)delay_ms * 1000);
-}
-
-/* With every command the deadline moves away, and the wheel is left as it is: it looks early once,
- * and is then armed again. */
-static void session_arm(struct gateway *g, struct session *s)
-{
-	uint32_t timeout_ms = g->config->banner_timeout_ms;
-
-	if (s->state == SESSION_CLOSING)
-		timeout_ms = CLOSING_TIMEOUT_MS;
-	else if (s->state == SESSION_REFUSED)
-		timeout_ms = REFUSED_TIMEOUT_MS;
-	else if (s->mail != NULL && s->mail->wait_backend)
-		timeout_ms = g->config->backend_connect_timeout_ms * 2;
-	else if (smtp_server_in_body(&s->server))
-		timeout_ms = g->config->data_timeout_ms;
-	s->deadline_ms = now_ms(g) + timeout_ms;
-	if (!s->armed || (int32_t)(s->deadline_ms - s->armed_ms) < 0)
-		session_arm_wheel(g, s);
-}
-
-/* Gives the session back; its connection is already closed or aborted. */
-static void session_free(struct gateway *g, struct session *s)
-{
+	if (g->sources_counted) {
+		tcp_endpoints(s->leg.conn, &local, &remote);
+		source_table_remove(&g->sources, &remote.addr);
+	}
+	if (abort)
+		tcp_abort(s->leg.conn);
+	else
+		tcp_close(s->leg.conn);
 	if (s->server.line_store != NULL)
 		pool_put(&g->lines, s->server.line_store);
-	timer_cancel(g->timers, session_handle(g, s));
+	timer_cancel(g->timers, pool_index(&g->sessions, s));
 	pool_put(&g->sessions, s);
 }
 
@@ -68,8 +39,24 @@ static void session_gone(struct gateway *g, struct session *s)
 {
 	if (s->mail != NULL)
 		mail_abandon(g, s->mail);
-	tcp_abort(s->leg.conn);
-	session_free(g, s);
+	session_free(g, s, true);
+}
+
+void session_evict(struct gateway *g, struct session *s, bool hard)
+{
+	uint8_t memory[SMTP_REPLY_LINE_BYTES_MAX];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	ASSERT(!s->stepping);
+	if (hard || s->state == SESSION_CLOSING) {
+		session_gone(g, s);
+		return;
+	}
+	if (s->mail != NULL)
+		mail_abandon(g, s->mail);
+	reply_write(REPLY_TRY_LATER, &out);
+	tcp_write(s->leg.conn, buf_bytes(&out), false);
+	session_free(g, s, false);
 }
 
 /* After the last reply: FIN behind it, and what still comes is thrown away until the peer's FIN, so
@@ -82,7 +69,8 @@ static void session_close(struct gateway *g, struct session *s)
 		mail_abandon(g, s->mail);
 	s->state = SESSION_CLOSING;
 	tcp_shutdown(s->leg.conn);
-	session_arm(g, s);
+	s->touched_ms = gateway_now_ms(g);
+	budget_arm(g, s);
 }
 
 static void session_write(struct gateway *g, struct session *s, const struct buf *out)
@@ -158,37 +146,83 @@ static void session_greet(struct gateway *g, struct session *s)
 		return;
 	}
 	reply_write_banner(bytes_text(session_hostname(g, s)), &out);
-	s->banner_bytes = (uint16_t)out.len;
+	s->banner_bytes = out.len & 0xfffu;
 	session_write(g, s, &out);
+}
+
+/* No session for this client: it is told so and forgotten. */
+static void accept_refuse(struct gateway *g, struct tcp_conn *conn, enum smtp_reply reply)
+{
+	uint8_t memory[SMTP_REPLY_LINE_BYTES_MAX];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	if (shed_is_hard(g)) {
+		tcp_abort(conn);
+		return;
+	}
+	reply_write(reply, &out);
+	tcp_write(conn, buf_bytes(&out), false);
+	tcp_close(conn);
+}
+
+/* Are there too many of its kind already? */
+static bool accept_crowded(struct gateway *g, const struct endpoint *remote)
+{
+	const struct config *config = g->config;
+	uint32_t source_max = config->sessions_per_source_max;
+	uint32_t network_max = config->sessions_per_network_max;
+	struct source_counts counts;
+
+	if (!g->sources_counted)
+		return false;
+	counts = source_table_count(&g->sources, &remote->addr);
+	return COUNT_IF(source_max > 0 && counts.source >= source_max,
+	                g->counters->sessions_source_full) ||
+	       COUNT_IF(network_max > 0 && counts.network >= network_max,
+	                g->counters->sessions_network_full);
+}
+
+static struct session *session_get(struct gateway *g)
+{
+	struct session *s = pool_get(&g->sessions);
+
+	if (s == NULL && shed_for_session(g))
+		s = pool_get(&g->sessions);
+	return s;
 }
 
 void session_accept(struct gateway *g, struct tcp_conn *conn)
 {
-	struct session *s = g->draining ? NULL : pool_get(&g->sessions);
+	struct endpoint local, remote;
+	struct session *s;
 
 	tcp_set_user(conn, NULL);
-	if (s == NULL) {
-		uint8_t memory[SMTP_REPLY_LINE_BYTES_MAX];
-		struct buf out = buf_over(memory, sizeof(memory));
-
-		if (g->draining)
-			g->counters->sessions_refused_drain++;
-		else
-			g->counters->sessions_refused_full++;
-		reply_write(REPLY_TRY_LATER, &out);
-		tcp_write(conn, buf_bytes(&out), false);
-		tcp_close(conn);
+	tcp_endpoints(conn, &local, &remote);
+	if (COUNT_IF(g->draining, g->counters->sessions_refused_drain)) {
+		accept_refuse(g, conn, REPLY_TRY_LATER);
+		return;
+	}
+	if (accept_crowded(g, &remote)) {
+		accept_refuse(g, conn, REPLY_TOO_MANY_SESSIONS);
+		return;
+	}
+	s = session_get(g);
+	if (COUNT_IF(s == NULL, g->counters->sessions_refused_full)) {
+		accept_refuse(g, conn, REPLY_TRY_LATER);
 		return;
 	}
 
 	memset(s, 0, sizeof(*s));
 	s->leg = (struct leg){LEG_CLIENT, conn};
 	tcp_set_user(conn, s);
+	if (g->sources_counted)
+		source_table_add(&g->sources, &remote.addr);
 	tcp_window_limit(conn, COMMAND_WINDOW);
 	smtp_server_init(&s->server, &g->limits, g->its.smtp_counters);
 	g->counters->sessions++;
+	budget_renew(g, s);
 	session_greet(g, s);
-	session_arm(g, s);
+	budget_arm(g, s);
 }
 
 void session_window(struct gateway *g, struct session *s)
@@ -204,6 +238,7 @@ void session_window(struct gateway *g, struct session *s)
 			room = BODY_WINDOW_MIN * 4;
 		else if (room < BODY_WINDOW_MIN)
 			room = m->streaming ? 0 : BODY_WINDOW_MIN;
+		budget_body_shut(g, s, room == 0);
 	}
 	tcp_window_limit(s->leg.conn, room);
 }
@@ -213,10 +248,11 @@ void session_mail_done(struct gateway *g, struct session *s)
 	s->mail = NULL;
 	s->server.transaction = NULL;
 	session_window(g, s);
+	budget_renew(g, s);
 	if (g->draining)
 		session_drain(g, s);
 	else
-		session_arm(g, s);
+		budget_arm(g, s);
 	session_step(g, s);
 }
 
@@ -280,6 +316,7 @@ static void event_data(struct gateway *g, struct session *s)
 	m->phase = MAIL_BODY;
 	m->data_us = g->now_us;
 	smtp_server_accept(&s->server);
+	budget_body_begin(g, s);
 	session_reply(g, s, REPLY_DATA_GO_AHEAD);
 	session_window(g, s);
 }
@@ -307,8 +344,38 @@ static void event_refused(struct gateway *g, struct session *s, const struct smt
 	}
 }
 
+/* Commands that bring no message nearer: those that are only answered, and those that begin anew.
+ */
+static bool event_is_junk(const struct session *s, const struct smtp_event *event)
+{
+	switch (event->kind) {
+	case SMTP_EVENT_REPLY:
+	case SMTP_EVENT_RSET:
+	case SMTP_EVENT_HELO:
+		return true;
+	case SMTP_EVENT_DATA:
+		return s->mail->transaction.accepted_count == 0;
+	default:
+		return false;
+	}
+}
+
+static void event_too_much_junk(struct gateway *g, struct session *s,
+                                const struct smtp_event *event)
+{
+	g->counters->sessions_junk++;
+	if (event->kind == SMTP_EVENT_HELO || event->kind == SMTP_EVENT_DATA)
+		smtp_server_refuse(&s->server);
+	session_reply(g, s, REPLY_TOO_MANY_ERRORS);
+	session_close(g, s);
+}
+
 static void session_event(struct gateway *g, struct session *s, const struct smtp_event *event)
 {
+	if (event_is_junk(s, event) && !budget_junk(g, s)) {
+		event_too_much_junk(g, s, event);
+		return;
+	}
 	if (s->state == SESSION_REFUSED) {
 		event_refused(g, s, event);
 		return;
@@ -357,8 +424,12 @@ static void session_lend(struct gateway *g, struct session *s)
 {
 	if (s->server.line_store == NULL)
 		s->server.line_store = pool_get(&g->lines);
+	if (s->server.line_store == NULL && shed_for_line(g))
+		s->server.line_store = pool_get(&g->lines);
 	if (s->mail == NULL && s->server.greeted) {
 		s->mail = mail_begin(g, s);
+		if (s->mail == NULL && shed_for_transaction(g))
+			s->mail = mail_begin(g, s);
 		s->server.transaction = s->mail != NULL ? &s->mail->transaction : NULL;
 	}
 }
@@ -384,7 +455,7 @@ static bool session_read(struct gateway *g, struct session *s)
 	size_t available = input.len;
 	struct smtp_event event = {.kind = SMTP_EVENT_NONE};
 
-	if (available == 0 || tcp_writable(conn) < REPLY_ROOM_BYTES)
+	if (available == 0)
 		return false;
 	if (s->state == SESSION_CLOSING) {
 		tcp_consume(conn, available);
@@ -392,12 +463,18 @@ static bool session_read(struct gateway *g, struct session *s)
 	}
 
 	bool in_body = smtp_server_in_body(&s->server);
+	if (tcp_writable(conn) < REPLY_ROOM_BYTES ||
+	    (!in_body && tcp_unacked(conn) > REPLY_BACKLOG_MAX))
+		return false;
 	if (!in_body)
 		session_lend(g, s);
 	bool got = smtp_server_next(&s->server, &input, &event);
 	size_t used = available - input.len;
 
+	if (got && event.kind != SMTP_EVENT_BODY)
+		s->progress = true;
 	if (in_body) {
+		budget_body(g, s, used);
 		mail_hold(g, s->mail, used);
 		if (got)
 			session_event(g, s, &event);
@@ -452,13 +529,17 @@ bool session_step(struct gateway *g, struct session *s)
 	if (count == STEP_EVENTS_MAX)
 		tcp_mark_ready(s->leg.conn);
 	s->stepping = false;
+	if (s->progress)
+		s->touched_ms = gateway_now_ms(g);
+	if (s->progress || s->server.waiting > 0 || smtp_server_in_body(&s->server))
+		budget_arm(g, s);
+	s->progress = false;
 	if (!session_is_over(s))
 		return true;
 
 	if (s->mail != NULL)
 		mail_abandon(g, s->mail);
-	tcp_close(s->leg.conn);
-	session_free(g, s);
+	session_free(g, s, false);
 	return false;
 }
 
@@ -469,33 +550,28 @@ void session_news(struct gateway *g, struct session *s, uint32_t news)
 		session_gone(g, s);
 		return;
 	}
-	if (session_step(g, s) && (news & TCP_READABLE))
-		session_arm(g, s);
+	session_step(g, s);
 }
 
 void session_timeout(struct gateway *g, struct session *s)
 {
-	s->armed = false;
-	if ((int32_t)(s->deadline_ms - now_ms(g)) > 0) {
-		session_arm_wheel(g, s);
+	if (!budget_is_due(g, s))
 		return;
-	}
 	if (s->state == SESSION_CLOSING) {
 		session_gone(g, s);
 		return;
 	}
 	if (s->mail != NULL && s->mail->wait_backend) {
+		/* Armed first: the answer may be the end of the session. */
+		backend_forget_waiting(g, s->mail);
+		budget_arm(g, s);
 		mail_no_backend(g, s->mail);
-		session_arm(g, s);
 		return;
 	}
-	/* While the next hop is asked the client has nothing to say; its connection has timers of
-	 * its own. */
-	if (s->server.waiting > 0 || (s->mail != NULL && s->mail->body_complete)) {
-		session_arm(g, s);
+	if (!budget_is_over(g, s)) {
+		budget_arm(g, s);
 		return;
 	}
-	g->counters->sessions_timed_out++;
 	session_reply(g, s, REPLY_TIMEOUT);
 	session_close(g, s);
 }

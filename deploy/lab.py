@@ -112,17 +112,20 @@ class Lab:
         raise LabError(f"{name} is not in {self.build}: build first (ninja -C {self.build})")
 
     # -- the gateway -------------------------------------------------------------------------------
-    def write_config(self, rules=("/usr/share/spamassassin",), deny=(), limits="", policy="", backends=None, tcp=""):
+    def write_config(self, rules=("/usr/share/spamassassin",), deny=(), limits="", policy="", backends=None, tcp="",
+                     client_router=None, backend_connections=200):
+        """`client_router`: by whom clients are reached that are on no network of ours."""
         backends = backends or [("10.26.0.1", 25)]
+        router = f'gateway4 = "{client_router}";' if client_router else ""
         self.config = f"{self.folder}/postern.conf"
         with open(self.config, "w") as file:
             file.write(f"""
 ports {{
-    client {{ driver = "af_xdp"; interface = "g0"; addresses = ["10.25.0.2/24", "fd25::2/64"]; }}
+    client {{ driver = "af_xdp"; interface = "g0"; addresses = ["10.25.0.2/24", "fd25::2/64"]; {router} }}
     backend {{ driver = "af_xdp"; interface = "g1"; addresses = ["10.26.0.2/24", "fd26::2/64"]; }}
 }}
 listeners {{ smtp {{ port = 25; }} }}
-backends {{ {' '.join(f'b{i} {{ address = "{a}"; port = {p}; connections_max = 200; }}' for i, (a, p) in enumerate(backends))} }}
+backends {{ {' '.join(f'b{i} {{ address = "{a}"; port = {p}; connections_max = {backend_connections}; }}' for i, (a, p) in enumerate(backends))} }}
 limits {{ workers = 1; worker_core_first = 1; {limits} }}
 policy {{ hostname = "gateway.example"; {policy} }}
 tcp {{ {tcp} }}

@@ -34,8 +34,6 @@ RULE_COMPILERS = ["classifier/scan.c", "classifier/ruleset.c", "classifier/rules
 # Headers from outside and the only files that may see them; the longest name that fits counts.
 VENDOR = {
     "rte_":        ["dataplane/port_dpdk.c", "dataplane/eal.c"],
-    "rte_hash":    ["dataplane/source_table.c"],
-    "rte_jhash":   ["dataplane/source_table.c"],
     "bpf/":        ["dataplane/xdp/*"],
     "xdp/":        ["dataplane/xdp/*"],
     "pcap/":       ["dataplane/port_pcap.c", "bench/*", "tests/*"],

@@ -1,0 +1,242 @@
+#!/usr/bin/python3
+"""test_attacks.py - hostile clients against the running gateway on AF_XDP, while mail has to go on.
+
+usage: test_attacks.py BUILD [count=N] [seconds=N] [flood=N] [MODE ...]
+
+`flood` is the frames a second of a flood; 0: as many as the machine sends. Above what the worker takes from the device
+mail suffers like everything else on the link: that is a measurement then, not a test.
+
+Each attack comes from `count` clients (2,000; 10,000 is the full size) that are reached through a router, against a
+gateway with room for half as many sessions. Meanwhile two sources of legitimate mail go on at a fixed rate: one on
+sessions that were open before, one with a new session for each message. All of it must be accepted, in time:
+
+    p99 under attack <= 2 x p99 without + ALLOWANCE
+
+The allowance is for the machine: attacker, both mail sources, the sink and the gateway share its cores, and what is
+measured includes how long each waits for one.
+"""
+import json
+import os
+import signal
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "deploy")]
+
+from lab import Lab, run  # noqa: E402
+from tap import Tap, equal, need_root  # noqa: E402
+
+GATEWAY = "10.25.0.2"
+FIRST = "10.64.0.1"
+ALLOWANCE_MS = 150
+RATE = 20  # messages a second of each legitimate source
+BYE = "bye=1"
+
+# What must be seen in the counters of the gateway: (group, name, at least).
+ATTACKS = {
+    "half-open": (("rate=5000",), (("tcp", "syns_cached", 100), ("tcp", "syn_acks_retransmitted", 1))),
+    "syn-flood": ((), (("tcp", "syns_in", 1000), ("tcp", "cookies_sent", 1000))),
+    "ack-flood": ((), (("tcp", "segments_in", 10000),)),
+    "idle": (("rate=2000",), (("gateway", "sessions_shed_idle", 1),)),
+    "slowloris": (("rate=2000", BYE), (("gateway", "sessions_shed_idle", 1), ("gateway", "sessions_shed_slow", 1))),
+    "zero-window": (("rate=2000", BYE), (("gateway", "sessions_shed_idle", 1), ("tcp", "window_probes", 1))),
+    "one-byte": (("rate=2000", "interval-ms=200", BYE), (("gateway", "sessions_shed_slow", 1),)),
+    "holes": (("rate=2000", BYE), (("tcp", "out_of_order_kept", 100), ("gateway", "sessions_shed_slow", 1))),
+    "hoard": (("rate=500", "interval-ms=20", BYE), (("gateway", "sessions_shed_slow", 1),)),
+}
+
+
+# With the short times of this configuration: reply, and when it may come.
+BUDGETS = {
+    "dribbles_a_body": ("421 4.4.2", 3.9, 6),
+    "is_silent_in_a_body": ("421 4.4.2", 3.9, 6),
+    "sends_a_body_just_fast_enough": ("250", 6.9, 9),
+    "dribbles_a_command": ("421 4.4.2", 3.9, 6),
+    "never_comes_to_a_message": ("421 4.4.2", 7.5, 10),
+    "floods_with_noop": ("421 4.7.0", 0, 1),
+}
+
+
+def p99(values):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * 0.99))] if values else float("inf")
+
+
+class Attacks:
+    def __init__(self, build, count, seconds, flood):
+        self.lab = Lab(build, "postern-attack")
+        self.attacker = os.path.join(build, "tests", "integration", "attacker")
+        self.count = count
+        self.seconds = seconds
+        self.flood = flood
+        self.idle_ms = {}
+
+    def up(self):
+        self.lab.open()
+        self.lab.write_config(
+            limits=f"connections_max = {self.count * 2}; sessions_max = {self.count // 2}; "
+                   f"transactions_max = {self.count // 4}; packets = {self.count * 16}; "
+                   f"hold_bytes_worker_max = {self.count * 4}k; sessions_per_source_max = 16; banner_timeout_ms = 4s; "
+                   "data_timeout_ms = 4s; command_phase_timeout_ms = 8s; backend_idle_timeout_ms = 2s;",
+            tcp="tcp_retries_max = 4; tcp_time_wait_ms = 1s; tcp_syn_cache_count = 1024;", client_router="10.25.0.1",
+            backend_connections=self.count // 4)
+        self.lab.start_sink()
+        self.lab.start_dataplane()
+        self.lab.start_management()
+        self.lab.wait_rules()
+        link = json.loads(run("ip", "-j", "-n", self.lab.namespaces["gateway"], "link", "show", "g0").stdout)
+        self.mac = link[0]["address"]
+
+    # -- observing ------------------------------------------------------------------------------------
+    def counters(self):
+        groups = {}
+        for counter in self.lab.ctl_json("counters", "--all")["counters"]:
+            groups.setdefault(counter["group"], {})[counter["name"]] = counter["value"]
+        return groups
+
+    def rss_kib(self):
+        with open(f"/proc/{self.lab.processes['postern'].pid}/status") as file:
+            for line in file:
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1])
+        return 0
+
+    def load(self, name, seconds, per_session):
+        log = f"{self.lab.folder}/{name}.jsonl"
+        if os.path.exists(log):
+            os.unlink(log)
+        return self.lab.start(name, "client", self.lab.program("postern-load"), "--connect", f"{GATEWAY}:25", "--log", log,
+                              "--sessions", "4", "--rate", str(RATE), "--duration", str(seconds), "--messages", "1000000",
+                              "--messages-per-session", str(per_session), "--timeout", "20", "--size", "4096")
+
+    def results(self, name):
+        with open(f"{self.lab.folder}/{name}.jsonl") as file:
+            entries = [json.loads(line) for line in file if line.endswith("\n")]
+        refused = [entry for entry in entries if entry["code"] != 250]
+        return entries, refused, p99([entry["usec"] / 1000 for entry in entries if entry["code"] == 250])
+
+    # -- cases ----------------------------------------------------------------------------------------
+    def without(self):
+        for name, per_session in (("steady", 1000000), ("fresh", 1)):
+            self.load(name, self.seconds, per_session).wait(60)
+            entries, refused, self.idle_ms[name] = self.results(name)
+            assert entries and not refused, refused[:3]
+        print(f"# without attack: p99 {self.idle_ms['steady']:.1f} ms on open sessions, {self.idle_ms['fresh']:.1f} ms on new "
+              f"ones; RSS {self.rss_kib() // 1024} MiB", flush=True)
+
+    def budgets(self):
+        """What one client may take: each of slow_clients.py uses up one budget."""
+        before = self.counters()["gateway"]
+        done = run(*self.lab.inside("client", sys.executable, os.path.join(HERE, "slow_clients.py"), GATEWAY), timeout=60)
+        answer = json.loads(done.stdout)
+        equal([text[:9] for text in answer["greetings"]].count("421 4.7.0"), 4, "of 20 sessions of one source, refused")
+        problems = []
+        for name, (reply, least_s, most_s) in BUDGETS.items():
+            its = answer["clients"][name]
+            print(f"# {name}: {its}")
+            if not its["last"].startswith(reply) or not least_s <= its["seconds"] <= most_s:
+                problems.append(f"{name}: wanted {reply} within {least_s} to {most_s} s, got {its}")
+        after = self.counters()["gateway"]
+        for name, count in (("sessions_too_slow", 1), ("sessions_timed_out", 2), ("sessions_phase_over", 1),
+                            ("sessions_junk", 1), ("sessions_source_full", 4)):
+            if after[name] - before[name] != count:
+                problems.append(f"counter {name}: {after[name] - before[name]}, wanted {count}")
+        equal(answer["clients"]["floods_with_noop"]["count"], 102, "replies to NOOPs, with the greeting and the 421")
+        assert not problems, "; ".join(problems)
+
+    def attack(self, mode):
+        arguments, wanted = ATTACKS[mode]
+        if not arguments:
+            arguments = (f"rate={self.flood}",)
+        before, rss_before = self.counters(), self.rss_kib()
+        steady = self.load("steady", self.seconds + 2, 1000000)
+        time.sleep(0.5)
+        attacker = self.lab.start("attacker", "client", self.attacker, mode, "c0", self.mac, GATEWAY, FIRST,
+                                  f"count={self.count}", f"seconds={self.seconds}", *arguments)
+        time.sleep(0.5)
+        fresh = self.load("fresh", self.seconds - 1, 1)
+        time.sleep(self.seconds - 1.5)
+        during, rss_during = self.counters(), self.rss_kib()
+        equal(attacker.wait(30), 0, "attacker")
+        for load in (steady, fresh):
+            load.wait(60)
+        report = json.loads(self.lab.log("attacker").splitlines()[-1])
+        recovered_s = self.until_recovered(before)
+        after, rss_after = self.counters(), self.rss_kib()
+        self.tell(mode, report, before, during, after, (rss_before, rss_during, rss_after), recovered_s)
+        self.judge(wanted, before, after, rss_before, rss_after)
+
+    def until_recovered(self, before):
+        """What the attack held is free again: sessions, connections, packets."""
+        start = time.monotonic()
+        limit = {"sessions_now": 8, "connections_now": before["worker"]["connections_now"] + 64}
+        while True:
+            worker = self.counters()["worker"]
+            if all(worker[name] <= most for name, most in limit.items()) and \
+                    worker["pkts_free"] >= before["worker"]["pkts_free"] * 0.98:
+                return time.monotonic() - start
+            # A closed connection whose peer never says FIN is remembered for a minute.
+            assert time.monotonic() - start < 75, f"not recovered after 75 s: {worker}"
+            time.sleep(0.2)
+
+    def tell(self, mode, report, before, during, after, rss, recovered_s):
+        changed = {f"{group}.{name}": value - before[group][name] for group in ("tcp", "gateway", "worker")
+                   for name, value in after[group].items() if value > before[group][name]}
+        for name, (entries, refused, ms) in (("open", self.results("steady")), ("new", self.results("fresh"))):
+            print(f"# {mode}: {name} sessions: {len(entries)} messages, {len(refused)} not accepted, p99 {ms:.1f} ms")
+        print(f"# {mode}: attacker {json.dumps(report)}")
+        print(f"# {mode}: RSS {rss[0] // 1024} -> {rss[1] // 1024} -> {rss[2] // 1024} MiB; packets free "
+              f"{before['worker']['pkts_free']} -> {during['worker']['pkts_free']} -> {after['worker']['pkts_free']}; sessions "
+              f"{during['worker']['sessions_now']}, connections {during['worker']['connections_now']}; back in {recovered_s:.1f} s")
+        shown = {name: value for name, value in changed.items() if not name.startswith("worker.turns") and value > 0}
+        print(f"# {mode}: {json.dumps(shown)}", flush=True)
+
+    def judge(self, wanted, before, after, rss_before, rss_after):
+        problems = []
+        for name in ("steady", "fresh"):
+            entries, refused, ms = self.results(name)
+            bound = 2 * self.idle_ms[name] + ALLOWANCE_MS
+            if len(entries) < RATE * (self.seconds - 2) * 0.9:
+                problems.append(f"{name}: only {len(entries)} messages were tried")
+            if len(refused) > (0 if name == "steady" else len(entries) // 100):
+                problems.append(f"{name}: {len(refused)} of {len(entries)} not accepted: {refused[:2]}")
+            if ms > bound:
+                problems.append(f"{name}: p99 {ms:.1f} ms, wanted {bound:.1f}")
+        for group, name, least in wanted:
+            got = after[group][name] - before[group][name]
+            if got < least:
+                problems.append(f"counter {group}.{name}: {got}, wanted {least}")
+        if rss_after > rss_before + 160 * 1024:
+            problems.append(f"RSS grew from {rss_before} to {rss_after} KiB")
+        assert not problems, "; ".join(problems)
+
+
+def main():
+    need_root()
+    build, options, modes = sys.argv[1], {"count": 2000, "seconds": 5, "flood": 40000}, []
+    for argument in sys.argv[2:]:
+        name, _, value = argument.partition("=")
+        if value:
+            options[name] = int(value)
+        else:
+            modes.append(name)
+    tap = Tap()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    attacks = Attacks(build, options["count"], options["seconds"], options["flood"])
+    try:
+        tap.case("everything starts", attacks.up)
+        if not tap.failed:
+            tap.case("mail without attack", attacks.without)
+        if attacks.idle_ms and not modes:
+            tap.case("slow clients get what they may and no more", attacks.budgets)
+        for mode in modes or ATTACKS:
+            if attacks.idle_ms:
+                tap.case(f"{options['count']} clients: {mode}", attacks.attack, mode)
+    finally:
+        attacks.lab.close()
+    tap.done()
+
+
+if __name__ == "__main__":
+    main()
