@@ -252,6 +252,11 @@ class Direction:
         """Of the medians."""
         return self.mbit("ours") / self.mbit("baseline")
 
+    def share_behind(self, wanted):
+        """Of all pairs of samples, those in which ours is below `wanted` times the baseline (Mann and Whitney's U)."""
+        pairs = [(mine["seconds"], theirs["seconds"]) for mine in self.ours for theirs in self.baseline]
+        return sum(theirs < wanted * mine for mine, theirs in pairs) / len(pairs)
+
 
 def measure(lab, cell, size, rounds, rounds_max, wanted, until, timeout):
     """Ours and the baseline take turns; the roles of client and server, too. More rounds than `rounds` only while a ratio is

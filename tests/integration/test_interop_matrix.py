@@ -4,7 +4,7 @@
     test_interop_matrix.py BUILD [--full] [--bytes N] [--rounds N] [--labs N] [--only TEXT]
 
 A case a cell of interop.py: in both directions, as client and as server, all octets arrive unchanged; and our goodput is at
-least 90 % of what the kernel achieves against itself over the same link in the same run.
+least 90 % of what the kernel achieves against itself over the same link in the same run; a shortfall must be more than chance.
 """
 import argparse
 import os
@@ -17,14 +17,16 @@ import interop  # noqa: E402
 from tap import Tap, need_root, skip_all  # noqa: E402
 
 WANTED = 0.9
-SECONDS = 75  # after that no round more than need be, without --full
+SHARE_BEHIND = 0.75  # of pairs: with nine samples a side chance alone gets there one time in thirty
+SECONDS = 60  # after that no round more than need be, without --full
 
 
 def judge(result):
     if isinstance(result, Exception):
         raise AssertionError(str(result))
     for name, direction in result.items():
-        assert direction.ratio >= WANTED, (
+        # One timeout more or less doubles the time of a transfer that loses much: chance is no failure.
+        assert direction.ratio >= WANTED or direction.share_behind(WANTED) < SHARE_BEHIND, (
             f"{name}: {direction.mbit('ours'):.1f} Mbit/s against {direction.mbit('baseline'):.1f}, {direction.ratio:.2f} times")
 
 
@@ -33,7 +35,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--full", action="store_true", help="all cells, 10 MB each")
     parser.add_argument("--bytes", type=int, help="a transfer")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help="at least; each the other way round as client and server")
     parser.add_argument("--rounds-max", type=int, default=9, help="while the goodput is too low")
     parser.add_argument("--labs", type=int, help="cells at a time")
     parser.add_argument("--only", default="", help="cells whose name holds this")
@@ -44,7 +46,7 @@ def main():
         if not os.path.exists(path):
             skip_all(f"{os.path.basename(path)} is not built")
     cells = [cell for cell in (interop.full_cells() if its.full else interop.default_cells()) if its.only in cell.name]
-    tap, start = Tap(), time.monotonic()
+    tap, start, rounds = Tap(), time.monotonic(), its.rounds or (4 if its.full else 2)
     until = float("inf") if its.full else start + SECONDS
 
     def done(cell, result):
@@ -52,8 +54,8 @@ def main():
         print(f"# {interop.row(cell, result) if isinstance(result, dict) else result}", flush=True)
 
     interop.measure_all(programs, cells, its.labs or interop.LABS, done,
-                        size=its.bytes or (10_000_000 if its.full else 2_000_000), rounds=its.rounds,
-                        rounds_max=max(its.rounds, its.rounds_max), wanted=WANTED, until=until, timeout=900 if its.full else 60)
+                        size=its.bytes or (10_000_000 if its.full else 2_000_000), rounds=rounds,
+                        rounds_max=max(rounds, its.rounds_max), wanted=WANTED, until=until, timeout=900 if its.full else 60)
     print(f"# {time.monotonic() - start:.0f} s")
     tap.done()
 
