@@ -128,6 +128,9 @@ int pc_reset(const char *text)
 	int result;
 
 	net_config_defaults(&config);
+	/* As a host that sends bulk: idle connections keep their window unless the caller says
+	 * otherwise. */
+	config.no_idle_restart = true;
 	config.seed = 1;
 	config.connections_max = 1024;
 	config.receive_window_bytes = UINT16_MAX;
