@@ -301,6 +301,7 @@ static void let_go(struct tcp_conn *conn)
 	ASSERT(!(conn->flags & CONN_ORPHAN));
 	conn->news = 0;
 	tcp_consume(conn, conn->rcv_bytes);
+	reassembly_free(conn); /* nobody will read what a hole holds back */
 	conn->flags |= CONN_ORPHAN;
 	conn_cold(conn)->user = NULL;
 }

@@ -169,6 +169,23 @@ static void test_close_with_unread_data_resets(void **state)
 	script_end(&script);
 }
 
+static void test_close_gives_back_what_lies_behind_a_hole(void **state)
+{
+	struct tcp_conn *conn = start(19);
+	uint32_t free_before = script.host.pool->free_count;
+
+	(void)state;
+	script_inject(&script, "P.", 11, 1, 65535, "abc", 3);
+	script_collect(&script);
+	assert_int_equal(script.host.net->tcp->reassembly_pkts, 1);
+	tcp_close(conn);
+	script_collect(&script);
+	assert_int_equal(script.host.net->tcp->reassembly_pkts, 0);
+	assert_true(script.host.pool->free_count >= free_before - 1);
+	script_inject(&script, "R", 1, 0, 0, NULL, 0);
+	script_end(&script);
+}
+
 static void test_data_after_close_resets(void **state)
 {
 	struct tcp_conn *conn = start(9);
@@ -349,6 +366,7 @@ int main(void)
 	    cmocka_unit_test(test_fin_wait_2_does_not_last),
 	    cmocka_unit_test(test_half_close_keeps_reading),
 	    cmocka_unit_test(test_close_with_unread_data_resets),
+	    cmocka_unit_test(test_close_gives_back_what_lies_behind_a_hole),
 	    cmocka_unit_test(test_data_after_close_resets),
 	    cmocka_unit_test(test_reset_from_the_peer),
 	    cmocka_unit_test(test_reset_before_the_user_looked),
