@@ -12,11 +12,14 @@
 #include "base/check.h"
 #include "dataplane/gateway_internal.h"
 
-#define CALM_MS_MIN     100 /* without progress: only then may a session be given up */
-#define TURN_SHED_MAX   16
-#define LOOK_SLOTS      64
-#define LOOK_LINE_SLOTS 512 /* few sessions hold a line */
-#define NEARLY_FULL(of) ((of) - (of) / 8)
+#define CALM_MS_MIN 100 /* without progress: only then may a session be given up */
+/* Waiting for a backend connection is no emergency: nobody loses his for a lost segment, which
+ * costs a second until it is sent again. */
+#define BACKEND_CALM_MS_MIN 2000
+#define TURN_SHED_MAX       16
+#define LOOK_SLOTS          64
+#define LOOK_LINE_SLOTS     512 /* few sessions hold a line */
+#define NEARLY_FULL(of)     ((of) - (of) / 8)
 
 enum shed_class {
 	SHED_CLOSING, /* has had its last reply */
@@ -136,6 +139,8 @@ static bool shed_transaction(struct gateway *g, enum holds holds)
 		const struct mail *m = pool_at(&g->mails, at);
 		if (m->session == NULL || class_of(g, m->session) != SHED_SLOW ||
 		    !holds_it(m, holds))
+			continue;
+		if (holds == HOLDS_BACKEND && calm_ms(g, m->session) < BACKEND_CALM_MS_MIN)
 			continue;
 		if (best == NULL || calm_ms(g, m->session) > calm_ms(g, best))
 			best = m->session;
