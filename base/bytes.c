@@ -1,11 +1,6 @@
 /* bytes.c - comparing, finding and reading slices. */
 #include "base/bytes.h"
 
-static inline uint8_t to_lower(uint8_t octet)
-{
-	return octet >= 'A' && octet <= 'Z' ? (uint8_t)(octet + ('a' - 'A')) : octet;
-}
-
 bool bytes_equal_nocase(struct bytes a, struct bytes b)
 {
 	return a.len == b.len && bytes_starts_nocase(a, b);
@@ -16,7 +11,7 @@ bool bytes_starts_nocase(struct bytes b, struct bytes prefix)
 	if (b.len < prefix.len)
 		return false;
 	for (size_t i = 0; i < prefix.len; i++)
-		if (to_lower(b.data[i]) != to_lower(prefix.data[i]))
+		if (bytes_lower(b.data[i]) != bytes_lower(prefix.data[i]))
 			return false;
 	return true;
 }

@@ -39,6 +39,12 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* The octet, an ASCII capital as its small letter. */
+static inline uint8_t bytes_lower(uint8_t octet)
+{
+	return octet >= 'A' && octet <= 'Z' ? (uint8_t)(octet + ('a' - 'A')) : octet;
+}
+
 /* ASCII letters compare without case. */
 bool bytes_equal_nocase(struct bytes a, struct bytes b);
 bool bytes_starts_nocase(struct bytes b, struct bytes prefix);

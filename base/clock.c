@@ -95,6 +95,65 @@ void clock_format_rfc3339(uint64_t wall_us, char out[28])
 	*out = '\0';
 }
 
+/* `pattern` is a date with its digits as zeros; the numbers come out in their order. */
+static bool take_numbers(struct bytes text, const char *pattern, uint32_t *out_number)
+{
+	bool inside = false;
+
+	for (size_t i = 0; i < text.len; i++) {
+		bool digit = text.data[i] >= '0' && text.data[i] <= '9';
+
+		if (pattern[i] != '0') {
+			if (text.data[i] != (uint8_t)pattern[i])
+				return false;
+			out_number += inside;
+			inside = false;
+			continue;
+		}
+		if (!digit)
+			return false;
+		*out_number = (inside ? *out_number * 10 : 0) + (text.data[i] - '0');
+		inside = true;
+	}
+	return true;
+}
+
+/* The inverse of civil_of(): any day of any month is a number, so a day that does not exist comes
+ * back as another. */
+static uint32_t days_of(uint32_t year, uint32_t month, uint32_t day)
+{
+	uint32_t march_year = year - (month <= 2);
+	uint32_t march_month = month > 2 ? month - 3 : month + 9;
+	uint32_t of_era = march_year % 400;
+	uint32_t of_year = (153 * march_month + 2) / 5 + day - 1;
+
+	return march_year / 400 * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year -
+	       719468;
+}
+
+bool clock_parse_rfc3339(struct bytes text, uint64_t *out_wall_us)
+{
+	static const char date[] = "0000-00-00", time[] = "0000-00-00T00:00:00Z";
+	uint32_t number[6] = {0}; /* year, month, day, hour, minute, second */
+
+	if (text.len == sizeof(date) - 1
+	        ? !take_numbers(text, date, number)
+	        : text.len != sizeof(time) - 1 || !take_numbers(text, time, number))
+		return false;
+	if (number[0] < 1970 || number[1] < 1 || number[1] > 12 || number[2] < 1 ||
+	    number[2] > 31 || number[3] > 23 || number[4] > 59 || number[5] > 59)
+		return false;
+
+	uint32_t days = days_of(number[0], number[1], number[2]);
+	uint64_t wall_us = ((uint64_t)days * DAY_S + number[3] * 3600 + number[4] * 60 +
+	                    number[5]) *
+	                   1000000;
+	if (civil_of(wall_us).day != number[2])
+		return false;
+	*out_wall_us = wall_us;
+	return true;
+}
+
 static char *put_name(char *out, const char *names, uint32_t index, char after)
 {
 	for (uint32_t i = 0; i < 3; i++)

@@ -57,6 +57,55 @@ static void dates_agree_with_the_c_library(void **state)
 	}
 }
 
+static void times_are_read_as_they_are_written(void **state)
+{
+	struct random random;
+	uint64_t wall_us;
+	char text[28];
+
+	(void)state;
+	random_seed(&random, 4);
+	for (int i = 0; i < 20000; i++) {
+		uint64_t second = random_u64(&random) % 253402300800u;
+
+		clock_format_rfc3339(second * 1000000, text);
+		memcpy(text + 19, "Z", 2);
+		assert_true(clock_parse_rfc3339(bytes_text(text), &wall_us));
+		assert_int_equal(wall_us, second * 1000000);
+		text[10] = '\0';
+		assert_true(clock_parse_rfc3339(bytes_text(text), &wall_us));
+		assert_int_equal(wall_us, second / 86400 * 86400 * 1000000);
+	}
+}
+
+static void what_is_no_time_is_refused(void **state)
+{
+	static const char *const bad[] = {
+	    "",
+	    "2026",
+	    "2026-13-01",
+	    "2026-00-01",
+	    "2026-02-29",
+	    "2026-04-31",
+	    "2026-1-1",
+	    "1969-12-31",
+	    "2026-11-21T24:00:00Z",
+	    "2026-11-21T22:33:44",
+	    "2026/11/21",
+	    "2o26-11-21",
+	    "2026-11-00",
+	    "2026-11-21T22:33:60Z",
+	    "2026-11-21 22:33:44Z",
+	};
+	uint64_t wall_us = 7;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(clock_parse_rfc3339(bytes_text(bad[i]), &wall_us));
+	assert_int_equal(wall_us, 7);
+	assert_true(clock_parse_rfc3339(BYTES("2024-02-29"), &wall_us));
+}
+
 static void clocks_do_not_go_back(void **state)
 {
 	uint64_t now_us = clock_now_us(), cpu_ns = clock_thread_cpu_ns();
@@ -78,6 +127,8 @@ int main(void)
 	    cmocka_unit_test(known_times_have_known_texts),
 	    cmocka_unit_test(a_time_beyond_four_digit_years_is_clamped),
 	    cmocka_unit_test(dates_agree_with_the_c_library),
+	    cmocka_unit_test(times_are_read_as_they_are_written),
+	    cmocka_unit_test(what_is_no_time_is_refused),
 	    cmocka_unit_test(clocks_do_not_go_back),
 	};
 
