@@ -1,493 +1,355 @@
-/* list_build.c - addresses and networks, from text files or one by one, to a list generation.
+/* list_build.c - lists, their entries and what they become: a list generation.
  *
- * Entries are kept by family and prefix length as they come; the tables are filled at the end, and
- * it is there that the same prefix given twice is settled: allow beats deny, else the first stays.
+ * The tables are filled at the end, and it is there that one key given twice is settled. In deny
+ * and allow lists allow beats deny, else the first stays. In scored lists all count: a key's value
+ * is the set of lists that hold it, and sets are few, however many the keys.
  */
 #include "classifier/list_build.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/random.h"
-#include "classifier/lists_blob.h"
+#include "classifier/list_build_internal.h"
 
-#define REASON_BYTES   512
-#define IP4_LENGTHS    33
-#define IP6_LENGTHS    129
-#define LINE_BYTES_MAX 1024
-#define BUILD_TRIES    8
-#define PREFETCH_AHEAD 16
+#define BUILD_TRIES 8
 
-/* Entries a bucket is planned for: spilling stays rare. */
-#define IP4_PLANNED 6.5
-#define IP6_PLANNED 1.7
-
-struct ip4_entry {
-	uint32_t key;
-	uint16_t value;
-};
-
-struct ip6_entry {
-	struct ip6_key key;
-	uint16_t value;
-};
-
-struct entries {
-	void *item;
-	uint64_t count, room;
-};
-
-struct list_builder {
-	struct entries ip4[IP4_LENGTHS];
-	struct entries ip6[IP6_LENGTHS];
-	char *name[LIST_NAMES_MAX];
-	uint32_t name_count;
-};
-
-struct list_builder *list_builder_new(void)
+struct list_builder *list_builder_new(uint64_t wall_us)
 {
-	return calloc(1, sizeof(struct list_builder));
+	struct list_builder *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return NULL;
+	b->wall_us = wall_us;
+	b->policed_names.count_max = LIST_NAMES_MAX;
+	b->scored_names.count_max = SCORED_LISTS_MAX;
+	random_os(&b->salt, sizeof(b->salt));
+	return b;
+}
+
+static void names_free(struct list_names *names)
+{
+	for (uint32_t i = 0; i < names->count; i++)
+		free(names->name[i]);
+	free(names->name);
 }
 
 void list_builder_free(struct list_builder *builder)
 {
 	if (builder == NULL)
 		return;
-	for (int i = 0; i < IP4_LENGTHS; i++)
-		free(builder->ip4[i].item);
-	for (int i = 0; i < IP6_LENGTHS; i++)
-		free(builder->ip6[i].item);
-	for (uint32_t i = 0; i < builder->name_count; i++)
-		free(builder->name[i]);
+	list_tables_free(&builder->policed);
+	list_tables_free(&builder->scored);
+	names_free(&builder->policed_names);
+	names_free(&builder->scored_names);
+	free(builder->sets.set);
+	free(builder->sets.slot);
 	free(builder);
 }
 
-static enum err find_list(struct list_builder *b, const char *name, uint32_t *out_list)
+static enum err find_list(struct list_names *names, const char *name, uint32_t *out_list)
 {
-	for (uint32_t i = 0; i < b->name_count; i++)
-		if (strcmp(b->name[i], name) == 0) {
+	for (uint32_t i = 0; i < names->count; i++)
+		if (strcmp(names->name[i], name) == 0) {
 			*out_list = i;
 			return OK;
 		}
-	if (b->name_count == LIST_NAMES_MAX)
+	if (names->count == names->count_max)
 		return ERR_FULL;
-	b->name[b->name_count] = strdup(name);
-	if (b->name[b->name_count] == NULL)
-		return ERR_NO_MEMORY;
-	*out_list = b->name_count++;
-	return OK;
-}
 
-static bool make_room(struct entries *entries, size_t item_bytes)
-{
-	if (entries->count < entries->room)
-		return true;
-
-	uint64_t room = entries->room == 0 ? 64 : entries->room * 2;
-	void *moved = realloc(entries->item, room * item_bytes);
+	char **moved = realloc(names->name, (names->count + 1) * sizeof(*moved));
 	if (moved == NULL)
-		return false;
-	entries->item = moved;
-	entries->room = room;
-	return true;
+		return ERR_NO_MEMORY;
+	names->name = moved;
+	names->name[names->count] = strdup(name);
+	if (names->name[names->count] == NULL)
+		return ERR_NO_MEMORY;
+	*out_list = names->count++;
+	return OK;
 }
 
-static enum err add_value(struct list_builder *b, uint16_t value, const struct prefix *prefix)
+enum err list_target_policed(struct list_builder *b, const char *list, enum list_action action,
+                             struct list_target *out)
 {
-	if (prefix->bits >= 96 && addr_is_ip4(&prefix->addr)) {
-		uint8_t bits = (uint8_t)(prefix->bits - 96);
-		struct entries *entries = &b->ip4[bits];
+	uint32_t number = 0;
+	enum err err = find_list(&b->policed_names, list, &number);
 
-		if (!make_room(entries, sizeof(struct ip4_entry)))
-			return ERR_NO_MEMORY;
-		((struct ip4_entry *)entries->item)[entries->count++] = (struct ip4_entry){
-		    addr_ip4(&prefix->addr) & ip4_mask(bits), value};
-		return OK;
-	}
+	ASSERT(action == LIST_ALLOW || action == LIST_DENY);
+	*out = (struct list_target){&b->policed, LIST_VALUE(number, action), LIST_KEY_ADDRESS};
+	return err;
+}
 
-	struct entries *entries = &b->ip6[prefix->bits];
-	if (!make_room(entries, sizeof(struct ip6_entry)))
-		return ERR_NO_MEMORY;
-	((struct ip6_entry *)entries->item)[entries->count++] = (struct ip6_entry){
-	    ip6_masked(prefix->addr.octet, prefix->bits), value};
-	return OK;
+enum err list_target_scored(struct list_builder *b, const char *list, enum list_key kind,
+                            struct list_target *out)
+{
+	uint32_t number = 0;
+	enum err err = find_list(&b->scored_names, list, &number);
+
+	ASSERT(kind < LIST_KEY_COUNT);
+	b->key_kinds |= 1u << kind;
+	*out = (struct list_target){&b->scored, (uint16_t)number, kind};
+	return err;
 }
 
 enum err list_builder_add(struct list_builder *builder, const char *list, enum list_action action,
                           const struct prefix *prefix)
 {
-	uint32_t number;
+	struct list_target target;
 
-	ASSERT(action == LIST_ALLOW || action == LIST_DENY);
 	if (prefix->bits > 128)
 		return ERR_RANGE;
+	enum err err = list_target_policed(builder, list, action, &target);
+	return err == OK ? list_tables_add(target.tables, prefix, target.value) : err;
+}
 
-	enum err err = find_list(builder, list, &number);
-	return err == OK ? add_value(builder, LIST_VALUE(number, action), prefix) : err;
+enum err list_builder_score(struct list_builder *builder, const char *list, enum list_key kind,
+                            struct bytes text)
+{
+	struct list_target target;
+	enum err err = list_target_scored(builder, list, kind, &target);
+
+	return err == OK ? list_target_add(builder, &target, text) : err;
+}
+
+enum err list_builder_score_prefix(struct list_builder *builder, const char *list,
+                                   const struct prefix *prefix)
+{
+	struct list_target target;
+
+	if (prefix->bits > 128)
+		return ERR_RANGE;
+	enum err err = list_target_scored(builder, list, LIST_KEY_ADDRESS, &target);
+	return err == OK ? list_tables_add(target.tables, prefix, target.value) : err;
+}
+
+static const char *const key_word[LIST_KEY_COUNT] = {
+#define LIST_KEY(name, word, base, help) word,
+#include "classifier/list_keys.def"
+};
+
+bool list_key_parse(struct bytes word, enum list_key *out_kind)
+{
+	for (enum list_key kind = 0; kind < LIST_KEY_COUNT; kind++)
+		if (bytes_equal(word, bytes_text(key_word[kind]))) {
+			*out_kind = kind;
+			return true;
+		}
+	return false;
+}
+
+const char *list_key_word(enum list_key kind)
+{
+	ASSERT(kind < LIST_KEY_COUNT);
+	return key_word[kind];
 }
 
 uint64_t list_builder_entry_count(const struct list_builder *builder)
 {
-	uint64_t count = 0;
-
-	for (int i = 0; i < IP4_LENGTHS; i++)
-		count += builder->ip4[i].count;
-	for (int i = 0; i < IP6_LENGTHS; i++)
-		count += builder->ip6[i].count;
-	return count;
+	return list_tables_count(&builder->policed) + list_tables_count(&builder->scored);
 }
 
-/* Addresses as one 128-bit number, so that ranges can be counted through. */
-__extension__ typedef unsigned __int128 wide;
-
-static wide wide_of(const struct addr *addr)
+uint64_t list_builder_next_expiry(const struct list_builder *builder)
 {
-	wide value = 0;
-
-	for (int i = 0; i < 16; i++)
-		value = value << 8 | addr->octet[i];
-	return value;
+	return builder->next_expiry_us;
 }
 
-static struct addr addr_of(wide value)
+static uint16_t settle_policed(void *context, uint16_t now, uint16_t other)
 {
-	struct addr addr;
-
-	for (int i = 15; i >= 0; i--, value >>= 8)
-		addr.octet[i] = (uint8_t)value;
-	return addr;
+	(void)context;
+	return (other & 3) == LIST_ALLOW && (now & 3) != LIST_ALLOW ? other : now;
 }
 
-/* Cuts a range into the fewest prefixes: at each step the largest that begins here and does not
- * pass the end. At most 254 steps. */
-static enum err add_range(struct list_builder *b, uint16_t value, const struct addr *first,
-                          const struct addr *last)
+static bool sets_grow(struct list_sets *sets)
 {
-	wide from = wide_of(first), to = wide_of(last);
+	uint32_t room = sets->room == 0 ? 2 * SCORED_LISTS_MAX : sets->room * 2;
+	struct list_set *set = realloc(sets->set, room * sizeof(*set));
+	uint32_t *slot = set != NULL ? calloc(2ul * room, sizeof(*slot)) : NULL;
 
-	while (true) {
-		uint32_t host_bits = 0;
+	sets->set = set != NULL ? set : sets->set;
+	if (slot == NULL)
+		return false;
+	free(sets->slot);
+	sets->slot = slot;
+	sets->slot_count = 2 * room;
+	sets->room = room;
+	for (uint32_t i = 0; i < sets->count; i++) {
+		uint64_t hash = hash_checksum(&set[i], sizeof(set[i]));
 
-		while (host_bits < 128) {
-			wide more = ((wide)2 << host_bits) - 1;
-
-			if (host_bits == 127)
-				more = ~(wide)0;
-			if ((from & more) != 0 || to - from < more)
-				break;
-			host_bits++;
-		}
-
-		struct prefix prefix = {addr_of(from), (uint8_t)(128 - host_bits)};
-		enum err err = add_value(b, value, &prefix);
-		if (err != OK || host_bits == 128)
-			return err;
-		wide end = from + (((wide)1 << host_bits) - 1);
-		if (end >= to)
-			return OK;
-		from = end + 1;
-	}
-}
-
-/* "a - b" with or without blanks; an address has no dash. */
-static enum err add_line(struct list_builder *b, uint16_t value, struct bytes line)
-{
-	size_t dash = bytes_find(line, '-');
-	struct prefix prefix;
-	struct addr first, last;
-
-	if (dash == line.len) {
-		if (prefix_parse(line, false, &prefix) != OK)
-			return ERR_ADDRESS;
-		return add_value(b, value, &prefix);
-	}
-	if (addr_parse(bytes_trim(bytes_slice(line, 0, dash)), &first) != OK ||
-	    addr_parse(bytes_trim(bytes_slice(line, dash + 1, line.len)), &last) != OK ||
-	    addr_is_ip4(&first) != addr_is_ip4(&last) || wide_of(&first) > wide_of(&last))
-		return ERR_RANGE;
-	return add_range(b, value, &first, &last);
-}
-
-static struct bytes clean_line(const char *line, size_t len)
-{
-	struct bytes text = bytes_of(line, len);
-
-	text = bytes_slice(text, 0, bytes_find(text, '#'));
-	text = bytes_slice(text, 0, bytes_find(text, ';'));
-	while (text.len > 0 && isspace(text.data[text.len - 1]))
-		text.len--;
-	return bytes_trim(text);
-}
-
-static enum err load_lines(struct list_builder *b, uint16_t value, FILE *file, const char *path,
-                           char *reason)
-{
-	char line[LINE_BYTES_MAX];
-	uint64_t number = 0;
-
-	while (fgets(line, sizeof(line), file) != NULL) {
-		size_t len = strlen(line);
-		enum err err = OK;
-
-		number++;
-		if (len + 1 == sizeof(line) && line[len - 1] != '\n') {
-			snprintf(reason, REASON_BYTES,
-			         "%.300s:%llu: the line is longer than %d octets", path,
-			         (unsigned long long)number, LINE_BYTES_MAX - 2);
-			return ERR_SYNTAX;
-		}
-		struct bytes text = clean_line(line, len);
-		if (text.len > 0)
-			err = add_line(b, value, text);
-		if (err == ERR_ADDRESS || err == ERR_RANGE) {
-			snprintf(reason, REASON_BYTES,
-			         "%.300s:%llu: \"%.*s\" is no address, no network without host "
-			         "bits and no range",
-			         path, (unsigned long long)number,
-			         (int)(text.len < 80 ? text.len : 80), (const char *)text.data);
-			return ERR_SYNTAX;
-		}
-		if (err != OK)
-			return err;
-	}
-	if (ferror(file) != 0) {
-		snprintf(reason, REASON_BYTES, "%.300s: %s", path, strerror(errno));
-		return ERR_IO;
-	}
-	return OK;
-}
-
-struct counts {
-	uint64_t ip4[IP4_LENGTHS], ip6[IP6_LENGTHS];
-};
-
-static void note_counts(const struct list_builder *b, struct counts *out)
-{
-	for (int i = 0; i < IP4_LENGTHS; i++)
-		out->ip4[i] = b->ip4[i].count;
-	for (int i = 0; i < IP6_LENGTHS; i++)
-		out->ip6[i] = b->ip6[i].count;
-}
-
-static void roll_back(struct list_builder *b, const struct counts *counts)
-{
-	for (int i = 0; i < IP4_LENGTHS; i++)
-		b->ip4[i].count = counts->ip4[i];
-	for (int i = 0; i < IP6_LENGTHS; i++)
-		b->ip6[i].count = counts->ip6[i];
-}
-
-enum err list_builder_load(struct list_builder *builder, const char *list, enum list_action action,
-                           const char *path, char *reason)
-{
-	struct counts before;
-	uint32_t number;
-
-	ASSERT(action == LIST_ALLOW || action == LIST_DENY);
-	reason[0] = '\0';
-	FILE *file = fopen(path, "r");
-	if (file == NULL) {
-		snprintf(reason, REASON_BYTES, "%.300s: %s", path, strerror(errno));
-		return ERR_IO;
-	}
-	note_counts(builder, &before);
-
-	enum err err = find_list(builder, list, &number);
-	if (err == OK)
-		err = load_lines(builder, LIST_VALUE(number, action), file, path, reason);
-	fclose(file);
-	if (err != OK) {
-		roll_back(builder, &before);
-		if (reason[0] == '\0')
-			snprintf(reason, REASON_BYTES, "%.300s: %s", path, err_text(err));
-	}
-	return err;
-}
-
-static bool stronger(uint16_t now, uint16_t new_value)
-{
-	return (new_value & 3) == LIST_ALLOW && (now & 3) != LIST_ALLOW;
-}
-
-/* False when the key would spill too far. `*in_out_count` counts distinct keys. */
-static bool put_ip4(struct ip4_bucket *buckets, uint32_t bucket_count, uint64_t salt,
-                    const struct ip4_entry *entry, uint64_t *in_out_count)
-{
-	uint32_t at = lists_bucket(lists_hash_ip4(entry->key, salt), bucket_count);
-
-	for (uint32_t probe = 0; probe < LIST_PROBES_MAX; probe++) {
-		struct ip4_bucket *bucket = &buckets[at];
-
-		for (uint32_t i = 0; i < bucket->count; i++)
-			if (bucket->key[i] == entry->key) {
-				if (stronger(bucket->value[i], entry->value))
-					bucket->value[i] = entry->value;
-				return true;
-			}
-		if (bucket->count < IP4_KEYS) {
-			bucket->key[bucket->count] = entry->key;
-			bucket->value[bucket->count++] = entry->value;
-			++*in_out_count;
-			return true;
-		}
-		bucket->spilled = 1;
-		at = at + 1 == bucket_count ? 0 : at + 1;
-	}
-	return false;
-}
-
-static bool put_ip6(struct ip6_bucket *buckets, uint32_t bucket_count, uint64_t salt,
-                    const struct ip6_entry *entry, uint64_t *in_out_count)
-{
-	uint32_t at = lists_bucket(lists_hash_ip6(entry->key, salt), bucket_count);
-
-	for (uint32_t probe = 0; probe < LIST_PROBES_MAX; probe++) {
-		struct ip6_bucket *bucket = &buckets[at];
-
-		for (uint32_t i = 0; i < bucket->count; i++)
-			if (memcmp(&bucket->key[i], &entry->key, sizeof(entry->key)) == 0) {
-				if (stronger(bucket->value[i], entry->value))
-					bucket->value[i] = entry->value;
-				return true;
-			}
-		if (bucket->count < IP6_KEYS) {
-			bucket->key[bucket->count] = entry->key;
-			bucket->value[bucket->count++] = entry->value;
-			++*in_out_count;
-			return true;
-		}
-		bucket->spilled = 1;
-		at = at + 1 == bucket_count ? 0 : at + 1;
-	}
-	return false;
-}
-
-static uint32_t planned_buckets(uint64_t count, double a_bucket, double growth)
-{
-	return (uint32_t)((double)count / a_bucket * growth) + 1;
-}
-
-/* Describes a table for every length present: longest first, IPv4 before IPv6. */
-static uint64_t plan_tables(const struct list_builder *b, double growth, struct lists_table *table,
-                            uint32_t *out_count)
-{
-	uint64_t buckets = 0;
-	uint32_t count = 0;
-
-	for (int ip6 = 0; ip6 <= 1; ip6++)
-		for (int bits = ip6 ? 128 : 32; bits >= 0; bits--) {
-			uint64_t entries = ip6 ? b->ip6[bits].count : b->ip4[bits].count;
-
-			if (entries == 0)
-				continue;
-			table[count] = (struct lists_table){
-			    .ip6 = (uint8_t)ip6,
-			    .bits = (uint8_t)bits,
-			    .bucket_count = planned_buckets(
-			        entries, ip6 ? IP6_PLANNED : IP4_PLANNED, growth),
-			    .bucket_start = buckets};
-			buckets += table[count++].bucket_count;
-		}
-	*out_count = count;
-	return buckets;
-}
-
-/* The bucket of an entry some places ahead: filling is bound by memory otherwise. */
-static void prefetch(const struct lists_table *t, const struct entries *entries, uint64_t ahead,
-                     const void *buckets, uint64_t salt)
-{
-	uint32_t hash;
-
-	if (ahead >= entries->count)
-		return;
-	if (t->ip6)
-		hash = lists_hash_ip6(((const struct ip6_entry *)entries->item)[ahead].key, salt);
-	else
-		hash = lists_hash_ip4(((const struct ip4_entry *)entries->item)[ahead].key, salt);
-	__builtin_prefetch((const uint8_t *)buckets +
-	                   (t->bucket_start + lists_bucket(hash, t->bucket_count)) * 64);
-}
-
-static bool fill_tables(const struct list_builder *b, const struct lists_table *table,
-                        uint32_t table_count, void *buckets, struct lists_head *head)
-{
-	head->entry_count = 0;
-	for (uint32_t i = 0; i < table_count; i++) {
-		const struct lists_table *t = &table[i];
-		const struct entries *entries = t->ip6 ? &b->ip6[t->bits] : &b->ip4[t->bits];
-
-		for (uint64_t k = 0; k < entries->count; k++) {
-			prefetch(t, entries, k + PREFETCH_AHEAD, buckets, head->salt);
-			bool put = t->ip6 ? put_ip6((struct ip6_bucket *)buckets + t->bucket_start,
-			                            t->bucket_count, head->salt,
-			                            (const struct ip6_entry *)entries->item + k,
-			                            &head->entry_count)
-			                  : put_ip4((struct ip4_bucket *)buckets + t->bucket_start,
-			                            t->bucket_count, head->salt,
-			                            (const struct ip4_entry *)entries->item + k,
-			                            &head->entry_count);
-			if (!put)
-				return false;
-		}
+		while (slot[hash % sets->slot_count] != 0)
+			hash++;
+		slot[hash % sets->slot_count] = i + 1;
 	}
 	return true;
 }
 
-static enum err put_names(const struct list_builder *b, struct generation_builder *builder)
+/* The number of that set, a new one when it is not known yet; 0 and `full` when there is no more
+ * room. */
+static uint16_t sets_number(struct list_sets *sets, const struct list_set *set)
+{
+	if (sets->count == sets->room && !sets_grow(sets)) {
+		sets->full = true;
+		return 0;
+	}
+
+	uint64_t hash = hash_checksum(set, sizeof(*set));
+	for (; sets->slot[hash % sets->slot_count] != 0; hash++) {
+		uint32_t number = sets->slot[hash % sets->slot_count] - 1;
+
+		if (memcmp(&sets->set[number], set, sizeof(*set)) == 0)
+			return (uint16_t)number;
+	}
+	if (sets->count == LIST_SETS_MAX) {
+		sets->full = true;
+		return 0;
+	}
+	sets->set[sets->count] = *set;
+	sets->slot[hash % sets->slot_count] = ++sets->count;
+	return (uint16_t)(sets->count - 1);
+}
+
+static uint16_t settle_scored(void *context, uint16_t now, uint16_t other)
+{
+	struct list_sets *sets = context;
+	struct list_set both = sets->set[now];
+
+	if (now == other)
+		return now;
+	for (uint32_t i = 0; i < SCORED_LISTS_MAX / 64; i++)
+		both.word[i] |= sets->set[other].word[i];
+	return sets_number(sets, &both);
+}
+
+/* The set of one list alone has the list's number, which is what its entries were added with. */
+static bool sets_begin(struct list_builder *b)
+{
+	for (uint32_t i = b->sets.count; i < b->scored_names.count; i++) {
+		struct list_set alone = {{0}};
+
+		alone.word[i / 64] = 1ull << i % 64;
+		if (sets_number(&b->sets, &alone) != i)
+			return false;
+	}
+	return true;
+}
+
+static enum err put_names(const struct list_names *names, uint32_t section, char *texts,
+                          size_t *in_out_at, struct generation_builder *builder)
 {
 	uint32_t *offset;
-	char *texts;
-	size_t bytes = 1, at = 1;
 
-	for (uint32_t i = 0; i < b->name_count; i++)
-		bytes += strlen(b->name[i]) + 1;
+	if (names->count == 0)
+		return OK;
+	enum err err = generation_reserve(builder, section, names->count * sizeof(*offset),
+	                                  (void **)&offset);
+	for (uint32_t i = 0; err == OK && i < names->count; i++) {
+		size_t len = strlen(names->name[i]) + 1;
 
-	enum err err = generation_reserve(builder, LISTS_TEXTS, bytes, (void **)&texts);
-	if (err == OK && b->name_count > 0)
-		err = generation_reserve(builder, LISTS_NAMES, b->name_count * sizeof(*offset),
-		                         (void **)&offset);
-	if (err != OK)
-		return err;
-	for (uint32_t i = 0; i < b->name_count; i++) {
-		size_t len = strlen(b->name[i]) + 1;
-
-		offset[i] = (uint32_t)at;
-		memcpy(texts + at, b->name[i], len);
-		at += len;
+		offset[i] = (uint32_t)*in_out_at;
+		memcpy(texts + *in_out_at, names->name[i], len);
+		*in_out_at += len;
 	}
-	return OK;
+	return err;
+}
+
+static size_t texts_bytes(const struct list_builder *b)
+{
+	size_t bytes = 1;
+
+	for (uint32_t i = 0; i < b->policed_names.count; i++)
+		bytes += strlen(b->policed_names.name[i]) + 1;
+	for (uint32_t i = 0; i < b->scored_names.count; i++)
+		bytes += strlen(b->scored_names.name[i]) + 1;
+	return bytes;
+}
+
+static enum err put_texts(const struct list_builder *b, struct generation_builder *builder)
+{
+	size_t at = 1;
+	char *texts;
+	enum err err = generation_reserve(builder, LISTS_TEXTS, texts_bytes(b), (void **)&texts);
+
+	if (err == OK)
+		err = put_names(&b->policed_names, LISTS_NAMES, texts, &at, builder);
+	if (err == OK)
+		err = put_names(&b->scored_names, LISTS_SCORED_NAMES, texts, &at, builder);
+	return err;
+}
+
+struct plan {
+	struct lists_table policed[LIST_TABLES_MAX], scored[LIST_TABLES_MAX];
+	uint32_t policed_count, scored_count;
+	uint64_t bucket_count;
+};
+
+static enum err fill(struct list_builder *b, const struct plan *plan, void *buckets,
+                     struct lists_head *head)
+{
+	const struct list_settling policed = {settle_policed, NULL};
+	const struct list_settling scored = {settle_scored, &b->sets};
+
+	if (!list_tables_fill(&b->policed, plan->policed, plan->policed_count, &policed, b->salt,
+	                      buckets, &head->entry_count) ||
+	    !list_tables_fill(&b->scored, plan->scored, plan->scored_count, &scored, b->salt,
+	                      buckets, &head->scored_entry_count))
+		return ERR_RANGE;
+	return b->sets.full ? ERR_FULL : OK;
+}
+
+static enum err put_section(struct generation_builder *builder, uint32_t section, const void *data,
+                            size_t bytes)
+{
+	return bytes == 0 ? OK : generation_add(builder, section, bytes_of(data, bytes));
+}
+
+static enum err put_all(struct list_builder *b, const struct plan *plan,
+                        struct generation_builder *builder)
+{
+	struct lists_head head = {.version = LISTS_BLOB_VERSION,
+	                          .table_count = plan->policed_count,
+	                          .scored_table_count = plan->scored_count,
+	                          .key_kinds = b->key_kinds,
+	                          .salt = b->salt};
+	void *buckets = NULL;
+	enum err err = put_texts(b, builder);
+
+	if (err == OK && plan->bucket_count > 0)
+		err = generation_reserve(builder, LISTS_BUCKETS, plan->bucket_count * 64, &buckets);
+	if (err == OK)
+		err = fill(b, plan, buckets, &head);
+	if (err == OK)
+		err = put_section(builder, LISTS_TABLES, plan->policed,
+		                  plan->policed_count * sizeof(*plan->policed));
+	if (err == OK)
+		err = put_section(builder, LISTS_SCORED_TABLES, plan->scored,
+		                  plan->scored_count * sizeof(*plan->scored));
+	if (err == OK)
+		err = put_section(builder, LISTS_SETS, b->sets.set,
+		                  b->sets.count * sizeof(*b->sets.set));
+	if (err == OK)
+		err = put_section(builder, LISTS_HEAD, &head, sizeof(head));
+	return err;
 }
 
 /* One try; ERR_RANGE when a key spilled too far and more room is needed. */
-static enum err build(const struct list_builder *b, double growth,
-                      struct generation_builder *builder)
+static enum err build(struct list_builder *b, double growth, struct generation_builder *builder)
 {
-	struct lists_table table[LIST_TABLES_MAX];
-	uint32_t table_count;
-	uint64_t bucket_count = plan_tables(b, growth, table, &table_count);
-	size_t names_bytes = (size_t)b->name_count * (sizeof(uint32_t) + 256) + 4096;
-	struct lists_head head = {.version = LISTS_BLOB_VERSION, .table_count = table_count};
-	void *buckets = NULL;
+	struct plan plan;
+	uint64_t sets_max = list_tables_count(&b->scored) + b->scored_names.count;
+	size_t small_bytes = texts_bytes(b) +
+	                     (b->policed_names.count + b->scored_names.count) * sizeof(uint32_t);
 
-	for (uint32_t i = 0; i < b->name_count; i++)
-		names_bytes += strlen(b->name[i]);
-	enum err err = generation_begin(builder, bucket_count * 64 + names_bytes + 65536);
+	if (!sets_begin(b))
+		return ERR_NO_MEMORY;
+	small_bytes += (sets_max < LIST_SETS_MAX ? sets_max : LIST_SETS_MAX) *
+	               sizeof(struct list_set);
+	plan.bucket_count = list_tables_plan(&b->policed, growth, 0, plan.policed,
+	                                     &plan.policed_count);
+	plan.bucket_count = list_tables_plan(&b->scored, growth, plan.bucket_count, plan.scored,
+	                                     &plan.scored_count);
+	enum err err = generation_begin(builder, plan.bucket_count * 64 + small_bytes + 65536);
 	if (err != OK)
 		return err;
-	random_os(&head.salt, sizeof(head.salt));
-	err = put_names(b, builder);
-	if (err == OK && table_count > 0)
-		err = generation_add(builder, LISTS_TABLES,
-		                     bytes_of(table, table_count * sizeof(*table)));
-	if (err == OK && bucket_count > 0)
-		err = generation_reserve(builder, LISTS_BUCKETS, bucket_count * 64, &buckets);
-	if (err == OK && !fill_tables(b, table, table_count, buckets, &head))
-		err = ERR_RANGE;
-	if (err == OK)
-		err = generation_add(builder, LISTS_HEAD, bytes_of(&head, sizeof(head)));
+	err = put_all(b, &plan, builder);
 	if (err != OK)
 		generation_abandon(builder);
 	return err;

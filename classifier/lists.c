@@ -17,14 +17,21 @@
 
 #define REASON_BYTES 200
 
+struct lists_tables {
+	const struct lists_table *table;
+	uint32_t start[LIST_TEXT + 2]; /* where each family begins; the last is the count */
+};
+
 struct lists {
 	const struct lists_head *head;
 	const char *texts;
-	size_t texts_bytes;
 	const uint32_t *name;
 	uint32_t name_count;
-	const struct lists_table *table;
-	uint32_t table_count, ip4_table_count;
+	const uint32_t *scored_name;
+	uint32_t scored_name_count;
+	const struct list_set *set;
+	uint32_t set_count;
+	struct lists_tables policed, scored;
 	const uint8_t *buckets;
 };
 
@@ -34,35 +41,79 @@ static enum err bad(char *reason, const char *what)
 	return ERR_SYNTAX;
 }
 
-static bool tables_fit(struct lists *lists, struct bytes tables, struct bytes buckets)
+static bool table_fits(const struct lists_table *t, uint64_t bucket_count)
 {
-	uint64_t bucket_count = buckets.len / 64;
+	static const uint8_t bits_max[] = {[LIST_IP4] = 32, [LIST_IP6] = 128, [LIST_TEXT] = 0};
 
-	if (tables.len != lists->head->table_count * sizeof(struct lists_table) ||
-	    lists->head->table_count > LIST_TABLES_MAX)
+	return t->family <= LIST_TEXT && t->bits <= bits_max[t->family] && t->bucket_count > 0 &&
+	       t->bucket_start <= bucket_count && t->bucket_count <= bucket_count - t->bucket_start;
+}
+
+static bool tables_fit(struct bytes section, uint32_t count, uint64_t bucket_count,
+                       struct lists_tables *out)
+{
+	const struct lists_table *table = (const struct lists_table *)section.data;
+	uint32_t family = LIST_IP4;
+
+	if (count > LIST_TABLES_MAX || section.len != count * sizeof(*table))
 		return false;
-	lists->table = (const struct lists_table *)tables.data;
-	lists->table_count = lists->head->table_count;
-	for (uint32_t i = 0; i < lists->table_count; i++) {
-		const struct lists_table *t = &lists->table[i];
-
-		if (t->ip6 > 1 || t->bits > (t->ip6 ? 128 : 32) || t->bucket_count == 0 ||
-		    t->bucket_start > bucket_count ||
-		    t->bucket_count > bucket_count - t->bucket_start)
+	out->table = table;
+	memset(out->start, 0, sizeof(out->start));
+	for (uint32_t i = 0; i < count; i++) {
+		if (!table_fits(&table[i], bucket_count) || table[i].family < family)
 			return false;
-		if (i > 0 && t->ip6 < lists->table[i - 1].ip6)
-			return false;
-		lists->ip4_table_count += !t->ip6;
+		for (; family < table[i].family; family++)
+			out->start[family + 1] = i;
 	}
-	lists->buckets = buckets.data;
+	for (; family <= LIST_TEXT; family++)
+		out->start[family + 1] = count;
 	return true;
+}
+
+static bool names_fit(struct bytes section, size_t texts_bytes, const uint32_t **out_names,
+                      uint32_t *out_count)
+{
+	if (section.len % sizeof(uint32_t) != 0)
+		return false;
+	*out_names = (const uint32_t *)section.data;
+	*out_count = (uint32_t)(section.len / sizeof(uint32_t));
+	for (uint32_t i = 0; i < *out_count; i++)
+		if ((*out_names)[i] >= texts_bytes)
+			return false;
+	return true;
+}
+
+static enum err open_parts(struct lists *lists, const struct generation *generation, char *reason)
+{
+	struct bytes texts = generation_section(generation, LISTS_TEXTS);
+	struct bytes sets = generation_section(generation, LISTS_SETS);
+	struct bytes buckets = generation_section(generation, LISTS_BUCKETS);
+
+	if (texts.len == 0 || texts.data[texts.len - 1] != '\0')
+		return bad(reason, "texts");
+	lists->texts = (const char *)texts.data;
+	if (!names_fit(generation_section(generation, LISTS_NAMES), texts.len, &lists->name,
+	               &lists->name_count) ||
+	    !names_fit(generation_section(generation, LISTS_SCORED_NAMES), texts.len,
+	               &lists->scored_name, &lists->scored_name_count) ||
+	    lists->scored_name_count > SCORED_LISTS_MAX)
+		return bad(reason, "names");
+	if (sets.len % sizeof(struct list_set) != 0)
+		return bad(reason, "sets");
+	lists->set = (const struct list_set *)sets.data;
+	lists->set_count = (uint32_t)(sets.len / sizeof(struct list_set));
+	lists->buckets = buckets.data;
+	if (!tables_fit(generation_section(generation, LISTS_TABLES), lists->head->table_count,
+	                buckets.len / 64, &lists->policed) ||
+	    !tables_fit(generation_section(generation, LISTS_SCORED_TABLES),
+	                lists->head->scored_table_count, buckets.len / 64, &lists->scored))
+		return bad(reason, "tables");
+	return OK;
 }
 
 static enum err open_all(struct lists *lists, const struct generation *generation, char *reason)
 {
 	struct bytes head = generation_section(generation, LISTS_HEAD);
-	struct bytes texts = generation_section(generation, LISTS_TEXTS);
-	struct bytes names = generation_section(generation, LISTS_NAMES);
 
 	if (generation->kind != GENERATION_LISTS && generation->kind != GENERATION_DELTA)
 		return bad(reason, "it holds no lists");
@@ -74,19 +125,7 @@ static enum err open_all(struct lists *lists, const struct generation *generatio
 		         "made by another version of Postern; build the lists again");
 		return ERR_VERSION;
 	}
-	if (texts.len == 0 || texts.data[texts.len - 1] != '\0' ||
-	    names.len % sizeof(uint32_t) != 0)
-		return bad(reason, "names");
-	lists->texts = (const char *)texts.data;
-	lists->name = (const uint32_t *)names.data;
-	lists->name_count = (uint32_t)(names.len / sizeof(uint32_t));
-	for (uint32_t i = 0; i < lists->name_count; i++)
-		if (lists->name[i] >= texts.len)
-			return bad(reason, "a name");
-	if (!tables_fit(lists, generation_section(generation, LISTS_TABLES),
-	                generation_section(generation, LISTS_BUCKETS)))
-		return bad(reason, "tables");
-	return OK;
+	return open_parts(lists, generation, reason);
 }
 
 enum err lists_open(const struct generation *generation, struct lists **out_lists, char *reason)
@@ -164,8 +203,8 @@ static bool find_ip4(const struct lists *lists, const struct lists_table *table,
 	return false;
 }
 
-static bool find_ip6(const struct lists *lists, const struct lists_table *table, struct ip6_key key,
-                     uint16_t *out_value)
+static bool find_wide(const struct lists *lists, const struct lists_table *table,
+                      struct ip6_key key, uint16_t *out_value)
 {
 	const struct ip6_bucket *buckets = (const struct ip6_bucket *)lists->buckets +
 	                                   table->bucket_start;
@@ -194,27 +233,27 @@ static struct list_match make_match(const struct lists *lists, const struct list
 
 	if (list >= lists->name_count || action > LIST_DENY)
 		return (struct list_match){LIST_NONE, "", 0};
-	return (struct list_match){(enum list_action)action, lists->texts + lists->name[list],
-	                           (uint8_t)(table->ip6 ? table->bits : 96 + table->bits)};
+	return (struct list_match){
+	    (enum list_action)action, lists->texts + lists->name[list],
+	    (uint8_t)(table->family == LIST_IP6 ? table->bits : 96 + table->bits)};
+}
+
+static bool find_addr(const struct lists *lists, const struct lists_table *table,
+                      const struct addr *addr, uint16_t *out_value)
+{
+	if (table->family == LIST_IP4)
+		return find_ip4(lists, table, addr_ip4(addr) & ip4_mask(table->bits), out_value);
+	return find_wide(lists, table, ip6_masked(addr->octet, table->bits), out_value);
 }
 
 static struct list_match find_in(const struct lists *lists, const struct addr *addr)
 {
-	bool ip4 = addr_is_ip4(addr);
-	uint32_t from = ip4 ? 0 : lists->ip4_table_count;
-	uint32_t to = ip4 ? lists->ip4_table_count : lists->table_count;
-	uint32_t address = ip4 ? addr_ip4(addr) : 0;
+	enum list_family family = addr_is_ip4(addr) ? LIST_IP4 : LIST_IP6;
 	uint16_t value;
 
-	for (uint32_t i = from; i < to; i++) {
-		const struct lists_table *table = &lists->table[i];
-		bool found = ip4 ? find_ip4(lists, table, address & ip4_mask(table->bits), &value)
-		                 : find_ip6(lists, table, ip6_masked(addr->octet, table->bits),
-		                            &value);
-
-		if (found)
-			return make_match(lists, table, value);
-	}
+	for (uint32_t i = lists->policed.start[family]; i < lists->policed.start[family + 1]; i++)
+		if (find_addr(lists, &lists->policed.table[i], addr, &value))
+			return make_match(lists, &lists->policed.table[i], value);
 	return (struct list_match){LIST_NONE, "", 0};
 }
 
@@ -228,4 +267,88 @@ struct list_match lists_find(const struct lists *delta, const struct lists *list
 	if (match.action == LIST_NONE && lists != NULL)
 		match = find_in(lists, addr);
 	return match;
+}
+
+uint64_t lists_scored_entry_count(const struct lists *lists)
+{
+	return lists->head->scored_entry_count;
+}
+
+uint32_t lists_scored_count(const struct lists *lists)
+{
+	return lists->scored_name_count;
+}
+
+const char *lists_scored_name(const struct lists *lists, uint32_t list)
+{
+	ASSERT(list < lists->scored_name_count);
+	return lists->texts + lists->scored_name[list];
+}
+
+bool lists_scored_has(const struct lists *lists, enum list_key kind)
+{
+	return (lists->head->key_kinds >> kind & 1) != 0;
+}
+
+static void add_set(const struct lists *lists, uint16_t number, struct list_set *set)
+{
+	if (number >= lists->set_count)
+		return;
+	for (uint32_t i = 0; i < SCORED_LISTS_MAX / 64; i++)
+		set->word[i] |= lists->set[number].word[i];
+}
+
+void lists_collect_addr(const struct lists *lists, const struct addr *addr, struct list_set *set)
+{
+	enum list_family family = addr_is_ip4(addr) ? LIST_IP4 : LIST_IP6;
+	uint16_t value;
+
+	for (uint32_t i = lists->scored.start[family]; i < lists->scored.start[family + 1]; i++)
+		if (find_addr(lists, &lists->scored.table[i], addr, &value))
+			add_set(lists, value, set);
+}
+
+static void collect_lower(const struct lists *lists, enum list_key kind, const uint8_t *text,
+                          size_t len, struct list_set *set)
+{
+	struct ip6_key key = lists_text_key(kind, text, len, lists->head->salt);
+	uint16_t value;
+
+	for (uint32_t i = lists->scored.start[LIST_TEXT]; i < lists->scored.start[LIST_TEXT + 1];
+	     i++)
+		if (find_wide(lists, &lists->scored.table[i], key, &value))
+			add_set(lists, value, set);
+}
+
+void lists_collect_text(const struct lists *lists, enum list_key kind, struct bytes text,
+                        struct list_set *set)
+{
+	uint8_t lower[LIST_TEXT_BYTES_MAX];
+
+	if (text.len > sizeof(lower) || !lists_scored_has(lists, kind))
+		return;
+	for (size_t i = 0; i < text.len; i++)
+		lower[i] = bytes_lower(text.data[i]);
+	collect_lower(lists, kind, lower, text.len, set);
+}
+
+void lists_collect_domain(const struct lists *lists, enum list_key kind, struct bytes domain,
+                          struct list_set *set)
+{
+	uint8_t lower[LIST_TEXT_BYTES_MAX];
+	uint32_t labels = 0;
+
+	if (domain.len > 0 && domain.data[domain.len - 1] == '.')
+		domain.len--;
+	if (domain.len > sizeof(lower) || !lists_scored_has(lists, kind))
+		return;
+	for (size_t i = 0; i < domain.len; i++)
+		lower[i] = bytes_lower(domain.data[i]);
+	for (size_t at = domain.len; at > 0 && labels < LIST_DOMAIN_LABELS_MAX; at--)
+		if (at == 1 || lower[at - 2] == '.') {
+			collect_lower(lists, kind, lower + at - 1, domain.len - (at - 1), set);
+			labels++;
+		}
+	if (labels == LIST_DOMAIN_LABELS_MAX)
+		collect_lower(lists, kind, lower, domain.len, set);
 }

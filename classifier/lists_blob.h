@@ -12,28 +12,41 @@
 #include <stdint.h>
 #include <string.h>
 
-#define LISTS_BLOB_VERSION 1u
+#include "base/hash.h"
+
+#define LISTS_BLOB_VERSION 2u
 #define LIST_PROBES_MAX    32u
 #define LIST_NAMES_MAX     8191u
-#define LIST_TABLES_MAX    162u /* 33 lengths of IPv4, 129 of IPv6 */
+#define LIST_SETS_MAX      65535u
+#define LIST_TABLES_MAX    163u /* 33 lengths of IPv4, 129 of IPv6, texts */
 
 enum lists_section {
 	LISTS_HEAD = 1,
 	LISTS_TEXTS,
 	LISTS_NAMES, /* per list: offset of its name in LISTS_TEXTS */
 	LISTS_TABLES,
-	LISTS_BUCKETS
+	LISTS_BUCKETS,
+	LISTS_SCORED_NAMES,  /* per scored list, likewise */
+	LISTS_SETS,          /* struct list_set: the scored lists that have one and the same key */
+	LISTS_SCORED_TABLES, /* their values are numbers of sets; buckets in LISTS_BUCKETS too */
 };
 
 struct lists_head {
-	uint32_t version, table_count;
-	uint64_t entry_count;
+	uint32_t version, table_count, scored_table_count;
+	uint32_t key_kinds; /* 1 << enum list_key: of these there are entries */
+	uint64_t entry_count, scored_entry_count;
 	uint64_t salt;
 };
 
-struct lists_table { /* IPv4's first, then IPv6's; within a family longest first */
-	uint8_t ip6;
-	uint8_t bits; /* within the family */
+enum list_family {
+	LIST_IP4,
+	LIST_IP6,
+	LIST_TEXT /* hashes of texts, kept as IPv6 addresses are */
+};
+
+struct lists_table { /* IPv4's first, then IPv6's, then texts; within a family longest first */
+	uint8_t family;
+	uint8_t bits; /* within the family; 0 for texts */
 	uint16_t unused;
 	uint32_t bucket_count;
 	uint64_t bucket_start; /* index into LISTS_BUCKETS */
@@ -65,7 +78,7 @@ struct ip6_bucket {
 
 static_assert(sizeof(struct ip4_bucket) == 64, "one cache line");
 static_assert(sizeof(struct ip6_bucket) == 64, "one cache line");
-static_assert(sizeof(struct lists_table) == 16 && sizeof(struct lists_head) == 24, "fixed layout");
+static_assert(sizeof(struct lists_table) == 16 && sizeof(struct lists_head) == 40, "fixed layout");
 
 /* A finaliser in the manner of MurmurHash3's, salted: spreads well, costs two multiplications.
  * Crowding a bucket on purpose gains nothing, look-ups being bounded and lists being the
@@ -92,6 +105,16 @@ static inline uint32_t lists_hash_ip4(uint32_t key, uint64_t salt)
 static inline uint32_t lists_hash_ip6(struct ip6_key key, uint64_t salt)
 {
 	return lists_mix(key.half[0] ^ (uint64_t)lists_mix(key.half[1], salt) << 17, salt);
+}
+
+/* A text of one kind of key, canonical already: 128 bits, so that two texts never meet. */
+static inline struct ip6_key lists_text_key(uint32_t kind, const void *text, size_t bytes,
+                                            uint64_t salt)
+{
+	const struct hash_key hash_key = {{salt, kind}};
+	struct hash128 hash = hash128(&hash_key, text, bytes);
+
+	return (struct ip6_key){{hash.lo, hash.hi}};
 }
 
 static inline uint32_t ip4_mask(uint8_t bits)

@@ -75,7 +75,7 @@ static enum err build(struct lists_load *load, uint64_t known_fingerprint, uint6
                       int *out_fd)
 {
 	struct state_generation generation = {.kind = GENERATION_DELTA};
-	struct list_builder *builder = list_builder_new();
+	struct list_builder *builder = list_builder_new(clock_wall_us());
 	enum err err;
 
 	if (builder == NULL)

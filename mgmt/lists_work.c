@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "classifier/list_build.h"
 
 #include "mgmt/files.h"
@@ -87,7 +88,7 @@ void lists_work_build(void *lists_work, struct job_output *output)
 		json_object_set_new(output->report, "unchanged", json_true());
 		return;
 	}
-	builder = list_builder_new();
+	builder = list_builder_new(clock_wall_us());
 	if (builder == NULL) {
 		output->error = ERR_NO_MEMORY;
 		return;
