@@ -24,9 +24,11 @@ struct reading {
 	struct config *config;
 	struct config_error *error;
 	uint32_t option_line[OPTION_COUNT]; /* 0: not given */
-	uint32_t object_line[OBJECT_KIND_COUNT][PORTS_MAX];
+	uint32_t object_line[OBJECT_KIND_COUNT][OBJECTS_MAX];
 };
-static_assert(LISTENERS_MAX <= PORTS_MAX && BACKENDS_MAX <= PORTS_MAX, "a line for each object");
+static_assert(PORTS_MAX <= OBJECTS_MAX && LISTENERS_MAX <= OBJECTS_MAX &&
+                  BACKENDS_MAX <= OBJECTS_MAX && CONFIG_SCORED_LISTS_MAX <= OBJECTS_MAX,
+              "a line for each object");
 
 __attribute__((format(printf, 3, 4))) static bool fail(struct reading *r, uint32_t line,
                                                        const char *format, ...)
@@ -116,6 +118,42 @@ static bool read_texts(struct reading *r, const struct ucl_item *item, const cha
 		if (!read_text(r, &element, what, out_texts->text[out_texts->count++]))
 			return false;
 	}
+	return true;
+}
+
+static bool read_word(struct reading *r, const struct ucl_item *item, const char *what,
+                      struct buf *words)
+{
+	config_text word;
+
+	if (!read_text(r, item, what, word))
+		return false;
+	if (*word == '\0' || strchr(word, ' ') != NULL)
+		return fail(r, item->line, "%s has \"%s\"; give words without blanks", what, word);
+	if ((words->len > 0 && !buf_put_octet(words, ' ')) || !buf_put_text(words, word))
+		return fail(r, item->line, "%s is longer than %d octets in all; shorten it", what,
+		            CONFIG_TEXT_BYTES - 1);
+	return true;
+}
+
+static bool read_words(struct reading *r, const struct ucl_item *item, const char *what,
+                       config_text out_words)
+{
+	struct buf words = buf_over(out_words, CONFIG_TEXT_BYTES - 1);
+	struct ucl_item element = *item;
+
+	if (item->kind != UCL_ARRAY) { /* one word is a list of one */
+		if (!read_word(r, item, what, &words))
+			return false;
+	} else {
+		while ((element = ucl_next(&r->ucl)).kind != UCL_CLOSE) {
+			if (element.kind == UCL_ERROR)
+				return fail_syntax(r, &element);
+			if (!read_word(r, &element, what, &words))
+				return false;
+		}
+	}
+	out_words[words.len] = '\0';
 	return true;
 }
 
@@ -209,13 +247,20 @@ static bool read_field(struct reading *r, const struct ucl_item *item, const cha
 		return read_addr(r, item, what, field->kind, place);
 	case FIELD_PREFIXES:
 		return read_prefixes(r, item, what, object);
+	case FIELD_WORDS:
+		return read_words(r, item, what, place);
 	case FIELD_U32:
 	case FIELD_PORT:
+	case FIELD_POINTS:
 		break;
 	}
-	if (!read_number(r, item, what, OPTION_TYPE_u32, field->min, field->max, &value))
+	if (!read_number(r, item, what,
+	                 field->kind == FIELD_POINTS ? OPTION_TYPE_points : OPTION_TYPE_u32,
+	                 field->min, field->max, &value))
 		return false;
-	if (field->kind == FIELD_U32)
+	if (field->kind == FIELD_POINTS)
+		*(int32_t *)place = (int32_t)value;
+	else if (field->kind == FIELD_U32)
 		*(uint32_t *)place = (uint32_t)value;
 	else
 		*(uint16_t *)place = (uint16_t)value;
@@ -283,10 +328,11 @@ static bool read_name(struct reading *r, enum object_kind kind, const struct ucl
 	memcpy(object, item->key.data, item->key.len < CONFIG_TEXT_BYTES ? item->key.len : 0);
 	size_t legal = strspn(object,
 	                      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
-	if (item->key.len == 0 || item->key.len > 32 || legal != item->key.len)
+	if (item->key.len == 0 || item->key.len > object_table[kind].name_bytes_max ||
+	    legal != item->key.len)
 		return fail(r, item->line,
-		            "\"%s\" cannot name one of %s; use 1 to 32 letters, digits, _, . and -",
-		            shown(item->key, text), section);
+		            "\"%s\" cannot name one of %s; use 1 to %u letters, digits, _, . and -",
+		            shown(item->key, text), section, object_table[kind].name_bytes_max);
 	for (uint32_t i = 0; i < *object_count(r->config, kind); i++)
 		if (strcmp(object_at(r->config, kind, i), object) == 0)
 			return fail(r, item->line,
@@ -492,9 +538,98 @@ static bool check_port(struct reading *r, struct config_port *port, uint32_t lin
 	return true;
 }
 
+static bool fail_list_kind(struct reading *r, const struct config_scored_list *list, uint32_t line)
+{
+	struct nearest nearest = nearest_to(bytes_text(list->kind));
+	char hint[HINT_BYTES];
+
+#define LIST_KEY(name, word, base, help) nearest_consider(&nearest, word);
+#include "base/list_keys.def"
+	return fail(r, line, "scored_lists.%s has an unknown kind \"%.64s\"; %s", list->name,
+	            list->kind, nearest_hint(&nearest, hint));
+}
+
+static bool check_scored_list(struct reading *r, const struct config_scored_list *list,
+                              uint32_t line)
+{
+	bool known = false, has_database = list->database[0] != '\0' || list->values[0] != '\0';
+	bool wants_database = strcmp(list->kind, "country") == 0 || strcmp(list->kind, "asn") == 0;
+
+#define LIST_KEY(name, word, base, help) known = known || strcmp(list->kind, word) == 0;
+#include "base/list_keys.def"
+	if (!known)
+		return fail_list_kind(r, list, line);
+	if (strcspn(list->name, ".-") != strlen(list->name) ||
+	    (list->name[0] >= '0' && list->name[0] <= '9'))
+		return fail(r, line,
+		            "scored_lists.%s cannot name a rule; use letters, digits and _, a "
+		            "letter first",
+		            list->name);
+	if (wants_database && (list->database[0] == '\0' || list->values[0] == '\0'))
+		return fail(r, line, "scored_lists.%s needs a database and values; add them",
+		            list->name);
+	if (wants_database && list->file[0] != '\0')
+		return fail(r, line,
+		            "scored_lists.%s has a file; lists of a %s have a database and values",
+		            list->name, list->kind);
+	if (!wants_database && has_database)
+		return fail(r, line,
+		            "scored_lists.%s has a database or values; only lists of a country "
+		            "or asn do",
+		            list->name);
+	return true;
+}
+
+/* "NAME=1.5": a rule and its points. */
+static bool check_score(struct bytes word)
+{
+	size_t equals = bytes_find(word, '=');
+	int64_t points;
+
+	return equals > 0 && equals < word.len &&
+	       value_parse(OPTION_TYPE_points, bytes_slice(word, equals + 1, word.len), &points) &&
+	       points >= -100000 && points <= 1000000;
+}
+
+static bool check_domain(struct reading *r, const struct config_domain *domain, uint32_t line)
+{
+	const struct config *config = r->config;
+	struct bytes left = bytes_text(domain->scores);
+	int32_t tag = domain->score_tag == CONFIG_POINTS_UNSET ? config->score_tag
+	                                                       : domain->score_tag;
+	int32_t reject = domain->score_reject == CONFIG_POINTS_UNSET ? config->score_reject
+	                                                             : domain->score_reject;
+
+	if (tag > reject)
+		return fail(r, line,
+		            "domains.%.200s: score_tag is above score_reject; lower it or raise "
+		            "the other",
+		            domain->name);
+	while (left.len > 0) {
+		struct bytes word = bytes_slice(left, 0, bytes_find(left, ' '));
+		char text[SHOWN_BYTES];
+
+		if (!check_score(word))
+			return fail(r, line,
+			            "domains.%.200s: scores has \"%s\"; write RULE=POINTS, such "
+			            "as FREEMAIL_FROM=0",
+			            domain->name, shown(word, text));
+		left = bytes_slice(left, word.len + 1, left.len);
+	}
+	return true;
+}
+
 static bool check_objects(struct reading *r)
 {
 	struct config *config = r->config;
+
+	for (uint32_t i = 0; i < config->scored_list_count; i++)
+		if (!check_scored_list(r, &config->scored_list[i],
+		                       r->object_line[OBJECT_scored_lists][i]))
+			return false;
+	for (uint32_t i = 0; i < config->domain_count; i++)
+		if (!check_domain(r, &config->domain[i], r->object_line[OBJECT_domains][i]))
+			return false;
 
 	for (uint32_t i = 0; i < config->port_count; i++)
 		if (!check_port(r, &config->port[i], r->object_line[OBJECT_ports][i]))

@@ -1,9 +1,9 @@
 /* config.h - postern.conf (UCL) turned into one struct by the option table.
  *
  * Scalars are rows of options.def: each becomes a field of struct config, a default, a range check
- * and a line of the manual. Ports, listeners and backends are repeated objects with rows in
- * objects.def. Unknown keys, wrong units and values out of range are errors that name file and line
- * and change nothing.
+ * and a line of the manual. Ports, listeners, backends, scored lists and domains are repeated
+ * objects with rows in objects.def. Unknown keys, wrong units and values out of range are errors
+ * that name file and line and change nothing.
  */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
@@ -59,15 +59,34 @@ struct config_backend {
 	uint32_t connections_max;
 };
 
+struct config_scored_list { /* a list that rules give points for; see base/list_keys.def */
+	config_text name;   /* also that of its rule */
+	config_text kind;   /* a word of list_keys.def */
+	config_text file;   /* one key a line; or ... */
+	config_text database, values; /* ... a MaxMind database and what to look for in it */
+	int32_t score;                /* points, 1/1000 */
+	config_text description;
+};
+
+#define CONFIG_POINTS_UNSET INT32_MIN
+
+struct config_domain { /* what recipients of one domain want otherwise than `policy` says */
+	config_text name;
+	int32_t score_tag, score_reject; /* CONFIG_POINTS_UNSET: as in `policy` */
+	config_text scores;              /* "RULE=1.5 OTHER=0": in place of the rules' own */
+};
+
 struct config {
 #define OPTION(section, key, type, def, min, max, unit, reload, help) config_##type key;
 #define OPTION_TEXT(section, key, def, reload, help)                  config_text key;
 #define OPTION_TEXTS(section, key, reload, help)                      struct config_texts key;
 #include "base/options.def"
-	uint32_t port_count, listener_count, backend_count;
+	uint32_t port_count, listener_count, backend_count, scored_list_count, domain_count;
 	struct config_port port[PORTS_MAX];
 	struct config_listener listener[LISTENERS_MAX];
 	struct config_backend backend[BACKENDS_MAX];
+	struct config_scored_list scored_list[CONFIG_SCORED_LISTS_MAX];
+	struct config_domain domain[DOMAINS_MAX];
 };
 
 #define CONFIG_ERROR_BYTES 512

@@ -38,13 +38,24 @@ enum {
 
 extern const struct option option_table[OPTION_COUNT];
 
-enum object_kind { OBJECT_ports, OBJECT_listeners, OBJECT_backends, OBJECT_KIND_COUNT };
+enum object_kind {
+	OBJECT_ports,
+	OBJECT_listeners,
+	OBJECT_backends,
+	OBJECT_scored_lists,
+	OBJECT_domains,
+	OBJECT_KIND_COUNT
+};
+
+#define OBJECTS_MAX DOMAINS_MAX /* of any kind */
 
 enum field_kind {
 	FIELD_TEXT,
+	FIELD_WORDS,
 	FIELD_HOSTNAME,
 	FIELD_U32,
 	FIELD_PORT,
+	FIELD_POINTS,
 	FIELD_ADDR,
 	FIELD_ADDR4,
 	FIELD_ADDR6,
@@ -69,6 +80,7 @@ struct object {
 	size_t bytes, offset,
 	    count_offset; /* of one; of the array and of its count in struct config */
 	uint32_t count_max;
+	uint32_t name_bytes_max;
 };
 
 extern const struct object object_table[OBJECT_KIND_COUNT];

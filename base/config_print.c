@@ -73,18 +73,37 @@ static void print_prefixes(FILE *out, const struct config_port *port)
 	fputc(']', out);
 }
 
+static void print_words(FILE *out, const char *words)
+{
+	fputs("[\"", out);
+	for (; *words != '\0'; words++)
+		if (*words == ' ')
+			fputs("\", \"", out);
+		else
+			fprintf(out, *words == '"' || *words == '\\' ? "\\%c" : "%c", *words);
+	fputs("\"]", out);
+}
+
 /* What is not given (empty, unspecified) is left out: an empty text is no legal address. */
 static void print_field(FILE *out, const struct field *field, const void *object)
 {
 	const void *place = (const uint8_t *)object + field->offset;
-	bool is_text = field->kind == FIELD_TEXT || field->kind == FIELD_HOSTNAME;
+	bool is_text = field->kind == FIELD_TEXT || field->kind == FIELD_WORDS ||
+	               field->kind == FIELD_HOSTNAME;
 	bool is_addr = field->kind == FIELD_ADDR || field->kind == FIELD_ADDR4 ||
 	               field->kind == FIELD_ADDR6;
 
-	if ((is_text && *(const char *)place == '\0') || (is_addr && addr_is_unspecified(place)))
+	char number[VALUE_TEXT_BYTES];
+
+	if ((is_text && *(const char *)place == '\0') || (is_addr && addr_is_unspecified(place)) ||
+	    (field->kind == FIELD_POINTS && *(const int32_t *)place == CONFIG_POINTS_UNSET))
 		return;
 	fprintf(out, "\t\t%s = ", field->key);
-	if (is_text)
+	if (field->kind == FIELD_WORDS)
+		print_words(out, place);
+	else if (field->kind == FIELD_POINTS)
+		fputs(value_format(OPTION_TYPE_points, *(const int32_t *)place, number), out);
+	else if (is_text)
 		print_text(out, place);
 	else if (is_addr)
 		print_addr(out, place);
@@ -149,15 +168,22 @@ static void print_option_row(FILE *out, const struct option *option)
 static void print_field_row(FILE *out, const struct field *field)
 {
 	static const char *const kinds[] = {
-	    [FIELD_TEXT] = "text",          [FIELD_HOSTNAME] = "host name",
-	    [FIELD_ADDR] = "address",       [FIELD_ADDR4] = "IPv4 address",
-	    [FIELD_ADDR6] = "IPv6 address", [FIELD_PREFIXES] = "list of addresses with lengths",
+	    [FIELD_TEXT] = "text",           [FIELD_HOSTNAME] = "host name",
+	    [FIELD_WORDS] = "list of words", [FIELD_POINTS] = "points",
+	    [FIELD_ADDR] = "address",        [FIELD_ADDR4] = "IPv4 address",
+	    [FIELD_ADDR6] = "IPv6 address",  [FIELD_PREFIXES] = "list of addresses with lengths",
 	};
+
+	char value[VALUE_TEXT_BYTES], min[VALUE_TEXT_BYTES], max[VALUE_TEXT_BYTES];
 
 	fprintf(out, "| `%s` | ", field->key);
 	if (field->kind == FIELD_U32 || field->kind == FIELD_PORT)
 		fprintf(out, "%" PRId64 " | %" PRId64 " to %" PRId64, field->value, field->min,
 		        field->max);
+	else if (field->kind == FIELD_POINTS && field->value != CONFIG_POINTS_UNSET)
+		fprintf(out, "%s | %s to %s", value_format(OPTION_TYPE_points, field->value, value),
+		        value_format(OPTION_TYPE_points, field->min, min),
+		        value_format(OPTION_TYPE_points, field->max, max));
 	else
 		fprintf(out, "%s | %s", field->need ? "must be given" : "none", kinds[field->kind]);
 	fprintf(out, " | %s |\n", field->help);

@@ -29,9 +29,11 @@ const struct option option_table[OPTION_COUNT] = {
 #define OPTION_TEXTS(section, key, reload, help)
 #include "base/options.def"
 
-#define object_of_ports     struct config_port
-#define object_of_listeners struct config_listener
-#define object_of_backends  struct config_backend
+#define object_of_ports        struct config_port
+#define object_of_listeners    struct config_listener
+#define object_of_backends     struct config_backend
+#define object_of_scored_lists struct config_scored_list
+#define object_of_domains      struct config_domain
 
 const struct field field_table[] = {
 #define FIELD(section, key, member, kind, def, min, max, need, help) \
@@ -51,23 +53,36 @@ const struct driver driver_table[] = {
 };
 const uint32_t driver_count = sizeof(driver_table) / sizeof(driver_table[0]);
 
+#define OBJECT_NAME_BYTES 32
+
 const struct object object_table[OBJECT_KIND_COUNT] = {
     [OBJECT_ports] = {"ports", "Network ports of the dataplane", sizeof(struct config_port),
-                      offsetof(struct config, port), offsetof(struct config, port_count),
-                      PORTS_MAX},
+                      offsetof(struct config, port), offsetof(struct config, port_count), PORTS_MAX,
+                      OBJECT_NAME_BYTES},
     [OBJECT_listeners] = {"listeners", "Where mail comes in", sizeof(struct config_listener),
                           offsetof(struct config, listener),
-                          offsetof(struct config, listener_count), LISTENERS_MAX},
+                          offsetof(struct config, listener_count), LISTENERS_MAX,
+                          OBJECT_NAME_BYTES},
     [OBJECT_backends] = {"backends", "Mail servers that mail is handed to",
                          sizeof(struct config_backend), offsetof(struct config, backend),
-                         offsetof(struct config, backend_count), BACKENDS_MAX},
+                         offsetof(struct config, backend_count), BACKENDS_MAX, OBJECT_NAME_BYTES},
+    [OBJECT_scored_lists] = {"scored_lists", "Lists that a rule of their name gives points for",
+                             sizeof(struct config_scored_list),
+                             offsetof(struct config, scored_list),
+                             offsetof(struct config, scored_list_count), CONFIG_SCORED_LISTS_MAX,
+                             OBJECT_NAME_BYTES},
+    [OBJECT_domains] = {"domains", "Policies of recipients' domains", sizeof(struct config_domain),
+                        offsetof(struct config, domain), offsetof(struct config, domain_count),
+                        DOMAINS_MAX, CONFIG_TEXT_BYTES - 1},
 };
 
 /* The largest frame, an 802.1Q tag included, fits a packet buffer behind its head room. */
 static_assert(1900 + 18 <= PKT_DATA_BYTES - PKT_HEADROOM_BYTES, "ports.mtu at its maximum");
 static_assert(offsetof(struct config_port, name) == 0 &&
                   offsetof(struct config_listener, name) == 0 &&
-                  offsetof(struct config_backend, name) == 0,
+                  offsetof(struct config_backend, name) == 0 &&
+                  offsetof(struct config_scored_list, name) == 0 &&
+                  offsetof(struct config_domain, name) == 0,
               "every object begins with its name");
 
 static void *at(const struct config *config, size_t offset)
@@ -100,6 +115,8 @@ void object_defaults(enum object_kind kind, void *object)
 			*(uint32_t *)(void *)place = (uint32_t)field->value;
 		if (field->kind == FIELD_PORT)
 			*(uint16_t *)(void *)place = (uint16_t)field->value;
+		if (field->kind == FIELD_POINTS)
+			*(int32_t *)(void *)place = (int32_t)field->value;
 	}
 }
 

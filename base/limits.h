@@ -50,6 +50,9 @@
 #define LISTENERS_MAX      16
 #define BACKENDS_MAX       16
 #define PATHS_MAX          16
+#define DOMAINS_MAX        256 /* with a policy of their own */
+
+#define CONFIG_SCORED_LISTS_MAX 64
 
 static_assert(SMTP_ENVELOPE_BYTES_MAX >= 100 * (SMTP_PATH_BYTES_MAX + 16) + SMTP_PATH_BYTES_MAX,
               "RFC 5321 4.5.3.1.8: at least 100 recipients of any legal length fit");

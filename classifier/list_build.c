@@ -124,7 +124,7 @@ enum err list_builder_score_prefix(struct list_builder *builder, const char *lis
 
 static const char *const key_word[LIST_KEY_COUNT] = {
 #define LIST_KEY(name, word, base, help) word,
-#include "classifier/list_keys.def"
+#include "base/list_keys.def"
 };
 
 bool list_key_parse(struct bytes word, enum list_key *out_kind)

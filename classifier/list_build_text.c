@@ -14,7 +14,7 @@ enum key_base { ADDRESS, DOMAIN, TEXT };
 
 static const enum key_base base_of[LIST_KEY_COUNT] = {
 #define LIST_KEY(name, word, base, help) base,
-#include "classifier/list_keys.def"
+#include "base/list_keys.def"
 };
 
 static const char *const wrong[] = {

@@ -30,7 +30,7 @@ struct list_match {
 
 enum list_key { /* what a scored list is about */
 #define LIST_KEY(name, word, base, help) LIST_KEY_##name,
-#include "classifier/list_keys.def"
+#include "base/list_keys.def"
 	        LIST_KEY_COUNT
 };
 

@@ -1,4 +1,4 @@
-/* api_lists.c - API handlers about address lists. */
+/* api_lists.c - API handlers about lists. */
 #include <string.h>
 
 #include "base/bytes.h"
@@ -35,14 +35,27 @@ void api_lists_add(struct mgmt *mgmt, struct http_request *request, const char *
 	const json_t *body = http_body(request);
 	const char *address = json_string_value(json_object_get(body, "address"));
 	json_int_t for_s = json_integer_value(json_object_get(body, "for_s"));
+	const char *list = json_string_value(json_object_get(body, "list"));
+	const char *key = json_string_value(json_object_get(body, "key"));
 	enum list_action action = action_of(body);
+	uint64_t expires_us;
 	struct prefix prefix;
 
 	(void)rest;
+	if (for_s < 0 || (unsigned long long)for_s > LISTED_SECONDS_MAX) {
+		http_reply_error(request, 400, "for_s must be between 0 and %llu",
+		                 LISTED_SECONDS_MAX);
+		return;
+	}
+	expires_us = for_s > 0 ? clock_wall_us() + (uint64_t)for_s * 1000000 : 0;
+	if (list != NULL && key != NULL) {
+		lists_load_score(&mgmt->lists, list, key, expires_us, changed, request);
+		return;
+	}
 	if (action == LIST_NONE || address == NULL) {
-		http_reply_error(
-		    request, 400,
-		    "{\"action\": \"deny\" or \"allow\", \"address\": ...} is expected");
+		http_reply_error(request, 400,
+		                 "{\"action\": \"deny\" or \"allow\", \"address\": ...} or "
+		                 "{\"list\": ..., \"key\": ...} is expected");
 		return;
 	}
 	if (prefix_parse(bytes_text(address), false, &prefix) != OK) {
@@ -51,14 +64,7 @@ void api_lists_add(struct mgmt *mgmt, struct http_request *request, const char *
 		                 address);
 		return;
 	}
-	if (for_s < 0 || (unsigned long long)for_s > LISTED_SECONDS_MAX) {
-		http_reply_error(request, 400, "for_s must be between 0 and %llu",
-		                 LISTED_SECONDS_MAX);
-		return;
-	}
-	lists_load_add(&mgmt->lists, action, &prefix,
-	               for_s > 0 ? clock_wall_us() + (uint64_t)for_s * 1000000 : 0, changed,
-	               request);
+	lists_load_add(&mgmt->lists, action, &prefix, expires_us, changed, request);
 }
 
 void api_lists_delete(struct mgmt *mgmt, struct http_request *request, const char *rest)
@@ -67,7 +73,8 @@ void api_lists_delete(struct mgmt *mgmt, struct http_request *request, const cha
 
 	(void)rest;
 	if (what == NULL)
-		http_reply_error(request, 400, "what=ADDRESS or what=FILE is expected");
+		http_reply_error(request, 400,
+		                 "what=ADDRESS, what=FILE or what=LIST KEY is expected");
 	else
 		lists_load_delete(&mgmt->lists, what, changed, request);
 }

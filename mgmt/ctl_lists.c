@@ -1,4 +1,4 @@
-/* ctl_lists.c - posternctl commands about address lists. */
+/* ctl_lists.c - posternctl commands about lists. */
 #include <errno.h>
 #include <limits.h>
 #include <stdint.h>
@@ -23,13 +23,23 @@ enum ctl_exit ctl_lists_show(const struct ctl *ctl)
 		return ctl_print_json(answer);
 	json_array_foreach(json_object_get(answer, "files"), index, item)
 	{
-		printf("%-5s  %10lld  %s\n", ctl_text(item, "action"), ctl_number(item, "entries"),
+		const char *kind = ctl_text(item, "kind");
+
+		printf("%-5s  %10lld  %s", ctl_text(item, "action"), ctl_number(item, "entries"),
 		       ctl_text(item, "path"));
+		if (*kind != '\0')
+			printf("  (%s: %s)", ctl_text(item, "list"), kind);
+		putchar('\n');
 	}
 	json_array_foreach(json_object_get(answer, "additions"), index, item)
 	{
-		printf("%-5s  %-43s  added %.19sZ", ctl_text(item, "action"),
-		       ctl_text(item, "address"), ctl_text(item, "added"));
+		char what[512];
+
+		snprintf(what, sizeof(what), "%s%s%s%s", ctl_text(item, "address"),
+		         ctl_text(item, "list"), *ctl_text(item, "list") != '\0' ? " " : "",
+		         ctl_text(item, "key"));
+		printf("%-5s  %-43s  added %.19sZ", ctl_text(item, "action"), what,
+		       ctl_text(item, "added"));
 		if (json_object_get(item, "expires") != NULL)
 			printf(", until %.19sZ", ctl_text(item, "expires"));
 		putchar('\n');
@@ -86,13 +96,12 @@ enum ctl_exit ctl_lists_add(const struct ctl *ctl)
 	const char *action = ctl->argument[0];
 	const char *address = ctl->argument[1];
 	uint64_t seconds = ctl->duration != NULL ? parse_duration(ctl->duration) : 0;
+	bool scored = strcmp(action, "deny") != 0 && strcmp(action, "allow") != 0;
 	struct prefix prefix;
 	json_t *answer;
 	enum ctl_exit status;
 
-	if (!is_action(action))
-		return CTL_USAGE;
-	if (prefix_parse(bytes_text(address), false, &prefix) != OK) {
+	if (!scored && prefix_parse(bytes_text(address), false, &prefix) != OK) {
 		ctl_complain("%s: not an address, or not a network whose host bits are zero",
 		             address);
 		return CTL_USAGE;
@@ -102,8 +111,9 @@ enum ctl_exit ctl_lists_add(const struct ctl *ctl)
 		return CTL_USAGE;
 	}
 	status = ctl_request(ctl, "POST", "/v1/lists",
-	                     json_pack("{s:s, s:s, s:I}", "action", action, "address", address,
-	                               "for_s", (json_int_t)seconds),
+	                     json_pack("{s:s, s:s, s:I}", scored ? "list" : "action", action,
+	                               scored ? "key" : "address", address, "for_s",
+	                               (json_int_t)seconds),
 	                     &answer);
 	return status == CTL_OK ? print_change(ctl, answer, address) : status;
 }
@@ -111,12 +121,16 @@ enum ctl_exit ctl_lists_add(const struct ctl *ctl)
 enum ctl_exit ctl_lists_del(const struct ctl *ctl)
 {
 	const char *what = ctl->argument[0];
-	char absolute[PATH_MAX];
-	char path[1100];
+	char absolute[PATH_MAX], pair[512];
+	char path[2200];
 	struct prefix prefix;
 	json_t *answer;
 	enum ctl_exit status;
 
+	if (ctl->argument_count == 2) {
+		snprintf(pair, sizeof(pair), "%s %s", ctl->argument[0], ctl->argument[1]);
+		what = pair;
+	}
 	/* A file that is gone already can still be named by its full path. */
 	if (prefix_parse(bytes_text(what), true, &prefix) != OK && realpath(what, absolute) != NULL)
 		what = absolute;

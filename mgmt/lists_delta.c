@@ -14,11 +14,12 @@
 #include "mgmt/state.h"
 
 #define DELTA_LIST_NAME "added"
+#define ACTION_SCORE    3 /* in the store, beside enum list_action */
 
 /* One change on its way to the dataplane, and what to put back when it is refused. */
 struct change {
 	struct lists_load *load;
-	char text[LISTS_PREFIX_TEXT_MAX];
+	char text[LISTS_ENTRY_TEXT_MAX];
 	bool existed;
 	int action;
 	uint64_t added_us, expires_us;
@@ -47,9 +48,35 @@ void lists_delta_note_expiry(struct lists_load *load)
 	                                    store_use(load->store, STORE_ENTRY_NEXT_EXPIRY));
 }
 
-/* Fills `builder` with all additions; the hash covers what the generation says, and when not. */
-static enum err fill(struct store *store, struct list_builder *builder, uint64_t *out_fingerprint)
+static const struct config_scored_list *find_scored_list(const struct config *config,
+                                                         struct bytes name)
 {
+	for (uint32_t i = 0; i < config->scored_list_count; i++)
+		if (bytes_equal(bytes_text(config->scored_list[i].name), name))
+			return &config->scored_list[i];
+	return NULL;
+}
+
+/* "LIST KEY". What was added to a list that is configured no more waits for its return. */
+static enum err fill_scored(const struct config *config, struct list_builder *builder,
+                            struct bytes text)
+{
+	size_t blank = bytes_find(text, ' ');
+	const struct config_scored_list *list = find_scored_list(config,
+	                                                         bytes_slice(text, 0, blank));
+	enum list_key kind;
+
+	if (list == NULL || !list_key_parse(bytes_text(list->kind), &kind))
+		return OK;
+	return list_builder_score(builder, list->name, kind,
+	                          bytes_slice(text, blank + 1, text.len));
+}
+
+/* Fills `builder` with all additions; the hash covers what the generation says, and when not. */
+static enum err fill(const struct lists_load *load, struct list_builder *builder,
+                     uint64_t *out_fingerprint)
+{
+	struct store *store = load->store;
 	sqlite3_stmt *statement = store_use(store, STORE_ENTRIES);
 	uint64_t hash = 2;
 	enum err err = OK;
@@ -61,6 +88,10 @@ static enum err fill(struct store *store, struct list_builder *builder, uint64_t
 		struct prefix prefix;
 
 		hash = hash_checksum(pair, sizeof(pair));
+		if (action == ACTION_SCORE) {
+			err = fill_scored(load->config, builder, bytes_text(text));
+			continue;
+		}
 		err = prefix_parse(bytes_text(text), false, &prefix);
 		if (err == OK)
 			err = list_builder_add(builder, DELTA_LIST_NAME, (enum list_action)action,
@@ -80,7 +111,7 @@ static enum err build(struct lists_load *load, uint64_t known_fingerprint, uint6
 
 	if (builder == NULL)
 		return ERR_NO_MEMORY;
-	err = fill(load->store, builder, &generation.fingerprint);
+	err = fill(load, builder, &generation.fingerprint);
 	if (err == OK && generation.fingerprint == known_fingerprint)
 		err = ERR_DUPLICATE;
 	if (err == OK) {
@@ -191,8 +222,8 @@ static void publish_change(struct change *change)
 	free(change);
 }
 
-static struct change *change_new(struct lists_load *load, const struct prefix *prefix,
-                                 outcome_done *done, void *context)
+static struct change *change_new(struct lists_load *load, const char *text, outcome_done *done,
+                                 void *context)
 {
 	struct change *change = calloc(1, sizeof(*change));
 
@@ -204,15 +235,15 @@ static struct change *change_new(struct lists_load *load, const struct prefix *p
 	change->done = done;
 	change->context = context;
 	change->started_us = clock_now_us();
-	lists_prefix_format(prefix, change->text);
+	snprintf(change->text, sizeof(change->text), "%s", text);
 	change->existed = entry_get(load->store, change->text, change);
 	return change;
 }
 
-void lists_load_add(struct lists_load *load, enum list_action action, const struct prefix *prefix,
-                    uint64_t expires_wall_us, outcome_done *done, void *context)
+static void add(struct lists_load *load, int action, const char *text, uint64_t expires_wall_us,
+                outcome_done *done, void *context)
 {
-	struct change *change = change_new(load, prefix, done, context);
+	struct change *change = change_new(load, text, done, context);
 	uint64_t count = store_number(load->store, store_use(load->store, STORE_ENTRY_COUNT));
 
 	if (change == NULL)
@@ -225,28 +256,76 @@ void lists_load_add(struct lists_load *load, enum list_action action, const stru
 		free(change);
 		return;
 	}
-	if (entry_put(load->store, change->text, (int)action, clock_wall_us(), expires_wall_us) !=
-	    OK) {
+	if (entry_put(load->store, text, action, clock_wall_us(), expires_wall_us) != OK) {
 		outcome_fail(done, context, "the addition could not be stored: see the log");
 		free(change);
 		return;
 	}
-	log_info("%s %s", action == LIST_DENY ? "deny" : "allow", change->text);
+	log_info("%s %s",
+	         action == ACTION_SCORE ? "score"
+	         : action == LIST_DENY  ? "deny"
+	                                : "allow",
+	         text);
 	publish_change(change);
 }
 
-void lists_delta_delete(struct lists_load *load, const struct prefix *prefix, outcome_done *done,
+void lists_load_add(struct lists_load *load, enum list_action action, const struct prefix *prefix,
+                    uint64_t expires_wall_us, outcome_done *done, void *context)
+{
+	char text[LISTS_PREFIX_TEXT_MAX];
+
+	add(load, (int)action, lists_prefix_format(prefix, text), expires_wall_us, done, context);
+}
+
+/* Whether the key is one of that kind: asked of a builder that is thrown away. */
+static enum err try_key(enum list_key kind, struct bytes key)
+{
+	struct list_builder *builder = list_builder_new(0);
+	enum err err = builder != NULL ? list_builder_score(builder, "try", kind, key)
+	                               : ERR_NO_MEMORY;
+
+	list_builder_free(builder);
+	return err;
+}
+
+void lists_load_score(struct lists_load *load, const char *list, const char *key,
+                      uint64_t expires_wall_us, outcome_done *done, void *context)
+{
+	const struct config_scored_list *known = find_scored_list(load->config, bytes_text(list));
+	char text[LISTS_ENTRY_TEXT_MAX];
+	enum list_key kind;
+
+	if (known == NULL || !list_key_parse(bytes_text(known->kind), &kind)) {
+		outcome_fail(done, context,
+		             "%.64s: no such list; deny, allow, or the name of one of "
+		             "scored_lists is expected",
+		             list);
+		return;
+	}
+	if (try_key(kind, bytes_text(key)) != OK) {
+		outcome_fail(done, context, "%.128s: not a key of a list of kind %s", key,
+		             known->kind);
+		return;
+	}
+	snprintf(text, sizeof(text), "%.32s %.*s", known->name, LIST_TEXT_BYTES_MAX, key);
+	add(load, ACTION_SCORE, text, expires_wall_us, done, context);
+}
+
+void lists_delta_delete(struct lists_load *load, const char *text, outcome_done *done,
                         void *context)
 {
-	struct change *change = change_new(load, prefix, done, context);
+	struct change *change = change_new(load, text, done, context);
 
 	if (change == NULL)
 		return;
 	if (!change->existed) {
-		outcome_fail(done, context,
-		             "%s was not added with posternctl; to except it from a file use "
-		             "posternctl lists add allow %s",
-		             change->text, change->text);
+		if (strchr(text, ' ') != NULL)
+			outcome_fail(done, context, "%s was not added with posternctl", text);
+		else
+			outcome_fail(done, context,
+			             "%s was not added with posternctl; to except it from a file "
+			             "use posternctl lists add allow %s",
+			             text, text);
 		free(change);
 		return;
 	}
@@ -304,6 +383,20 @@ void lists_delta_expire(struct lists_load *load, uint64_t wall_us)
 	lists_load_publish_additions(load);
 }
 
+static void describe_entry(json_t *entry, const char *text, int action)
+{
+	const char *blank = strchr(text, ' ');
+
+	if (action == ACTION_SCORE && blank != NULL) {
+		json_object_set_new(entry, "list", json_stringn(text, (size_t)(blank - text)));
+		json_object_set_new(entry, "key", json_string(blank + 1));
+		json_object_set_new(entry, "action", json_string("score"));
+		return;
+	}
+	json_object_set_new(entry, "address", json_string(text));
+	json_object_set_new(entry, "action", json_string(action == LIST_DENY ? "deny" : "allow"));
+}
+
 json_t *lists_delta_describe(const struct lists_load *load)
 {
 	sqlite3_stmt *statement = store_use(load->store, STORE_ENTRIES);
@@ -314,10 +407,7 @@ json_t *lists_delta_describe(const struct lists_load *load)
 		json_t *entry = json_object();
 		char when[28];
 
-		json_object_set_new(entry, "address", json_string(store_text(statement, 0)));
-		json_object_set_new(
-		    entry, "action",
-		    json_string(sqlite3_column_int(statement, 1) == LIST_DENY ? "deny" : "allow"));
+		describe_entry(entry, store_text(statement, 0), sqlite3_column_int(statement, 1));
 		clock_format_rfc3339((uint64_t)sqlite3_column_int64(statement, 2), when);
 		json_object_set_new(entry, "added", json_string(when));
 		if (expires_us > 0) {

@@ -13,6 +13,9 @@
 #include "mgmt/log.h"
 #include "mgmt/state.h"
 
+/* Files that cannot be loaded just now keep what has expired in force until the next try. */
+#define EXPIRY_RETRY_US (60ull * 1000000)
+
 void lists_load_open(struct lists_load *load, const struct config *config, struct store *store,
                      struct publisher *publisher)
 {
@@ -118,7 +121,10 @@ static void built(void *context, const struct job_output *output)
 	}
 	generation.fingerprint = (uint64_t)json_integer_value(
 	    json_object_get(output->report, "fingerprint"));
+	load->next_file_expiry_us = (uint64_t)json_integer_value(
+	    json_object_get(output->report, "expires_us"));
 	load->body = json_object();
+	json_object_set(load->body, "expires_us", json_object_get(output->report, "expires_us"));
 	json_object_set_new(load->body, "generation", json_integer((json_int_t)load->number));
 	json_object_set(load->body, "entries", json_object_get(output->report, "entries"));
 	json_object_set(load->body, "files", json_object_get(output->report, "files"));
@@ -148,10 +154,16 @@ static json_t *collect(const struct lists_load *load, enum list_action action)
 	return paths;
 }
 
+static bool has_expired(const struct lists_load *load, uint64_t wall_us)
+{
+	return load->next_file_expiry_us != 0 && wall_us >= load->next_file_expiry_us;
+}
+
 void lists_load_start(struct lists_load *load, outcome_done *done, void *context)
 {
 	struct state_generation known = {.fingerprint = 0};
-	struct lists_work work = {.label = "address lists"};
+	struct lists_work work = {.label = "lists", .config = load->config};
+	json_t *report = NULL;
 
 	if (load->busy) {
 		load->again = load->again || done == NULL;
@@ -166,16 +178,20 @@ void lists_load_start(struct lists_load *load, outcome_done *done, void *context
 	load->deny_paths = collect(load, LIST_DENY);
 	load->allow_paths = collect(load, LIST_ALLOW);
 	if (json_array_size(load->deny_paths) + json_array_size(load->allow_paths) == 0 &&
+	    load->config->scored_list_count == 0 &&
 	    load->publisher->wanted[GENERATION_LISTS].fd < 0) {
 		conclude(load, true, json_pack("{s:[]}", "files"));
 		return;
 	}
 	load->number = state_next_number(load->store, publisher_number_max(load->publisher));
 	state_get_generation(load->store, load->publisher->wanted[GENERATION_LISTS].number, &known,
-	                     NULL);
+	                     &report);
+	load->next_file_expiry_us = (uint64_t)json_integer_value(
+	    json_object_get(report, "expires_us"));
+	json_decref(report);
 	work.deny_paths = load->deny_paths;
 	work.allow_paths = load->allow_paths;
-	work.known_fingerprint = known.fingerprint;
+	work.known_fingerprint = has_expired(load, load->made_wall_us) ? 0 : known.fingerprint;
 	work.number = load->number;
 	work.made_wall_us = load->made_wall_us;
 	if (job_start(&load->job, lists_work_build, &work, built, load) != OK)
@@ -221,8 +237,13 @@ static bool delete_file(struct lists_load *load, const char *path)
 
 void lists_load_delete(struct lists_load *load, const char *what, outcome_done *done, void *context)
 {
+	char text[LISTS_PREFIX_TEXT_MAX];
 	struct prefix prefix;
 
+	if (strchr(what, ' ') != NULL && what[0] != '/') {
+		lists_delta_delete(load, what, done, context);
+		return;
+	}
 	if (what[0] == '/') {
 		if (load->busy)
 			outcome_fail(done, context,
@@ -237,16 +258,22 @@ void lists_load_delete(struct lists_load *load, const char *what, outcome_done *
 		return;
 	}
 	if (prefix_parse(bytes_text(what), true, &prefix) != OK) {
-		outcome_fail(done, context, "%s: not an address, network or absolute path", what);
+		outcome_fail(done, context,
+		             "%s: not an address, network, LIST KEY or absolute path", what);
 		return;
 	}
-	lists_delta_delete(load, &prefix, done, context);
+	lists_delta_delete(load, lists_prefix_format(&prefix, text), done, context);
 }
 
 void lists_load_run(struct lists_load *load, uint64_t wall_us)
 {
 	job_run(&load->job);
 	lists_delta_expire(load, wall_us);
+	if (has_expired(load, wall_us) && !load->busy) {
+		load->next_file_expiry_us = wall_us + EXPIRY_RETRY_US;
+		log_info("entries of list files have expired");
+		lists_load_start(load, NULL, NULL);
+	}
 }
 
 json_t *lists_load_describe(const struct lists_load *load)

@@ -1,8 +1,8 @@
-/* lists_load.h - address list files, and single addresses added while the daemon runs.
+/* lists_load.h - list files, and single entries added while the daemon runs.
  *
  * Files become a LISTS generation, built in a child. Single additions are kept in the store, become
  * a DELTA generation at once, and are asked before the files: an addition overrides what a file
- * says.
+ * says. What a scored list has in files and in additions counts together.
  */
 #ifndef MGMT_LISTS_LOAD_H
 #define MGMT_LISTS_LOAD_H
@@ -23,6 +23,8 @@
 
 #define LISTS_ADDITIONS_MAX   65536
 #define LISTS_PREFIX_TEXT_MAX (ADDR_TEXT_MAX + 4)
+/* An address, a network, or "LIST KEY" of a scored list. */
+#define LISTS_ENTRY_TEXT_MAX (LIST_TEXT_BYTES_MAX + 64)
 
 struct lists_load {
 	const struct config *config;
@@ -38,7 +40,8 @@ struct lists_load {
 	                                      fails */
 	outcome_done *done;
 	void *context;
-	uint64_t next_expiry_us; /* wall clock; 0: none */
+	uint64_t next_expiry_us;      /* of an addition; wall clock; 0: none */
+	uint64_t next_file_expiry_us; /* of an entry of a file */
 };
 
 /* Keeps all arguments. */
@@ -53,7 +56,11 @@ void lists_load_add_file(struct lists_load *load, enum list_action action, const
 /* Lists an address or network at once, until `expires_wall_us` (0: for good). */
 void lists_load_add(struct lists_load *load, enum list_action action, const struct prefix *prefix,
                     uint64_t expires_wall_us, outcome_done *done, void *context);
-/* Takes back an addition or a file added by lists_load_add_file. */
+/* The same for a key of a configured scored list. */
+void lists_load_score(struct lists_load *load, const char *list, const char *key,
+                      uint64_t expires_wall_us, outcome_done *done, void *context);
+/* Takes back an addition ("ADDRESS", "NETWORK", "LIST KEY") or a file added by lists_load_add_file.
+ */
 void lists_load_delete(struct lists_load *load, const char *what, outcome_done *done,
                        void *context);
 /* Publishes the additions unless the running delta is made of them. */

@@ -6,17 +6,20 @@
 
 #include <jansson.h>
 
+#include "base/config.h"
+
 #include "mgmt/job.h"
 
 struct lists_work {
 	const json_t *deny_paths, *allow_paths;
-	uint64_t known_fingerprint; /* nothing is done when the files still have it */
+	const struct config *config; /* of its scored lists */
+	uint64_t known_fingerprint;  /* nothing is done when the files still have it */
 	uint64_t number, made_wall_us;
 	const char *label;
 };
 
-/* Job: builds a LISTS generation. Report: unchanged, fingerprint, entries, files: [{path, action,
- * entries}]. */
+/* Job: builds a LISTS generation. Report: unchanged, fingerprint, entries, files: [{path, action or
+ * score, entries}], expires_us when entries end one day. */
 void lists_work_build(void *lists_work, struct job_output *output);
 
 #endif

@@ -46,6 +46,7 @@ VENDOR = {
     "malloc.h":    ["mgmt/heap.c"],
     "sqlite3.h":   ["mgmt/*", "bench/*", "tests/*"],
     "microhttpd.h": ["mgmt/*", "tests/*"],
+    "maxminddb.h": ["mgmt/list_mmdb.c"],
     "curl/":       ["mgmt/*", "bench/*", "tests/*"],
     "cmocka.h":    ["tests/*"],
     "sanitizer/":  ["base/poison.h"],

@@ -68,6 +68,7 @@ class House:
         os.mkdir(self.rules)
         self.write("rules/10.cf", RULES)
         self.write("deny.txt", "192.0.2.66\n198.51.100.0/24\n")
+        self.write("bots.txt", "203.0.113.0/24\n203.0.113.5 until 2001-01-01\n")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -83,6 +84,10 @@ mgmt {{
 }}
 rules {{ rules_paths = ["{self.rules}"]; }}
 lists {{ deny_files = ["{self.path('deny.txt')}"]; }}
+scored_lists {{
+  SEEN_BOT {{ kind = address; file = "{self.path('bots.txt')}"; }}
+  BAD_LINK {{ kind = uri; score = 3; }}
+}}
 ''')
         self.fake = self.mgmtd = None
 
@@ -273,7 +278,7 @@ def lists():
     shown = house.json("lists", "show")
     equal([(a["address"], a["action"], "expires" in a) for a in shown["additions"]],
           [("203.0.113.9", "deny", False), ("2001:db8::/32", "allow", True)], "additions")
-    equal([f["entries"] for f in shown["files"]], [2], "files")
+    equal([f["entries"] for f in shown["files"]], [2, 1], "files")
     house.ctl("lists", "del", "203.0.113.9")
     equal(len(house.json("lists", "show")["additions"]), 1, "after del")
     result = house.ctl("lists", "del", "192.0.2.66", check=1)
@@ -287,18 +292,48 @@ def additions_expire():
     assert "203.0.113.77" not in house.ctl("lists", "show").stdout
 
 
+def scored_lists():
+    before = house.running()
+    answer = house.json("lists", "add", "BAD_LINK", "Example.ORG", "--for", "2h")
+    equal(answer["in_force"], True, "in force")
+    equal(house.running()["lists"], before["lists"], "lists")
+    entry = [a for a in house.json("lists", "show")["additions"] if a["action"] == "score"]
+    equal([(a["list"], a["key"], "expires" in a) for a in entry], [("BAD_LINK", "Example.ORG", True)], "additions")
+    assert "BAD_LINK Example.ORG" in house.ctl("lists", "show").stdout
+    files = [f for f in house.json("lists", "show")["files"] if f["action"] == "score"]
+    equal([(f["list"], f["kind"], f["entries"]) for f in files], [("SEEN_BOT", "address", 1)], "files")
+    for words, wrong in [(("SEEN_BOT", "example.org"), "not a key of a list of kind address"),
+                         (("NO_LIST", "example.org"), "no such list")]:
+        result = house.ctl("lists", "add", *words, check=1)
+        assert wrong in result.stderr, result.stderr
+    house.ctl("lists", "del", "BAD_LINK", "Example.ORG")
+    house.ctl("lists", "del", "BAD_LINK", "Example.ORG", check=1)
+    equal([a for a in house.json("lists", "show")["additions"] if a["action"] == "score"], [], "additions")
+
+
+def entries_of_files_end():
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+    house.write("bots.txt", f"203.0.113.0/24\n203.0.113.128 - 203.0.113.130 until {soon}\n")
+    house.ctl("config", "reload")
+
+    def entries():
+        return sum(f["entries"] for f in house.json("lists", "show")["files"] if f["action"] == "score")
+    wait_for("the new entries", lambda: entries() == 3)
+    wait_for("their end", lambda: entries() == 1)
+
+
 def list_files():
     house.write("more.txt", "203.0.113.0/25\n")
     house.ctl("lists", "load", "deny", house.path("more.txt"))
-    equal(len(house.json("lists", "show")["files"]), 2, "files")
+    equal(len(house.json("lists", "show")["files"]), 3, "files")
     house.write("wrong.txt", "203.0.113.1\nnot an address\n")
     before = house.running()
     result = house.ctl("lists", "load", "deny", house.path("wrong.txt"), check=1)
     assert "wrong.txt:2" in result.stderr, result.stderr
     equal(house.running(), before, "what runs")
-    equal(len(house.json("lists", "show")["files"]), 2, "files after a bad one")
+    equal(len(house.json("lists", "show")["files"]), 3, "files after a bad one")
     house.ctl("lists", "del", house.path("more.txt"))
-    equal(len(house.json("lists", "show")["files"]), 1, "files after del")
+    equal(len(house.json("lists", "show")["files"]), 2, "files after del")
 
 
 def rules():
@@ -449,7 +484,8 @@ COMP_WORDS=(posternctl events --f); COMP_CWORD=2; _posternctl; echo "${COMPREPLY
 tap = Tap()
 try:
     for function in (check_option, not_reachable, usage, completion, without_dataplane, attach, one_daemon_only,
-                     events_and_why, follow, counters_and_metrics, lists, additions_expire, list_files, rules, rollback,
+                     events_and_why, follow, counters_and_metrics, lists, additions_expire, scored_lists,
+                     entries_of_files_end, list_files, rules, rollback,
                      bad_rules, refused, drain, daemon_killed, dataplane_killed, history_lost, hang_up, burst, ends):
         tap.case(function.__name__.replace("_", " "), function)
 finally:

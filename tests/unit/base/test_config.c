@@ -77,6 +77,53 @@ static void values_are_read_with_their_units(void **state)
 	assert_string_equal(config.hostname, "mx.example");
 }
 
+static void scored_lists_and_domains_are_read(void **state)
+{
+	(void)state;
+	accepts("scored_lists {\n"
+	        "  BOTS { kind = address; file = /etc/postern/bots.txt; score = 2.5\n"
+	        "         description = \"Seen in a botnet\" }\n"
+	        "  FAR { kind = country; database = /var/lib/c.mmdb; values = [NZ, \"FJ\"] }\n"
+	        "  LATER { kind = uri }\n"
+	        "}\n"
+	        "domains {\n"
+	        "  example.org { score_reject = 6; scores = [\"FREEMAIL_FROM=0\", \"X=-1.5\"] }\n"
+	        "  a-name-longer-than-any-object-elsewhere.example.net { score_tag = 2 }\n"
+	        "}");
+	assert_int_equal(config.scored_list_count, 3);
+	assert_string_equal(config.scored_list[0].name, "BOTS");
+	assert_string_equal(config.scored_list[0].kind, "address");
+	assert_string_equal(config.scored_list[0].file, "/etc/postern/bots.txt");
+	assert_int_equal(config.scored_list[0].score, 2500);
+	assert_string_equal(config.scored_list[0].description, "Seen in a botnet");
+	assert_string_equal(config.scored_list[1].values, "NZ FJ");
+	assert_int_equal(config.scored_list[1].score, 1000);
+	assert_int_equal(config.domain_count, 2);
+	assert_string_equal(config.domain[0].name, "example.org");
+	assert_int_equal(config.domain[0].score_tag, CONFIG_POINTS_UNSET);
+	assert_int_equal(config.domain[0].score_reject, 6000);
+	assert_string_equal(config.domain[0].scores, "FREEMAIL_FROM=0 X=-1.5");
+	assert_int_equal(config.domain[1].score_tag, 2000);
+}
+
+static void scored_lists_and_domains_that_make_no_sense_are_refused(void **state)
+{
+	(void)state;
+	refuses("scored_lists { A { kind = adress } }", 1, "did you mean address?");
+	refuses("scored_lists { A { } }", 1, "has no kind");
+	refuses("scored_lists { A.B { kind = uri } }", 1, "cannot name a rule");
+	refuses("scored_lists { 2A { kind = uri } }", 1, "cannot name a rule");
+	refuses("scored_lists { A { kind = asn; values = [64500] } }", 1, "needs a database");
+	refuses("scored_lists { A { kind = asn; database = /x; values = 1; file = /y } }", 1,
+	        "has a file");
+	refuses("scored_lists { A { kind = helo; values = [x] } }", 1, "only lists of a country");
+	refuses("scored_lists { A { kind = uri; score = 2000 } }", 1, "give -100.0 to 1000.0");
+	refuses("scored_lists { A { kind = uri; values = [\"a b\"] } }", 1, "without blanks");
+	refuses("domains { a { scores = [X] } }", 1, "write RULE=POINTS");
+	refuses("domains { a { scores = [\"X=1e9\"] } }", 1, "write RULE=POINTS");
+	refuses("domains { a { score_tag = 11 } }", 1, "score_tag is above score_reject");
+}
+
 static void ports_listeners_and_backends_are_read_in_order(void **state)
 {
 	char text[ADDR_TEXT_MAX];
@@ -337,6 +384,8 @@ static void what_is_printed_reads_back_the_same(void **state)
 	        "\"::1/0\"]\n"
 	        "  gateway6 = \"fe80::1\" } q { vdev = \"net_ring0,a=[1]\" } }\n"
 	        "listeners { l { address = \"2001:db8::1\"; port = 26 } }\n"
+	        "scored_lists { A { kind = asn; database = /x; values = [1, 2]; score = -1.5 } }\n"
+	        "domains { example.org { score_tag = 1; scores = [\"A=2\", \"B=0.5\"] } }\n"
 	        "backends { b { address = 192.0.2.9; source = 192.0.2.1 } }\n");
 	first = config;
 	FILE *out = open_memstream(&text, &len);
@@ -382,6 +431,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_empty_file_means_all_defaults),
 	    cmocka_unit_test(values_are_read_with_their_units),
+	    cmocka_unit_test(scored_lists_and_domains_are_read),
+	    cmocka_unit_test(scored_lists_and_domains_that_make_no_sense_are_refused),
 	    cmocka_unit_test(ports_listeners_and_backends_are_read_in_order),
 	    cmocka_unit_test(json_is_valid_too),
 	    cmocka_unit_test(unknown_names_are_refused_with_their_line),
