@@ -40,6 +40,12 @@ static inline bool addr_is_ip4(const struct addr *addr)
 	return memcmp(addr->octet, prefix, sizeof(prefix)) == 0;
 }
 
+/* fe80::/10 */
+static inline bool addr_is_link_local(const struct addr *addr)
+{
+	return addr->octet[0] == 0xfe && (addr->octet[1] & 0xc0) == 0x80;
+}
+
 uint32_t addr_ip4(const struct addr *addr);        /* host order; only for IPv4 */
 bool addr_is_unspecified(const struct addr *addr); /* :: or 0.0.0.0 */
 MUST_CHECK enum err addr_parse(struct bytes text, struct addr *out_addr);

@@ -269,6 +269,60 @@ struct list_match lists_find(const struct lists *delta, const struct lists *list
 	return match;
 }
 
+/* Key `cursor->key` of the bucket the cursor is in; false when the bucket has no such key. */
+static bool key_at(const struct lists *lists, const struct lists_table *table,
+                   const struct lists_cursor *cursor, struct prefix *out_prefix,
+                   uint16_t *out_value)
+{
+	const uint8_t *at = lists->buckets + (table->bucket_start + cursor->bucket) * 64;
+
+	if (table->family == LIST_IP6) {
+		const struct ip6_bucket *bucket = (const struct ip6_bucket *)at;
+
+		if (cursor->key >= IP6_KEYS || cursor->key >= bucket->count)
+			return false;
+		memcpy(out_prefix->addr.octet, &bucket->key[cursor->key], 16);
+		out_prefix->bits = table->bits;
+		*out_value = bucket->value[cursor->key];
+		return true;
+	}
+	const struct ip4_bucket *bucket = (const struct ip4_bucket *)at;
+
+	if (cursor->key >= IP4_KEYS || cursor->key >= bucket->count)
+		return false;
+	out_prefix->addr = addr_from_ip4(bucket->key[cursor->key]);
+	out_prefix->bits = (uint8_t)(96 + table->bits);
+	*out_value = bucket->value[cursor->key];
+	return true;
+}
+
+bool lists_next(const struct lists *lists, struct lists_cursor *cursor, struct prefix *out_prefix,
+                enum list_action *out_action)
+{
+	uint32_t count = lists->policed.start[LIST_TEXT];
+
+	while (cursor->tables_done < count) {
+		const struct lists_table *table = &lists->policed
+		                                       .table[count - 1 - cursor->tables_done];
+		uint16_t value;
+
+		if (cursor->bucket == table->bucket_count) {
+			*cursor = (struct lists_cursor){.tables_done = cursor->tables_done + 1};
+			continue;
+		}
+		if (!key_at(lists, table, cursor, out_prefix, &value)) {
+			cursor->bucket++;
+			cursor->key = 0;
+			continue;
+		}
+		cursor->key++;
+		*out_action = make_match(lists, table, value).action;
+		if (*out_action != LIST_NONE)
+			return true;
+	}
+	return false;
+}
+
 uint64_t lists_scored_entry_count(const struct lists *lists)
 {
 	return lists->head->scored_entry_count;

@@ -50,6 +50,15 @@ MUST_CHECK enum err lists_open(const struct generation *generation, struct lists
                                char *reason);
 void lists_close(struct lists *lists);
 uint64_t lists_entry_count(const struct lists *lists);
+/* Where a walk over all entries is; all zero before the first. */
+struct lists_cursor {
+	uint32_t tables_done, bucket, key;
+};
+
+/* The next entry, widest networks first, IPv6 before IPv4; false when there is none left. The
+ * lists must stay open during the walk. Skips what is damaged, as look-ups do. */
+bool lists_next(const struct lists *lists, struct lists_cursor *cursor, struct prefix *out_prefix,
+                enum list_action *out_action);
 /* `delta` (may be NULL) is asked first and wins when it knows the address; `lists` may be NULL. */
 struct list_match lists_find(const struct lists *delta, const struct lists *lists,
                              const struct addr *addr);

@@ -174,6 +174,25 @@ static struct neighbour *neighbour_add(struct net *net, const struct route *rout
 	return neighbour;
 }
 
+/* Who asks for an IPv6 neighbour. RFC 4861 7.2.2 leaves the choice among the interface's addresses;
+ * the link-local one is the kernel's too where it shares the interface with us, and then the answer
+ * would be the kernel's. */
+static struct addr asker(const struct net *net, const struct route *route)
+{
+	const struct link *link = net->link;
+
+	if (!addr_is_link_local(&route->source))
+		return route->source;
+	for (uint16_t i = 0; i < link->address_count; i++) {
+		const struct our_address *our = &link->addresses[i];
+
+		if (our->interface == route->interface && !addr_is_ip4(&our->addr) &&
+		    !addr_is_link_local(&our->addr))
+			return our->addr;
+	}
+	return route->source;
+}
+
 /* Asks once, in the state's own way: all while unresolved, the neighbour alone while probing. */
 static void neighbour_ask(struct net *net, struct neighbour *neighbour, uint8_t state)
 {
@@ -184,10 +203,13 @@ static void neighbour_ask(struct net *net, struct neighbour *neighbour, uint8_t 
 	neighbour->tries++;
 	if (!route_find(net, &neighbour->addr, NULL, &route))
 		return;
-	if (addr_is_ip4(&neighbour->addr))
+	if (addr_is_ip4(&neighbour->addr)) {
 		arp_request(net, neighbour->interface, mac, &route.source, &neighbour->addr);
-	else
-		nd_solicit(net, neighbour->interface, mac, &route.source, &neighbour->addr);
+	} else {
+		struct addr from = asker(net, &route);
+
+		nd_solicit(net, neighbour->interface, mac, &from, &neighbour->addr);
+	}
 }
 
 static void neighbour_send(struct net *net, const struct neighbour *neighbour, struct pkt *pkt)

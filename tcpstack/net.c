@@ -125,11 +125,6 @@ static bool address_is_usable(const struct addr *addr)
 	return octet[0] != 0xff;
 }
 
-static bool address_is_link_local(const struct addr *addr)
-{
-	return addr->octet[0] == 0xfe && (addr->octet[1] & 0xc0) == 0x80;
-}
-
 static struct prefix network_of(const struct prefix *prefix)
 {
 	struct prefix network = *prefix;
@@ -246,7 +241,7 @@ static const struct our_address *route_by_gateway(const struct link *link, bool 
 		const struct our_address *our = &link->addresses[i];
 		const struct addr *gateway = link->interfaces[our->interface].gateway;
 		if (addr_is_ip4(&our->addr) != ip4 || addr_is_unspecified(&gateway[ip4 ? 0 : 1]) ||
-		    address_is_link_local(&our->addr))
+		    addr_is_link_local(&our->addr))
 			continue;
 		if (best == NULL || (from != NULL && addr_equal(&our->addr, from)))
 			best = our;

@@ -184,6 +184,50 @@ static void agrees_with_a_linear_search(void **state)
 	generation_close(&g);
 }
 
+static void walks_over_every_entry_once(void **state)
+{
+	(void)state;
+	struct list_builder *b = list_builder_new(0);
+	struct generation g;
+	struct lists_cursor cursor = {0};
+	struct prefix prefix, last = {.bits = 0};
+	enum list_action action;
+	uint32_t seen = 0, allowed = 0;
+	bool ip6_over = false;
+
+	for (uint32_t i = 0; i < 5000; i++) {
+		struct prefix p = {addr_from_ip4(0x0a000000u + i), 128};
+
+		assert_int_equal(list_builder_add(b, "x", LIST_DENY, &p), OK);
+	}
+	add(b, "x", LIST_DENY, "192.0.2.0/24");
+	add(b, "y", LIST_ALLOW, "192.0.2.128/25");
+	add(b, "y", LIST_DENY, "2001:db8::/32");
+	add(b, "y", LIST_ALLOW, "2001:db8::1/128");
+	struct lists *lists = open_built(b, GENERATION_LISTS, &g);
+	while (lists_next(lists, &cursor, &prefix, &action)) {
+		struct list_match match = lists_find(NULL, lists, &prefix.addr);
+		bool ip4 = prefix.bits >= 96 && addr_is_ip4(&prefix.addr);
+
+		/* The first address of each of these networks has no longer entry. */
+		assert_true(match.prefix_bits == prefix.bits ||
+		            (prefix.bits == 32 && match.prefix_bits == 32));
+		assert_int_equal(match.action, action);
+		assert_false(ip6_over && !ip4);
+		assert_true(prefix.bits >= last.bits || (ip4 && !ip6_over));
+		ip6_over = ip4;
+		last = prefix;
+		seen++;
+		allowed += action == LIST_ALLOW;
+	}
+	assert_int_equal(seen, lists_entry_count(lists));
+	assert_int_equal(seen, 5004);
+	assert_int_equal(allowed, 2);
+	assert_false(lists_next(lists, &cursor, &prefix, &action));
+	lists_close(lists);
+	generation_close(&g);
+}
+
 static enum err load(struct list_builder *b, const char *text, char *reason)
 {
 	char path[] = "/tmp/postern-XXXXXX";
@@ -542,6 +586,7 @@ int main(void)
 	    cmocka_unit_test(the_delta_is_asked_first),
 	    cmocka_unit_test(empty_lists_are_lists),
 	    cmocka_unit_test(agrees_with_a_linear_search),
+	    cmocka_unit_test(walks_over_every_entry_once),
 	    cmocka_unit_test(loads_text_files),
 	    cmocka_unit_test(takes_nothing_of_a_bad_file),
 	    cmocka_unit_test(cuts_the_widest_range),

@@ -223,6 +223,21 @@ static void link_local_peer_is_reached_from_link_local(void **state)
 	assert_true(addr_equal(&source, &link_local));
 }
 
+/* The kernel, which may share the interface and with it the link-local address, would take the
+ * answer. */
+static void link_local_neighbour_is_asked_for_from_another_address(void **state)
+{
+	struct fixture *fixture = *state;
+	struct build frame;
+
+	fixture_send(fixture, "fe80::ff:fe00:1", "fe80::2", 50);
+	assert_true(fixture_output(fixture, &frame));
+	nd_in(&frame, ICMP6_NEIGHBOUR_SOLICITATION);
+	struct addr source = addr_of_ip6(((const struct ip6_header *)(frame.octet + 14))->source);
+	struct addr ours = text_addr("2001:db8::1");
+	assert_true(addr_equal(&source, &ours));
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -236,6 +251,7 @@ int main(void)
 	    cmocka_unit_test(start_is_announced),
 	    CASE(listener_query_is_answered),
 	    CASE(link_local_peer_is_reached_from_link_local),
+	    CASE(link_local_neighbour_is_asked_for_from_another_address),
 	};
 
 	return cmocka_run_group_tests_name("net_nd", tests, NULL, NULL);
