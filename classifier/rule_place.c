@@ -13,6 +13,11 @@
 #define STRING_NS              0.001
 #define WORD_BITS              64u
 
+static uint16_t reach(uint16_t before, uint8_t len)
+{
+	return before + len < BEFORE_ENDLESS ? (uint16_t)(before + len) : REACH_ENDLESS;
+}
+
 static void place_literals(struct placing *p, uint32_t rule, const struct literals *literals,
                            bool caseless)
 {
@@ -24,7 +29,9 @@ static void place_literals(struct placing *p, uint32_t rule, const struct litera
 		memcpy(p->literal[p->literal_count].string.text.octet, literals->item[i].octet,
 		       literals->item[i].len);
 		p->literal[p->literal_count].string.caseless = caseless;
-		p->literal[p->literal_count++].rule = rule;
+		p->literal[p->literal_count++].to = (struct blob_literal_rule){
+		    rule, reach(literals->before_min, literals->item[i].len),
+		    reach(literals->before_max, literals->item[i].len)};
 	}
 }
 
@@ -85,7 +92,7 @@ static int compare_uses(const void *left, const void *right)
 
 	if (order != 0)
 		return order;
-	return a->rule < b->rule ? -1 : a->rule > b->rule;
+	return a->to.rule < b->to.rule ? -1 : a->to.rule > b->to.rule;
 }
 
 static enum err finish_literals(struct placing *p, const char *cache_folder,
@@ -94,7 +101,7 @@ static enum err finish_literals(struct placing *p, const char *cache_folder,
 	uint32_t count = p->literal_count, strings = 0;
 	struct scan_string *string = rule_pool_take(p->pool, count * sizeof(*string));
 	uint32_t *start = rule_pool_take(p->pool, (count + 1) * sizeof(*start));
-	uint32_t *rule = rule_pool_take(p->pool, count * sizeof(*rule));
+	struct blob_literal_rule *rule = rule_pool_take(p->pool, count * sizeof(*rule));
 
 	if (count == 0)
 		return OK;
@@ -105,7 +112,7 @@ static enum err finish_literals(struct placing *p, const char *cache_folder,
 			start[strings] = i;
 			string[strings++] = p->literal[i].string;
 		}
-		rule[i] = p->literal[i].rule;
+		rule[i] = p->literal[i].to;
 	}
 	start[strings] = count;
 	p->string_count = strings;

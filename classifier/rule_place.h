@@ -12,7 +12,7 @@ enum rule_placement { PLACED_LITERAL, PLACED_GATE, PLACED_RESIDUAL, PLACED_COUNT
 
 struct literal_use {
 	struct scan_string string;
-	uint32_t rule;
+	struct blob_literal_rule to;
 };
 
 struct gate_use {

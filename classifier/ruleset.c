@@ -197,8 +197,8 @@ static bool open_literals(struct ruleset *r, int kind)
 
 	if (!array(r->generation, BLOB_SECTION(kind, BLOB_LITERAL_START), sizeof(uint32_t), &start,
 	           &start_count) ||
-	    !array(r->generation, BLOB_SECTION(kind, BLOB_LITERAL_RULES), sizeof(uint32_t), &rules,
-	           &rules_count) ||
+	    !array(r->generation, BLOB_SECTION(kind, BLOB_LITERAL_RULES),
+	           sizeof(struct blob_literal_rule), &rules, &rules_count) ||
 	    !array(r->generation, BLOB_SECTION(kind, BLOB_RESIDUAL), sizeof(uint32_t), &residual,
 	           &k->residual_count))
 		return false;
@@ -211,7 +211,7 @@ static bool open_literals(struct ruleset *r, int kind)
 		    (i > 0 && k->literal_start[i] < k->literal_start[i - 1]))
 			return false;
 	for (uint32_t i = 0; i < rules_count; i++)
-		if (!is_pattern_of(r, k->literal_rules[i], kind))
+		if (!is_pattern_of(r, k->literal_rules[i].rule, kind))
 			return false;
 	for (uint32_t i = 0; i < k->residual_count; i++)
 		if (!is_pattern_of(r, k->residual[i], kind))

@@ -11,7 +11,8 @@ struct pcre2_real_code_8;
 
 struct ruleset_kind {                 /* what triggers the rules of one text kind */
 	struct hs_database *database; /* NULL: no strings */
-	const uint32_t *literal_start, *literal_rules;
+	const uint32_t *literal_start;
+	const struct blob_literal_rule *literal_rules;
 	uint32_t literal_count;
 	const struct blob_gate *gate; /* NULL: none */
 	const struct blob_gate_rule *gate_rules;

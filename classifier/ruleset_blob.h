@@ -11,7 +11,7 @@
 
 #include "base/texts.h"
 
-#define RULESET_BLOB_VERSION 1u
+#define RULESET_BLOB_VERSION 2u
 #define RULESET_RULES_MAX    65535u /* struct event_rule carries 16 bits */
 #define META_DEPTH_MAX       128u
 #define GATE_WORDS_MAX       64u
@@ -32,10 +32,10 @@ enum blob_kind_section { /* BLOB_KIND_FIRST + text kind * BLOB_KIND_SECTIONS + o
 	                                     no literal */
 	                 BLOB_LITERAL_START, /* per literal: first index into LITERAL_RULES; one
 	                                        more at the end */
-	                 BLOB_LITERAL_RULES,
-	                 BLOB_GATE,       /* struct blob_gate and its tables */
-	                 BLOB_GATE_RULES, /* struct blob_gate_rule */
-	                 BLOB_RESIDUAL,   /* rule indices run on every segment */
+	                 BLOB_LITERAL_RULES, /* struct blob_literal_rule */
+	                 BLOB_GATE,          /* struct blob_gate and its tables */
+	                 BLOB_GATE_RULES,    /* struct blob_gate_rule */
+	                 BLOB_RESIDUAL,      /* rule indices run on every segment */
 	                 BLOB_KIND_SECTIONS
 };
 
@@ -83,6 +83,17 @@ struct blob_rule {
 
 static_assert(sizeof(struct blob_rule) == 48, "fixed layout");
 static_assert(sizeof(struct blob_head) == 72, "fixed layout");
+
+/* A rule whose matches contain a string: how many octets stand between the beginning of the match
+ * and the end of the string, the string included. */
+struct blob_literal_rule {
+	uint32_t rule;
+	uint16_t reach_min;
+	uint16_t reach_max; /* REACH_ENDLESS: no bound */
+};
+
+#define REACH_ENDLESS UINT16_MAX
+static_assert(sizeof(struct blob_literal_rule) == 8, "fixed layout");
 
 /* The gate: a bit-parallel automaton over octet classes, one window of bits per rule, no window
  * across words. state' = ((state << 1 | begin) & step[octet]) | (state & stay[octet]); a rule's

@@ -80,6 +80,32 @@ static bool within_budget(struct scan_context *c)
 	return !c->over_budget;
 }
 
+static void enter_stage(struct scan_context *c, enum scan_stage stage)
+{
+	struct scan_profile *p = c->profile;
+
+	if (p == NULL)
+		return;
+	uint64_t now = p->now();
+	if (p->current != STAGE_NONE)
+		p->stage[c->kind][p->current].scan += now - p->since;
+	p->current = stage;
+	p->since = now;
+}
+
+static void profile_confirm(struct scan_profile *p, enum text_kind kind, uint32_t rule, bool hit)
+{
+	uint64_t took = p->now() - p->confirm_since;
+
+	p->stage[kind][p->current].confirm += took;
+	p->since += took;
+	if (p->rule == NULL)
+		return;
+	p->rule[rule].time += took;
+	p->rule[rule].confirms++;
+	p->rule[rule].hits += hit;
+}
+
 /* One match from `from` on. Its end goes to `out_end`, whether it is empty to `out_empty`. */
 static bool match_once(struct scan_context *c, uint32_t rule, struct bytes subject, size_t from,
                        uint32_t options, size_t *out_end, bool *out_empty)
@@ -89,12 +115,16 @@ static bool match_once(struct scan_context *c, uint32_t rule, struct bytes subje
 	int result;
 
 	c->counters->confirms++;
+	if (c->profile != NULL)
+		c->profile->confirm_since = c->profile->now();
 	if (c->ruleset->jit)
 		result = pcre2_jit_match(code, data, subject.len, from, options, c->match,
 		                         c->match_context);
 	else
 		result = pcre2_match(code, data, subject.len, from, options, c->match,
 		                     c->match_context);
+	if (c->profile != NULL)
+		profile_confirm(c->profile, c->kind, rule, result >= 0);
 	if (result >= 0) {
 		const PCRE2_SIZE *range = pcre2_get_ovector_pointer(c->match);
 
@@ -195,6 +225,59 @@ static void trigger(struct scan_context *c, uint32_t index, uint32_t segment)
 	confirm(c, index, text_segment(c->text, segment));
 }
 
+/* Looks for a match of a once-rule that begins in [from, to] of the segment. What was tried already
+ * is left out where that is an end of the stretch. */
+static void confirm_near(struct scan_context *c, uint32_t index, uint32_t segment, uint32_t from,
+                         uint32_t to)
+{
+	struct rule_state *state = &c->state[index];
+	struct bytes subject = text_segment(c->text, segment);
+	size_t end;
+	bool empty;
+
+	if (state->last_segment != segment + 1) {
+		state->last_segment = segment + 1;
+		state->tried_from = from;
+		state->tried_to = to;
+	} else if (from >= state->tried_from) {
+		if (to <= state->tried_to)
+			return;
+		if (from <= state->tried_to + 1)
+			from = state->tried_to + 1;
+		else
+			state->tried_from = from;
+		state->tried_to = to;
+	}
+	if (!within_budget(c)) {
+		state->not_run = true;
+		return;
+	}
+	pcre2_set_offset_limit(c->match_context, to);
+	state->count += match_once(c, index, subject, from, 0, &end, &empty);
+	pcre2_set_offset_limit(c->match_context, PCRE2_UNSET);
+}
+
+/* Something of the rule may be in `segment`; `end` is where the string that says so ends. */
+static void trigger_literal(struct scan_context *c, const struct blob_literal_rule *literal,
+                            uint32_t segment, uint32_t end)
+{
+	const struct blob_rule *rule = &c->ruleset->rule[literal->rule];
+
+	if (c->kind == TEXT_HEADER && rule->selector != segment)
+		return;
+	if ((rule->flags & BLOB_FLAG_MULTIPLE) != 0) {
+		trigger(c, literal->rule, segment);
+		return;
+	}
+	if (c->state[literal->rule].count > 0 || end < literal->reach_min ||
+	    skipped_segment(rule, segment))
+		return;
+	uint32_t from = literal->reach_max == REACH_ENDLESS || literal->reach_max > end
+	                    ? 0
+	                    : end - literal->reach_max;
+	confirm_near(c, literal->rule, segment, from, end - literal->reach_min);
+}
+
 /* The segment that holds octet `at`; UINT32_MAX between segments. Segments ascend
  * (`segments_ascend`). */
 static uint32_t find_segment(struct scan_context *c, uint32_t at)
@@ -236,8 +319,9 @@ static int on_literal(unsigned id, unsigned long long from, unsigned long long t
 	uint32_t segment = find_segment(c, (uint32_t)to - 1);
 	if (segment == UINT32_MAX)
 		return 0;
+	uint32_t end = (uint32_t)to - c->text->segments[segment].start;
 	for (uint32_t i = kind->literal_start[id]; i < kind->literal_start[id + 1]; i++)
-		trigger(c, kind->literal_rules[i], segment);
+		trigger_literal(c, &kind->literal_rules[i], segment, end);
 	return 0;
 }
 
@@ -248,13 +332,12 @@ static int on_literal_in_segment(unsigned id, unsigned long long from, unsigned 
 	const struct ruleset_kind *kind = &c->ruleset->kind[c->kind];
 
 	(void)from;
-	(void)to;
 	(void)flags;
 	c->counters->literal_hits++;
 	if (id >= kind->literal_count)
 		return 0;
 	for (uint32_t i = kind->literal_start[id]; i < kind->literal_start[id + 1]; i++)
-		trigger(c, kind->literal_rules[i], c->cursor);
+		trigger_literal(c, &kind->literal_rules[i], c->cursor, (uint32_t)to);
 	return 0;
 }
 
@@ -330,7 +413,7 @@ static void scan_literals(struct scan_context *c)
 		return;
 	c->scan_failed = true;
 	for (uint32_t i = 0; i < kind->literal_start[kind->literal_count]; i++)
-		c->state[kind->literal_rules[i]].not_run = true;
+		c->state[kind->literal_rules[i].rule].not_run = true;
 }
 
 static void scan_gate(struct scan_context *c)
@@ -418,10 +501,15 @@ void scan_texts(struct scan_context *context, const struct texts *texts, uint64_
 		context->kind = turn[i];
 		context->text = &texts->kind[turn[i]];
 		context->counters->text_bytes += context->text->bytes;
+		enter_stage(context, STAGE_LITERAL);
 		scan_literals(context);
+		enter_stage(context, STAGE_GATE);
 		scan_gate(context);
+		enter_stage(context, STAGE_RESIDUAL);
 		run_residual(context);
+		enter_stage(context, STAGE_MULTIPLE);
 		run_multiple(context);
+		enter_stage(context, STAGE_NONE);
 		if (context->kind == TEXT_HEADER)
 			run_exists(context);
 	}
