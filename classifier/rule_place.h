@@ -16,7 +16,7 @@ struct literal_use {
 };
 
 struct gate_use {
-	struct gate_window window;
+	const struct gate_window *window;
 	uint32_t rule;
 };
 
