@@ -82,7 +82,18 @@ static double gate_cost(const struct gate_windows *windows)
 	return windows->rate * CONFIRM_NS + rule_gate_positions(windows) * POSITION_NS;
 }
 
-enum rule_placement rule_place(struct placing *p, uint32_t rule, struct bytes pattern, bool always)
+static void place_segment(struct placing *p, uint32_t selector)
+{
+	for (uint32_t i = 0; i < p->segment_count; i++)
+		if (p->segment[i] == selector)
+			return;
+	p->segment = rule_pool_grow(p->pool, p->segment, p->segment_count, &p->segment_room,
+	                            sizeof(uint32_t));
+	p->segment[p->segment_count++] = selector;
+}
+
+enum rule_placement rule_place(struct placing *p, uint32_t rule, uint32_t selector,
+                               struct bytes pattern, bool always)
 {
 	struct rule_pool scratch = {NULL};
 	struct regex regex;
@@ -104,6 +115,8 @@ enum rule_placement rule_place(struct placing *p, uint32_t rule, struct bytes pa
 	} else {
 		place_residual(p, rule);
 	}
+	if (p->kind == TEXT_HEADER && placed != PLACED_RESIDUAL)
+		place_segment(p, selector);
 	rule_pool_free(&scratch);
 	return placed;
 }
@@ -197,5 +210,6 @@ enum err rule_place_finish(struct placing *p, const char *cache_folder,
 	memset(out_section, 0, BLOB_KIND_SECTIONS * sizeof(*out_section));
 	finish_gate(p, out_section);
 	out_section[BLOB_RESIDUAL] = bytes_of(p->residual, p->residual_count * sizeof(uint32_t));
+	out_section[BLOB_SEGMENTS] = bytes_of(p->segment, p->segment_count * sizeof(uint32_t));
 	return finish_literals(p, cache_folder, out_section, reason);
 }

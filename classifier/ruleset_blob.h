@@ -27,7 +27,21 @@ enum blob_section {
 	BLOB_KIND_FIRST = 8
 };
 
-enum blob_kind_section { /* BLOB_KIND_FIRST + text kind * BLOB_KIND_SECTIONS + one of these */
+/* Rules scanned for together: those of one text kind, headers cut in three, so that long texts
+ * which few rules look at are not searched for what the others want. */
+enum scan_group {
+	GROUP_FIELDS = TEXT_HEADER, /* the first ones are text kinds; single header fields */
+	GROUP_WHOLE_HEADER,         /* ALL and its like */
+	GROUP_TRACE,                /* Received and the relays read from it */
+	GROUP_COUNT
+};
+
+static inline enum text_kind group_text(uint32_t group)
+{
+	return group < TEXT_HEADER ? (enum text_kind)group : TEXT_HEADER;
+}
+
+enum blob_kind_section { /* BLOB_KIND_FIRST + group * BLOB_KIND_SECTIONS + one of these */
 	                 BLOB_LITERAL_DB, /* a serialised Hyperscan database; absent when there is
 	                                     no literal */
 	                 BLOB_LITERAL_START, /* per literal: first index into LITERAL_RULES; one
@@ -35,12 +49,13 @@ enum blob_kind_section { /* BLOB_KIND_FIRST + text kind * BLOB_KIND_SECTIONS + o
 	                 BLOB_LITERAL_RULES, /* struct blob_literal_rule */
 	                 BLOB_GATE,          /* struct blob_gate and its tables */
 	                 BLOB_GATE_RULES,    /* struct blob_gate_rule */
+	                 BLOB_SEGMENTS,      /* header selectors to scan for the above */
 	                 BLOB_RESIDUAL,      /* rule indices run on every segment */
 	                 BLOB_KIND_SECTIONS
 };
 
-#define BLOB_SECTION(kind, part) \
-	((uint32_t)BLOB_KIND_FIRST + (uint32_t)(kind)*BLOB_KIND_SECTIONS + (uint32_t)(part))
+#define BLOB_SECTION(group, part) \
+	((uint32_t)BLOB_KIND_FIRST + (uint32_t)(group)*BLOB_KIND_SECTIONS + (uint32_t)(part))
 
 enum blob_rule_kind {
 	BLOB_RULE_OFF,     /* known by name; value 0 */

@@ -56,14 +56,13 @@ struct scan_context {
 	struct rule_state *state; /* by rule */
 	struct value *value;      /* by rule; of score.c */
 	struct value stack[META_DEPTH_MAX];
-	uint32_t *order; /* of header segments, by where they start */
-	uint32_t order_count;
 	uint32_t *pending; /* `multiple` rules triggered in the text in hand */
 	uint32_t pending_count;
 	uint64_t seen[GATE_WORDS_MAX];
 	/* of the message in hand */
 	const struct text *text;
 	enum text_kind kind;
+	const struct ruleset_group *group;
 	uint32_t cursor; /* the segment found last */
 	uint64_t end_ns;
 	uint64_t (*cpu_now_ns)(void);

@@ -189,14 +189,17 @@ static int costlier(const void *left, const void *right)
 static const char *placement(const struct measuring *m, uint32_t rule)
 {
 	const struct ruleset *r = m->engine->ruleset;
-	const struct ruleset_kind *kind = &r->kind[r->rule[rule].text_kind];
 
-	for (uint32_t i = 0; i < kind->residual_count; i++)
-		if (kind->residual[i] == rule)
-			return "residual";
-	for (uint32_t i = 0; i < kind->gate_rule_count; i++)
-		if (kind->gate_rules[i].rule == rule)
-			return "gate";
+	for (uint32_t k = 0; k < GROUP_COUNT; k++) {
+		const struct ruleset_group *group = &r->group[k];
+
+		for (uint32_t i = 0; i < group->residual_count; i++)
+			if (group->residual[i] == rule)
+				return "residual";
+		for (uint32_t i = 0; i < group->gate_rule_count; i++)
+			if (group->gate_rules[i].rule == rule)
+				return "gate";
+	}
 	return "literal";
 }
 
