@@ -19,9 +19,9 @@
 #include "classifier/rule_read.h"
 #include "classifier/ruleset_blob.h"
 #include "classifier/ruleset_pattern.h"
-#include "smtp/normalise.h"
+#include "smtp/selector.h"
 
-#define SECTIONS_TOTAL (BLOB_KIND_FIRST + TEXT_KIND_COUNT * BLOB_KIND_SECTIONS)
+#define SECTIONS_TOTAL (BLOB_KIND_FIRST + GROUP_COUNT * BLOB_KIND_SECTIONS)
 
 struct texts_pool { /* the blob's texts */
 	char *data;
@@ -43,9 +43,9 @@ struct rule_compiler {
 	struct meta_code code;
 	uint32_t *order;
 	uint32_t order_count;
-	struct placing placing[TEXT_KIND_COUNT];
+	struct placing placing[GROUP_COUNT];
 	struct bytes section[SECTIONS_TOTAL];
-	uint32_t placed[TEXT_KIND_COUNT][PLACED_COUNT];
+	uint32_t placed[GROUP_COUNT][PLACED_COUNT];
 	uint32_t unknown_count, off_count, doubtful_count;
 	bool no_triggers, finished;
 };
@@ -67,9 +67,9 @@ struct rule_compiler *rule_compiler_new(const struct rule_compile_options *optio
 	rule_reader_init(&c->reader, c->column);
 	if (options->cache_folder != NULL)
 		c->cache_folder = rule_pool_text(&c->reader.pool, options->cache_folder);
-	for (int kind = 0; kind < TEXT_KIND_COUNT; kind++)
-		c->placing[kind] = (struct placing){.pool = &c->reader.pool,
-		                                    .kind = (enum text_kind)kind};
+	for (uint32_t group = 0; group < GROUP_COUNT; group++)
+		c->placing[group] = (struct placing){.pool = &c->reader.pool,
+		                                     .kind = group_text(group)};
 	return c;
 }
 
@@ -359,6 +359,22 @@ static void order_metas(struct rule_compiler *c)
 	}
 }
 
+static uint32_t group_of(const struct rule_compiler *c, const struct blob_rule *rule)
+{
+	if (rule->text_kind != TEXT_HEADER)
+		return rule->text_kind;
+
+	const struct selector *selector = &c->selector[rule->selector];
+	if (selector->special >= SELECTOR_ALL && selector->special <= SELECTOR_ALL_EXTERNAL)
+		return GROUP_WHOLE_HEADER;
+	if (selector->special >= SELECTOR_RELAYS_TRUSTED &&
+	    selector->special <= SELECTOR_RELAYS_EXTERNAL)
+		return GROUP_TRACE;
+	return bytes_equal(bytes_of(selector->name, selector->name_len), BYTES("received"))
+	           ? GROUP_TRACE
+	           : GROUP_FIELDS;
+}
+
 static void place_rules(struct rule_compiler *c)
 {
 	for (uint32_t i = 0; i < c->rule_count; i++) {
@@ -373,8 +389,9 @@ static void place_rules(struct rule_compiler *c)
 		bool always = c->no_triggers ||
 		              (rule->flags & (BLOB_FLAG_NEGATED | BLOB_FLAG_IF_UNSET)) != 0;
 		struct bytes pattern = bytes_of(c->texts.data + rule->pattern, rule->pattern_bytes);
-		c->placed[rule->text_kind]
-		         [rule_place(&c->placing[rule->text_kind], i, pattern, always)]++;
+		uint32_t group = group_of(c, rule);
+		c->placed[group]
+		         [rule_place(&c->placing[group], i, rule->selector, pattern, always)]++;
 	}
 }
 
@@ -399,9 +416,9 @@ static enum err build_sections(struct rule_compiler *c)
 	c->section[BLOB_META_NUMBERS] = bytes_of(c->code.number,
 	                                         c->code.number_count * sizeof(double));
 	c->section[BLOB_META_ORDER] = bytes_of(c->order, c->order_count * sizeof(uint32_t));
-	for (int kind = 0; kind < TEXT_KIND_COUNT; kind++) {
-		enum err err = rule_place_finish(&c->placing[kind], c->cache_folder,
-		                                 &c->section[BLOB_SECTION(kind, 0)], reason);
+	for (int group = 0; group < GROUP_COUNT; group++) {
+		enum err err = rule_place_finish(&c->placing[group], c->cache_folder,
+		                                 &c->section[BLOB_SECTION(group, 0)], reason);
 		if (err != OK) {
 			c->reader.file = "";
 			c->reader.line = 0;
@@ -464,8 +481,8 @@ enum err rule_compiler_finish(struct rule_compiler *compiler, uint64_t number,
 
 void rule_compiler_print_summary(const struct rule_compiler *compiler, FILE *out)
 {
-	static const char *const kind_name[TEXT_KIND_COUNT] = {"body", "rawbody", "uri", "full",
-	                                                       "header"};
+	static const char *const group_name[GROUP_COUNT] = {"body",   "rawbody", "uri",  "full",
+	                                                    "header", "ALL",     "trace"};
 
 	fprintf(out,
 	        "%u rules of %u files: %u metas (%u lean on something unsupported), %u not "
@@ -474,12 +491,12 @@ void rule_compiler_print_summary(const struct rule_compiler *compiler, FILE *out
 	        compiler->doubtful_count, compiler->unknown_count, compiler->off_count);
 	fprintf(out, "%-8s %8s %8s %8s %8s %10s\n", "text", "literal", "gate", "residual",
 	        "strings", "database");
-	for (int kind = 0; kind < TEXT_KIND_COUNT; kind++)
-		fprintf(out, "%-8s %8u %8u %8u %8u %10zu\n", kind_name[kind],
-		        compiler->placed[kind][PLACED_LITERAL], compiler->placed[kind][PLACED_GATE],
-		        compiler->placed[kind][PLACED_RESIDUAL],
-		        compiler->placing[kind].string_count,
-		        compiler->section[BLOB_SECTION(kind, BLOB_LITERAL_DB)].len);
+	for (int group = 0; group < GROUP_COUNT; group++)
+		fprintf(
+		    out, "%-8s %8u %8u %8u %8u %10zu\n", group_name[group],
+		    compiler->placed[group][PLACED_LITERAL], compiler->placed[group][PLACED_GATE],
+		    compiler->placed[group][PLACED_RESIDUAL], compiler->placing[group].string_count,
+		    compiler->section[BLOB_SECTION(group, BLOB_LITERAL_DB)].len);
 	for (uint32_t i = 0; i < compiler->reader.report_count; i++) {
 		const struct rule_report *r = &compiler->reader.report[i];
 

@@ -1,10 +1,11 @@
-/* rule_gate.c - a window of octet classes that every match of a pattern passes through.
+/* rule_gate.c - windows of octet classes, one of which every match of a pattern passes through.
  *
- * Each node of the tree becomes a list of items, each one octet class that occurs at least once
- * (required) or maybe not (optional), and once or more (repeats). A match of the node is, read
- * octet by octet, a walk through its items in order; where the tree is too rich for that, one item
- * with the union of its octets stands for it. Optional items become octets on which the position
- * before them stays. So the window accepts a superset by construction.
+ * Each node of the tree becomes a list of items: an octet of one class, then any number of octets
+ * of another (none, for a plain octet). A match of the node is, read octet by octet, a walk through
+ * its items in order, those that are optional left out or not; where the tree is too rich for that,
+ * one item stands for it, with all it may begin with and all that may follow. Optional items become
+ * octets on which the position before them stays. So a window accepts a superset by construction.
+ * A choice needs a window from every branch.
  */
 #include "classifier/rule_gate.h"
 
@@ -12,23 +13,33 @@
 
 #include "classifier/rule_literal.h"
 
-#define ITEMS_MAX   48
-#define COPIES_MAX  4
+#define ITEMS_MAX   96u
+#define COPIES_MAX  24u
 #define RATE_ENOUGH 2e-6
 #define RATE_MAX    2e-3
 
 struct item {
-	struct octets set;
-	bool optional, repeats;
+	struct octets first, rest;
+	bool optional;
 };
 
 struct items {
-	uint32_t count;
+	uint32_t count, room;
 	struct item *item;
-	struct octets all; /* every octet any match may hold */
+	struct octets head; /* what a match may begin with */
+	struct octets tail; /* what it may hold behind its first octet */
 	bool maybe_empty;
-	bool one_octet; /* exactly one octet, always */
+	struct gate_windows best;
 };
+
+struct search {
+	struct rule_pool *pool;
+	const struct regex *regex;
+	struct items *found; /* by node */
+	double share[256];   /* of mail text, by octet */
+};
+
+static const struct octets every_octet = {{~0ull, ~0ull, ~0ull, ~0ull}};
 
 static void add_set(struct octets *set, const struct octets *more)
 {
@@ -36,228 +47,278 @@ static void add_set(struct octets *set, const struct octets *more)
 		set->bit[i] |= more->bit[i];
 }
 
-static const struct octets every_octet = {{~0ull, ~0ull, ~0ull, ~0ull}};
+static bool is_empty(const struct octets *set)
+{
+	return (set->bit[0] | set->bit[1] | set->bit[2] | set->bit[3]) == 0;
+}
 
 /* The last room goes to a loop over everything: what follows is cut off from what stands before. */
 static void put(struct items *items, const struct item *item)
 {
-	if (items->count < ITEMS_MAX - 1) {
+	if (items->count < items->room) {
 		items->item[items->count++] = *item;
-	} else {
-		items->item[ITEMS_MAX - 1] = (struct item){every_octet, true, true};
-		items->count = ITEMS_MAX;
+		return;
 	}
+	items->item[items->count - 1] = (struct item){every_octet, every_octet, true};
 }
 
 static void put_all(struct items *items, const struct items *more)
 {
 	for (uint32_t i = 0; i < more->count; i++)
 		put(items, &more->item[i]);
-	add_set(&items->all, &more->all);
+	if (!is_empty(&items->head))
+		add_set(&items->tail, &more->head);
+	if (items->maybe_empty)
+		add_set(&items->head, &more->head);
+	add_set(&items->tail, &more->tail);
 	items->maybe_empty &= more->maybe_empty;
 }
 
-static struct items fresh(struct rule_pool *pool)
+static struct items fresh(struct search *s, uint32_t room)
 {
-	return (struct items){.item = rule_pool_take(pool, ITEMS_MAX * sizeof(struct item)),
+	room = room < 1 ? 1 : room > ITEMS_MAX ? ITEMS_MAX : room;
+	return (struct items){.item = rule_pool_take(s->pool, room * sizeof(struct item)),
+	                      .room = room,
 	                      .maybe_empty = true};
 }
 
-static struct items single(struct rule_pool *pool, const struct octets *set, bool optional,
-                           bool repeats)
+static struct items single(struct search *s, const struct octets *head, const struct octets *tail,
+                           bool optional)
 {
-	struct items items = fresh(pool);
+	struct items items = fresh(s, 1);
 
-	items.all = *set;
+	items.head = *head;
+	items.tail = *tail;
 	items.maybe_empty = optional;
-	items.one_octet = !optional && !repeats;
-	put(&items, &(struct item){*set, optional, repeats});
+	put(&items, &(struct item){*head, *tail, optional});
 	return items;
 }
 
-static struct items of_sequence(struct rule_pool *pool, const struct regex *regex,
-                                const struct items *found, uint32_t child)
+/* The stretch of positions that is rare enough and shortest, or the rarest. Its rate: the chance
+ * that a position is active is that of entering it, divided by that of leaving. */
+struct stretch {
+	uint32_t from, len;
+	double rate;
+};
+
+static void measure(const double *step, const double *stay, uint32_t count, uint32_t from,
+                    struct stretch *best)
 {
-	struct items sum = fresh(pool);
-	uint32_t consuming = 0;
+	struct stretch its = {from, 0, 1};
+	double active = 1;
 
-	for (; child != 0; child = regex->node[child - 1].next) {
-		const struct items *next = &found[child - 1];
+	for (uint32_t i = from; i < count && i - from < GATE_POSITIONS_MAX; i++) {
+		double enter = active * step[i], leave = 1 - stay[i];
 
-		put_all(&sum, next);
-		if (next->count > 0) {
-			consuming++;
-			sum.one_octet = next->one_octet;
+		if (enter < its.rate) {
+			its.rate = enter;
+			its.len = i - from + 1;
 		}
+		if (its.rate < RATE_ENOUGH)
+			break;
+		active = leave > 0.02 ? enter / leave : 1;
+		if (active > 1)
+			active = 1;
 	}
-	sum.one_octet &= consuming == 1;
-	return sum;
+	bool enough = best->rate < RATE_ENOUGH;
+	bool shorter = its.rate < RATE_ENOUGH && enough && its.len < best->len;
+	if (its.len > 0 && (shorter || (its.rate < best->rate && !enough)))
+		*best = its;
 }
 
-/* Branches of the same number of required items are laid over each other; others melt into one
- * item. */
-static struct items of_choice(struct rule_pool *pool, const struct regex *regex,
-                              const struct items *found, uint32_t first)
-{
-	struct octets all = {{0}};
-	bool maybe_empty = false, one_octet = true, aligned = true;
-	uint32_t count = found[first - 1].count;
-
-	for (uint32_t child = first; child != 0; child = regex->node[child - 1].next) {
-		const struct items *branch = &found[child - 1];
-
-		add_set(&all, &branch->all);
-		maybe_empty |= branch->maybe_empty;
-		one_octet &= branch->one_octet;
-		aligned &= branch->count == count;
-		for (uint32_t i = 0; i < branch->count; i++)
-			aligned &= branch->item[i].optional ==
-			           found[first - 1].item[i < count ? i : 0].optional;
-	}
-	if (!aligned || count == 0)
-		return single(pool, &all, maybe_empty, !one_octet);
-
-	struct items sum = fresh(pool);
-	sum.all = all;
-	sum.maybe_empty = maybe_empty;
-	sum.one_octet = one_octet;
-	sum.count = count;
-	for (uint32_t i = 0; i < count; i++) {
-		sum.item[i] = found[first - 1].item[i];
-		for (uint32_t child = first; child != 0; child = regex->node[child - 1].next) {
-			add_set(&sum.item[i].set, &found[child - 1].item[i].set);
-			sum.item[i].repeats |= found[child - 1].item[i].repeats;
-		}
-	}
-	return sum;
-}
-
-static struct items of_repeat(struct rule_pool *pool, const struct regex_node *node,
-                              const struct items *child)
-{
-	struct items sum = fresh(pool);
-
-	if (node->max == 0 || child->count == 0)
-		return sum;
-	if (node->min == 0)
-		return single(pool, &child->all, true, node->max > 1 || !child->one_octet);
-
-	uint32_t copies = node->min < COPIES_MAX ? node->min : COPIES_MAX;
-	sum.maybe_empty = true;
-	for (uint32_t i = 0; i < copies; i++)
-		put_all(&sum, child);
-	if (copies < node->max)
-		put(&sum, &(struct item){child->all, true, true});
-	sum.one_octet = child->one_octet && node->max == 1;
-	return sum;
-}
-
-static double share(const struct octets *set)
+static double share(const struct search *s, const struct octets *set)
 {
 	double sum = 0;
 
 	for (int c = 0; c < 256; c++)
 		if (octets_has(set, (uint8_t)c))
-			sum += exp2(-octet_bits((uint8_t)c));
+			sum += s->share[c];
 	return sum < 1 ? sum : 1;
 }
 
-static uint32_t positions_of(const struct items *items, struct gate_position *out,
-                             uint32_t *out_count)
+static uint32_t positions_of(const struct items *items, struct gate_position *out)
 {
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < items->count; i++) {
 		const struct item *item = &items->item[i];
 
-		if (item->optional) {
-			if (count > 0)
-				add_set(&out[count - 1].stay, &item->set);
-			continue;
+		if (!item->optional) {
+			out[count++] = (struct gate_position){item->first, item->rest};
+		} else if (count > 0) {
+			add_set(&out[count - 1].stay, &item->first);
+			add_set(&out[count - 1].stay, &item->rest);
 		}
-		out[count].step = item->set;
-		memset(&out[count].stay, 0, sizeof(out[count].stay));
-		if (item->repeats)
-			out[count].stay = item->set;
-		count++;
 	}
-	*out_count = count;
 	return count;
 }
 
-/* The shortest stretch from `from` that is rare enough, or the rarest. Its rate: the chance that a
- * position is active is that of entering it, divided by that of leaving. */
-static double stretch(const struct gate_position *position, uint32_t count, uint32_t from,
-                      uint32_t *out_len)
+static void offer(struct gate_windows *best, const struct gate_windows *windows)
 {
-	double active = 1, best = 1;
-
-	*out_len = 0;
-	for (uint32_t i = from; i < count && i - from < GATE_POSITIONS_MAX; i++) {
-		double enter = active * share(&position[i].step);
-		double leave = 1 - share(&position[i].stay);
-
-		if (enter < best) {
-			best = enter;
-			*out_len = i - from + 1;
-		}
-		if (best < RATE_ENOUGH)
-			break;
-		active = leave > 0.02 ? enter / leave : 1;
-		if (active > 1)
-			active = 1;
-	}
-	return best;
+	if (windows->count > 0 && (best->count == 0 || windows->rate < best->rate))
+		*best = *windows;
 }
 
-static void choose(const struct items *items, struct gate_window *out)
+/* The best stretch of the node's own items. */
+static void offer_own(struct search *s, struct items *items)
 {
 	struct gate_position position[ITEMS_MAX];
-	uint32_t count, len, from = 0;
+	double step[ITEMS_MAX], stay[ITEMS_MAX];
+	struct stretch best = {0, 0, 1};
+	uint32_t count = positions_of(items, position);
 
-	positions_of(items, position, &count);
-	out->rate = 1;
 	for (uint32_t i = 0; i < count; i++) {
-		double rate = stretch(position, count, i, &len);
-		bool shorter = rate < RATE_ENOUGH && out->rate < RATE_ENOUGH && len < out->count;
-
-		if (len == 0 || (!shorter && (rate >= out->rate || out->rate < RATE_ENOUGH)))
-			continue;
-		out->rate = rate;
-		out->count = len;
-		from = i;
+		step[i] = share(s, &position[i].step);
+		stay[i] = share(s, &position[i].stay);
 	}
-	if (out->rate > RATE_MAX)
-		out->count = 0;
-	for (uint32_t i = 0; i < out->count; i++)
-		out->position[i] = position[from + i];
+	for (uint32_t i = 0; i < count; i++)
+		measure(step, stay, count, i, &best);
+	if (best.len == 0 || best.rate > RATE_MAX)
+		return;
+
+	struct gate_window *window = rule_pool_take(s->pool, sizeof(*window));
+	window->count = best.len;
+	window->rate = best.rate;
+	memcpy(window->position, position + best.from, best.len * sizeof(*position));
 	/* Entering the last position is enough. */
-	if (out->count > 0)
-		memset(&out->position[out->count - 1].stay, 0, sizeof(struct octets));
+	memset(&window->position[best.len - 1].stay, 0, sizeof(struct octets));
+	offer(&items->best,
+	      &(struct gate_windows){.count = 1, .window = {window}, .rate = best.rate});
 }
 
-void rule_gate(const struct regex *regex, struct gate_window *out_window)
+static struct items of_sequence(struct search *s, uint32_t first)
 {
-	struct rule_pool scratch = {NULL};
-	struct items *found = rule_pool_take(&scratch, regex->count * sizeof(*found));
+	uint32_t room = 0, consuming = 0;
 
+	for (uint32_t child = first; child != 0; child = s->regex->node[child - 1].next)
+		room += s->found[child - 1].count;
+
+	struct items sum = fresh(s, room);
+	for (uint32_t child = first; child != 0; child = s->regex->node[child - 1].next) {
+		put_all(&sum, &s->found[child - 1]);
+		offer(&sum.best, &s->found[child - 1].best);
+		consuming += s->found[child - 1].count > 0;
+	}
+	if (consuming > 1)
+		offer_own(s, &sum);
+	return sum;
+}
+
+/* Windows from every branch; none when one has none or there would be too many. */
+static struct gate_windows unite(const struct search *s, uint32_t first)
+{
+	struct gate_windows sum = {0};
+
+	for (uint32_t child = first; child != 0; child = s->regex->node[child - 1].next) {
+		const struct gate_windows *more = &s->found[child - 1].best;
+
+		if (more->count == 0 || sum.count + more->count > GATE_WINDOWS_MAX)
+			return (struct gate_windows){0};
+		memcpy(sum.window + sum.count, more->window,
+		       more->count * sizeof(struct gate_window *));
+		sum.count += more->count;
+		sum.rate += more->rate;
+	}
+	return sum.rate <= RATE_MAX ? sum : (struct gate_windows){0};
+}
+
+/* Branches of the same number of items are laid over each other; others melt into one item. */
+static struct items of_choice(struct search *s, uint32_t first)
+{
+	const struct items *model = &s->found[first - 1];
+	struct octets head = {{0}}, tail = {{0}};
+	bool maybe_empty = false, aligned = model->count > 0;
+
+	for (uint32_t child = first; child != 0; child = s->regex->node[child - 1].next) {
+		const struct items *branch = &s->found[child - 1];
+
+		add_set(&head, &branch->head);
+		add_set(&tail, &branch->tail);
+		maybe_empty |= branch->maybe_empty;
+		aligned &= branch->count == model->count;
+		for (uint32_t i = 0; aligned && i < branch->count; i++)
+			aligned = branch->item[i].optional == model->item[i].optional;
+	}
+
+	struct items sum;
+	if (aligned) {
+		sum = fresh(s, model->count);
+		sum.head = head;
+		sum.tail = tail;
+		sum.maybe_empty = maybe_empty;
+		sum.count = model->count;
+		memcpy(sum.item, model->item, model->count * sizeof(struct item));
+	} else {
+		sum = single(s, &head, &tail, maybe_empty);
+	}
+	for (uint32_t child = s->regex->node[first - 1].next; aligned && child != 0;
+	     child = s->regex->node[child - 1].next)
+		for (uint32_t i = 0; i < sum.count; i++) {
+			add_set(&sum.item[i].first, &s->found[child - 1].item[i].first);
+			add_set(&sum.item[i].rest, &s->found[child - 1].item[i].rest);
+		}
+	sum.best = unite(s, first);
+	return sum;
+}
+
+static struct items of_repeat(struct search *s, const struct regex_node *node)
+{
+	const struct items *child = &s->found[node->child - 1];
+	struct octets all = child->head, tail = child->tail;
+
+	add_set(&all, &child->tail);
+	if (node->max == 0 || child->count == 0)
+		return fresh(s, 0);
+	if (node->max > 1)
+		add_set(&tail, &child->head);
+	if (node->min == 0)
+		return single(s, &child->head, &tail, true);
+
+	uint32_t copies = node->min < COPIES_MAX ? node->min : COPIES_MAX;
+	struct items sum = fresh(s, copies * child->count + 1);
+	for (uint32_t i = 0; i < copies; i++)
+		put_all(&sum, child);
+	if (copies < node->max)
+		put(&sum, &(struct item){all, all, true});
+	sum.tail = tail;
+	offer(&sum.best, &child->best);
+	if (copies > 1)
+		offer_own(s, &sum);
+	return sum;
+}
+
+void rule_gate(struct rule_pool *pool, const struct regex *regex, struct gate_windows *out_windows)
+{
+	struct search s = {.pool = pool, .regex = regex};
+	static const struct octets none = {{0}};
+
+	s.found = rule_pool_take(pool, regex->count * sizeof(*s.found));
+	for (int c = 0; c < 256; c++)
+		s.share[c] = exp2(-octet_bits((uint8_t)c));
 	for (uint32_t i = 0; i < regex->count; i++) {
 		const struct regex_node *node = &regex->node[i];
 
 		if (node->kind == REGEX_OCTET)
-			found[i] = single(&scratch, &node->set, false, false);
+			s.found[i] = single(&s, &node->set, &none, false);
 		else if (node->kind == REGEX_SEQUENCE)
-			found[i] = of_sequence(&scratch, regex, found, node->child);
+			s.found[i] = of_sequence(&s, node->child);
 		else if (node->kind == REGEX_CHOICE)
-			found[i] = of_choice(&scratch, regex, found, node->child);
+			s.found[i] = of_choice(&s, node->child);
 		else if (node->kind == REGEX_REPEAT)
-			found[i] = of_repeat(&scratch, node, &found[node->child - 1]);
+			s.found[i] = of_repeat(&s, node);
 		else if (node->kind == REGEX_EMPTY)
-			found[i] = fresh(&scratch);
+			s.found[i] = fresh(&s, 0);
 		else
-			found[i] = single(&scratch, &every_octet, true, true);
+			s.found[i] = single(&s, &every_octet, &every_octet, true);
 	}
-	memset(out_window, 0, sizeof(*out_window));
-	choose(&found[regex->root], out_window);
-	rule_pool_free(&scratch);
+	*out_windows = s.found[regex->root].best;
+}
+
+uint32_t rule_gate_positions(const struct gate_windows *windows)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < windows->count; i++)
+		count += windows->window[i]->count;
+	return count;
 }

@@ -11,7 +11,8 @@
 #include "base/texts.h"
 #include "classifier/rule_regex.h"
 
-#define GATE_POSITIONS_MAX 16
+#define GATE_POSITIONS_MAX 64 /* one window lies in one word */
+#define GATE_WINDOWS_MAX   8
 
 struct gate_position {
 	struct octets step; /* enters the position */
@@ -19,11 +20,22 @@ struct gate_position {
 };
 
 struct gate_window {
-	uint32_t count; /* 0: none is selective enough */
+	uint32_t count;
 	struct gate_position position[GATE_POSITIONS_MAX];
 	double rate; /* expected share of octets at which the last position is entered */
 };
 
-void rule_gate(const struct regex *regex, struct gate_window *out_window);
+/* Every match passes through one of the windows. */
+struct gate_windows {
+	uint32_t count; /* 0: none are selective enough */
+	const struct gate_window *window[GATE_WINDOWS_MAX];
+	double rate; /* of all together */
+};
+
+/* The windows are memory of `pool`. */
+void rule_gate(struct rule_pool *pool, const struct regex *regex, struct gate_windows *out_windows);
+
+/* Positions of all windows: what they cost to walk. */
+uint32_t rule_gate_positions(const struct gate_windows *windows);
 
 #endif

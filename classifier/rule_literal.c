@@ -19,7 +19,8 @@
 
 struct found {
 	bool exact;
-	struct literals all; /* exact: every string it can be, maybe the empty one */
+	uint16_t len_min, len_max; /* of a match; BEFORE_ENDLESS as in struct literals */
+	struct literals all;       /* exact: every string it can be, maybe the empty one */
 	struct literals prefix, suffix, best;
 };
 
@@ -65,6 +66,19 @@ static void rate(struct literals *set)
 	}
 }
 
+/* Sum and product of lengths; what would be BEFORE_ENDLESS or more is. */
+static uint16_t plus(uint32_t a, uint32_t b)
+{
+	return a + b < BEFORE_ENDLESS ? (uint16_t)(a + b) : BEFORE_ENDLESS;
+}
+
+static uint16_t times(uint32_t count, uint16_t len)
+{
+	if (count == 0 || len == 0)
+		return 0;
+	return count < BEFORE_ENDLESS / len ? (uint16_t)(count * len) : BEFORE_ENDLESS;
+}
+
 static uint8_t shortest(const struct literals *set)
 {
 	uint8_t len = UINT8_MAX;
@@ -94,9 +108,8 @@ static void offer(struct literals *best, const struct literals *set)
 
 static struct literals empty_string(struct search *s)
 {
-	struct literals set = {1, rule_pool_take(s->pool, sizeof(struct literal)), 0};
-
-	return set;
+	return (struct literals){.count = 1,
+	                         .item = rule_pool_take(s->pool, sizeof(struct literal))};
 }
 
 static bool same(const struct literal *a, const struct literal *b)
@@ -108,7 +121,9 @@ static bool same(const struct literal *a, const struct literal *b)
 static bool unite(struct search *s, const struct literals *a, const struct literals *b,
                   struct literals *out)
 {
-	struct literals set = {0, NULL, 0};
+	struct literals set = {
+	    .before_min = a->before_min < b->before_min ? a->before_min : b->before_min,
+	    .before_max = a->before_max > b->before_max ? a->before_max : b->before_max};
 
 	if (a->count + b->count > LITERALS_MAX)
 		return false;
@@ -132,7 +147,7 @@ static bool unite(struct search *s, const struct literals *a, const struct liter
 static bool multiply(struct search *s, const struct literals *a, const struct literals *b,
                      struct literals *out)
 {
-	struct literals set = {0, NULL, 0};
+	struct literals set = {.before_min = a->before_min, .before_max = a->before_max};
 
 	if (a->count * b->count > LITERALS_MAX)
 		return false;
@@ -153,9 +168,9 @@ static bool multiply(struct search *s, const struct literals *a, const struct li
 	return true;
 }
 
-static struct found unknown(void)
+static struct found unknown(uint16_t len_min, uint16_t len_max)
 {
-	return (struct found){.exact = false};
+	return (struct found){.len_min = len_min, .len_max = len_max};
 }
 
 static bool is_white_space(const struct octets *set)
@@ -167,7 +182,7 @@ static bool is_white_space(const struct octets *set)
 
 static struct found of_octet(struct search *s, const struct octets *set)
 {
-	struct found found = {.exact = true};
+	struct found found = {.exact = true, .len_min = 1, .len_max = 1};
 	struct octets members = *set;
 
 	if (s->kind == TEXT_BODY && is_white_space(set)) {
@@ -181,7 +196,7 @@ static struct found of_octet(struct search *s, const struct octets *set)
 			octets_add(&members, (uint8_t)tolower(c));
 		}
 	if (octets_count(&members) > CLASS_MEMBERS_MAX)
-		return unknown();
+		return unknown(1, 1);
 	found.all.item = rule_pool_take(s->pool, CLASS_MEMBERS_MAX * sizeof(struct literal));
 	for (int c = 0; c < 256; c++)
 		if (octets_has(&members, (uint8_t)c))
@@ -190,44 +205,70 @@ static struct found of_octet(struct search *s, const struct octets *set)
 }
 
 /* What a sequence has gathered. `open`: something unknown stands between the beginning and
- * `current`. */
+ * `current`. `found` has the length of what was gathered. */
 struct gathering {
 	struct literals current;
 	bool open;
 	struct found found;
 };
 
+static void start_current(struct gathering *g, const struct literals *set)
+{
+	g->current = *set;
+	g->current.before_min = plus(set->before_min, g->found.len_min);
+	g->current.before_max = plus(set->before_max, g->found.len_max);
+}
+
 static void close_current(struct search *s, struct gathering *g)
 {
+	struct literals none = empty_string(s);
+
 	if (!g->open)
 		g->found.prefix = g->current;
 	offer(&g->found.best, &g->current);
 	g->open = true;
-	g->current = empty_string(s);
+	start_current(g, &none);
+}
+
+static void gather_open(struct search *s, struct gathering *g, const struct found *next)
+{
+	struct literals product, inner = next->best;
+
+	if (next->prefix.count > 0 && multiply(s, &g->current, &next->prefix, &product)) {
+		offer(&g->found.best, &g->current);
+		g->current = product;
+	}
+	close_current(s, g);
+	inner.before_min = plus(inner.before_min, g->found.len_min);
+	inner.before_max = plus(inner.before_max, g->found.len_max);
+	offer(&g->found.best, &inner);
+	if (next->suffix.count > 0)
+		start_current(g, &next->suffix);
 }
 
 static void gather(struct search *s, struct gathering *g, const struct found *next)
 {
 	struct literals product;
 
-	if (next->exact) {
+	if (!next->exact) {
+		gather_open(s, g, next);
+	} else {
 		if (next->all.count > 1)
 			offer(&g->found.best, &g->current);
-		if (!multiply(s, &g->current, &next->all, &product)) {
+		if (multiply(s, &g->current, &next->all, &product)) {
+			g->current = product;
+		} else {
 			close_current(s, g);
-			product = next->all;
+			start_current(g, &next->all);
 		}
-		g->current = product;
-		return;
 	}
-	if (next->prefix.count > 0 && multiply(s, &g->current, &next->prefix, &product)) {
-		offer(&g->found.best, &g->current);
-		g->current = product;
+	g->found.len_min = plus(g->found.len_min, next->len_min);
+	g->found.len_max = plus(g->found.len_max, next->len_max);
+	/* What an open one ends with starts behind all of it when it ends with nothing known. */
+	if (!next->exact && next->suffix.count == 0) {
+		g->current.before_min = g->found.len_min;
+		g->current.before_max = g->found.len_max;
 	}
-	close_current(s, g);
-	offer(&g->found.best, &next->best);
-	if (next->suffix.count > 0)
-		g->current = next->suffix;
 }
 
 static struct found gathered(struct gathering *g)
@@ -271,12 +312,17 @@ static void unite_or_none(struct search *s, bool first, struct literals *sum,
 
 static struct found of_choice(struct search *s, uint32_t child)
 {
-	struct found sum = {.exact = true};
+	struct found sum = {.exact = true, .len_min = BEFORE_ENDLESS};
 	bool first = true;
 
 	for (; child != 0; child = s->regex->node[child - 1].next, first = false) {
 		const struct found *branch = &s->found[child - 1];
 		struct literals need = required(branch);
+
+		if (branch->len_min < sum.len_min)
+			sum.len_min = branch->len_min;
+		if (branch->len_max > sum.len_max)
+			sum.len_max = branch->len_max;
 
 		unite_or_none(s, first, &sum.best, &need);
 		unite_or_none(s, first, &sum.prefix,
@@ -290,60 +336,86 @@ static struct found of_choice(struct search *s, uint32_t child)
 	return sum;
 }
 
+static struct found of_option(struct search *s, const struct regex_node *node, uint16_t len_max)
+{
+	const struct found *child = &s->found[node->child - 1];
+	struct found found = {.exact = true, .len_max = len_max};
+	struct literals none = empty_string(s);
+
+	if (node->max == 0) {
+		found.all = none;
+		return found;
+	}
+	if (node->max == 1 && child->exact && unite(s, &child->all, &none, &found.all))
+		return found;
+	return unknown(0, len_max);
+}
+
 static struct found of_repeat(struct search *s, const struct regex_node *node)
 {
 	const struct found *child = &s->found[node->child - 1];
 	struct gathering g = {.current = empty_string(s)};
 	uint32_t copies = node->min < COPIES_MAX ? node->min : COPIES_MAX;
+	uint16_t len_min = times(node->min, child->len_min);
+	uint16_t len_max = times(node->max, child->len_max);
 
-	if (node->min == 0) {
-		struct found found = {.exact = true};
-		struct literals none = empty_string(s);
-
-		if (node->max == 0) {
-			found.all = none;
-			return found;
-		}
-		if (node->max == 1 && child->exact && unite(s, &child->all, &none, &found.all))
-			return found;
-		return unknown();
-	}
+	if (node->min == 0)
+		return of_option(s, node, len_max);
 	for (uint32_t i = 0; i < copies; i++)
 		gather(s, &g, child);
 	if (copies < node->max) {
 		close_current(s, &g);
-		if (child->exact)
-			g.current = child->all;
-		else if (child->suffix.count > 0)
-			g.current = child->suffix;
+		/* The last copy has as many before it as there may be. */
+		g.found.len_min = times(node->min - 1, child->len_min);
+		g.found.len_max = times(node->max - 1, child->len_max);
+		if (child->exact) {
+			start_current(&g, &child->all);
+		} else if (child->suffix.count > 0) {
+			start_current(&g, &child->suffix);
+		} else {
+			g.current.before_min = len_min;
+			g.current.before_max = len_max;
+		}
 	}
-	return gathered(&g);
+
+	struct found found = gathered(&g);
+	found.len_min = len_min;
+	found.len_max = len_max;
+	return found;
 }
 
-static bool contains(const struct literal *a, const struct literal *b)
+/* Where `b` stands in `a`; -1: nowhere. */
+static int place_in(const struct literal *a, const struct literal *b)
 {
-	return memmem(a->octet, a->len, b->octet, b->len) != NULL;
+	const uint8_t *at = memmem(a->octet, a->len, b->octet, b->len);
+
+	return at != NULL ? (int)(at - a->octet) : -1;
 }
 
-/* A string that contains another of the set adds nothing. */
+/* A string that contains another of the set adds nothing; the other then may stand further behind
+ * the beginning of a match. */
 static void drop_covered(struct literals *set)
 {
-	uint32_t kept = 0;
+	uint32_t kept = 0, further = 0;
 
 	for (uint32_t i = 0; i < set->count; i++) {
-		bool covered = false;
+		int place = -1;
 
-		for (uint32_t k = 0; k < set->count && !covered; k++)
-			covered = k != i && contains(&set->item[i], &set->item[k]) &&
-			          (!same(&set->item[i], &set->item[k]) || k < i);
-		if (covered)
+		for (uint32_t k = 0; k < set->count && place < 0; k++)
+			if (k != i && (!same(&set->item[i], &set->item[k]) || k < i))
+				place = place_in(&set->item[i], &set->item[k]);
+		if (place >= 0) {
+			if ((uint32_t)place > further)
+				further = (uint32_t)place;
 			continue;
+		}
 		/* Swapped, not copied: later strings are still compared with all. */
 		struct literal keep = set->item[i];
 		set->item[i] = set->item[kept];
 		set->item[kept++] = keep;
 	}
 	set->count = kept;
+	set->before_max = plus(set->before_max, further);
 }
 
 void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
@@ -367,7 +439,7 @@ void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_
 		else if (node->kind == REGEX_EMPTY)
 			s.found[i] = (struct found){.exact = true, .all = empty_string(&s)};
 		else
-			s.found[i] = unknown();
+			s.found[i] = unknown(0, BEFORE_ENDLESS);
 	}
 
 	struct literals best = required(&s.found[regex->root]);
@@ -376,6 +448,8 @@ void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_
 		out_literals->item = rule_pool_take(pool, best.count * sizeof(struct literal));
 		memcpy(out_literals->item, best.item, best.count * sizeof(struct literal));
 		out_literals->count = best.count;
+		out_literals->before_min = best.before_min;
+		out_literals->before_max = best.before_max;
 		drop_covered(out_literals);
 		rate(out_literals);
 	}

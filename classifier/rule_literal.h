@@ -8,6 +8,7 @@
 
 #define LITERAL_BYTES_MAX 24
 #define LITERALS_MAX      256
+#define BEFORE_ENDLESS    UINT16_MAX
 
 struct literal {
 	uint8_t len;
@@ -18,6 +19,9 @@ struct literals {
 	uint32_t count; /* 0: none were found */
 	struct literal *item;
 	double rate; /* expected hits per octet of mail text */
+	/* How many octets a match holds in front of its string: at least, at most (BEFORE_ENDLESS:
+	 * nobody knows). In every match some string of the set stands so. */
+	uint16_t before_min, before_max;
 };
 
 /* Pool memory. `kind`: in body texts white space is a space or a line end. Letters are in lower

@@ -5,13 +5,19 @@
 
 #include "base/check.h"
 
-/* Nanoseconds per octet of text a rule's strings may cost, and what they may cost when no window is
- * better. */
-#define LITERAL_COST_MAX       0.6
+/* What a rule costs, in nanoseconds per octet of text: each string looked for, each position of a
+ * window, and the confirmations; of a segment, or of the place where a string is. */
 #define LITERAL_RATE_TOLERATED 0.01
-#define CONFIRM_NS             300.0
+#define CONFIRM_NS             1500.0
+#define CONFIRM_NEAR_NS        300.0
 #define STRING_NS              0.001
+#define POSITION_NS            0.002
 #define WORD_BITS              64u
+
+static uint16_t reach(uint16_t before, uint8_t len)
+{
+	return before + len < BEFORE_ENDLESS ? (uint16_t)(before + len) : REACH_ENDLESS;
+}
 
 static void place_literals(struct placing *p, uint32_t rule, const struct literals *literals,
                            bool caseless)
@@ -24,7 +30,9 @@ static void place_literals(struct placing *p, uint32_t rule, const struct litera
 		memcpy(p->literal[p->literal_count].string.text.octet, literals->item[i].octet,
 		       literals->item[i].len);
 		p->literal[p->literal_count].string.caseless = caseless;
-		p->literal[p->literal_count++].rule = rule;
+		p->literal[p->literal_count++].to = (struct blob_literal_rule){
+		    rule, reach(literals->before_min, literals->item[i].len),
+		    reach(literals->before_max, literals->item[i].len)};
 	}
 }
 
@@ -35,45 +43,80 @@ static void place_residual(struct placing *p, uint32_t rule)
 	p->residual[p->residual_count++] = rule;
 }
 
+static uint32_t place_window(uint32_t bit, const struct gate_window *window)
+{
+	if (bit % WORD_BITS + window->count > WORD_BITS)
+		bit += WORD_BITS - bit % WORD_BITS;
+	return bit;
+}
+
 /* Windows are packed one after the other; none lies across two words. False when the gate is full.
  */
-static bool place_gate(struct placing *p, uint32_t rule, const struct gate_window *window)
+static bool place_gate(struct placing *p, uint32_t rule, const struct gate_windows *windows)
 {
 	uint32_t bit = p->gate_bits;
 
-	if (bit % WORD_BITS + window->count > WORD_BITS)
-		bit += WORD_BITS - bit % WORD_BITS;
-	if (bit + window->count > GATE_WORDS_MAX * WORD_BITS)
+	for (uint32_t i = 0; i < windows->count; i++)
+		bit = place_window(bit, windows->window[i]) + windows->window[i]->count;
+	if (bit > GATE_WORDS_MAX * WORD_BITS)
 		return false;
-	p->gate = rule_pool_grow(p->pool, p->gate, p->gate_count, &p->gate_room, sizeof(*p->gate));
-	p->gate[p->gate_count++] = (struct gate_use){*window, rule};
-	p->gate_bits = bit + window->count;
+	p->gate_bits = bit;
+	for (uint32_t i = 0; i < windows->count; i++) {
+		void *window = rule_pool_take(p->pool, sizeof(*windows->window[i]));
+
+		memcpy(window, windows->window[i], sizeof(*windows->window[i]));
+		p->gate = rule_pool_grow(p->pool, p->gate, p->gate_count, &p->gate_room,
+		                         sizeof(*p->gate));
+		p->gate[p->gate_count++] = (struct gate_use){window, rule};
+	}
 	return true;
 }
 
-enum rule_placement rule_place(struct placing *p, uint32_t rule, struct bytes pattern, bool always)
+static double literal_cost(const struct literals *literals)
+{
+	return literals->rate * CONFIRM_NEAR_NS + literals->count * STRING_NS;
+}
+
+static double gate_cost(const struct gate_windows *windows)
+{
+	return windows->rate * CONFIRM_NS + rule_gate_positions(windows) * POSITION_NS;
+}
+
+static void place_segment(struct placing *p, uint32_t selector)
+{
+	for (uint32_t i = 0; i < p->segment_count; i++)
+		if (p->segment[i] == selector)
+			return;
+	p->segment = rule_pool_grow(p->pool, p->segment, p->segment_count, &p->segment_room,
+	                            sizeof(uint32_t));
+	p->segment[p->segment_count++] = selector;
+}
+
+enum rule_placement rule_place(struct placing *p, uint32_t rule, uint32_t selector,
+                               struct bytes pattern, bool always)
 {
 	struct rule_pool scratch = {NULL};
 	struct regex regex;
 	struct literals literals = {0};
-	struct gate_window window = {0};
+	struct gate_windows windows = {0};
 	enum rule_placement placed = PLACED_RESIDUAL;
 
 	if (!always && regex_parse(&scratch, pattern, &regex) == OK) {
 		rule_literals(&scratch, &regex, p->kind, &literals);
-		rule_gate(&regex, &window);
+		rule_gate(&scratch, &regex, &windows);
 	}
-	double cost = literals.rate * CONFIRM_NS + literals.count * STRING_NS;
-	if (literals.count > 0 && cost < LITERAL_COST_MAX)
-		placed = PLACED_LITERAL;
-	else if (window.count > 0 && place_gate(p, rule, &window))
+	if (windows.count > 0 &&
+	    (literals.count == 0 || gate_cost(&windows) < literal_cost(&literals)) &&
+	    place_gate(p, rule, &windows)) {
 		placed = PLACED_GATE;
-	else if (literals.count > 0 && literals.rate < LITERAL_RATE_TOLERATED)
-		placed = PLACED_LITERAL;
-	if (placed == PLACED_LITERAL)
+	} else if (literals.count > 0 && literals.rate < LITERAL_RATE_TOLERATED) {
 		place_literals(p, rule, &literals, regex.caseless);
-	else if (placed == PLACED_RESIDUAL)
+		placed = PLACED_LITERAL;
+	} else {
 		place_residual(p, rule);
+	}
+	if (p->kind == TEXT_HEADER && placed != PLACED_RESIDUAL)
+		place_segment(p, selector);
 	rule_pool_free(&scratch);
 	return placed;
 }
@@ -85,7 +128,7 @@ static int compare_uses(const void *left, const void *right)
 
 	if (order != 0)
 		return order;
-	return a->rule < b->rule ? -1 : a->rule > b->rule;
+	return a->to.rule < b->to.rule ? -1 : a->to.rule > b->to.rule;
 }
 
 static enum err finish_literals(struct placing *p, const char *cache_folder,
@@ -94,7 +137,7 @@ static enum err finish_literals(struct placing *p, const char *cache_folder,
 	uint32_t count = p->literal_count, strings = 0;
 	struct scan_string *string = rule_pool_take(p->pool, count * sizeof(*string));
 	uint32_t *start = rule_pool_take(p->pool, (count + 1) * sizeof(*start));
-	uint32_t *rule = rule_pool_take(p->pool, count * sizeof(*rule));
+	struct blob_literal_rule *rule = rule_pool_take(p->pool, count * sizeof(*rule));
 
 	if (count == 0)
 		return OK;
@@ -105,7 +148,7 @@ static enum err finish_literals(struct placing *p, const char *cache_folder,
 			start[strings] = i;
 			string[strings++] = p->literal[i].string;
 		}
-		rule[i] = p->literal[i].rule;
+		rule[i] = p->literal[i].to;
 	}
 	start[strings] = count;
 	p->string_count = strings;
@@ -150,10 +193,9 @@ static void finish_gate(struct placing *p, struct bytes *out_section)
 		return;
 	gate->words = words;
 	for (uint32_t i = 0; i < p->gate_count; i++) {
-		const struct gate_window *window = &p->gate[i].window;
+		const struct gate_window *window = p->gate[i].window;
 
-		if (bit % WORD_BITS + window->count > WORD_BITS)
-			bit += WORD_BITS - bit % WORD_BITS;
+		bit = place_window(bit, window);
 		set_window(&tables, window, bit);
 		bit += window->count;
 		rule[i] = (struct blob_gate_rule){bit - 1, p->gate[i].rule};
@@ -168,5 +210,6 @@ enum err rule_place_finish(struct placing *p, const char *cache_folder,
 	memset(out_section, 0, BLOB_KIND_SECTIONS * sizeof(*out_section));
 	finish_gate(p, out_section);
 	out_section[BLOB_RESIDUAL] = bytes_of(p->residual, p->residual_count * sizeof(uint32_t));
+	out_section[BLOB_SEGMENTS] = bytes_of(p->segment, p->segment_count * sizeof(uint32_t));
 	return finish_literals(p, cache_folder, out_section, reason);
 }

@@ -12,11 +12,11 @@ enum rule_placement { PLACED_LITERAL, PLACED_GATE, PLACED_RESIDUAL, PLACED_COUNT
 
 struct literal_use {
 	struct scan_string string;
-	uint32_t rule;
+	struct blob_literal_rule to;
 };
 
 struct gate_use {
-	struct gate_window window;
+	const struct gate_window *window;
 	uint32_t rule;
 };
 
@@ -29,12 +29,15 @@ struct placing {
 	uint32_t gate_count, gate_room, gate_bits;
 	uint32_t *residual;
 	uint32_t residual_count, residual_room;
+	uint32_t *segment; /* header selectors to be scanned */
+	uint32_t segment_count, segment_room;
 	uint32_t string_count; /* distinct; after rule_place_finish */
 };
 
-/* `always`: the rule must be looked at on every segment whatever the pattern. */
-enum rule_placement rule_place(struct placing *placing, uint32_t rule, struct bytes pattern,
-                               bool always);
+/* `always`: the rule must be looked at on every segment whatever the pattern. `selector` counts for
+ * header rules only. */
+enum rule_placement rule_place(struct placing *placing, uint32_t rule, uint32_t selector,
+                               struct bytes pattern, bool always);
 
 /* The sections of this kind, indexed by enum blob_kind_section; an absent one is empty. */
 MUST_CHECK enum err rule_place_finish(struct placing *placing, const char *cache_folder,

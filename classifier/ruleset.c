@@ -157,19 +157,19 @@ static enum err verify_rules(const struct ruleset *r, char *reason)
 	return OK;
 }
 
-static bool is_pattern_of(const struct ruleset *r, uint32_t rule, int kind)
+static bool is_pattern_of(const struct ruleset *r, uint32_t rule, int group)
 {
 	return rule < r->rule_count && r->rule[rule].kind == BLOB_RULE_PATTERN &&
-	       r->rule[rule].text_kind == kind;
+	       r->rule[rule].text_kind == group_text((uint32_t)group);
 }
 
-static bool open_gate(struct ruleset *r, int kind)
+static bool open_gate(struct ruleset *r, int group)
 {
-	struct ruleset_kind *k = &r->kind[kind];
-	struct bytes section = generation_section(r->generation, BLOB_SECTION(kind, BLOB_GATE));
+	struct ruleset_group *k = &r->group[group];
+	struct bytes section = generation_section(r->generation, BLOB_SECTION(group, BLOB_GATE));
 	const void *rules;
 
-	if (!array(r->generation, BLOB_SECTION(kind, BLOB_GATE_RULES),
+	if (!array(r->generation, BLOB_SECTION(group, BLOB_GATE_RULES),
 	           sizeof(struct blob_gate_rule), &rules, &k->gate_rule_count))
 		return false;
 	if (section.len == 0)
@@ -184,24 +184,30 @@ static bool open_gate(struct ruleset *r, int kind)
 		return false;
 	for (uint32_t i = 0; i < k->gate_rule_count; i++)
 		if (k->gate_rules[i].bit >= k->gate->words * 64 ||
-		    !is_pattern_of(r, k->gate_rules[i].rule, kind))
+		    !is_pattern_of(r, k->gate_rules[i].rule, group))
 			return false;
 	return true;
 }
 
-static bool open_literals(struct ruleset *r, int kind)
+static bool open_literals(struct ruleset *r, int group)
 {
-	struct ruleset_kind *k = &r->kind[kind];
-	const void *start, *rules, *residual;
+	struct ruleset_group *k = &r->group[group];
+	const void *start, *rules, *residual, *segments;
 	uint32_t start_count, rules_count;
 
-	if (!array(r->generation, BLOB_SECTION(kind, BLOB_LITERAL_START), sizeof(uint32_t), &start,
+	if (!array(r->generation, BLOB_SECTION(group, BLOB_LITERAL_START), sizeof(uint32_t), &start,
 	           &start_count) ||
-	    !array(r->generation, BLOB_SECTION(kind, BLOB_LITERAL_RULES), sizeof(uint32_t), &rules,
-	           &rules_count) ||
-	    !array(r->generation, BLOB_SECTION(kind, BLOB_RESIDUAL), sizeof(uint32_t), &residual,
-	           &k->residual_count))
+	    !array(r->generation, BLOB_SECTION(group, BLOB_LITERAL_RULES),
+	           sizeof(struct blob_literal_rule), &rules, &rules_count) ||
+	    !array(r->generation, BLOB_SECTION(group, BLOB_RESIDUAL), sizeof(uint32_t), &residual,
+	           &k->residual_count) ||
+	    !array(r->generation, BLOB_SECTION(group, BLOB_SEGMENTS), sizeof(uint32_t), &segments,
+	           &k->segment_count))
 		return false;
+	k->segments = segments;
+	for (uint32_t i = 0; i < k->segment_count; i++)
+		if (k->segments[i] >= r->head->selector_count)
+			return false;
 	k->literal_start = start;
 	k->literal_rules = rules;
 	k->literal_count = start_count == 0 ? 0 : start_count - 1;
@@ -211,26 +217,26 @@ static bool open_literals(struct ruleset *r, int kind)
 		    (i > 0 && k->literal_start[i] < k->literal_start[i - 1]))
 			return false;
 	for (uint32_t i = 0; i < rules_count; i++)
-		if (!is_pattern_of(r, k->literal_rules[i], kind))
+		if (!is_pattern_of(r, k->literal_rules[i].rule, group))
 			return false;
 	for (uint32_t i = 0; i < k->residual_count; i++)
-		if (!is_pattern_of(r, k->residual[i], kind))
+		if (!is_pattern_of(r, k->residual[i], group))
 			return false;
 	return true;
 }
 
-static enum err open_database(struct ruleset *r, int kind, char *reason)
+static enum err open_database(struct ruleset *r, int group, char *reason)
 {
 	struct bytes section = generation_section(r->generation,
-	                                          BLOB_SECTION(kind, BLOB_LITERAL_DB));
+	                                          BLOB_SECTION(group, BLOB_LITERAL_DB));
 
 	if (section.len == 0)
 		return OK;
 	hs_error_t result = hs_deserialize_database((const char *)section.data, section.len,
-	                                            &r->kind[kind].database);
+	                                            &r->group[group].database);
 	if (result == HS_SUCCESS)
 		return OK;
-	r->kind[kind].database = NULL;
+	r->group[group].database = NULL;
 	if (result == HS_NOMEM)
 		return ERR_NO_MEMORY;
 	if (result == HS_DB_VERSION_ERROR || result == HS_DB_PLATFORM_ERROR) {
@@ -278,10 +284,10 @@ static enum err open_all(struct ruleset *r, char *reason)
 		err = open_arrays(r, reason);
 	if (err == OK)
 		err = verify_rules(r, reason);
-	for (int kind = 0; kind < TEXT_KIND_COUNT && err == OK; kind++) {
-		if (!open_gate(r, kind) || !open_literals(r, kind))
+	for (int group = 0; group < GROUP_COUNT && err == OK; group++) {
+		if (!open_gate(r, group) || !open_literals(r, group))
 			return bad(reason, "what triggers the rules");
-		err = open_database(r, kind, reason);
+		err = open_database(r, group, reason);
 	}
 	return err == OK ? compile_patterns(r, reason) : err;
 }
@@ -314,8 +320,8 @@ void ruleset_close(struct ruleset *ruleset)
 		return;
 	for (uint32_t i = 0; ruleset->pattern != NULL && i < ruleset->rule_count; i++)
 		pcre2_code_free(ruleset->pattern[i]);
-	for (int kind = 0; kind < TEXT_KIND_COUNT; kind++)
-		hs_free_database(ruleset->kind[kind].database);
+	for (int group = 0; group < GROUP_COUNT; group++)
+		hs_free_database(ruleset->group[group].database);
 	free(ruleset->pattern);
 	pattern_tables_free(ruleset->tables);
 	free(ruleset);

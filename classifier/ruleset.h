@@ -9,13 +9,16 @@
 struct hs_database;
 struct pcre2_real_code_8;
 
-struct ruleset_kind {                 /* what triggers the rules of one text kind */
+struct ruleset_group {                /* what triggers the rules of one group */
 	struct hs_database *database; /* NULL: no strings */
-	const uint32_t *literal_start, *literal_rules;
+	const uint32_t *literal_start;
+	const struct blob_literal_rule *literal_rules;
 	uint32_t literal_count;
 	const struct blob_gate *gate; /* NULL: none */
 	const struct blob_gate_rule *gate_rules;
 	uint32_t gate_rule_count;
+	const uint32_t *segments; /* headers only: which to scan */
+	uint32_t segment_count;
 	const uint32_t *residual;
 	uint32_t residual_count;
 };
@@ -34,7 +37,7 @@ struct ruleset {
 	uint32_t number_count;
 	const uint32_t *order;
 	uint32_t order_count;
-	struct ruleset_kind kind[TEXT_KIND_COUNT];
+	struct ruleset_group group[GROUP_COUNT];
 	const uint8_t *tables;
 	struct pcre2_real_code_8 **pattern; /* by rule; NULL when it has none */
 	bool jit;                           /* every pattern is machine code */

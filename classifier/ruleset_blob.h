@@ -11,7 +11,7 @@
 
 #include "base/texts.h"
 
-#define RULESET_BLOB_VERSION 1u
+#define RULESET_BLOB_VERSION 2u
 #define RULESET_RULES_MAX    65535u /* struct event_rule carries 16 bits */
 #define META_DEPTH_MAX       128u
 #define GATE_WORDS_MAX       64u
@@ -27,20 +27,35 @@ enum blob_section {
 	BLOB_KIND_FIRST = 8
 };
 
-enum blob_kind_section { /* BLOB_KIND_FIRST + text kind * BLOB_KIND_SECTIONS + one of these */
+/* Rules scanned for together: those of one text kind, headers cut in three, so that long texts
+ * which few rules look at are not searched for what the others want. */
+enum scan_group {
+	GROUP_FIELDS = TEXT_HEADER, /* the first ones are text kinds; single header fields */
+	GROUP_WHOLE_HEADER,         /* ALL and its like */
+	GROUP_TRACE,                /* Received and the relays read from it */
+	GROUP_COUNT
+};
+
+static inline enum text_kind group_text(uint32_t group)
+{
+	return group < TEXT_HEADER ? (enum text_kind)group : TEXT_HEADER;
+}
+
+enum blob_kind_section { /* BLOB_KIND_FIRST + group * BLOB_KIND_SECTIONS + one of these */
 	                 BLOB_LITERAL_DB, /* a serialised Hyperscan database; absent when there is
 	                                     no literal */
 	                 BLOB_LITERAL_START, /* per literal: first index into LITERAL_RULES; one
 	                                        more at the end */
-	                 BLOB_LITERAL_RULES,
-	                 BLOB_GATE,       /* struct blob_gate and its tables */
-	                 BLOB_GATE_RULES, /* struct blob_gate_rule */
-	                 BLOB_RESIDUAL,   /* rule indices run on every segment */
+	                 BLOB_LITERAL_RULES, /* struct blob_literal_rule */
+	                 BLOB_GATE,          /* struct blob_gate and its tables */
+	                 BLOB_GATE_RULES,    /* struct blob_gate_rule */
+	                 BLOB_SEGMENTS,      /* header selectors to scan for the above */
+	                 BLOB_RESIDUAL,      /* rule indices run on every segment */
 	                 BLOB_KIND_SECTIONS
 };
 
-#define BLOB_SECTION(kind, part) \
-	((uint32_t)BLOB_KIND_FIRST + (uint32_t)(kind)*BLOB_KIND_SECTIONS + (uint32_t)(part))
+#define BLOB_SECTION(group, part) \
+	((uint32_t)BLOB_KIND_FIRST + (uint32_t)(group)*BLOB_KIND_SECTIONS + (uint32_t)(part))
 
 enum blob_rule_kind {
 	BLOB_RULE_OFF,     /* known by name; value 0 */
@@ -83,6 +98,17 @@ struct blob_rule {
 
 static_assert(sizeof(struct blob_rule) == 48, "fixed layout");
 static_assert(sizeof(struct blob_head) == 72, "fixed layout");
+
+/* A rule whose matches contain a string: how many octets stand between the beginning of the match
+ * and the end of the string, the string included. */
+struct blob_literal_rule {
+	uint32_t rule;
+	uint16_t reach_min;
+	uint16_t reach_max; /* REACH_ENDLESS: no bound */
+};
+
+#define REACH_ENDLESS UINT16_MAX
+static_assert(sizeof(struct blob_literal_rule) == 8, "fixed layout");
 
 /* The gate: a bit-parallel automaton over octet classes, one window of bits per rule, no window
  * across words. state' = ((state << 1 | begin) & step[octet]) | (state & stay[octet]); a rule's

@@ -32,17 +32,15 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->counters = counters;
 	c->state = calloc(ruleset->rule_count + 1, sizeof(*c->state));
 	c->value = calloc(ruleset->rule_count + 1, sizeof(*c->value));
-	c->order = calloc(ruleset->head->selector_count + 1, sizeof(*c->order));
 	c->pending = calloc(ruleset->rule_count + 1, sizeof(*c->pending));
 	c->match = pcre2_match_data_create(1, NULL);
 	c->match_context = pcre2_match_context_create(NULL);
 	c->jit_stack = pcre2_jit_stack_create(JIT_STACK_BYTES_MIN, JIT_STACK_BYTES_MAX, NULL);
-	bool failed = c->state == NULL || c->value == NULL || c->order == NULL ||
-	              c->pending == NULL || c->match == NULL || c->match_context == NULL ||
-	              c->jit_stack == NULL;
-	for (int kind = 0; kind < TEXT_KIND_COUNT && !failed; kind++)
-		if (ruleset->kind[kind].database != NULL)
-			failed = hs_alloc_scratch(ruleset->kind[kind].database, &c->scratch) !=
+	bool failed = c->state == NULL || c->value == NULL || c->pending == NULL ||
+	              c->match == NULL || c->match_context == NULL || c->jit_stack == NULL;
+	for (int group = 0; group < GROUP_COUNT && !failed; group++)
+		if (ruleset->group[group].database != NULL)
+			failed = hs_alloc_scratch(ruleset->group[group].database, &c->scratch) !=
 			         HS_SUCCESS;
 	if (failed) {
 		scan_context_free(c);
@@ -62,7 +60,6 @@ void scan_context_free(struct scan_context *context)
 	pcre2_match_context_free(context->match_context);
 	pcre2_jit_stack_free(context->jit_stack);
 	free(context->pending);
-	free(context->order);
 	free(context->value);
 	free(context->state);
 	free(context);
@@ -80,6 +77,32 @@ static bool within_budget(struct scan_context *c)
 	return !c->over_budget;
 }
 
+static void enter_stage(struct scan_context *c, enum scan_stage stage)
+{
+	struct scan_profile *p = c->profile;
+
+	if (p == NULL)
+		return;
+	uint64_t now = p->now();
+	if (p->current != STAGE_NONE)
+		p->stage[c->kind][p->current].scan += now - p->since;
+	p->current = stage;
+	p->since = now;
+}
+
+static void profile_confirm(struct scan_profile *p, enum text_kind kind, uint32_t rule, bool hit)
+{
+	uint64_t took = p->now() - p->confirm_since;
+
+	p->stage[kind][p->current].confirm += took;
+	p->since += took;
+	if (p->rule == NULL)
+		return;
+	p->rule[rule].time += took;
+	p->rule[rule].confirms++;
+	p->rule[rule].hits += hit;
+}
+
 /* One match from `from` on. Its end goes to `out_end`, whether it is empty to `out_empty`. */
 static bool match_once(struct scan_context *c, uint32_t rule, struct bytes subject, size_t from,
                        uint32_t options, size_t *out_end, bool *out_empty)
@@ -89,12 +112,16 @@ static bool match_once(struct scan_context *c, uint32_t rule, struct bytes subje
 	int result;
 
 	c->counters->confirms++;
+	if (c->profile != NULL)
+		c->profile->confirm_since = c->profile->now();
 	if (c->ruleset->jit)
 		result = pcre2_jit_match(code, data, subject.len, from, options, c->match,
 		                         c->match_context);
 	else
 		result = pcre2_match(code, data, subject.len, from, options, c->match,
 		                     c->match_context);
+	if (c->profile != NULL)
+		profile_confirm(c->profile, c->kind, rule, result >= 0);
 	if (result >= 0) {
 		const PCRE2_SIZE *range = pcre2_get_ovector_pointer(c->match);
 
@@ -195,49 +222,100 @@ static void trigger(struct scan_context *c, uint32_t index, uint32_t segment)
 	confirm(c, index, text_segment(c->text, segment));
 }
 
+/* Looks for a match of a once-rule that begins in [from, to] of the segment. What was tried already
+ * is left out where that is an end of the stretch. */
+static void confirm_near(struct scan_context *c, uint32_t index, uint32_t segment, uint32_t from,
+                         uint32_t to)
+{
+	struct rule_state *state = &c->state[index];
+	struct bytes subject = text_segment(c->text, segment);
+	size_t end;
+	bool empty;
+
+	if (state->last_segment != segment + 1) {
+		state->last_segment = segment + 1;
+		state->tried_from = from;
+		state->tried_to = to;
+	} else if (from >= state->tried_from) {
+		if (to <= state->tried_to)
+			return;
+		if (from <= state->tried_to + 1)
+			from = state->tried_to + 1;
+		else
+			state->tried_from = from;
+		state->tried_to = to;
+	}
+	if (!within_budget(c)) {
+		state->not_run = true;
+		return;
+	}
+	pcre2_set_offset_limit(c->match_context, to);
+	state->count += match_once(c, index, subject, from, 0, &end, &empty);
+	pcre2_set_offset_limit(c->match_context, PCRE2_UNSET);
+}
+
+/* Something of the rule may be in `segment`; `end` is where the string that says so ends. */
+static void trigger_literal(struct scan_context *c, const struct blob_literal_rule *literal,
+                            uint32_t segment, uint32_t end)
+{
+	const struct blob_rule *rule = &c->ruleset->rule[literal->rule];
+
+	if (c->kind == TEXT_HEADER && rule->selector != segment)
+		return;
+	if ((rule->flags & BLOB_FLAG_MULTIPLE) != 0) {
+		trigger(c, literal->rule, segment);
+		return;
+	}
+	if (c->state[literal->rule].count > 0 || end < literal->reach_min ||
+	    skipped_segment(rule, segment))
+		return;
+	uint32_t from = literal->reach_max == REACH_ENDLESS || literal->reach_max > end
+	                    ? 0
+	                    : end - literal->reach_max;
+	confirm_near(c, literal->rule, segment, from, end - literal->reach_min);
+}
+
 /* The segment that holds octet `at`; UINT32_MAX between segments. Segments ascend
  * (`segments_ascend`). */
 static uint32_t find_segment(struct scan_context *c, uint32_t at)
 {
-	uint32_t low = 0, high = c->order_count;
+	uint32_t low = 0, high = c->text->segment_count;
 	const struct segment *s = &c->text->segments[c->cursor];
 
-	if (at - s->start < s->len && s->start != SEGMENT_ABSENT)
+	if (at - s->start < s->len)
 		return c->cursor;
 	while (high - low > 1) {
 		uint32_t middle = low + (high - low) / 2;
-		uint32_t index = c->kind == TEXT_HEADER ? c->order[middle] : middle;
 
-		if (c->text->segments[index].start <= at)
+		if (c->text->segments[middle].start <= at)
 			low = middle;
 		else
 			high = middle;
 	}
-
-	uint32_t index = c->kind == TEXT_HEADER ? c->order[low] : low;
-	s = &c->text->segments[index];
+	s = &c->text->segments[low];
 	if (s->start > at || at - s->start >= s->len)
 		return UINT32_MAX;
-	c->cursor = index;
-	return index;
+	c->cursor = low;
+	return low;
 }
 
 static int on_literal(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
                       void *user)
 {
 	struct scan_context *c = user;
-	const struct ruleset_kind *kind = &c->ruleset->kind[c->kind];
+	const struct ruleset_group *group = c->group;
 
 	(void)from;
 	(void)flags;
 	c->counters->literal_hits++;
-	if (id >= kind->literal_count || to == 0)
+	if (id >= group->literal_count || to == 0)
 		return 0;
 	uint32_t segment = find_segment(c, (uint32_t)to - 1);
 	if (segment == UINT32_MAX)
 		return 0;
-	for (uint32_t i = kind->literal_start[id]; i < kind->literal_start[id + 1]; i++)
-		trigger(c, kind->literal_rules[i], segment);
+	uint32_t end = (uint32_t)to - c->text->segments[segment].start;
+	for (uint32_t i = group->literal_start[id]; i < group->literal_start[id + 1]; i++)
+		trigger_literal(c, &group->literal_rules[i], segment, end);
 	return 0;
 }
 
@@ -245,16 +323,15 @@ static int on_literal_in_segment(unsigned id, unsigned long long from, unsigned 
                                  unsigned flags, void *user)
 {
 	struct scan_context *c = user;
-	const struct ruleset_kind *kind = &c->ruleset->kind[c->kind];
+	const struct ruleset_group *group = c->group;
 
 	(void)from;
-	(void)to;
 	(void)flags;
 	c->counters->literal_hits++;
-	if (id >= kind->literal_count)
+	if (id >= group->literal_count)
 		return 0;
-	for (uint32_t i = kind->literal_start[id]; i < kind->literal_start[id + 1]; i++)
-		trigger(c, kind->literal_rules[i], c->cursor);
+	for (uint32_t i = group->literal_start[id]; i < group->literal_start[id + 1]; i++)
+		trigger_literal(c, &group->literal_rules[i], c->cursor, (uint32_t)to);
 	return 0;
 }
 
@@ -263,49 +340,46 @@ static bool follows(const struct segment *before, const struct segment *after)
 	return after->start >= before->start && after->start - before->start >= before->len;
 }
 
-/* True when segments lie one behind the other, so that an octet's segment can be looked up. Headers
- * come in selector order and are sorted first; they are few. */
+/* True when segments lie one behind the other, so that an octet's segment can be looked up. */
 static bool segments_ascend(struct scan_context *c)
 {
 	const struct text *text = c->text;
 
-	c->order_count = text->segment_count;
 	c->cursor = 0;
-	if (c->kind != TEXT_HEADER) {
-		for (uint32_t i = 0; i < text->segment_count; i++)
-			if (text->segments[i].start == SEGMENT_ABSENT ||
-			    (i > 0 && !follows(&text->segments[i - 1], &text->segments[i])))
-				return false;
-		return true;
-	}
-	c->order_count = 0;
-	for (uint32_t i = 0; i < text->segment_count && i < c->ruleset->head->selector_count; i++) {
-		uint32_t at;
-
-		if (text->segments[i].start == SEGMENT_ABSENT || text->segments[i].len == 0)
-			continue;
-		for (at = c->order_count++; at > 0; at--) {
-			if (text->segments[c->order[at - 1]].start <= text->segments[i].start)
-				break;
-			c->order[at] = c->order[at - 1];
-		}
-		c->order[at] = i;
-	}
-	for (uint32_t i = 1; i < c->order_count; i++)
-		if (!follows(&text->segments[c->order[i - 1]], &text->segments[c->order[i]]))
+	for (uint32_t i = 0; i < text->segment_count; i++)
+		if (text->segments[i].start == SEGMENT_ABSENT ||
+		    (i > 0 && !follows(&text->segments[i - 1], &text->segments[i])))
 			return false;
 	return true;
 }
 
-static hs_error_t scan_by_segment(struct scan_context *c, const struct ruleset_kind *kind)
+/* Headers are scanned one by one, and only those some rule of the group looks at. */
+static uint32_t scanned_count(const struct scan_context *c)
 {
-	for (uint32_t i = 0; i < c->text->segment_count; i++) {
-		struct bytes segment = text_segment(c->text, i);
+	return c->kind == TEXT_HEADER ? c->group->segment_count : c->text->segment_count;
+}
 
-		c->cursor = i;
+/* SEGMENT_ABSENT when the text has no such one. */
+static uint32_t scanned_segment(const struct scan_context *c, uint32_t index)
+{
+	if (c->kind != TEXT_HEADER)
+		return index;
+	index = c->group->segments[index];
+	return index < c->text->segment_count ? index : SEGMENT_ABSENT;
+}
+
+static hs_error_t scan_by_segment(struct scan_context *c, const struct ruleset_group *group)
+{
+	for (uint32_t i = 0; i < scanned_count(c); i++) {
+		uint32_t index = scanned_segment(c, i);
+		struct bytes segment = bytes_of(NULL, 0);
+
+		if (index != SEGMENT_ABSENT)
+			segment = text_segment(c->text, index);
 		if (segment.len == 0)
 			continue;
-		hs_error_t result = hs_scan(kind->database, (const char *)segment.data,
+		c->cursor = index;
+		hs_error_t result = hs_scan(group->database, (const char *)segment.data,
 		                            (unsigned)segment.len, 0, c->scratch,
 		                            on_literal_in_segment, c);
 		if (result != HS_SUCCESS)
@@ -316,51 +390,53 @@ static hs_error_t scan_by_segment(struct scan_context *c, const struct ruleset_k
 
 static void scan_literals(struct scan_context *c)
 {
-	const struct ruleset_kind *kind = &c->ruleset->kind[c->kind];
+	const struct ruleset_group *group = c->group;
 	hs_error_t result;
 
-	if (kind->database == NULL || c->text->bytes == 0 || c->text->segment_count == 0)
+	if (group->database == NULL || c->text->bytes == 0 || c->text->segment_count == 0)
 		return;
-	if (segments_ascend(c) && c->order_count > 0)
-		result = hs_scan(kind->database, (const char *)c->text->data, c->text->bytes, 0,
+	if (c->kind != TEXT_HEADER && segments_ascend(c))
+		result = hs_scan(group->database, (const char *)c->text->data, c->text->bytes, 0,
 		                 c->scratch, on_literal, c);
 	else
-		result = scan_by_segment(c, kind);
+		result = scan_by_segment(c, group);
 	if (!COUNT_IF(result != HS_SUCCESS, c->counters->scan_failures))
 		return;
 	c->scan_failed = true;
-	for (uint32_t i = 0; i < kind->literal_start[kind->literal_count]; i++)
-		c->state[kind->literal_rules[i]].not_run = true;
+	for (uint32_t i = 0; i < group->literal_start[group->literal_count]; i++)
+		c->state[group->literal_rules[i].rule].not_run = true;
 }
 
 static void scan_gate(struct scan_context *c)
 {
-	const struct ruleset_kind *kind = &c->ruleset->kind[c->kind];
+	const struct ruleset_group *group = c->group;
 
-	for (uint32_t segment = 0; kind->gate != NULL && segment < c->text->segment_count;
-	     segment++) {
-		struct bytes subject = text_segment(c->text, segment);
+	for (uint32_t k = 0; group->gate != NULL && k < scanned_count(c); k++) {
+		uint32_t segment = scanned_segment(c, k);
+		struct bytes subject = bytes_of(NULL, 0);
 
+		if (segment != SEGMENT_ABSENT)
+			subject = text_segment(c->text, segment);
 		if (subject.len == 0)
 			continue;
-		gate_scan(kind->gate, subject, c->seen);
-		for (uint32_t i = 0; i < kind->gate_rule_count; i++) {
-			uint32_t bit = kind->gate_rules[i].bit;
+		gate_scan(group->gate, subject, c->seen);
+		for (uint32_t i = 0; i < group->gate_rule_count; i++) {
+			uint32_t bit = group->gate_rules[i].bit;
 
 			if ((c->seen[bit / 64] >> bit % 64 & 1) == 0)
 				continue;
 			c->counters->gate_hits++;
-			trigger(c, kind->gate_rules[i].rule, segment);
+			trigger(c, group->gate_rules[i].rule, segment);
 		}
 	}
 }
 
 static void run_residual(struct scan_context *c)
 {
-	const struct ruleset_kind *kind = &c->ruleset->kind[c->kind];
+	const struct ruleset_group *group = c->group;
 
-	for (uint32_t i = 0; i < kind->residual_count; i++) {
-		uint32_t index = kind->residual[i];
+	for (uint32_t i = 0; i < group->residual_count; i++) {
+		uint32_t index = group->residual[i];
 		const struct blob_rule *rule = &c->ruleset->rule[index];
 		uint32_t max = hits_max(rule);
 
@@ -402,6 +478,20 @@ static void run_exists(struct scan_context *c)
 	}
 }
 
+static void scan_group(struct scan_context *c, int group)
+{
+	c->group = &c->ruleset->group[group];
+	enter_stage(c, STAGE_LITERAL);
+	scan_literals(c);
+	enter_stage(c, STAGE_GATE);
+	scan_gate(c);
+	enter_stage(c, STAGE_RESIDUAL);
+	run_residual(c);
+	enter_stage(c, STAGE_MULTIPLE);
+	run_multiple(c);
+	enter_stage(c, STAGE_NONE);
+}
+
 void scan_texts(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
                 uint64_t (*cpu_now_ns)(void))
 {
@@ -418,10 +508,10 @@ void scan_texts(struct scan_context *context, const struct texts *texts, uint64_
 		context->kind = turn[i];
 		context->text = &texts->kind[turn[i]];
 		context->counters->text_bytes += context->text->bytes;
-		scan_literals(context);
-		scan_gate(context);
-		run_residual(context);
-		run_multiple(context);
+		scan_group(context, turn[i]);
+		for (int group = TEXT_KIND_COUNT;
+		     group < GROUP_COUNT && context->kind == TEXT_HEADER; group++)
+			scan_group(context, group);
 		if (context->kind == TEXT_HEADER)
 			run_exists(context);
 	}

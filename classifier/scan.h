@@ -13,8 +13,33 @@ struct rule_state {
 	uint32_t count;        /* hits */
 	uint32_t last_segment; /* 1 + the segment tried last */
 	uint32_t first,
-	    beyond;   /* segments that triggered a `multiple` rule; none while beyond == 0 */
-	bool not_run; /* a budget or a limit kept it from being settled */
+	    beyond; /* segments that triggered a `multiple` rule; none while beyond == 0 */
+	uint32_t tried_from, tried_to; /* where matches were looked for in last_segment */
+	bool not_run;                  /* a budget or a limit kept it from being settled */
+};
+
+/* Where time goes, for benches: NULL in a worker. Stages are disjoint; a confirmation is charged to
+ * the stage that triggered it, apart from the stage's own scan. */
+enum scan_stage {
+	STAGE_NONE,
+	STAGE_LITERAL,
+	STAGE_GATE,
+	STAGE_RESIDUAL,
+	STAGE_MULTIPLE, /* counting what literals and gates triggered */
+	STAGE_COUNT
+};
+
+struct scan_profile {
+	uint64_t (*now)(void);
+	struct {
+		uint64_t scan, confirm; /* in units of `now` */
+	} stage[TEXT_KIND_COUNT][STAGE_COUNT];
+	struct {
+		uint64_t time;
+		uint32_t confirms, hits;
+	} * rule; /* by rule; NULL: not wanted */
+	enum scan_stage current;
+	uint64_t since, confirm_since;
 };
 
 struct value { /* what is known of a rule's worth: somewhere in [lo, hi] */
@@ -31,19 +56,19 @@ struct scan_context {
 	struct rule_state *state; /* by rule */
 	struct value *value;      /* by rule; of score.c */
 	struct value stack[META_DEPTH_MAX];
-	uint32_t *order; /* of header segments, by where they start */
-	uint32_t order_count;
 	uint32_t *pending; /* `multiple` rules triggered in the text in hand */
 	uint32_t pending_count;
 	uint64_t seen[GATE_WORDS_MAX];
 	/* of the message in hand */
 	const struct text *text;
 	enum text_kind kind;
+	const struct ruleset_group *group;
 	uint32_t cursor; /* the segment found last */
 	uint64_t end_ns;
 	uint64_t (*cpu_now_ns)(void);
 	uint32_t confirms;
 	bool over_budget, scan_failed;
+	struct scan_profile *profile;
 };
 
 /* Fills `state` for every pattern and `exists:` rule. */

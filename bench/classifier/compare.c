@@ -1,0 +1,63 @@
+/* compare.c - hits with triggers against hits of every rule on every segment. */
+#include "bench/classifier/bench_classifier.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define SHOWN_MAX 50
+#define BUDGET_NS UINT64_C(600000000000)
+
+static uint64_t no_time(void)
+{
+	return 0;
+}
+
+/* Rules that hit differently often, of one message. */
+static uint32_t differences(const struct bench_engine *triggered, const struct bench_engine *brute,
+                            const char *name, uint32_t shown)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < ruleset_rule_count(triggered->ruleset); i++) {
+		const struct rule_state *a = &triggered->context->state[i];
+		const struct rule_state *b = &brute->context->state[i];
+
+		if (a->count == b->count && a->not_run == b->not_run)
+			continue;
+		if (shown + count++ < SHOWN_MAX)
+			fprintf(stderr, "%s: %s %" PRIu32 "%s, by brute force %" PRIu32 "%s\n",
+			        name, ruleset_rule_name(triggered->ruleset, i), a->count,
+			        a->not_run ? " and not run" : "", b->count,
+			        b->not_run ? " and not run" : "");
+	}
+	return count;
+}
+
+bool bench_compare(struct bench_engine *engine, const struct bench_options *options,
+                   const struct bench_messages *messages)
+{
+	struct bench_engine *brute = bench_engine_new(options, true);
+	struct normalised normalised;
+	struct judgement judgement, wanted;
+	uint64_t hits = 0;
+	uint32_t wrong = 0;
+
+	if (brute == NULL)
+		return false;
+	for (uint32_t i = 0; i < messages->count; i++) {
+		bench_normalise(engine, messages->message[i].content, &normalised);
+		classifier_judge(engine->context, &normalised.texts, BUDGET_NS, no_time,
+		                 &judgement);
+		classifier_judge(brute->context, &normalised.texts, BUDGET_NS, no_time, &wanted);
+		wrong += differences(engine, brute, messages->message[i].name, wrong);
+		if (judgement.score_milli != wanted.score_milli ||
+		    judgement.hit_count != wanted.hit_count)
+			wrong++;
+		hits += judgement.hit_count + judgement.hits_left_out;
+	}
+	printf("{\"case\": \"compare\", \"messages\": %" PRIu32 ", \"hits\": %" PRIu64
+	       ", \"differences\": %" PRIu32 "}\n",
+	       messages->count, hits, wrong);
+	bench_engine_free(brute);
+	return wrong == 0;
+}
