@@ -35,10 +35,20 @@ int32_t ruleset_rule_score_milli(const struct ruleset *ruleset, uint32_t rule);
  */
 struct bytes ruleset_selectors(const struct ruleset *ruleset, uint32_t *out_count);
 
+/* What recipients of a domain want otherwise than all others: a number of the ruleset. */
+#define POLICY_COMMON       0u
+#define POLICY_POINTS_UNSET INT32_MIN
+uint32_t ruleset_policy_of(const struct ruleset *ruleset, struct bytes domain);
+/* Puts the policy's own limits, 1/1000 points, in place of those given. */
+void ruleset_policy_limits(const struct ruleset *ruleset, uint32_t policy, int32_t *in_out_tag,
+                           int32_t *in_out_reject);
+
 /* NULL when memory is out. */
 struct scan_context *scan_context_new(const struct ruleset *ruleset,
                                       struct classifier_counters *counters);
 void scan_context_free(struct scan_context *context);
+/* Judgements from now on give the points of this policy; at first POLICY_COMMON. */
+void scan_context_set_policy(struct scan_context *context, uint32_t policy);
 
 struct judgement {
 	int32_t score_milli;

@@ -16,6 +16,7 @@
 #include "base/generation.h"
 #include "classifier/rule_meta.h"
 #include "classifier/rule_place.h"
+#include "classifier/rule_policy.h"
 #include "classifier/rule_read.h"
 #include "classifier/ruleset_blob.h"
 #include "classifier/ruleset_pattern.h"
@@ -43,6 +44,8 @@ struct rule_compiler {
 	struct meta_code code;
 	uint32_t *order;
 	uint32_t order_count;
+	struct policies policies;
+	struct blob_domain *domain;
 	struct placing placing[GROUP_COUNT];
 	struct bytes section[SECTIONS_TOTAL];
 	uint32_t placed[GROUP_COUNT][PLACED_COUNT];
@@ -429,6 +432,25 @@ static enum err build_sections(struct rule_compiler *c)
 	return OK;
 }
 
+static enum err add_policies(const struct rule_compiler *c, struct generation_builder *builder)
+{
+	const struct policies *p = &c->policies;
+	enum err err;
+
+	if (p->wish_count == 0)
+		return OK;
+	err = generation_add(builder, BLOB_DOMAINS,
+	                     bytes_of(c->domain, p->wish_count * sizeof(*c->domain)));
+	if (err == OK)
+		err = generation_add(builder, BLOB_POLICIES,
+		                     bytes_of(p->policy, p->policy_count * sizeof(*p->policy)));
+	if (err == OK && p->override_count > 0)
+		err = generation_add(
+		    builder, BLOB_OVERRIDES,
+		    bytes_of(p->override, p->override_count * sizeof(*p->override)));
+	return err;
+}
+
 static enum err seal(const struct rule_compiler *c, uint64_t number, uint64_t made_wall_us,
                      const char *label, int *out_fd)
 {
@@ -437,6 +459,9 @@ static enum err seal(const struct rule_compiler *c, uint64_t number, uint64_t ma
 
 	for (uint32_t id = BLOB_HEAD; id < SECTIONS_TOTAL; id++)
 		bytes += c->section[id].len + 64;
+	bytes += c->policies.wish_count * sizeof(*c->domain) +
+	         c->policies.policy_count * sizeof(struct blob_policy) +
+	         c->policies.override_count * sizeof(struct blob_override);
 
 	enum err err = generation_begin(&builder, bytes);
 	if (err != OK)
@@ -444,11 +469,62 @@ static enum err seal(const struct rule_compiler *c, uint64_t number, uint64_t ma
 	for (uint32_t id = BLOB_HEAD; id < SECTIONS_TOTAL && err == OK; id++)
 		if (c->section[id].len > 0)
 			err = generation_add(&builder, id, c->section[id]);
+	if (err == OK)
+		err = add_policies(c, &builder);
 	if (err != OK) {
 		generation_abandon(&builder);
 		return err;
 	}
 	return generation_seal(&builder, GENERATION_RULES, number, made_wall_us, label, out_fd);
+}
+
+static bool find_policy_rule(void *context, struct bytes domain, struct bytes name,
+                             uint32_t *out_rule)
+{
+	struct rule_compiler *c = context;
+	const char *construct = rule_pool_printf(&c->reader.pool, "domains.%.*s", (int)domain.len,
+	                                         (const char *)domain.data);
+	const char *wrong = "there is no such rule; look for its name with posternctl rules list";
+
+	for (uint32_t i = 0; i < c->rule_count; i++) {
+		const struct blob_rule *rule = &c->rule[i];
+
+		if (!bytes_equal(bytes_text(c->texts.data + rule->name), name))
+			continue;
+		*out_rule = i;
+		if (rule->kind != BLOB_RULE_OFF && (rule->flags & BLOB_FLAG_SILENT) == 0)
+			return true;
+		wrong = rule->kind == BLOB_RULE_OFF
+		            ? "the rule does not run; give it points for all and 0 elsewhere"
+		            : "a rule whose name begins with __ never scores; name the one that "
+		              "does";
+		break;
+	}
+	c->reader.file = "";
+	c->reader.line = 0;
+	rule_reader_report(&c->reader, false, construct, rule_pool_copy(&c->reader.pool, name),
+	                   wrong);
+	return false;
+}
+
+static void set_policies(struct rule_compiler *c)
+{
+	struct policies *p = &c->policies;
+
+	policies_finish(p, &c->reader.pool, find_policy_rule, c);
+	c->domain = rule_pool_take(&c->reader.pool, (p->wish_count + 1) * sizeof(*c->domain));
+	for (uint32_t i = 0; i < p->wish_count; i++)
+		c->domain[i] = (struct blob_domain){.name = put_text(c, p->wish[i].domain),
+		                                    .name_bytes = (uint16_t)p->wish[i].domain.len,
+		                                    .policy = (uint16_t)p->wish[i].policy};
+}
+
+void rule_compiler_add_domain(struct rule_compiler *compiler, const char *domain, int32_t tag_milli,
+                              int32_t reject_milli, const char *scores)
+{
+	ASSERT(!compiler->finished && compiler->policies.wish_count < UINT16_MAX);
+	policies_add(&compiler->policies, &compiler->reader.pool, bytes_text(domain), tag_milli,
+	             reject_milli, bytes_text(scores));
 }
 
 static bool has_fault(const struct rule_compiler *c)
@@ -472,6 +548,7 @@ enum err rule_compiler_finish(struct rule_compiler *compiler, uint64_t number,
 	order_metas(compiler);
 	if (has_fault(compiler))
 		return ERR_SYNTAX;
+	set_policies(compiler);
 	place_rules(compiler);
 	err = build_sections(compiler);
 	if (err != OK)

@@ -32,6 +32,11 @@ void rule_compiler_free(struct rule_compiler *compiler);
 /* Reads a .cf file, or every *.cf (then *.pre first) of a folder in the order SpamAssassin reads
  * them. */
 MUST_CHECK enum err rule_compiler_load(struct rule_compiler *compiler, const char *path);
+/* What recipients of `domain` want: limits in 1/1000 points, POLICY_POINTS_UNSET where they want
+ * what all want, and points of rules, "RULE=1.5 OTHER=0". A rule that is not there, or whose points
+ * never count, is reported. */
+void rule_compiler_add_domain(struct rule_compiler *compiler, const char *domain, int32_t tag_milli,
+                              int32_t reject_milli, const char *scores);
 /* Compiles everything loaded and seals a generation. The descriptor is the caller's. ERR_SYNTAX
  * when a report is a fault. */
 MUST_CHECK enum err rule_compiler_finish(struct rule_compiler *compiler, uint64_t number,

@@ -276,6 +276,23 @@ static enum err compile_patterns(struct ruleset *r, char *reason)
 	return OK;
 }
 
+static bool open_policies(struct ruleset *r)
+{
+	const void *domain, *policy, *override;
+
+	if (!array(r->generation, BLOB_DOMAINS, sizeof(struct blob_domain), &domain,
+	           &r->policies.domain_count) ||
+	    !array(r->generation, BLOB_POLICIES, sizeof(struct blob_policy), &policy,
+	           &r->policies.policy_count) ||
+	    !array(r->generation, BLOB_OVERRIDES, sizeof(struct blob_override), &override,
+	           &r->policies.override_count))
+		return false;
+	r->policies.domain = domain;
+	r->policies.policy = policy;
+	r->policies.override = override;
+	return policies_are_sound(r);
+}
+
 static enum err open_all(struct ruleset *r, char *reason)
 {
 	enum err err = open_head(r, reason);
@@ -284,6 +301,8 @@ static enum err open_all(struct ruleset *r, char *reason)
 		err = open_arrays(r, reason);
 	if (err == OK)
 		err = verify_rules(r, reason);
+	if (err == OK && !open_policies(r))
+		err = bad(reason, "policies of domains");
 	for (int group = 0; group < GROUP_COUNT && err == OK; group++) {
 		if (!open_gate(r, group) || !open_literals(r, group))
 			return bad(reason, "what triggers the rules");

@@ -23,6 +23,13 @@ struct ruleset_group {                /* what triggers the rules of one group */
 	uint32_t residual_count;
 };
 
+struct ruleset_policies {
+	const struct blob_domain *domain;
+	const struct blob_policy *policy;
+	const struct blob_override *override;
+	uint32_t domain_count, policy_count, override_count;
+};
+
 struct ruleset {
 	const struct generation *generation;
 	const struct blob_head *head;
@@ -38,6 +45,7 @@ struct ruleset {
 	const uint32_t *order;
 	uint32_t order_count;
 	struct ruleset_group group[GROUP_COUNT];
+	struct ruleset_policies policies;
 	const uint8_t *tables;
 	struct pcre2_real_code_8 **pattern; /* by rule; NULL when it has none */
 	bool jit;                           /* every pattern is machine code */
@@ -48,5 +56,10 @@ static inline struct bytes ruleset_if_unset(const struct ruleset *ruleset,
 {
 	return bytes_of(ruleset->texts + rule->if_unset, rule->if_unset_bytes);
 }
+
+/* policy.c */
+bool policies_are_sound(const struct ruleset *ruleset);
+/* Points of a rule under a policy. */
+int32_t policy_score_e4(const struct ruleset *ruleset, uint32_t policy, uint32_t rule);
 
 #endif

@@ -9,9 +9,10 @@
 #include <assert.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "base/texts.h"
 
-#define RULESET_BLOB_VERSION 2u
+#define RULESET_BLOB_VERSION 3u
 #define RULESET_RULES_MAX    65535u /* struct event_rule carries 16 bits */
 #define META_DEPTH_MAX       128u
 #define GATE_WORDS_MAX       64u
@@ -24,7 +25,10 @@ enum blob_section {
 	BLOB_META_CODE,
 	BLOB_META_NUMBERS,
 	BLOB_META_ORDER, /* rule indices: every meta after those it names */
-	BLOB_KIND_FIRST = 8
+	BLOB_KIND_FIRST = 8,
+	BLOB_DOMAINS = 128, /* struct blob_domain, in the order of blob_name_compare() */
+	BLOB_POLICIES,      /* struct blob_policy; the first has number 1 */
+	BLOB_OVERRIDES      /* struct blob_override, in the order of rules within a policy */
 };
 
 /* Rules scanned for together: those of one text kind, headers cut in three, so that long texts
@@ -124,6 +128,34 @@ struct blob_gate_rule {
 	uint32_t bit;
 	uint32_t rule;
 };
+
+struct blob_domain {
+	uint32_t name; /* lower case */
+	uint16_t name_bytes;
+	uint16_t policy;
+};
+
+struct blob_policy {
+	int32_t tag_milli, reject_milli; /* POLICY_POINTS_UNSET: as configured for all */
+	uint32_t override_start, override_count;
+};
+
+struct blob_override {
+	uint32_t rule;
+	int32_t score_e4;
+};
+
+static_assert(sizeof(struct blob_domain) == 8 && sizeof(struct blob_policy) == 16 &&
+                  sizeof(struct blob_override) == 8,
+              "fixed layout");
+
+/* Shorter names first. */
+static inline int blob_name_compare(struct bytes a, struct bytes b)
+{
+	if (a.len != b.len)
+		return a.len < b.len ? -1 : 1;
+	return a.len == 0 ? 0 : memcmp(a.data, b.data, a.len);
+}
 
 enum meta_op {              /* low octet of a code word; the operand is above it */
 	       META_NUMBER, /* operand: index into BLOB_META_NUMBERS */

@@ -51,6 +51,12 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	return c;
 }
 
+void scan_context_set_policy(struct scan_context *context, uint32_t policy)
+{
+	ASSERT(policy <= context->ruleset->policies.policy_count);
+	context->policy = policy;
+}
+
 void scan_context_free(struct scan_context *context)
 {
 	if (context == NULL)

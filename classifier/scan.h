@@ -59,6 +59,7 @@ struct scan_context {
 	uint32_t *pending; /* `multiple` rules triggered in the text in hand */
 	uint32_t pending_count;
 	uint64_t seen[GATE_WORDS_MAX];
+	uint32_t policy;
 	/* of the message in hand */
 	const struct text *text;
 	enum text_kind kind;

@@ -266,7 +266,7 @@ static int64_t add_rule(struct scan_context *c, uint32_t index, struct judgement
 	if (rule->kind == BLOB_RULE_PATTERN && (rule->flags & BLOB_FLAG_MULTIPLE) != 0)
 		count = c->state[index].count;
 
-	int64_t points_e4 = (int64_t)rule->score_e4 * count;
+	int64_t points_e4 = (int64_t)policy_score_e4(c->ruleset, c->policy, index) * count;
 	add_hit(j, (struct event_rule){.rule = (uint16_t)index,
 	                               .count = (int16_t)(count < INT16_MAX ? count : INT16_MAX),
 	                               .score_milli = milli_of(points_e4)});

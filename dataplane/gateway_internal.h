@@ -96,6 +96,9 @@ struct mail {
 	bool mail_sent, mail_refused;
 	bool retried;
 	bool trace_written;
+	bool policy_known;            /* `policy` is that of the recipients put to the backend */
+	uint32_t policy;              /* of their domains */
+	struct verdict_policy limits; /* what the verdict was made by */
 	uint16_t rcpt_sent, rcpt_answered;
 	uint16_t mail_code;
 	uint64_t id;
@@ -243,6 +246,9 @@ void mail_end(struct gateway *g, struct mail *m);
 void mail_hold(struct gateway *g, struct mail *m, size_t bytes);
 void mail_drop_held(struct gateway *g, struct mail *m);
 void mail_body_complete(struct gateway *g, struct mail *m);
+/* The policy of its recipients' domain under the rules it is pinned to, which may be newer than
+ * those its recipients were taken by: the first that was accepted decides. */
+uint32_t mail_policy(const struct mail *m);
 /* The answer is known before the body has ended, or at its end: backend gets RSET, client the
  * reply. */
 void mail_refuse(struct gateway *g, struct mail *m, enum smtp_reply reply, struct bytes detail);

@@ -56,6 +56,21 @@ static struct bytes gather(struct gateway *g, const struct mail *m)
 	return bytes_of(g->scan_memory, len);
 }
 
+/* What the verdict is made by: the policy of the recipients' domain, or everybody's. */
+static void set_limits(struct gateway *g, struct mail *m)
+{
+	const struct config *config = g->config;
+	uint32_t policy = mail_policy(m);
+
+	m->limits = (struct verdict_policy){config->score_tag, config->score_reject,
+	                                    config->failure_accepts};
+	if (m->rules->ruleset == NULL)
+		return;
+	ruleset_policy_limits(m->rules->ruleset, policy, &m->limits.tag_milli,
+	                      &m->limits.reject_milli);
+	scan_context_set_policy(m->rules->context, policy);
+}
+
 static void judge_texts(struct gateway *g, struct mail *m, const struct texts *texts)
 {
 	struct scan_context *context = m->rules->context;
@@ -104,7 +119,7 @@ static void act(struct gateway *g, struct mail *m)
 		break;
 	case VERDICT_REJECT:
 		g->counters->messages_rejected++;
-		m->event.required_milli = g->config->score_reject;
+		m->event.required_milli = m->limits.reject_milli;
 		mail_refuse(g, m, REPLY_CONTENT_REJECTED, explanation(m, memory));
 		break;
 	case VERDICT_DEFER:
@@ -121,8 +136,6 @@ static void judge(struct gateway *g, struct mail *m)
 {
 	const struct session *s = m->session;
 	const struct transaction *t = &m->transaction;
-	struct verdict_policy policy = {g->config->score_tag, g->config->score_reject,
-	                                g->config->failure_accepts};
 	struct endpoint local, remote;
 	struct normalised normalised;
 	uint64_t start_ns = g->its.cpu_now_ns();
@@ -136,6 +149,7 @@ static void judge(struct gateway *g, struct mail *m)
 	tcp_endpoints(s->leg.conn, &local, &remote);
 	struct message_facts facts = {remote, bytes_text(s->helo),
 	                              transaction_path_text(t, &t->sender), true};
+	set_limits(g, m);
 	normalise(g->normaliser, gather(g, m), &facts, selectors, selector_count, &normalised);
 	judge_texts(g, m, &normalised.texts);
 	m->event.timing.scan_us = (uint32_t)((g->its.cpu_now_ns() - start_ns) / 1000);
@@ -148,8 +162,8 @@ static void judge(struct gateway *g, struct mail *m)
 	}
 	if (m->judgement.incomplete)
 		g->counters->messages_not_judged++;
-	m->event.required_milli = g->config->score_tag;
-	m->verdict = verdict_decide(&m->judgement, &policy);
+	m->event.required_milli = m->limits.tag_milli;
+	m->verdict = verdict_decide(&m->judgement, &m->limits);
 	act(g, m);
 }
 

@@ -71,16 +71,33 @@ static void recipients_answer_all(struct gateway *g, struct mail *m, uint16_t co
 		m->rcpt_sent = m->rcpt_answered;
 }
 
-static void recipients_answer_reply(struct gateway *g, struct mail *m, enum smtp_reply reply)
+static void reply_text(enum smtp_reply reply, struct buf *out)
 {
 	const struct reply_info *info = &reply_table[reply];
+
+	buf_put_text(out, info->enhanced);
+	buf_put_octet(out, ' ');
+	buf_put_text(out, info->text);
+}
+
+static void recipients_answer_reply(struct gateway *g, struct mail *m, enum smtp_reply reply)
+{
 	char memory[128];
 	struct buf text = buf_over(memory, sizeof(memory));
 
-	buf_put_text(&text, info->enhanced);
-	buf_put_octet(&text, ' ');
-	buf_put_text(&text, info->text);
-	recipients_answer_all(g, m, info->code, buf_bytes(&text));
+	reply_text(reply, &text);
+	recipients_answer_all(g, m, reply_table[reply].code, buf_bytes(&text));
+}
+
+static void recipient_put_off(struct gateway *g, struct mail *m)
+{
+	char memory[128];
+	struct buf text = buf_over(memory, sizeof(memory));
+
+	g->counters->recipients_other_policy++;
+	reply_text(REPLY_OTHER_POLICY, &text);
+	m->rcpt_sent++;
+	recipient_answer(g, m, reply_table[REPLY_OTHER_POLICY].code, buf_bytes(&text));
 }
 
 /* What of the client's MAIL parameters the backend can take. */
@@ -104,6 +121,56 @@ static bool may_send(const struct smtp_client *client)
 	return client->pipelining || smtp_client_pending(client) == 0;
 }
 
+static struct bytes domain_of(struct bytes path)
+{
+	size_t at = path.len;
+
+	while (at > 0 && path.data[at - 1] != '@')
+		at--;
+	return at == 0 ? bytes_of(NULL, 0) : bytes_slice(path, at, path.len);
+}
+
+static uint32_t recipient_policy(const struct rules_view *view, const struct mail *m,
+                                 uint32_t index)
+{
+	const struct transaction *t = &m->transaction;
+
+	if (view->ruleset == NULL)
+		return POLICY_COMMON;
+	return ruleset_policy_of(view->ruleset,
+	                         domain_of(transaction_path_text(t, &t->recipient[index])));
+}
+
+uint32_t mail_policy(const struct mail *m)
+{
+	for (uint32_t i = 0; i < m->transaction.recipient_count; i++)
+		if (m->transaction.recipient[i].accepted)
+			return recipient_policy(m->rules, m, i);
+	return POLICY_COMMON;
+}
+
+enum recipient_turn {
+	RECIPIENT_GOES,
+	RECIPIENT_WAITS,   /* until those before it are answered */
+	RECIPIENT_PUT_OFF, /* a message is judged once, and this one would judge it otherwise */
+};
+
+static enum recipient_turn recipient_turn(const struct gateway *g, struct mail *m)
+{
+	const struct rules_view *view = rules_current(g->its.rules, g->its.worker);
+	uint32_t policy = recipient_policy(view, m, m->rcpt_sent);
+
+	if (m->policy_known && policy != m->policy) {
+		if (m->rcpt_answered < m->rcpt_sent)
+			return RECIPIENT_WAITS;
+		if (m->transaction.accepted_count > 0)
+			return RECIPIENT_PUT_OFF;
+	}
+	m->policy = policy;
+	m->policy_known = true;
+	return RECIPIENT_GOES;
+}
+
 static void envelope_send(struct gateway *g, struct mail *m)
 {
 	uint8_t memory[COMMANDS_BYTES], parameter_memory[64];
@@ -117,6 +184,7 @@ static void envelope_send(struct gateway *g, struct mail *m)
 	                          mail_parameters(m, &parameters), &out))
 		m->mail_sent = true;
 	while (m->mail_sent && m->rcpt_sent < t->recipient_count && may_send(client) &&
+	       recipient_turn(g, m) == RECIPIENT_GOES &&
 	       smtp_client_send_rcpt(client, transaction_path_text(t, &t->recipient[m->rcpt_sent]),
 	                             bytes_of(NULL, 0), &out))
 		m->rcpt_sent++;
@@ -126,6 +194,8 @@ static void envelope_send(struct gateway *g, struct mail *m)
 
 void mail_advance(struct gateway *g, struct mail *m)
 {
+	const struct session *s = m->session;
+
 	if (m->phase != MAIL_ENVELOPE || m->rcpt_answered == m->transaction.recipient_count)
 		return;
 	if (m->mail_refused) {
@@ -140,6 +210,13 @@ void mail_advance(struct gateway *g, struct mail *m)
 	if (m->backend == NULL && (m->wait_backend || !backend_lease(g, m)))
 		return;
 	envelope_send(g, m);
+	while (m->mail_sent && m->rcpt_sent < m->transaction.recipient_count &&
+	       recipient_turn(g, m) == RECIPIENT_PUT_OFF) {
+		recipient_put_off(g, m);
+		if (s->mail != m)
+			return;
+		envelope_send(g, m);
+	}
 }
 
 void mail_backend_reply(struct gateway *g, struct mail *m, const struct smtp_client_event *event)
@@ -190,6 +267,7 @@ void mail_backend_lost(struct gateway *g, struct mail *m, bool stale)
 			m->mail_sent = false;
 			m->mail_refused = false;
 			m->rcpt_sent = 0;
+			m->policy_known = false;
 			mail_advance(g, m);
 			return;
 		}

@@ -67,7 +67,7 @@ static bool relay_trace(struct gateway *g, struct mail *m)
 		fits &= trace_write_verdict(
 		    &(struct trace_verdict){.spam = m->verdict == VERDICT_TAG,
 		                            .score_milli = m->judgement.score_milli,
-		                            .required_milli = g->config->score_tag,
+		                            .required_milli = m->limits.tag_milli,
 		                            .rules = rules,
 		                            .rule_count = trace_rules(m, rules),
 		                            .id = bytes_text(id_text)},

@@ -113,7 +113,7 @@ class Lab:
 
     # -- the gateway -------------------------------------------------------------------------------
     def write_config(self, rules=("/usr/share/spamassassin",), deny=(), limits="", policy="", backends=None, tcp="",
-                     client_router=None, backend_connections=200):
+                     client_router=None, backend_connections=200, sections=""):
         """`client_router`: by whom clients are reached that are on no network of ours."""
         backends = backends or [("10.26.0.1", 25)]
         router = f'gateway4 = "{client_router}";' if client_router else ""
@@ -131,6 +131,7 @@ policy {{ hostname = "gateway.example"; {policy} }}
 tcp {{ {tcp} }}
 rules {{ rules_paths = {json.dumps(list(rules))}; }}
 lists {{ deny_files = {json.dumps(list(deny))}; }}
+{sections}
 mgmt {{
     dataplane_socket = "{self.folder}/dataplane.sock";
     control_socket = "{self.folder}/mgmtd.sock";

@@ -88,6 +88,8 @@ bool mgmt_reload(struct mgmt *m, struct config_error *out_error)
 	m->config.allow_files = fresh.allow_files;
 	memcpy(m->config.scored_list, fresh.scored_list, sizeof(fresh.scored_list));
 	m->config.scored_list_count = fresh.scored_list_count;
+	memcpy(m->config.domain, fresh.domain, sizeof(fresh.domain));
+	m->config.domain_count = fresh.domain_count;
 	m->config.history_rows_max = fresh.history_rows_max;
 	m->history.rows_max = fresh.history_rows_max;
 	events_file_reopen(&m->events_file);

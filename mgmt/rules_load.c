@@ -300,6 +300,7 @@ void rules_load_start(struct rules_load *load, json_t *paths, outcome_done *done
 	                     NULL);
 	make_label(load->paths, label);
 	work.paths = load->paths;
+	work.config = load->config;
 	work.known_fingerprint = known.fingerprint;
 	work.number = load->number;
 	work.made_wall_us = load->made_wall_us;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/generation.h"
+#include "base/hash.h"
 
 #include "classifier/classifier.h"
 #include "classifier/rule_compile.h"
@@ -135,8 +136,28 @@ static enum err compile(const struct rules_work *work, struct rule_compiler *com
 			return err;
 		}
 	}
+	for (uint32_t i = 0; i < work->config->domain_count; i++) {
+		const struct config_domain *domain = &work->config->domain[i];
+
+		rule_compiler_add_domain(compiler, domain->name, domain->score_tag,
+		                         domain->score_reject, domain->scores);
+	}
 	return rule_compiler_finish(compiler, work->number, work->made_wall_us, work->label,
 	                            &output->fd);
+}
+
+/* 0 when there are none. */
+static uint64_t hash_of_domains(const struct config *config)
+{
+	uint64_t hash = 0;
+
+	for (uint32_t i = 0; i < config->domain_count; i++) {
+		uint64_t part[2] = {hash,
+		                    hash_checksum(&config->domain[i], sizeof(config->domain[i]))};
+
+		hash = hash_checksum(part, sizeof(part));
+	}
+	return hash;
 }
 
 void rules_work_compile(void *rules_work, struct job_output *output)
@@ -148,7 +169,8 @@ void rules_work_compile(void *rules_work, struct job_output *output)
 
 	heap_keep();
 	output->report = json_object();
-	output->error = files_fingerprint(work->paths, 0, &fingerprint, output->reason);
+	output->error = files_fingerprint(work->paths, hash_of_domains(work->config), &fingerprint,
+	                                  output->reason);
 	if (output->error != OK)
 		return;
 	json_object_set_new(output->report, "fingerprint", json_integer((json_int_t)fingerprint));

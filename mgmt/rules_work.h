@@ -6,11 +6,14 @@
 
 #include <jansson.h>
 
+#include "base/config.h"
+
 #include "mgmt/job.h"
 
 struct rules_work {
 	const json_t *paths;
-	uint64_t known_fingerprint; /* nothing is done when the files still have it */
+	const struct config *config; /* of its domains */
+	uint64_t known_fingerprint;  /* nothing is done when the files still have it */
 	uint64_t number, made_wall_us;
 	const char *label;
 	const char *cache_folder; /* NULL: none */

@@ -103,7 +103,11 @@ class Gateway:
 
     def up(self):
         self.lab.open()
-        self.lab.write_config()
+        self.lab.write_config(sections="""domains {
+    lenient.example { scores = ["GTUBE=0"]; }
+    as-lenient.example { scores = ["GTUBE=0.0"]; }
+    strict.example { score_tag = -50; score_reject = -40; }
+}""")
         self.lab.start_sink()
         self.lab.start_dataplane()
         self.lab.start_management()
@@ -163,6 +167,22 @@ class Gateway:
                 break
             time.sleep(0.1)
         assert "GTUBE" in why.stdout and "g1@client.example" in why.stdout, why.stdout + why.stderr
+
+    def domains_have_policies_of_their_own(self):
+        gtube = "Subject: test\r\n\r\n" + GTUBE + "\r\n.\r\n"
+        begin = ["EHLO client.example\r\n", "MAIL FROM:<policy@client.example>\r\n"]
+        refused = [reply[:9] for reply in dialogue(begin + [
+            "RCPT TO:<a@backend.example>\r\n", "RCPT TO:<b@lenient.example>\r\n", "RCPT TO:<c@backend.example>\r\n",
+            "DATA\r\n", gtube])]
+        equal(refused[3:], ["250 2.1.5", "452 4.5.3", "250 2.1.5", "354 End d", "554 5.7.1"], "one policy at a time")
+        taken = [reply[:9] for reply in dialogue(begin + [
+            "RCPT TO:<b@Lenient.Example>\r\n", "RCPT TO:<d@as-lenient.example>\r\n", "DATA\r\n", gtube])]
+        equal(taken[3:5], ["250 2.1.5", "250 2.1.5"], "domains that want the same")
+        equal(taken[6][:3], "250", "GTUBE counts nothing there")
+        strict = [reply for reply in dialogue(begin + [
+            "RCPT TO:<e@strict.example>\r\n", "DATA\r\n", "Subject: hello\r\n\r\nGood day.\r\n.\r\n"])]
+        assert strict[5].startswith("554 5.7.1") and "of -40.0" in strict[5], strict[5]
+        equal(self.counters()["gateway"]["recipients_other_policy"], 1, "put off")
 
     def session_goes_on_after_a_refusal(self):
         answers = smtplib_send([("s1@client.example", NOTE % ("s1", GTUBE)), ("s2@client.example", NOTE % ("s2", "x"))])
@@ -353,7 +373,7 @@ class Gateway:
             self.fresh_sink()
 
 
-CASES = ("note_arrives_unchanged", "gtube_is_refused_in_the_dialogue", "session_goes_on_after_a_refusal", "swaks_delivers",
+CASES = ("note_arrives_unchanged", "gtube_is_refused_in_the_dialogue", "domains_have_policies_of_their_own", "session_goes_on_after_a_refusal", "swaks_delivers",
          "ipv6_delivers", "bad_clients_get_the_right_answer", "bare_lf_is_refused_and_ends_nothing",
          "half_open_and_silent_clients_cost_nobody", "corpus_with_fifty_sessions",
          "change_while_mail_flows", "backend_killed_mid_message", "dataplane_killed_mid_message", "postfix_takes_the_mail")
