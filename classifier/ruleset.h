@@ -4,6 +4,7 @@
 #define CLASSIFIER_RULESET_H
 
 #include "classifier/classifier.h"
+#include "classifier/eval_blob.h"
 #include "classifier/ruleset_blob.h"
 
 struct hs_database;
@@ -18,6 +19,26 @@ struct ruleset_kind {                 /* what triggers the rules of one text kin
 	uint32_t gate_rule_count;
 	const uint32_t *residual;
 	uint32_t residual_count;
+};
+
+#define EVAL_PATTERNS_MAX 128
+
+struct ruleset_evals { /* calls of eval functions and what they look into (eval_open.c) */
+	const struct blob_eval *eval;
+	uint32_t count;
+	const struct blob_eval_argument *argument;
+	uint32_t argument_count;
+	const uint32_t *selector;
+	uint32_t selector_count;
+	const char *texts;
+	uint32_t text_bytes;
+	const struct blob_list *list;
+	uint32_t list_count;
+	const struct blob_list_entry *entry;
+	uint32_t entry_count;
+	const double *setting;                                /* by enum eval_setting */
+	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* by enum eval_pattern */
+	bool no_jit;
 };
 
 struct ruleset {
@@ -35,6 +56,7 @@ struct ruleset {
 	const uint32_t *order;
 	uint32_t order_count;
 	struct ruleset_kind kind[TEXT_KIND_COUNT];
+	struct ruleset_evals evals;
 	const uint8_t *tables;
 	struct pcre2_real_code_8 **pattern; /* by rule; NULL when it has none */
 	bool jit;                           /* every pattern is machine code */

@@ -11,7 +11,7 @@
 
 #include "base/texts.h"
 
-#define RULESET_BLOB_VERSION 1u
+#define RULESET_BLOB_VERSION 2u
 #define RULESET_RULES_MAX    65535u /* struct event_rule carries 16 bits */
 #define META_DEPTH_MAX       128u
 #define GATE_WORDS_MAX       64u
@@ -24,7 +24,14 @@ enum blob_section {
 	BLOB_META_CODE,
 	BLOB_META_NUMBERS,
 	BLOB_META_ORDER, /* rule indices: every meta after those it names */
-	BLOB_KIND_FIRST = 8
+	BLOB_EVALS,      /* struct blob_eval (eval_blob.h), by rule */
+	BLOB_EVAL_ARGUMENTS,
+	BLOB_EVAL_SELECTORS, /* uint32_t: header selectors of the calls */
+	BLOB_EVAL_TEXTS,
+	BLOB_LISTS, /* struct blob_list: enum eval_list, then named ones */
+	BLOB_LIST_ENTRIES,
+	BLOB_SETTINGS, /* double by enum eval_setting */
+	BLOB_KIND_FIRST = 16
 };
 
 enum blob_kind_section { /* BLOB_KIND_FIRST + text kind * BLOB_KIND_SECTIONS + one of these */
@@ -48,6 +55,7 @@ enum blob_rule_kind {
 	BLOB_RULE_PATTERN, /* on `text_kind` */
 	BLOB_RULE_EXISTS,
 	BLOB_RULE_META,
+	BLOB_RULE_EVAL, /* a function of eval.def; its pattern argument is the rule's pattern */
 	BLOB_RULE_KIND_COUNT
 };
 

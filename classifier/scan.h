@@ -21,6 +21,8 @@ struct value { /* what is known of a rule's worth: somewhere in [lo, hi] */
 	double lo, hi;
 };
 
+struct eval_state;
+
 struct scan_context {
 	const struct ruleset *ruleset;
 	struct classifier_counters *counters;
@@ -30,6 +32,7 @@ struct scan_context {
 	struct pcre2_real_jit_stack_8 *jit_stack;
 	struct rule_state *state; /* by rule */
 	struct value *value;      /* by rule; of score.c */
+	struct eval_state *eval;
 	struct value stack[META_DEPTH_MAX];
 	uint32_t *order; /* of header segments, by where they start */
 	uint32_t order_count;
