@@ -16,7 +16,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-#define GENERATION_SECTIONS_MAX 64
+#define GENERATION_SECTIONS_MAX 96
 #define GENERATION_LABEL_BYTES  64
 
 enum generation_kind {

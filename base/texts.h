@@ -33,8 +33,11 @@ struct text {
 	const struct segment *segments;
 };
 
+struct facts;
+
 struct texts {
 	struct text kind[TEXT_KIND_COUNT];
+	const struct facts *facts; /* facts.h; NULL when nobody asked for them */
 };
 
 static inline struct bytes text_segment(const struct text *text, uint32_t index)

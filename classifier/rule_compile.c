@@ -14,10 +14,12 @@
 
 #include "base/check.h"
 #include "base/generation.h"
+#include "classifier/rule_eval.h"
 #include "classifier/rule_meta.h"
 #include "classifier/rule_place.h"
 #include "classifier/rule_policy.h"
 #include "classifier/rule_read.h"
+#include "classifier/rule_shrink.h"
 #include "classifier/ruleset_blob.h"
 #include "classifier/ruleset_pattern.h"
 #include "smtp/selector.h"
@@ -37,11 +39,13 @@ struct rule_compiler {
 	struct texts_pool texts;
 	struct blob_rule *rule; /* by reader index; NONE rules fall out at the end */
 	uint32_t *index;        /* reader index to blob index */
+	struct bytes *written;  /* patterns whose text in the blob is another; by blob index */
 	uint32_t rule_count;
 	struct selector *selector;
 	char **selector_text;
 	uint32_t selector_count, selector_room;
 	struct meta_code code;
+	struct rule_evals evals;
 	uint32_t *order;
 	uint32_t order_count;
 	struct policies policies;
@@ -189,6 +193,69 @@ static bool set_selector(struct rule_compiler *c, const struct rule_text *rule,
 	return false;
 }
 
+/* The pattern an eval function works with; false when it is bad. */
+static bool set_call_pattern(struct rule_compiler *c, const struct rule_text *rule,
+                             const char *pattern, struct blob_rule *out)
+{
+	char reason[PATTERN_REASON_BYTES];
+	bool too_large;
+
+	if (pattern == NULL)
+		return true;
+	pcre2_code *code = pattern_compile(c->tables, bytes_text(pattern), reason, &too_large);
+	if (code == NULL) {
+		report(c, rule, true, "bad regex",
+		       rule_pool_printf(&c->reader.pool, "%s; correct the pattern", reason));
+		return false;
+	}
+	pcre2_code_free(code);
+	out->pattern = put_text(c, bytes_text(pattern));
+	out->pattern_bytes = (uint32_t)strlen(pattern);
+	return true;
+}
+
+static void set_if_unset(struct rule_compiler *c, const struct rule_text *rule,
+                         struct blob_rule *out)
+{
+	if (rule->if_unset == NULL)
+		return;
+	out->flags |= BLOB_FLAG_IF_UNSET;
+	out->if_unset = put_text(c, bytes_text(rule->if_unset));
+	out->if_unset_bytes = (uint32_t)strlen(rule->if_unset);
+}
+
+static void set_mimeheader(struct rule_compiler *c, const struct rule_text *rule,
+                           struct blob_rule *out)
+{
+	struct rule_call call;
+
+	if (!set_call_pattern(c, rule, rule->pattern, out))
+		return;
+	rule_eval_mimeheader(rule, &call);
+	out->kind = BLOB_RULE_EVAL;
+	out->maxhits = (uint16_t)rule->maxhits;
+	out->flags |= (rule->tflags & TFLAG_MULTIPLE) != 0 ? BLOB_FLAG_MULTIPLE : 0;
+	set_if_unset(c, rule, out);
+	rule_eval_add(&c->reader, &c->evals, &call, c->rule_count, NULL);
+}
+
+static void set_captured(struct rule_compiler *c, const struct rule_text *rule,
+                         struct blob_rule *out)
+{
+	struct rule_call call;
+	const char *why;
+	char *front;
+
+	if (!rule_eval_captured(&c->reader, rule, &call, &front, &why)) {
+		set_unknown(c, rule, out, "captured text %{...} in a pattern");
+		return;
+	}
+	if (!set_call_pattern(c, rule, front, out))
+		return;
+	out->kind = BLOB_RULE_EVAL;
+	rule_eval_add(&c->reader, &c->evals, &call, c->rule_count, NULL);
+}
+
 static void set_pattern(struct rule_compiler *c, const struct rule_text *rule,
                         struct blob_rule *out)
 {
@@ -197,13 +264,23 @@ static void set_pattern(struct rule_compiler *c, const struct rule_text *rule,
 	bool too_large;
 
 	if (strstr(rule->pattern, "%{") != NULL) {
-		set_unknown(c, rule, out, "captured text %{...} in a pattern");
+		set_captured(c, rule, out);
 		return;
 	}
 	if (rule->type == RULE_HEADER && !set_selector(c, rule, out))
 		return;
 
 	pcre2_code *code = pattern_compile(c->tables, pattern, reason, &too_large);
+	if (code == NULL && too_large) {
+		/* What triggers the rule is found in the pattern as it was written. */
+		const char *shorter = rule_shrink(&c->reader.pool, rule->pattern);
+
+		c->written[c->rule_count] = pattern;
+		if (shorter != NULL) {
+			pattern = bytes_text(shorter);
+			code = pattern_compile(c->tables, pattern, reason, &too_large);
+		}
+	}
 	if (code == NULL && too_large) {
 		set_unknown(c, rule, out, "pattern too large for PCRE2");
 		return;
@@ -224,11 +301,42 @@ static void set_pattern(struct rule_compiler *c, const struct rule_text *rule,
 	if (out->text_kind == TEXT_BODY && (rule->tflags & TFLAG_NOSUBJECT) != 0)
 		out->flags |= BLOB_FLAG_NOSUBJECT;
 	out->flags |= rule->negated ? BLOB_FLAG_NEGATED : 0;
-	if (rule->if_unset != NULL) {
-		out->flags |= BLOB_FLAG_IF_UNSET;
-		out->if_unset = put_text(c, bytes_text(rule->if_unset));
-		out->if_unset_bytes = (uint32_t)strlen(rule->if_unset);
+	set_if_unset(c, rule, out);
+}
+
+static void set_eval(struct rule_compiler *c, const struct rule_text *rule, struct blob_rule *out)
+{
+	struct rule_call call;
+	uint16_t selector[EVAL_SELECTORS_MAX];
+	const char *why = NULL;
+	const char *name = rule_pool_printf(&c->reader.pool, "eval:%.*s",
+	                                    (int)strcspn(rule->expr, "( "), rule->expr);
+
+	switch (rule_eval_parse(&c->reader, rule, &call, &why)) {
+	case RULE_EVAL_UNKNOWN:
+		set_unknown(c, rule, out, name);
+		return;
+	case RULE_EVAL_NET:
+		if ((c->column & 1) != 0)
+			set_unknown(c, rule, out, name);
+		return;
+	case RULE_EVAL_WRONG:
+		report(c, rule, true, name, why);
+		return;
+	case RULE_EVAL_OK:
+		break;
 	}
+	for (uint32_t i = 0; i < call.selector_count; i++)
+		if (!find_selector(c, call.selector[i], &selector[i])) {
+			set_unknown(c, rule, out,
+			            rule_pool_printf(&c->reader.pool, "header selector %s",
+			                             call.selector[i]));
+			return;
+		}
+	if (!set_call_pattern(c, rule, call.pattern, out))
+		return;
+	out->kind = BLOB_RULE_EVAL;
+	rule_eval_add(&c->reader, &c->evals, &call, c->rule_count, selector);
 }
 
 static void set_meta(struct rule_compiler *c, const struct rule_text *rule, struct blob_rule *out)
@@ -262,12 +370,10 @@ static void set_rule(struct rule_compiler *c, const struct rule_text *rule, stru
 		if (set_selector(c, rule, out))
 			out->kind = BLOB_RULE_EXISTS;
 	} else if (rule->type == RULE_MIMEHEADER) {
-		set_unknown(c, rule, out, "mimeheader");
+		set_mimeheader(c, rule, out);
 	} else if (rule->type == RULE_EVAL) {
 		if (!eval_is_skipped(c, rule))
-			set_unknown(c, rule, out,
-			            rule_pool_printf(&c->reader.pool, "eval:%.*s",
-			                             (int)strcspn(rule->expr, "( "), rule->expr));
+			set_eval(c, rule, out);
 	} else {
 		set_pattern(c, rule, out);
 	}
@@ -291,6 +397,7 @@ static enum err set_rules(struct rule_compiler *c)
 	uint32_t total = c->reader.rule_count;
 
 	c->rule = rule_pool_take(&c->reader.pool, total * sizeof(*c->rule));
+	c->written = rule_pool_take(&c->reader.pool, total * sizeof(*c->written));
 	c->index = rule_pool_take(&c->reader.pool, total * sizeof(*c->index));
 	put_text(c, BYTES(""));
 	/* Number 0 of the metas is 0: what a scored but never defined name is worth. */
@@ -311,6 +418,7 @@ static enum err set_rules(struct rule_compiler *c)
 		c->index[i] = c->rule_count++;
 	}
 	renumber_code(c);
+	rule_eval_renumber(&c->evals, c->index);
 	return OK;
 }
 
@@ -391,7 +499,10 @@ static void place_rules(struct rule_compiler *c)
 			continue;
 		bool always = c->no_triggers ||
 		              (rule->flags & (BLOB_FLAG_NEGATED | BLOB_FLAG_IF_UNSET)) != 0;
-		struct bytes pattern = bytes_of(c->texts.data + rule->pattern, rule->pattern_bytes);
+		struct bytes pattern = c->written[i].data != NULL
+		                           ? c->written[i]
+		                           : bytes_of(c->texts.data + rule->pattern,
+		                                      rule->pattern_bytes);
 		uint32_t group = group_of(c, rule);
 		c->placed[group]
 		         [rule_place(&c->placing[group], i, rule->selector, pattern, always)]++;
@@ -419,6 +530,7 @@ static enum err build_sections(struct rule_compiler *c)
 	c->section[BLOB_META_NUMBERS] = bytes_of(c->code.number,
 	                                         c->code.number_count * sizeof(double));
 	c->section[BLOB_META_ORDER] = bytes_of(c->order, c->order_count * sizeof(uint32_t));
+	rule_eval_sections(&c->reader, &c->evals, c->section);
 	for (int group = 0; group < GROUP_COUNT; group++) {
 		enum err err = rule_place_finish(&c->placing[group], c->cache_folder,
 		                                 &c->section[BLOB_SECTION(group, 0)], reason);

@@ -303,6 +303,22 @@ static void define_score(struct rule_reader *reader, struct bytes value)
 	rule->scored = true;
 }
 
+/* "2", "2-", "-3" or "2-3", of parts counted from 1. */
+static bool take_range(struct rule_text *rule, struct bytes range)
+{
+	size_t dash = bytes_find(range, '-');
+	struct bytes first = bytes_slice(range, 0, dash);
+	struct bytes last = bytes_slice(range, dash + 1, range.len);
+	uint64_t min = 0, max = 0;
+
+	if ((first.len > 0 && !bytes_to_u64(first, 1000, &min)) ||
+	    (last.len > 0 && !bytes_to_u64(last, 1000, &max)) || (first.len == 0 && last.len == 0))
+		return false;
+	rule->range_min = (uint32_t)min;
+	rule->range_max = (uint32_t)(dash == range.len ? min : max);
+	return true;
+}
+
 static void define_tflags(struct rule_reader *reader, struct bytes value)
 {
 	static const struct {
@@ -313,6 +329,7 @@ static void define_tflags(struct rule_reader *reader, struct bytes value)
 	             {"net", TFLAG_NET},
 	             {"nosubject", TFLAG_NOSUBJECT},
 	             {"learn", TFLAG_LEARN},
+	             {"concat", TFLAG_CONCAT},
 	             {"userconf", 0},
 	             {"noautolearn", 0},
 	             {"publish", 0},
@@ -328,7 +345,7 @@ static void define_tflags(struct rule_reader *reader, struct bytes value)
 	struct rule_text *rule = rule_reader_need(reader, rule_word(&value));
 
 	rule->tflags = 0;
-	rule->maxhits = 0;
+	rule->maxhits = rule->range_min = rule->range_max = 0;
 	while (value.len > 0) {
 		struct bytes word = rule_word(&value);
 		uint64_t hits;
@@ -344,6 +361,8 @@ static void define_tflags(struct rule_reader *reader, struct bytes value)
 			rule->maxhits = (uint32_t)hits;
 			found = true;
 		}
+		if (bytes_starts_nocase(word, BYTES("range=")))
+			found = take_range(rule, bytes_slice(word, 6, word.len));
 		if (!found)
 			rule_reader_report(reader, false,
 			                   rule_pool_printf(&reader->pool, "tflags %.*s",
@@ -444,7 +463,8 @@ void rule_define(struct rule_reader *reader, const char *key, struct bytes value
 			define_rule(reader, tests[i].type, value);
 			return;
 		}
-	if (!define_attribute(reader, key, value) && !define_replacement(reader, key, value))
+	if (!define_attribute(reader, key, value) && !define_replacement(reader, key, value) &&
+	    !rule_directive(reader, key, value))
 		rule_reader_report(reader, false,
 		                   rule_pool_printf(&reader->pool, "directive %s", key), "",
 		                   "not a rule; it has no effect here");

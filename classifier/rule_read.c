@@ -41,6 +41,7 @@ void rule_reader_init(struct rule_reader *reader, uint32_t score_column)
 	reader->replace_start = rule_pool_text(&reader->pool, "<");
 	reader->replace_end = rule_pool_text(&reader->pool, ">");
 	rule_condition_plugins(reader);
+	rule_directive_init(reader);
 }
 
 void rule_reader_free(struct rule_reader *reader)

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "classifier/eval_blob.h"
 #include "classifier/rule_compile.h"
 #include "classifier/rule_pool.h"
 
@@ -36,7 +37,8 @@ enum rule_tflag {
 	TFLAG_NICE = 2,
 	TFLAG_NET = 4,
 	TFLAG_NOSUBJECT = 8,
-	TFLAG_LEARN = 16
+	TFLAG_LEARN = 16,
+	TFLAG_CONCAT = 32
 };
 
 #define RULE_SCORES 4
@@ -55,6 +57,7 @@ struct rule_text {
 	double score[RULE_SCORES];
 	uint32_t tflags; /* enum rule_tflag */
 	uint32_t maxhits;
+	uint32_t range_min, range_max; /* of parts; 0: from the first, to the last */
 	int32_t priority;
 	const char *file; /* of the last definition */
 	uint32_t line;
@@ -72,6 +75,17 @@ struct named_texts {
 	uint32_t count, room;
 };
 
+struct list_entry {
+	char *text;   /* lower case */
+	char *second; /* a relay, "!" of an exception, else "" */
+};
+
+struct named_list {
+	char *name; /* "" of the fixed ones; '@' stands in front of a name of URI hosts */
+	struct list_entry *entry;
+	uint32_t count, room;
+};
+
 struct rule_reader {
 	struct rule_pool pool;
 	struct rule_text *rule;
@@ -80,6 +94,9 @@ struct rule_reader {
 	struct named_texts replace_tag, replace_pre, replace_inter, replace_post;
 	char *replace_start, *replace_end;
 	struct named_texts plugin; /* text: "1" loaded, "" not */
+	struct named_list *list;   /* the first EVAL_LIST_FIXED are enum eval_list */
+	uint32_t list_count, list_room;
+	double setting[EVAL_SETTING_COUNT];
 	struct rule_report *report;
 	uint32_t report_count, report_room;
 	uint32_t file_count;
@@ -110,6 +127,13 @@ void rule_condition_load_plugin(struct rule_reader *reader, struct bytes name);
 
 /* rule_replace.c: ReplaceTags over one pattern; returns pool memory, or `pattern` itself. */
 char *rule_replace(struct rule_reader *reader, char *pattern);
+
+/* rule_directive.c: lists and settings of the eval functions. */
+void rule_directive_init(struct rule_reader *reader);
+/* Obeys a line that is no rule and no attribute of one. False: nobody knows the directive. */
+bool rule_directive(struct rule_reader *reader, const char *key, struct bytes value);
+/* The index of a named list; UINT32_MAX when there is none. */
+uint32_t rule_directive_list(const struct rule_reader *reader, const char *name);
 
 const char *named_texts_find(const struct named_texts *texts, struct bytes name);
 void named_texts_set(struct rule_pool *pool, struct named_texts *texts, struct bytes name,

@@ -14,6 +14,7 @@
 #include <pcre2.h>
 
 #include "base/check.h"
+#include "classifier/eval.h"
 #include "classifier/ruleset_pattern.h"
 
 #define REASON_BYTES 200
@@ -141,7 +142,7 @@ static enum err verify_rules(const struct ruleset *r, char *reason)
 			return bad(reason, "a rule");
 		if (rule->kind == BLOB_RULE_META && !code_is_sound(r, rule))
 			return bad(reason, "a meta's code");
-		if (rule->kind == BLOB_RULE_PATTERN &&
+		if ((rule->kind == BLOB_RULE_PATTERN || rule->kind == BLOB_RULE_EVAL) &&
 		    (rule->text_kind >= TEXT_KIND_COUNT ||
 		     !text_fits(r, rule->pattern, rule->pattern_bytes) ||
 		     !text_fits(r, rule->if_unset, rule->if_unset_bytes)))
@@ -260,7 +261,8 @@ static enum err compile_patterns(struct ruleset *r, char *reason)
 	for (uint32_t i = 0; i < r->rule_count; i++) {
 		const struct blob_rule *rule = &r->rule[i];
 
-		if (rule->kind != BLOB_RULE_PATTERN)
+		if (rule->kind != BLOB_RULE_PATTERN &&
+		    (rule->kind != BLOB_RULE_EVAL || rule->pattern_bytes == 0))
 			continue;
 		r->pattern[i] = pattern_compile(
 		    r->tables, bytes_of(r->texts + rule->pattern, rule->pattern_bytes), why,
@@ -308,7 +310,9 @@ static enum err open_all(struct ruleset *r, char *reason)
 			return bad(reason, "what triggers the rules");
 		err = open_database(r, group, reason);
 	}
-	return err == OK ? compile_patterns(r, reason) : err;
+	if (err == OK)
+		err = compile_patterns(r, reason);
+	return err == OK ? eval_open(r, reason) : err;
 }
 
 enum err ruleset_open(const struct generation *generation, struct ruleset **out_ruleset,
@@ -341,6 +345,7 @@ void ruleset_close(struct ruleset *ruleset)
 		pcre2_code_free(ruleset->pattern[i]);
 	for (int group = 0; group < GROUP_COUNT; group++)
 		hs_free_database(ruleset->group[group].database);
+	eval_close(ruleset);
 	free(ruleset->pattern);
 	pattern_tables_free(ruleset->tables);
 	free(ruleset);

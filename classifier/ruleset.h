@@ -4,6 +4,7 @@
 #define CLASSIFIER_RULESET_H
 
 #include "classifier/classifier.h"
+#include "classifier/eval_blob.h"
 #include "classifier/ruleset_blob.h"
 
 struct hs_database;
@@ -30,6 +31,26 @@ struct ruleset_policies {
 	uint32_t domain_count, policy_count, override_count;
 };
 
+#define EVAL_PATTERNS_MAX 128
+
+struct ruleset_evals { /* calls of eval functions and what they look into (eval_open.c) */
+	const struct blob_eval *eval;
+	uint32_t count;
+	const struct blob_eval_argument *argument;
+	uint32_t argument_count;
+	const uint32_t *selector;
+	uint32_t selector_count;
+	const char *texts;
+	uint32_t text_bytes;
+	const struct blob_list *list;
+	uint32_t list_count;
+	const struct blob_list_entry *entry;
+	uint32_t entry_count;
+	const double *setting;                                /* by enum eval_setting */
+	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* by enum eval_pattern */
+	bool no_jit;
+};
+
 struct ruleset {
 	const struct generation *generation;
 	const struct blob_head *head;
@@ -46,6 +67,7 @@ struct ruleset {
 	uint32_t order_count;
 	struct ruleset_group group[GROUP_COUNT];
 	struct ruleset_policies policies;
+	struct ruleset_evals evals;
 	const uint8_t *tables;
 	struct pcre2_real_code_8 **pattern; /* by rule; NULL when it has none */
 	bool jit;                           /* every pattern is machine code */

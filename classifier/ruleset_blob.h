@@ -25,7 +25,14 @@ enum blob_section {
 	BLOB_META_CODE,
 	BLOB_META_NUMBERS,
 	BLOB_META_ORDER, /* rule indices: every meta after those it names */
-	BLOB_KIND_FIRST = 8,
+	BLOB_EVALS,      /* struct blob_eval (eval_blob.h), by rule */
+	BLOB_EVAL_ARGUMENTS,
+	BLOB_EVAL_SELECTORS, /* uint32_t: header selectors of the calls */
+	BLOB_EVAL_TEXTS,
+	BLOB_LISTS, /* struct blob_list: enum eval_list, then named ones */
+	BLOB_LIST_ENTRIES,
+	BLOB_SETTINGS, /* double by enum eval_setting */
+	BLOB_KIND_FIRST = 16,
 	BLOB_DOMAINS = 128, /* struct blob_domain, in the order of blob_name_compare() */
 	BLOB_POLICIES,      /* struct blob_policy; the first has number 1 */
 	BLOB_OVERRIDES      /* struct blob_override, in the order of rules within a policy */
@@ -67,6 +74,7 @@ enum blob_rule_kind {
 	BLOB_RULE_PATTERN, /* on `text_kind` */
 	BLOB_RULE_EXISTS,
 	BLOB_RULE_META,
+	BLOB_RULE_EVAL, /* a function of eval.def; its pattern argument is the rule's pattern */
 	BLOB_RULE_KIND_COUNT
 };
 

@@ -14,12 +14,14 @@
 #include <pcre2.h>
 
 #include "base/check.h"
+#include "classifier/eval.h"
 #include "classifier/gate.h"
 
 #define MATCH_LIMIT         1000000u
 #define JIT_STACK_BYTES_MIN 32768
 #define JIT_STACK_BYTES_MAX ((size_t)1 << 20)
-#define CONFIRMS_A_LOOK     8u /* at the clock */
+#define MATCH_GROUPS        16u /* whole match and groups that eval functions look at */
+#define CONFIRMS_A_LOOK     8u  /* at the clock */
 
 struct scan_context *scan_context_new(const struct ruleset *ruleset,
                                       struct classifier_counters *counters)
@@ -33,11 +35,13 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->state = calloc(ruleset->rule_count + 1, sizeof(*c->state));
 	c->value = calloc(ruleset->rule_count + 1, sizeof(*c->value));
 	c->pending = calloc(ruleset->rule_count + 1, sizeof(*c->pending));
-	c->match = pcre2_match_data_create(1, NULL);
+	c->eval = eval_state_new();
+	c->match = pcre2_match_data_create(MATCH_GROUPS, NULL);
 	c->match_context = pcre2_match_context_create(NULL);
 	c->jit_stack = pcre2_jit_stack_create(JIT_STACK_BYTES_MIN, JIT_STACK_BYTES_MAX, NULL);
-	bool failed = c->state == NULL || c->value == NULL || c->pending == NULL ||
-	              c->match == NULL || c->match_context == NULL || c->jit_stack == NULL;
+	bool failed = c->state == NULL || c->eval == NULL || c->value == NULL ||
+	              c->pending == NULL || c->match == NULL || c->match_context == NULL ||
+	              c->jit_stack == NULL;
 	for (int group = 0; group < GROUP_COUNT && !failed; group++)
 		if (ruleset->group[group].database != NULL)
 			failed = hs_alloc_scratch(ruleset->group[group].database, &c->scratch) !=
@@ -65,6 +69,7 @@ void scan_context_free(struct scan_context *context)
 	pcre2_match_data_free(context->match);
 	pcre2_match_context_free(context->match_context);
 	pcre2_jit_stack_free(context->jit_stack);
+	eval_state_free(context->eval);
 	free(context->pending);
 	free(context->value);
 	free(context->state);

@@ -46,6 +46,8 @@ struct value { /* what is known of a rule's worth: somewhere in [lo, hi] */
 	double lo, hi;
 };
 
+struct eval_state;
+
 struct scan_context {
 	const struct ruleset *ruleset;
 	struct classifier_counters *counters;
@@ -55,6 +57,7 @@ struct scan_context {
 	struct pcre2_real_jit_stack_8 *jit_stack;
 	struct rule_state *state; /* by rule */
 	struct value *value;      /* by rule; of score.c */
+	struct eval_state *eval;
 	struct value stack[META_DEPTH_MAX];
 	uint32_t *pending; /* `multiple` rules triggered in the text in hand */
 	uint32_t pending_count;

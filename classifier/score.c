@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "base/check.h"
-#include "classifier/scan.h"
+#include "classifier/eval.h"
 
 #define POINTS_E4_MAX ((int64_t)INT32_MAX * 10)
 
@@ -199,7 +199,8 @@ static struct value plain_value(struct scan_context *c, uint32_t index)
 	if (rule->kind == BLOB_RULE_UNKNOWN)
 		return span(0, INFINITY);
 	/* A meta outside the order names itself in a circle and is worth nothing. */
-	if (rule->kind != BLOB_RULE_PATTERN && rule->kind != BLOB_RULE_EXISTS)
+	if (rule->kind != BLOB_RULE_PATTERN && rule->kind != BLOB_RULE_EXISTS &&
+	    rule->kind != BLOB_RULE_EVAL)
 		return point(0);
 	if (!state->not_run)
 		return point(state->count);
@@ -263,7 +264,7 @@ static int64_t add_rule(struct scan_context *c, uint32_t index, struct judgement
 
 	if ((rule->flags & BLOB_FLAG_SILENT) != 0 || truth(v) != TRUTH_TRUE)
 		return 0;
-	if (rule->kind == BLOB_RULE_PATTERN && (rule->flags & BLOB_FLAG_MULTIPLE) != 0)
+	if (rule->kind != BLOB_RULE_META && (rule->flags & BLOB_FLAG_MULTIPLE) != 0)
 		count = c->state[index].count;
 
 	int64_t points_e4 = (int64_t)policy_score_e4(c->ruleset, c->policy, index) * count;
@@ -294,6 +295,7 @@ void classifier_judge(struct scan_context *context, const struct texts *texts, u
                       uint64_t (*cpu_now_ns)(void), struct judgement *out_judgement)
 {
 	scan_texts(context, texts, budget_ns, cpu_now_ns);
+	eval_run(context, texts);
 	score_rules(context, out_judgement);
 	context->counters->messages++;
 	context->counters->messages_incomplete += out_judgement->incomplete;

@@ -141,11 +141,11 @@ static void lists_what_it_does_not_know(void **state)
 {
 	(void)state;
 	struct rule_reader *r = read_rules(
-	    "freemail_domains a.example\nfreemail_domains b.example\nnonsense x\n");
+	    "nonsense a\nnonsense b\nrubbish x\nfreemail_domains a.example\nreport text\n");
 
 	no_faults(r);
 	assert_int_equal(r->report_count, 2);
-	assert_string_equal(r->report[0].construct, "directive freemail_domains");
+	assert_string_equal(r->report[0].construct, "directive nonsense");
 	assert_int_equal(r->report[0].count, 2);
 	assert_int_equal(r->report[0].line, 1);
 	done(r);
@@ -221,19 +221,91 @@ static void bad_rules_are_refused_with_their_line(void **state)
 static void unsupported_constructs_are_listed_not_refused(void **state)
 {
 	(void)state;
-	struct fixture *f = fixture_new(
-	    "mimeheader A Content-Type =~ /x/\nbody B eval:html_test('x')\n"
-	    "uri C /x%{GB_TO}y/\nheader D From:revip:host:raw =~ /y/\nbody E /fine/\n");
+	struct fixture *f = fixture_new("body B eval:no_such_function('x')\nbody C /x%{GB_TO}y/\n"
+	                                "header D From:revip:host:raw =~ /y/\nbody E /fine/\n");
 
-	assert_int_equal(fixture_report(f, "mimeheader")->count, 1);
-	assert_string_equal(fixture_report(f, "eval:html_test")->rule, "B");
+	assert_string_equal(fixture_report(f, "eval:no_such_function")->rule, "B");
 	assert_non_null(fixture_report(f, "captured text %{...} in a pattern"));
 	fixture_add(f, TEXT_BODY, "fine");
 	fixture_judge(f);
-	assert_true(fixture_value(f, "A") == -1 && fixture_value(f, "B") == -1 &&
-	            fixture_value(f, "C") == -1);
+	assert_true(fixture_value(f, "B") == -1 && fixture_value(f, "C") == -1);
 	assert_int_equal(f->judgement.score_milli, 1000);
 	fixture_free(f);
+}
+
+static const struct named_list *list(const struct rule_reader *r, uint32_t index, uint32_t count)
+{
+	assert_true(index < r->list_count);
+	assert_int_equal(r->list[index].count, count);
+	return &r->list[index];
+}
+
+static void keeps_lists_for_the_eval_functions(void **state)
+{
+	(void)state;
+	struct rule_reader *r = read_rules(
+	    "freemail_domains Free.Example *.mail.example\n"
+	    "whitelist_from Good@a.example\n"
+	    "welcomelist_from *@b.example\n"
+	    "unwhitelist_from good@A.example\n"
+	    "whitelist_from_rcvd x@c.example relay.c.example [10.0]\n"
+	    "enlist_addrlist (BANKS) *@bank.example\n"
+	    "enlist_uri_host (SHORT) s.example !www.s.example\n"
+	    "blacklist_uri_host bad.example\n"
+	    "delist_uri_host (SHORT) s.example\n"
+	    "util_rb_2tld co.example\nclear_util_rb 2tld\n"
+	    "trusted_networks 10/8\nclear_trusted_networks\n"
+	    "blocklist_subject Buy now\n"
+	    "freemail_max_body_emails 9\n");
+
+	no_faults(r);
+	assert_int_equal(r->report_count, 0);
+	assert_string_equal(list(r, EVAL_LIST_FREEMAIL_DOMAINS, 2)->entry[0].text, "free.example");
+	assert_string_equal(list(r, EVAL_LIST_WELCOMELIST_FROM, 1)->entry[0].text, "*@b.example");
+	assert_string_equal(list(r, EVAL_LIST_WELCOMELIST_FROM_RCVD, 2)->entry[1].second, "[10.0]");
+	list(r, rule_directive_list(r, "BANKS"), 1);
+	const struct named_list *hosts = list(r, rule_directive_list(r, "@SHORT"), 1);
+	assert_string_equal(hosts->entry[0].text, "www.s.example");
+	assert_string_equal(hosts->entry[0].second, "!");
+	list(r, rule_directive_list(r, "@BLOCK"), 1);
+	list(r, EVAL_LIST_RB_2TLD, 0);
+	list(r, EVAL_LIST_TRUSTED_NETWORKS, 0);
+	assert_string_equal(list(r, EVAL_LIST_BLOCKLIST_SUBJECT, 1)->entry[0].text, "*buy now*");
+	assert_true(r->setting[EVAL_SETTING_FREEMAIL_MAX_BODY_EMAILS] == 9);
+	assert_int_equal(rule_directive_list(r, "NONE"), UINT32_MAX);
+	done(r);
+}
+
+static void says_what_is_wrong_with_a_call(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *construct, *why;
+	} bad[] = {
+	    {"header A eval:check_for_shifted_date('1')\n", "eval:check_for_shifted_date",
+	     "missing"},
+	    {"header A eval:check_for_shifted_date('1', x)\n", "eval:check_for_shifted_date",
+	     "number is expected, at octet 29"},
+	    {"header A eval:check_for_shifted_date('1' '2')\n", "eval:check_for_shifted_date",
+	     "comma"},
+	    {"header A eval:check_from_in_list('X)\n", "eval:check_from_in_list", "not closed"},
+	    {"header A eval:check_freemail_from('(x')\n", "bad regex", "argument"},
+	    {"mimeheader A X =~ /(x/\n", "bad regex", "pattern"}};
+	struct fixture f;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		int fd;
+
+		assert_int_equal(
+		    fixture_compile(&f, bad[i].text, &(struct rule_compile_options){0}, &fd),
+		    ERR_SYNTAX);
+		const struct rule_report *report = fixture_report(&f, bad[i].construct);
+		assert_non_null(report);
+		assert_true(report->fault);
+		if (strcmp(bad[i].construct, "bad regex") != 0)
+			assert_non_null(strstr(report->text, bad[i].why));
+		rule_compiler_free(f.compiler);
+	}
 }
 
 int main(void)
@@ -248,6 +320,8 @@ int main(void)
 	    cmocka_unit_test(says_where_a_fault_is),
 	    cmocka_unit_test(bad_rules_are_refused_with_their_line),
 	    cmocka_unit_test(unsupported_constructs_are_listed_not_refused),
+	    cmocka_unit_test(keeps_lists_for_the_eval_functions),
+	    cmocka_unit_test(says_what_is_wrong_with_a_call),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

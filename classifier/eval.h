@@ -1,0 +1,140 @@
+/* eval.h - the functions rules call by eval:, and what they share.
+ *
+ * A function looks at the prepared texts only, allocates nothing and returns the rule's value: 0
+ * no, n > 0 how often. What several of them need of one message is found once and kept in the
+ * state.
+ */
+#ifndef CLASSIFIER_EVAL_H
+#define CLASSIFIER_EVAL_H
+
+#include "base/facts.h"
+#include "classifier/scan.h"
+
+#define EVAL_ADDRESSES_MAX 256u
+#define EVAL_RELAYS_MAX    128u
+#define EVAL_PART_BYTES    32768u
+
+enum eval_pattern { /* what the functions look for in headers */
+#define EVAL_PATTERN(name, pattern) EVAL_PATTERN_##name,
+#include "classifier/eval_patterns.def"
+	            EVAL_PATTERN_COUNT
+};
+
+struct eval_addresses {
+	struct bytes item[EVAL_ADDRESSES_MAX];
+	uint32_t count;
+};
+
+struct eval_recipients { /* To, Cc and Bcc */
+	bool known, sorted;
+	double similar;
+};
+
+struct eval_words; /* eval_words.c */
+
+struct eval_state {                      /* of the message in hand */
+	struct eval_addresses addresses; /* scratch of the function that runs */
+	struct eval_recipients recipients;
+	struct eval_addresses emails; /* distinct freemail addresses of the body */
+	bool emails_known, emails_too_many;
+	bool vertical_known;
+	int32_t vertical_percent;
+	bool upper_known;
+	double upper_percent;
+	struct eval_words *words;
+	uint8_t part_memory[EVAL_PART_BYTES], joined_memory[EVAL_PART_BYTES]; /* headers of parts */
+};
+
+struct eval_call {
+	struct scan_context *context;
+	const struct ruleset *ruleset;
+	const struct texts *texts;
+	const struct facts *facts; /* those of `texts`; empty ones when it has none */
+	const struct blob_eval *eval;
+	struct eval_state *state;
+};
+
+typedef int32_t eval_function(const struct eval_call *call);
+#define EVAL(name, help, arguments, selectors, facts) eval_function eval_##name;
+#include "classifier/eval.def"
+
+/* NULL when memory is out. */
+struct eval_state *eval_state_new(void);
+void eval_state_free(struct eval_state *state);
+/* Runs every eval rule; fills context->state of each. */
+void eval_run(struct scan_context *context, const struct texts *texts);
+
+/* The sections of a generation, verified: afterwards no index in them needs a check (eval_open.c).
+ */
+bool eval_sections_are_sound(struct ruleset *ruleset);
+MUST_CHECK enum err eval_open(struct ruleset *ruleset, char *reason);
+void eval_close(struct ruleset *ruleset);
+
+/* Arguments and headers by their numbers in eval.def. A header that is missing is empty. */
+struct bytes eval_text(const struct eval_call *call, uint32_t argument);
+double eval_number(const struct eval_call *call, uint32_t argument);
+/* [a, b) of two arguments of which either may be unlimited. */
+bool eval_in_range(const struct eval_call *call, uint32_t argument, double value);
+bool eval_has_header(const struct eval_call *call, uint32_t header);
+struct bytes eval_header(const struct eval_call *call, uint32_t header);
+/* The first of the values, which is what a single address, name or host is. */
+struct bytes eval_first(const struct eval_call *call, uint32_t header);
+/* The next line of `rest`, without its end; false when there is none. */
+bool eval_next_line(struct bytes *rest, struct bytes *out_line);
+
+/* Whether one of the fixed patterns, or the rule's own, matches. A match limit counts as no. */
+bool eval_matches(const struct eval_call *call, enum eval_pattern pattern, struct bytes subject);
+bool eval_rule_matches(const struct eval_call *call, struct bytes subject);
+/* As eval_matches; gives the first group and the end of the match as offsets. */
+struct eval_match {
+	size_t group, group_len, end;
+};
+bool eval_find(const struct eval_call *call, enum eval_pattern pattern, struct bytes subject,
+               size_t from, struct eval_match *out_match);
+
+bool eval_rule_find(const struct eval_call *call, struct bytes subject, size_t from,
+                    struct eval_match *out_match);
+
+/* What group `name` of a header rule's pattern holds in its header; empty when it does not match.
+ */
+struct bytes eval_captured_text(const struct eval_call *call, uint32_t rule, struct bytes name);
+
+/* eval_domain.c */
+uint8_t eval_lower(uint8_t octet);
+bool eval_contains_nocase(struct bytes text, struct bytes part, size_t *out_at);
+/* A glob with * and ? against all of `text`, without regard to case (the glob is lower case). A '*'
+ * does not stand for `stop`; 0: it stands for anything. */
+bool eval_glob(struct bytes glob, struct bytes text, uint8_t stop);
+/* Looks in a list's exact entries and, with `wild`, in the others; NULL when nothing fits. */
+const struct blob_list_entry *eval_list_find(const struct ruleset *ruleset, uint32_t list,
+                                             struct bytes text, bool wild);
+/* The index of a list by its argument; false when nothing was ever put on it. */
+bool eval_list_argument(const struct eval_call *call, uint32_t argument, uint32_t *out_list);
+/* The part of a host's name somebody registered, by the rule files' suffixes. */
+struct bytes eval_registered_domain(const struct ruleset *ruleset, struct bytes host);
+bool eval_has_valid_tld(const struct ruleset *ruleset, struct bytes host);
+/* What follows the last '@'; empty when there is none. */
+struct bytes eval_domain_of(struct bytes address);
+
+/* eval_address.c: adds the addresses of `header`, without equals. */
+void eval_add_addresses(const struct eval_call *call, uint32_t header, struct eval_addresses *to);
+
+/* eval_email.c: the next address in a line of text, from `*at` on, which moves behind it. Its
+ * top-level domain exists. */
+bool eval_next_email(const struct ruleset *ruleset, struct bytes line, size_t *at,
+                     struct bytes *out_email);
+
+/* eval_words.c: the words of a message's text and HTML forms, and how they differ. */
+size_t eval_words_bytes(void); /* zeroed memory is an empty table */
+/* To be asked again of the next message. */
+void eval_words_forget(struct eval_words *words);
+
+/* eval_relay.c: one relay of an X-Spam-Relays string. */
+struct eval_relay {
+	struct bytes ip, rdns, helo, by;
+};
+bool eval_next_relay(struct bytes *rest, struct eval_relay *out_relay);
+bool eval_is_ip4(struct bytes text);
+bool eval_is_private_ip(struct bytes text);
+
+#endif

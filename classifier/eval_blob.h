@@ -1,0 +1,70 @@
+/* eval_blob.h - how calls of eval functions and the lists they look into lie in a rule generation.
+ *
+ * Texts are offsets into BLOB_EVAL_TEXTS. A list's first `exact_count` entries have no wild
+ * characters and ascend; the others are tried one by one.
+ */
+#ifndef CLASSIFIER_EVAL_BLOB_H
+#define CLASSIFIER_EVAL_BLOB_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define EVAL_ARGUMENTS_MAX 6u
+#define EVAL_SELECTORS_MAX 24u /* of one call */
+
+enum eval_function {
+#define EVAL(name, help, arguments, selectors, facts) EVAL_##name,
+#include "classifier/eval.def"
+	EVAL_FUNCTION_COUNT
+};
+
+enum eval_list { /* lists every ruleset has; those with names follow */
+#define LIST(directive, list, form) EVAL_LIST_##list,
+#define NAMED(directive, form)
+#define DELIST(directive, list)
+#define NAMED_AS(directive, name, form)
+#define NAMED_DELIST(directive)
+#define CLEAR(directive, list)
+#define CLEAR_BOUNDARIES(directive)
+#include "classifier/eval_lists.def"
+	         EVAL_LIST_FIXED
+};
+
+enum eval_setting {
+#define EVAL_SETTING(directive, name, standard) EVAL_SETTING_##name,
+#include "classifier/eval_settings.def"
+	EVAL_SETTING_COUNT
+};
+
+struct blob_eval {
+	uint32_t rule;
+	uint16_t function;       /* enum eval_function */
+	uint16_t selector_count; /* from `selector` on in BLOB_EVAL_SELECTORS */
+	uint32_t selector;
+	uint32_t argument; /* in BLOB_EVAL_ARGUMENTS */
+	uint32_t argument_count;
+};
+
+struct blob_eval_argument {
+	double number;        /* kinds n and u; of l the list's index */
+	uint32_t text, bytes; /* every argument as written, quotes off */
+	uint8_t kind;         /* a letter of eval.def */
+	uint8_t unlimited;    /* of u: "undef" or "inf" */
+	uint8_t unused[6];
+};
+
+struct blob_list {
+	uint32_t name, name_bytes; /* of a named list */
+	uint32_t entry, entry_count, exact_count;
+};
+
+struct blob_list_entry {
+	uint32_t text, bytes;
+	uint32_t second, second_bytes; /* a relay; "!" of an exception */
+};
+
+static_assert(sizeof(struct blob_eval) == 20, "fixed layout");
+static_assert(sizeof(struct blob_eval_argument) == 24, "fixed layout");
+static_assert(sizeof(struct blob_list) == 20, "fixed layout");
+
+#endif

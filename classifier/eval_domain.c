@@ -1,0 +1,193 @@
+/* eval_domain.c - lists, globs, and the part of a host's name somebody registered. */
+#include "classifier/eval.h"
+
+#define LABELS_MAX 32u
+
+uint8_t eval_lower(uint8_t octet)
+{
+	return octet >= 'A' && octet <= 'Z' ? octet | 0x20 : octet;
+}
+
+bool eval_contains_nocase(struct bytes text, struct bytes part, size_t *out_at)
+{
+	for (size_t at = 0; at + part.len <= text.len; at++)
+		if (bytes_equal_nocase(bytes_slice(text, at, part.len), part)) {
+			*out_at = at;
+			return true;
+		}
+	return false;
+}
+
+/* Goes back to the last '*' only, so its work is at most the product of the lengths. */
+bool eval_glob(struct bytes glob, struct bytes text, uint8_t stop)
+{
+	size_t g = 0, t = 0, star = SIZE_MAX, again = 0;
+
+	while (t < text.len) {
+		if (g < glob.len && glob.data[g] == '*') {
+			star = ++g;
+			again = t;
+		} else if (g < glob.len &&
+		           (glob.data[g] == '?' || glob.data[g] == eval_lower(text.data[t]))) {
+			g++;
+			t++;
+		} else if (star != SIZE_MAX && (stop == 0 || text.data[again] != stop)) {
+			g = star;
+			t = ++again;
+		} else {
+			return false;
+		}
+	}
+	while (g < glob.len && glob.data[g] == '*')
+		g++;
+	return g == glob.len;
+}
+
+static struct bytes entry_text(const struct ruleset_evals *e, const struct blob_list_entry *entry)
+{
+	return bytes_of(e->texts + entry->text, entry->bytes);
+}
+
+static int compare(struct bytes entry, struct bytes text)
+{
+	size_t len = entry.len < text.len ? entry.len : text.len;
+
+	for (size_t i = 0; i < len; i++) {
+		int difference = (int)entry.data[i] - (int)eval_lower(text.data[i]);
+
+		if (difference != 0)
+			return difference;
+	}
+	return entry.len == text.len ? 0 : entry.len < text.len ? -1 : 1;
+}
+
+const struct blob_list_entry *eval_list_find(const struct ruleset *ruleset, uint32_t list,
+                                             struct bytes text, bool wild)
+{
+	const struct ruleset_evals *e = &ruleset->evals;
+	const struct blob_list *l = &e->list[list];
+	uint32_t low = 0, high = l->exact_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		const struct blob_list_entry *entry = &e->entry[l->entry + middle];
+		int order = compare(entry_text(e, entry), text);
+
+		if (order == 0)
+			return entry;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (uint32_t i = l->exact_count; wild && i < l->entry_count; i++) {
+		const struct blob_list_entry *entry = &e->entry[l->entry + i];
+
+		if (eval_glob(entry_text(e, entry), text, 0))
+			return entry;
+	}
+	return NULL;
+}
+
+bool eval_list_argument(const struct eval_call *call, uint32_t argument, uint32_t *out_list)
+{
+	double number = eval_number(call, argument);
+
+	if (number < 0)
+		return false;
+	*out_list = (uint32_t)number;
+	return true;
+}
+
+static bool is_us_state(struct bytes label)
+{
+	static const char
+	    states[] = "akalarazcacoctdcdeflgaguhiiaidilinksky"
+	               "lamamdmemimnmomsmtncndnenhnjnmnvnyohokorpaprriscsdtntxutvavivtwawiwvwy";
+
+	for (size_t i = 0; label.len == 2 && i + 1 < sizeof(states); i += 2)
+		if (eval_lower(label.data[0]) == (uint8_t)states[i] &&
+		    eval_lower(label.data[1]) == (uint8_t)states[i + 1])
+			return true;
+	return false;
+}
+
+/* The labels of a host, as slices; without empty ones, as dots at the ends or in rows count for
+ * nothing. */
+static uint32_t split_labels(struct bytes host, struct bytes label[LABELS_MAX])
+{
+	uint32_t count = 0;
+
+	while (host.len > 0) {
+		size_t end = bytes_find(host, '.');
+
+		if (end > 0) {
+			if (count == LABELS_MAX) {
+				memmove(label, label + 1, (LABELS_MAX - 1) * sizeof(*label));
+				count--;
+			}
+			label[count++] = bytes_slice(host, 0, end);
+		}
+		host = bytes_slice(host, end + 1, SIZE_MAX);
+	}
+	return count;
+}
+
+/* Whether the last `count` labels, from `label` on, are a suffix under which names are sold. Those
+ * of the United States follow RFC 1480. */
+static bool is_suffix(const struct ruleset *ruleset, const struct bytes *label, uint32_t count,
+                      struct bytes text)
+{
+	if (count == 2)
+		return eval_list_find(ruleset, EVAL_LIST_RB_2TLD, text, false) != NULL;
+	if (count == 3 && !bytes_equal_nocase(label[2], BYTES("us")))
+		return eval_list_find(ruleset, EVAL_LIST_RB_3TLD, text, false) != NULL;
+	if (count == 3)
+		return is_us_state(label[1]);
+	if (count != 4 || !bytes_equal_nocase(label[3], BYTES("us")) || !is_us_state(label[2]))
+		return false;
+	return (bytes_equal_nocase(label[0], BYTES("pvt")) &&
+	        bytes_equal_nocase(label[1], BYTES("k12"))) ||
+	       bytes_equal_nocase(label[0], BYTES("ci")) ||
+	       bytes_equal_nocase(label[0], BYTES("co"));
+}
+
+struct bytes eval_registered_domain(const struct ruleset *ruleset, struct bytes host)
+{
+	struct bytes label[LABELS_MAX];
+	uint32_t count = split_labels(host, label), suffix = 0;
+
+	if (count == 0)
+		return bytes_of("", 0);
+	const uint8_t *end = label[count - 1].data + label[count - 1].len;
+	/* From the longest on: the first suffix that is one decides. */
+	for (suffix = 0; suffix + 1 < count; suffix++) {
+		struct bytes text = bytes_of(label[suffix].data,
+		                             (size_t)(end - label[suffix].data));
+
+		if (count - suffix <= 4 && is_suffix(ruleset, &label[suffix], count - suffix, text))
+			break;
+	}
+	if (suffix > 0)
+		suffix--;
+	return bytes_of(label[suffix].data, (size_t)(end - label[suffix].data));
+}
+
+bool eval_has_valid_tld(const struct ruleset *ruleset, struct bytes host)
+{
+	size_t at = host.len;
+
+	while (at > 0 && host.data[at - 1] != '.')
+		at--;
+	return at > 0 && eval_list_find(ruleset, EVAL_LIST_RB_TLD, bytes_slice(host, at, SIZE_MAX),
+	                                false) != NULL;
+}
+
+struct bytes eval_domain_of(struct bytes address)
+{
+	size_t at = address.len;
+
+	while (at > 0 && address.data[at - 1] != '@')
+		at--;
+	return at == 0 ? bytes_of("", 0) : bytes_slice(address, at, SIZE_MAX);
+}

@@ -1,0 +1,249 @@
+/* eval_freemail.c - eval functions about addresses of free mail providers. */
+#include "classifier/eval.h"
+
+static bool in_list(const struct eval_call *call, uint32_t list, struct bytes text)
+{
+	return eval_list_find(call->ruleset, list, text, false) != NULL;
+}
+
+static bool in_wild_domains(const struct eval_call *call, struct bytes domain)
+{
+	const struct ruleset_evals *e = &call->ruleset->evals;
+	const struct blob_list *l = &e->list[EVAL_LIST_FREEMAIL_DOMAINS];
+
+	for (uint32_t i = l->exact_count; i < l->entry_count; i++) {
+		const struct blob_list_entry *entry = &e->entry[l->entry + i];
+
+		if (eval_glob(bytes_of(e->texts + entry->text, entry->bytes), domain, '.'))
+			return true;
+	}
+	return false;
+}
+
+static bool is_freemail(const struct eval_call *call, struct bytes email)
+{
+	struct bytes domain = eval_domain_of(email);
+
+	if (domain.len == 0)
+		domain = email;
+	if (email.len == 0 || in_list(call, EVAL_LIST_FREEMAIL_WELCOMELIST, email) ||
+	    in_list(call, EVAL_LIST_FREEMAIL_WELCOMELIST, domain))
+		return false;
+	if (!in_list(call, EVAL_LIST_FREEMAIL_DOMAINS, domain) && !in_wild_domains(call, domain))
+		return false;
+	return !eval_matches(call, EVAL_PATTERN_FREEMAIL_EXEMPT, email);
+}
+
+/* Addresses are compared in lower case. The rule's own pattern sees them so, in a small copy. */
+static bool pattern_fits(const struct eval_call *call, uint32_t argument, struct bytes email)
+{
+	uint8_t copy[512];
+
+	if (argument >= call->eval->argument_count)
+		return true;
+	email.len = email.len < sizeof(copy) ? email.len : sizeof(copy);
+	for (size_t i = 0; i < email.len; i++)
+		copy[i] = eval_lower(email.data[i]);
+	return eval_rule_matches(call, bytes_of(copy, email.len));
+}
+
+static bool any_fits(const struct eval_call *call, const struct eval_addresses *addresses,
+                     uint32_t argument)
+{
+	for (uint32_t i = 0; i < addresses->count; i++)
+		if (is_freemail(call, addresses->item[i]) &&
+		    pattern_fits(call, argument, addresses->item[i]))
+			return true;
+	return false;
+}
+
+enum { FROM_RESENT, FROM_FROM, FROM_LAST = 5 };
+
+int32_t eval_check_freemail_from(const struct eval_call *call)
+{
+	struct eval_addresses *from = &call->state->addresses;
+
+	if (eval_has_header(call, FROM_RESENT))
+		eval_add_addresses(call, FROM_RESENT, from);
+	else
+		for (uint32_t header = FROM_FROM; header <= FROM_LAST; header++)
+			eval_add_addresses(call, header, from);
+	return any_fits(call, from, 0);
+}
+
+int32_t eval_check_freemail_header(const struct eval_call *call)
+{
+	eval_add_addresses(call, 0, &call->state->addresses);
+	return any_fits(call, &call->state->addresses, 1);
+}
+
+static bool has(const struct eval_addresses *addresses, struct bytes email)
+{
+	for (uint32_t i = 0; i < addresses->count; i++)
+		if (bytes_equal_nocase(addresses->item[i], email))
+			return true;
+	return false;
+}
+
+/* Inside a web address: "http" or "https" and no blank up to here. */
+static bool is_in_web_address(struct bytes line, size_t at)
+{
+	size_t start = at;
+
+	while (start > 0 && line.data[start - 1] > ' ' && at - start < 280)
+		start--;
+	for (; start + 8 < at; start++) {
+		struct bytes here = bytes_slice(line, start, SIZE_MAX);
+
+		if (bytes_starts_nocase(here, BYTES("http://")) ||
+		    bytes_starts_nocase(here, BYTES("https://")))
+			return true;
+	}
+	return false;
+}
+
+/* Quoted mail: the address ends in '>', or "wrote:" or the like follows; not "fax:", "tel:". */
+static bool is_quoted(struct bytes line, struct bytes email)
+{
+	static const char *const own[] = {"fax",  "facsi", "tel",   "phone",
+	                                  "mail", "email", "e-mail"};
+	size_t start = (size_t)(email.data - line.data), at = start + email.len, blanks = 0,
+	       word = 0;
+
+	if (start >= 7 && bytes_starts_nocase(bytes_slice(line, start - 7, 7), BYTES("mailto:")))
+		return false;
+	if (at < line.len && line.data[at] == '>')
+		return true;
+	for (; at < line.len && line.data[at] == ' '; at++)
+		blanks++;
+	while (at + word < line.len && eval_lower(line.data[at + word]) >= 'a' &&
+	       eval_lower(line.data[at + word]) <= 'z')
+		word++;
+	if (blanks == 0 || blanks > 10 || word < 2 || word > 11 || at + word >= line.len ||
+	    line.data[at + word] != ':')
+		return false;
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (bytes_starts_nocase(bytes_slice(line, at, SIZE_MAX), bytes_text(own[i])))
+			return false;
+	return true;
+}
+
+/* Takes one more address of the body; false when there are too many to compare. */
+static bool take_email(const struct eval_call *call, struct bytes email, struct eval_addresses *all)
+{
+	const double *setting = call->ruleset->evals.setting;
+	struct eval_state *state = call->state;
+
+	if (has(all, email) || all->count == EVAL_ADDRESSES_MAX)
+		return true;
+	all->item[all->count++] = email;
+	if (setting[EVAL_SETTING_FREEMAIL_SKIP_WHEN_OVER_MAX] != 0 &&
+	    all->count == (uint32_t)setting[EVAL_SETTING_FREEMAIL_MAX_BODY_EMAILS])
+		return false;
+	if (!is_freemail(call, email))
+		return true;
+	if (state->emails.count < EVAL_ADDRESSES_MAX)
+		state->emails.item[state->emails.count++] = email;
+	return setting[EVAL_SETTING_FREEMAIL_SKIP_WHEN_OVER_MAX] == 0 ||
+	       state->emails.count != (uint32_t)setting[EVAL_SETTING_FREEMAIL_MAX_BODY_FREEMAILS];
+}
+
+static bool read_body(const struct eval_call *call, struct eval_addresses *all)
+{
+	const struct text *body = &call->texts->kind[TEXT_BODY];
+
+	for (uint32_t i = 0; i < body->segment_count; i++) {
+		struct bytes line = text_segment(body, i), email;
+		size_t at = 0;
+
+		while (eval_next_email(call->ruleset, line, &at, &email)) {
+			size_t sign = (size_t)(email.data - line.data) + bytes_find(email, '@');
+
+			if (!is_in_web_address(line, sign) && !is_quoted(line, email) &&
+			    !take_email(call, email, all))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* False when the body has so many addresses that it is no letter from one to another. */
+static bool know_emails(const struct eval_call *call)
+{
+	struct eval_state *state = call->state;
+	struct eval_addresses *all = &state->addresses;
+
+	if (!state->emails_known) {
+		all->count = state->emails.count = 0;
+		state->emails_too_many = !read_body(call, all);
+		state->emails_known = true;
+	}
+	return !state->emails_too_many;
+}
+
+int32_t eval_check_freemail_body(const struct eval_call *call)
+{
+	return know_emails(call) && any_fits(call, &call->state->emails, 0);
+}
+
+enum { REPLY_FROM, REPLY_REPLY_TO, REPLY_ENVELOPE };
+
+static bool any_freemail(const struct eval_call *call, uint32_t header)
+{
+	struct bytes rest = eval_header(call, header), line;
+
+	for (uint32_t i = 0; i < EVAL_ADDRESSES_MAX && eval_next_line(&rest, &line); i++)
+		if (is_freemail(call, line))
+			return true;
+	return false;
+}
+
+static bool headers_share_address(const struct eval_call *call)
+{
+	struct bytes from = eval_header(call, REPLY_FROM), address, other;
+
+	for (uint32_t i = 0; i < EVAL_ADDRESSES_MAX && eval_next_line(&from, &address); i++) {
+		struct bytes reply = eval_header(call, REPLY_REPLY_TO);
+
+		for (uint32_t k = 0; k < EVAL_ADDRESSES_MAX && eval_next_line(&reply, &other); k++)
+			if (bytes_equal_nocase(address, other))
+				return true;
+	}
+	return false;
+}
+
+/* Whether the body names a freemail address other than one of the header's. */
+static bool body_differs(const struct eval_call *call, uint32_t header)
+{
+	if (!know_emails(call))
+		return false;
+	for (uint32_t i = 0; i < call->state->emails.count; i++) {
+		struct bytes rest = eval_header(call, header), address;
+
+		for (uint32_t k = 0; k < EVAL_ADDRESSES_MAX && eval_next_line(&rest, &address); k++)
+			if (!bytes_equal_nocase(address, call->state->emails.item[i]))
+				return true;
+	}
+	return false;
+}
+
+int32_t eval_check_freemail_replyto(const struct eval_call *call)
+{
+	bool reply = call->eval->argument_count > 0 &&
+	             bytes_equal(eval_text(call, 0), BYTES("reply"));
+
+	if (call->ruleset->evals.setting[EVAL_SETTING_FREEMAIL_SKIP_BULK_ENVFROM] != 0 &&
+	    eval_has_header(call, REPLY_ENVELOPE) &&
+	    eval_matches(call, EVAL_PATTERN_BULK_SENDER, eval_first(call, REPLY_ENVELOPE)))
+		return 0;
+
+	bool from_free = any_freemail(call, REPLY_FROM);
+	bool reply_free = any_freemail(call, REPLY_REPLY_TO);
+	if (from_free && reply_free && !headers_share_address(call))
+		return 1;
+	if (!reply)
+		return reply_free && body_differs(call, REPLY_REPLY_TO);
+	if (eval_has_header(call, REPLY_REPLY_TO) ? !reply_free : !from_free)
+		return 0;
+	return body_differs(call, reply_free ? REPLY_REPLY_TO : REPLY_FROM);
+}

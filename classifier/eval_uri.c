@@ -1,0 +1,87 @@
+/* eval_uri.c - eval functions about the hosts of URIs. */
+#include "classifier/eval.h"
+
+#define LABELS_LOOKED_UP 11u
+
+/* The host of a URI in canonical form; false for addresses of mail and what has none. */
+static bool uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host)
+{
+	struct eval_match match;
+
+	if (!eval_find(call, EVAL_PATTERN_URI_HOST, uri, 0, &match))
+		return false;
+	*out_host = bytes_slice(uri, match.group, match.group_len);
+	return out_host->len > 0;
+}
+
+/* 1: the host or a domain above it is listed; -1: it is excepted; 0: neither. The closest word
+ * counts. */
+static int host_listed(const struct eval_call *call, uint32_t list, struct bytes host)
+{
+	uint32_t labels = 1;
+
+	for (size_t i = 0; i < host.len; i++)
+		labels += host.data[i] == '.';
+	for (;; labels--) {
+		const struct blob_list_entry *entry = labels <= LABELS_LOOKED_UP
+		                                          ? eval_list_find(call->ruleset, list,
+		                                                           host, false)
+		                                          : NULL;
+		size_t dot = bytes_find(host, '.');
+
+		if (entry != NULL)
+			return entry->second_bytes > 0 ? -1 : 1;
+		if (dot == host.len || eval_is_ip4(host))
+			return 0;
+		host = bytes_slice(host, dot + 1, SIZE_MAX);
+	}
+}
+
+/* Lists of URI hosts have an '@' before their name. */
+static bool find_list(const struct eval_call *call, struct bytes name, uint32_t *out_list)
+{
+	const struct ruleset_evals *e = &call->ruleset->evals;
+
+	for (uint32_t i = EVAL_LIST_FIXED; i < e->list_count; i++) {
+		struct bytes text = bytes_of(e->texts + e->list[i].name, e->list[i].name_bytes);
+
+		if (text.len == name.len + 1 && text.data[0] == '@' &&
+		    bytes_equal(bytes_slice(text, 1, SIZE_MAX), name)) {
+			*out_list = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool any_host_listed(const struct eval_call *call, struct bytes name)
+{
+	const struct text *uris = &call->texts->kind[TEXT_URI];
+	uint32_t list;
+
+	if (!find_list(call, name, &list))
+		return false;
+	for (uint32_t i = 0; i < uris->segment_count; i++) {
+		struct bytes host;
+
+		if (uri_host(call, text_segment(uris, i), &host) &&
+		    host_listed(call, list, host) > 0)
+			return true;
+	}
+	return false;
+}
+
+int32_t eval_check_uri_host_listed(const struct eval_call *call)
+{
+	return any_host_listed(call, eval_text(call, 0));
+}
+
+int32_t eval_check_uri_host_in_blocklist(const struct eval_call *call)
+{
+	return any_host_listed(call, BYTES("BLOCK"));
+}
+
+int32_t eval_check_uri_host_in_welcomelist(const struct eval_call *call)
+{
+	return any_host_listed(call, BYTES("WELCOME"));
+}

@@ -1,0 +1,228 @@
+/* eval_words.c - how the words of a message's plain text and of its HTML differ.
+ *
+ * A table of fixed size, of which a generation number says what is in use, so that it need not be
+ * wiped for each message. Words are slices of the rendered parts.
+ */
+#include "classifier/eval.h"
+
+#define SLOTS     32768u /* a power of two */
+#define WORDS_MAX 24576u /* beyond them a part is not compared: its difference counts as none */
+
+struct word {
+	struct bytes text;
+	uint32_t stamp; /* in use when it is the table's */
+	uint32_t html, plain;
+};
+
+struct eval_words {
+	bool known;
+	double difference; /* per cent */
+	uint32_t html_count, plain_count;
+	uint32_t stamp;
+	uint32_t used;
+	struct word word[SLOTS];
+};
+
+size_t eval_words_bytes(void)
+{
+	return sizeof(struct eval_words);
+}
+
+void eval_words_forget(struct eval_words *words)
+{
+	words->known = false;
+}
+
+static void clear(struct eval_words *words)
+{
+	words->used = 0;
+	if (++words->stamp != 0)
+		return;
+	memset(words->word, 0, sizeof(words->word));
+	words->stamp = 1;
+}
+
+/* NULL when the table is full. */
+static struct word *find(struct eval_words *words, struct bytes text)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < text.len; i++)
+		hash = (hash ^ text.data[i]) * 16777619u;
+	for (uint32_t at = (hash ^ hash >> 15) % SLOTS;; at = (at + 1) % SLOTS) {
+		struct word *word = &words->word[at];
+
+		if (word->stamp == words->stamp) {
+			if (bytes_equal(word->text, text))
+				return word;
+			continue;
+		}
+		if (words->used == WORDS_MAX)
+			return NULL;
+		words->used++;
+		*word = (struct word){.text = text, .stamp = words->stamp};
+		return word;
+	}
+}
+
+static bool is_space(uint8_t c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool is_word(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || (eval_lower(c) >= 'a' && eval_lower(c) <= 'z') ||
+	       c == '_' || c >= 0x80;
+}
+
+/* The next run without white space that is more than signs. */
+static bool next_word(struct bytes *rest, struct bytes *out_word)
+{
+	while (rest->len > 0) {
+		size_t start = 0, end;
+		bool has_word = false;
+
+		while (start < rest->len && is_space(rest->data[start]))
+			start++;
+		for (end = start; end < rest->len && !is_space(rest->data[end]); end++)
+			has_word |= is_word(rest->data[end]);
+		*out_word = bytes_slice(*rest, start, end - start);
+		*rest = bytes_slice(*rest, end, SIZE_MAX);
+		if (has_word)
+			return true;
+	}
+	return false;
+}
+
+static bool count_part(struct eval_words *words, const struct fact_part *part, bool html)
+{
+	struct bytes rest = part->rendered, text;
+
+	while (next_word(&rest, &text)) {
+		struct word *word = find(words, text);
+
+		if (word == NULL)
+			return false;
+		if (html)
+			word->html++;
+		else
+			word->plain++;
+	}
+	return true;
+}
+
+/* HTML without words but with an image stands for one word of its own. */
+static bool has_image(const struct facts *facts, const struct fact_part *part)
+{
+	return part->html < facts->html_count &&
+	       facts_tag(&facts->html[part->html], BYTES("img")) != NULL;
+}
+
+static uint32_t html_words(const struct eval_words *words)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < SLOTS; i++)
+		count += words->word[i].stamp == words->stamp && words->word[i].html > 0;
+	return count;
+}
+
+static bool fill(struct eval_words *words, const struct facts *facts, uint32_t alternative)
+{
+	bool image = false;
+
+	clear(words);
+	for (uint32_t i = alternative + 1;
+	     i < facts->part[alternative].behind && i < facts->part_count; i++) {
+		const struct fact_part *part = &facts->part[i];
+		bool html = part->is_html;
+
+		if (!part->is_leaf || !bytes_starts_nocase(part->type, BYTES("text")) ||
+		    part->rendered.data == NULL)
+			continue;
+		if (!count_part(words, part, html))
+			return false;
+		image |= html && has_image(facts, part);
+	}
+	if (image && html_words(words) == 0) {
+		struct word *word = find(words, BYTES("\n"));
+
+		if (word != NULL)
+			word->html = 1;
+	}
+	return true;
+}
+
+static void compare(struct eval_words *words)
+{
+	uint32_t html = 0, plain = 0, left = 0;
+
+	for (uint32_t i = 0; i < SLOTS; i++) {
+		const struct word *word = &words->word[i];
+
+		if (word->stamp != words->stamp)
+			continue;
+		html += word->html > 0;
+		plain += word->plain > 0;
+		left += word->html > word->plain;
+	}
+	if (html == 0)
+		return;
+	words->html_count = html;
+	words->plain_count = plain;
+	double difference = 100.0 * left / html;
+	if (difference > words->difference)
+		words->difference = difference;
+}
+
+/* Meeting requests have HTML and a calendar entry, and no plain text. */
+static bool is_meeting(const struct facts *facts)
+{
+	return facts->part_count == 3 &&
+	       bytes_equal(facts->part[0].type, BYTES("multipart/alternative")) &&
+	       bytes_equal(facts->part[1].type, BYTES("text/html")) &&
+	       bytes_equal(facts->part[2].type, BYTES("text/calendar"));
+}
+
+#define ALTERNATIVES_MAX 16u /* of one message; nested ones read the same words again */
+
+static const struct eval_words *know_words(const struct eval_call *call)
+{
+	struct eval_words *words = call->state->words;
+	const struct facts *facts = call->facts;
+	uint32_t seen = 0;
+
+	if (words->known)
+		return words;
+	words->known = true;
+	words->difference = 0;
+	words->html_count = words->plain_count = 0;
+	if (is_meeting(facts))
+		return words;
+	for (uint32_t i = 0; i < facts->part_count && seen < ALTERNATIVES_MAX; i++) {
+		if (!bytes_starts_nocase(facts->part[i].type, BYTES("multipart/alternative")))
+			continue;
+		seen++;
+		if (fill(words, facts, i))
+			compare(words);
+	}
+	return words;
+}
+
+int32_t eval_multipart_alternative_difference(const struct eval_call *call)
+{
+	const struct blob_eval_argument *max = &call->ruleset->evals
+	                                            .argument[call->eval->argument + 1];
+	double difference = know_words(call)->difference, min = eval_number(call, 0);
+
+	return (min == 0 || difference > min) && (max->unlimited || difference <= max->number);
+}
+
+int32_t eval_multipart_alternative_difference_count(const struct eval_call *call)
+{
+	const struct eval_words *words = know_words(call);
+
+	return words->html_count > eval_number(call, 1) &&
+	       (double)words->plain_count / (double)words->html_count > eval_number(call, 0);
+}
