@@ -17,6 +17,7 @@
 #include "base/generation.h"
 #include "base/texts.h"
 #include "classifier/classifier_counters.h"
+#include "classifier/lists.h"
 
 struct ruleset;
 struct scan_context;
@@ -47,6 +48,8 @@ void ruleset_policy_limits(const struct ruleset *ruleset, uint32_t policy, int32
 struct scan_context *scan_context_new(const struct ruleset *ruleset,
                                       struct classifier_counters *counters);
 void scan_context_free(struct scan_context *context);
+/* What the next messages are found on, for rules that ask; kept; NULL: nothing, as at first. */
+void scan_context_set_listed(struct scan_context *context, const struct listed *listed);
 /* Judgements from now on give the points of this policy; at first POLICY_COMMON. */
 void scan_context_set_policy(struct scan_context *context, uint32_t policy);
 

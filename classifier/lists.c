@@ -406,3 +406,25 @@ void lists_collect_domain(const struct lists *lists, enum list_key kind, struct 
 	if (labels == LIST_DOMAIN_LABELS_MAX)
 		collect_lower(lists, kind, lower, domain.len, set);
 }
+
+/* Most messages are on no list, few on many: the bits that are set are walked. */
+static bool set_names(const struct lists *lists, const struct list_set *set, struct bytes name)
+{
+	for (uint32_t word = 0; word < SCORED_LISTS_MAX / 64; word++)
+		for (uint64_t left = set->word[word]; left != 0; left &= left - 1) {
+			uint32_t list = word * 64 + (uint32_t)__builtin_ctzll(left);
+
+			if (list < lists->scored_name_count &&
+			    bytes_equal(bytes_text(lists_scored_name(lists, list)), name))
+				return true;
+		}
+	return false;
+}
+
+bool listed_on(const struct listed *listed, struct bytes list)
+{
+	for (int i = 0; i < 2; i++)
+		if (listed->lists[i] != NULL && set_names(listed->lists[i], &listed->set[i], list))
+			return true;
+	return false;
+}

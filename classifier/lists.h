@@ -80,4 +80,12 @@ void lists_collect_text(const struct lists *lists, enum list_key kind, struct by
 void lists_collect_domain(const struct lists *lists, enum list_key kind, struct bytes domain,
                           struct list_set *set);
 
+/* What one message was found on, in the lists and in their delta; either may be NULL. */
+struct listed {
+	const struct lists *lists[2];
+	struct list_set set[2];
+};
+
+bool listed_on(const struct listed *listed, struct bytes list);
+
 #endif

@@ -95,6 +95,14 @@ enum err rule_compiler_load(struct rule_compiler *compiler, const char *path)
 	return rule_reader_load(&compiler->reader, path);
 }
 
+void rule_compiler_add_text(struct rule_compiler *compiler, const char *name, const char *text)
+{
+	char *copy = rule_pool_text(&compiler->reader.pool, text);
+
+	ASSERT(!compiler->finished);
+	rule_reader_text(&compiler->reader, name, bytes_text(copy));
+}
+
 const struct rule_report *rule_compiler_reports(const struct rule_compiler *compiler,
                                                 uint32_t *out_count)
 {

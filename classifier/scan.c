@@ -55,6 +55,11 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	return c;
 }
 
+void scan_context_set_listed(struct scan_context *context, const struct listed *listed)
+{
+	context->listed = listed;
+}
+
 void scan_context_set_policy(struct scan_context *context, uint32_t policy)
 {
 	ASSERT(policy <= context->ruleset->policies.policy_count);

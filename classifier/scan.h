@@ -63,6 +63,7 @@ struct scan_context {
 	uint32_t pending_count;
 	uint64_t seen[GATE_WORDS_MAX];
 	uint32_t policy;
+	const struct listed *listed; /* may be NULL */
 	/* of the message in hand */
 	const struct text *text;
 	enum text_kind kind;

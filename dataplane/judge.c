@@ -5,6 +5,7 @@
  */
 #include "base/check.h"
 #include "dataplane/gateway_internal.h"
+#include "dataplane/listed.h"
 #include "smtp/data.h"
 
 #define DETAIL_BYTES     256
@@ -71,8 +72,10 @@ static void set_limits(struct gateway *g, struct mail *m)
 	scan_context_set_policy(m->rules->context, policy);
 }
 
-static void judge_texts(struct gateway *g, struct mail *m, const struct texts *texts)
+static void judge_texts(struct gateway *g, struct mail *m, const struct message_facts *facts,
+                        const struct texts *texts)
 {
+	struct listed listed;
 	struct scan_context *context = m->rules->context;
 	const struct config *config = g->config;
 
@@ -81,8 +84,11 @@ static void judge_texts(struct gateway *g, struct mail *m, const struct texts *t
 		m->judgement.incomplete = true;
 		return;
 	}
+	listed_collect(m->rules->lists, m->rules->delta, facts, texts, &listed);
+	scan_context_set_listed(context, &listed);
 	classifier_judge(context, texts, (uint64_t)config->confirm_budget_us * 1000,
 	                 g->its.cpu_now_ns, &m->judgement);
+	scan_context_set_listed(context, NULL);
 	m->judged = true;
 }
 
@@ -151,7 +157,7 @@ static void judge(struct gateway *g, struct mail *m)
 	                              transaction_path_text(t, &t->sender), true};
 	set_limits(g, m);
 	normalise(g->normaliser, gather(g, m), &facts, selectors, selector_count, &normalised);
-	judge_texts(g, m, &normalised.texts);
+	judge_texts(g, m, &facts, &normalised.texts);
 	m->event.timing.scan_us = (uint32_t)((g->its.cpu_now_ns() - start_ns) / 1000);
 	g->counters->judge_cpu_us += m->event.timing.scan_us;
 

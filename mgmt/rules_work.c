@@ -120,12 +120,30 @@ static void describe(const struct rule_compiler *compiler, struct job_output *ou
 	free(summary);
 }
 
+/* First, so that rule files may say otherwise. */
+static void add_scored_lists(struct rule_compiler *compiler, const struct config *config)
+{
+	for (uint32_t i = 0; i < config->scored_list_count; i++) {
+		const struct config_scored_list *list = &config->scored_list[i];
+		char text[3 * CONFIG_TEXT_BYTES], described[CONFIG_TEXT_BYTES];
+
+		snprintf(described, sizeof(described), "On a list of kind %s", list->kind);
+		snprintf(text, sizeof(text),
+		         "header %.32s eval:check_scored_list('%.32s')\nscore %.32s %.3f\n"
+		         "describe %.32s %.200s\n",
+		         list->name, list->name, list->name, list->score / 1000.0, list->name,
+		         list->description[0] != '\0' ? list->description : described);
+		rule_compiler_add_text(compiler, "scored_lists", text);
+	}
+}
+
 static enum err compile(const struct rules_work *work, struct rule_compiler *compiler,
                         struct job_output *output)
 {
 	size_t index;
 	const json_t *path;
 
+	add_scored_lists(compiler, work->config);
 	json_array_foreach((json_t *)work->paths, index, path)
 	{
 		enum err err = rule_compiler_load(compiler, json_string_value(path));
@@ -146,10 +164,19 @@ static enum err compile(const struct rules_work *work, struct rule_compiler *com
 	                            &output->fd);
 }
 
-/* 0 when there are none. */
-static uint64_t hash_of_domains(const struct config *config)
+/* Of what is compiled beside files; 0 when there is nothing. */
+static uint64_t hash_of_config(const struct config *config)
 {
 	uint64_t hash = 0;
+
+	for (uint32_t i = 0; i < config->scored_list_count; i++) {
+		const struct config_scored_list *list = &config->scored_list[i];
+		uint64_t part[4] = {hash, hash_checksum(list->name, strlen(list->name)),
+		                    hash_checksum(list->description, strlen(list->description)),
+		                    (uint64_t)list->score};
+
+		hash = hash_checksum(part, sizeof(part));
+	}
 
 	for (uint32_t i = 0; i < config->domain_count; i++) {
 		uint64_t part[2] = {hash,
@@ -169,7 +196,7 @@ void rules_work_compile(void *rules_work, struct job_output *output)
 
 	heap_keep();
 	output->report = json_object();
-	output->error = files_fingerprint(work->paths, hash_of_domains(work->config), &fingerprint,
+	output->error = files_fingerprint(work->paths, hash_of_config(work->config), &fingerprint,
 	                                  output->reason);
 	if (output->error != OK)
 		return;

@@ -107,6 +107,10 @@ class Gateway:
     lenient.example { scores = ["GTUBE=0"]; }
     as-lenient.example { scores = ["GTUBE=0.0"]; }
     strict.example { score_tag = -50; score_reject = -40; }
+}
+scored_lists {
+    SEEN_HELO { kind = helo; score = 11; description = "HELO seen in a botnet"; }
+    BAD_LINK { kind = uri; score = 12.5; }
 }""")
         self.lab.start_sink()
         self.lab.start_dataplane()
@@ -183,6 +187,25 @@ class Gateway:
             "RCPT TO:<e@strict.example>\r\n", "DATA\r\n", "Subject: hello\r\n\r\nGood day.\r\n.\r\n"])]
         assert strict[5].startswith("554 5.7.1") and "of -40.0" in strict[5], strict[5]
         equal(self.counters()["gateway"]["recipients_other_policy"], 1, "put off")
+
+    def scored_lists_count(self):
+        def end(helo, link):
+            return dialogue([f"EHLO {helo}\r\n", "MAIL FROM:<listed@client.example>\r\n",
+                             "RCPT TO:<bob@backend.example>\r\n", "DATA\r\n",
+                             f"Subject: hello\r\n\r\nLook at http://{link}/ once.\r\n.\r\n"])[5]
+        assert end("bad.example", "shop.example.com").startswith("250"), "nothing is listed yet"
+        self.lab.ctl("lists", "add", "SEEN_HELO", "bad.example", "--for", "1h")
+        self.lab.ctl("lists", "add", "BAD_LINK", "example.com")
+        refused = end("www.bad.example", "shop.example.org")
+        assert refused.startswith("554 5.7.1") and "SEEN_HELO" in refused, refused
+        both = end("bad.example", "user:pw@SHOP.example.com:8080")
+        assert "BAD_LINK" in both and "SEEN_HELO" in both, both
+        event = self.lab.ctl_json("why", both.split("id ")[1].split(")")[0].split()[0])
+        rule = [r for r in event["rules"] if r["name"] == "SEEN_HELO"][0]
+        equal((rule["score"], rule["description"]), (11.0, "HELO seen in a botnet"), "why")
+        self.lab.ctl("lists", "del", "SEEN_HELO", "bad.example")
+        self.lab.ctl("lists", "del", "BAD_LINK", "example.com")
+        assert end("bad.example", "shop.example.com").startswith("250"), "nothing is listed any more"
 
     def session_goes_on_after_a_refusal(self):
         answers = smtplib_send([("s1@client.example", NOTE % ("s1", GTUBE)), ("s2@client.example", NOTE % ("s2", "x"))])
@@ -373,7 +396,8 @@ class Gateway:
             self.fresh_sink()
 
 
-CASES = ("note_arrives_unchanged", "gtube_is_refused_in_the_dialogue", "domains_have_policies_of_their_own", "session_goes_on_after_a_refusal", "swaks_delivers",
+CASES = ("note_arrives_unchanged", "gtube_is_refused_in_the_dialogue", "domains_have_policies_of_their_own",
+         "scored_lists_count", "session_goes_on_after_a_refusal", "swaks_delivers",
          "ipv6_delivers", "bad_clients_get_the_right_answer", "bare_lf_is_refused_and_ends_nothing",
          "half_open_and_silent_clients_cost_nobody", "corpus_with_fifty_sessions",
          "change_while_mail_flows", "backend_killed_mid_message", "dataplane_killed_mid_message", "postfix_takes_the_mail")

@@ -2,6 +2,7 @@
  */
 #include "tests/unit/classifier/rules_fixture.h"
 
+#include "classifier/list_build.h"
 #include "classifier/ruleset.h"
 
 struct wish {
@@ -151,6 +152,51 @@ static void many_domains_are_told_apart(void **state)
 	fixture_close(&f);
 }
 
+static void being_listed_is_a_rule(void **state)
+{
+	struct fixture *f = fixture_new("header BOTS eval:check_scored_list('BOTS')\nscore BOTS 2.5\n"
+	                                "header LINKS eval:check_scored_list('LINKS')\n"
+	                                "meta BOTH BOTS && LINKS\n");
+	struct list_builder *b = list_builder_new(0), *d = list_builder_new(0);
+	struct listed listed = {{NULL, NULL}, {{{0}}, {{0}}}};
+	struct generation g, delta_g;
+	struct lists *lists, *delta;
+	char reason[200];
+	int fd;
+
+	(void)state;
+	assert_int_equal(list_builder_score(b, "OTHER", LIST_KEY_URI, BYTES("a.example")), OK);
+	assert_int_equal(list_builder_score(b, "LINKS", LIST_KEY_URI, BYTES("a.example")), OK);
+	assert_int_equal(list_builder_finish(b, GENERATION_LISTS, 1, 2, "test", &fd), OK);
+	assert_int_equal(generation_open(&g, fd), OK);
+	assert_int_equal(lists_open(&g, &lists, reason), OK);
+	assert_int_equal(list_builder_score(d, "BOTS", LIST_KEY_HELO, BYTES("b.example")), OK);
+	assert_int_equal(list_builder_finish(d, GENERATION_DELTA, 1, 2, "test", &fd), OK);
+	assert_int_equal(generation_open(&delta_g, fd), OK);
+	assert_int_equal(lists_open(&delta_g, &delta, reason), OK);
+
+	fixture_judge(f);
+	assert_int_equal(f->judgement.score_milli, 0);
+	listed.lists[0] = lists;
+	listed.lists[1] = delta;
+	scan_context_set_listed(f->context, &listed);
+	fixture_judge(f);
+	assert_int_equal(f->judgement.score_milli, 0);
+	lists_collect_domain(delta, LIST_KEY_HELO, BYTES("x.b.example"), &listed.set[1]);
+	fixture_judge(f);
+	assert_int_equal(f->judgement.score_milli, 2500);
+	lists_collect_domain(lists, LIST_KEY_URI, BYTES("a.example"), &listed.set[0]);
+	fixture_judge(f);
+	assert_int_equal(f->judgement.score_milli, 4500);
+	lists_close(lists);
+	lists_close(delta);
+	generation_close(&g);
+	generation_close(&delta_g);
+	list_builder_free(b);
+	list_builder_free(d);
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +204,7 @@ int main(void)
 	    cmocka_unit_test(points_of_a_domain_take_the_place_of_the_rules_own),
 	    cmocka_unit_test(rules_that_cannot_count_are_reported),
 	    cmocka_unit_test(many_domains_are_told_apart),
+	    cmocka_unit_test(being_listed_is_a_rule),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
