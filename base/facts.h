@@ -26,10 +26,11 @@
 
 /* One header field of the message or of a part. */
 struct fact_field {
-	struct bytes name;  /* as written */
-	struct bytes raw;   /* behind the colon, with folds, LF, the last one included; in parts below
-	                       the root without the white space behind the colon */
-	struct bytes value; /* unfolded, trimmed, words decoded, UTF-8; rules see it with a LF behind */
+	struct bytes name; /* as written */
+	struct bytes raw; /* behind the colon, with folds, LF, the last one included; in parts below
+	                     the root without the white space behind the colon */
+	struct bytes
+	    value; /* unfolded, trimmed, words decoded, UTF-8; rules see it with a LF behind */
 	uint32_t name_hash; /* fact_name_hash(name) */
 };
 
@@ -44,11 +45,11 @@ struct fact_part {
 	struct bytes rendered;      /* text/plain and HTML leaves: what people read, white space not
 	                               folded yet, cut as in body; else empty */
 	uint32_t parent;            /* the root is its own */
-	uint32_t behind;            /* index behind its last descendant: parts [i + 1, behind) lie inside */
-	uint32_t field_first, field_count; /* in facts.field */
-	uint32_t html;                     /* in facts.html, or FACT_NONE */
-	uint32_t raw_bytes;                /* leaves: encoded octets */
-	uint32_t line_bytes_max;           /* leaves: the longest encoded line, its LF included */
+	uint32_t behind; /* index behind its last descendant: parts [i + 1, behind) lie inside */
+	uint32_t field_first, field_count;  /* in facts.field */
+	uint32_t html;                      /* in facts.html, or FACT_NONE */
+	uint32_t raw_bytes;                 /* leaves: encoded octets */
+	uint32_t line_bytes_max;            /* leaves: the longest encoded line, its LF included */
 	uint32_t image_width, image_height; /* pixels; 0 when not told */
 	enum fact_image image; /* leaves typed image/gif, png, jpeg, jpg whose encoding is base64 */
 	bool is_leaf, is_html, is_base64; /* by type or file name; Content-Transfer-Encoding */
@@ -58,10 +59,11 @@ struct fact_part {
 struct fact_mime {
 	uint32_t html_count, text_count; /* parts declared text/html, other text/... */
 	uint32_t base64_count, attachment_count;
-	uint32_t quoted_printable_count;       /* parts; */
-	uint32_t qp_bytes, qp_escaped_count;   /* encoded octets, and escapes that were not needed */
-	uint32_t ascii_illegal_count;          /* lines of US-ASCII text that are none */
-	uint32_t unicode_escapes, plain_bytes; /* "&#x20AC;" in unencoded plain text; its other octets */
+	uint32_t quoted_printable_count;     /* parts; */
+	uint32_t qp_bytes, qp_escaped_count; /* encoded octets, and escapes that were not needed */
+	uint32_t ascii_illegal_count;        /* lines of US-ASCII text that are none */
+	uint32_t unicode_escapes,
+	    plain_bytes; /* "&#x20AC;" in unencoded plain text; its other octets */
 	uint32_t last_text_bytes, last_html_bytes; /* encoded, in a multipart/alternative */
 	bool has_last_text, has_last_html;
 	bool qp_long_line, base64_encoded_text, bad_iso_charset, multipart_alternative;
@@ -97,10 +99,11 @@ struct fact_html {
 	uint32_t length;                     /* characters of the HTML */
 	uint32_t source_bytes;               /* octets of it, decoded, not transcoded */
 	uint32_t html_length, non_space_len; /* characters of the rendered text */
-	uint32_t tag_count, element_count;   /* bad_tag_ratio: (tags - elements) / tags, if elements */
-	uint32_t tags_seen, elements_seen;   /* different ones: non_element_ratio, if elements_seen */
-	uint32_t closed_extra;               /* closed_extra_ratio: by tag_count */
-	uint32_t obfuscation;                /* tags that split a word: by tag_count, if > 0 */
+	uint32_t tag_count,
+	    element_count; /* bad_tag_ratio: (tags - elements) / tags, if elements */
+	uint32_t tags_seen, elements_seen; /* different ones: non_element_ratio, if elements_seen */
+	uint32_t closed_extra;             /* closed_extra_ratio: by tag_count */
+	uint32_t obfuscation;              /* tags that split a word: by tag_count, if > 0 */
 	uint32_t backhair_count;
 	uint32_t min_size, max_size; /* of fonts; the usual one is 3 */
 	uint64_t image_area;         /* of <img> with width and height */

@@ -177,6 +177,12 @@ unsigned charset_get_utf8(const uint8_t *data, size_t len, uint32_t *out_code_po
 	return count;
 }
 
+bool charset_is_space(uint32_t c)
+{
+	return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
+	       c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
 static void put_valid_utf8(struct bytes in, struct sink *out)
 {
 	for (size_t i = 0; i < in.len;) {

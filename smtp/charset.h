@@ -36,5 +36,7 @@ bool charset_is_utf8(struct bytes in);
 void charset_put_utf8(struct sink *out, uint32_t code_point);
 /* Reads one code point of well-formed UTF-8 at `data`; returns its length. */
 unsigned charset_get_utf8(const uint8_t *data, size_t len, uint32_t *out_code_point);
+/* Unicode's white space above ASCII. */
+bool charset_is_space(uint32_t code_point);
 
 #endif

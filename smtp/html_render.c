@@ -23,7 +23,8 @@ static const struct element elements[] = {
 /* The state of the text so far: pieces follow each other, and white space joins across them. */
 struct piece_state {
 	bool any;
-	bool last_is_space; /* the last piece came from a tag */
+	bool last_is_space;     /* the last piece came from a tag */
+	bool last_is_invisible; /* or cannot be seen */
 	size_t last_start;
 };
 
@@ -52,10 +53,11 @@ static void put_space(struct html_render *render, struct piece_state *state, enu
 
 	if (space == SPACE_NONE)
 		return;
-	if (state->any && !state->last_is_space && text->len > state->last_start &&
-	    text->data[text->len - 1] == ' ')
+	if (state->any && !state->last_is_space && !state->last_is_invisible &&
+	    text->len > state->last_start && text->data[text->len - 1] == ' ')
 		text->len--;
 	state->any = state->last_is_space = true;
+	state->last_is_invisible = false;
 	state->last_start = text->len;
 	if (space == SPACE_WORD)
 		sink_octet(text, ' ');
@@ -90,10 +92,12 @@ static void fold_space(struct sink *text, size_t start, bool trim)
 	text->len = write;
 }
 
-static bool is_word_like(uint8_t c)
+static bool is_blank(struct bytes text)
 {
-	return c >= 0x80 || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-	       c < 0x09 || (c > 0x0D && c < 0x20) || c == 0x7F;
+	for (size_t i = 0; i < text.len; i++)
+		if (!is_text_space(text.data[i]))
+			return false;
+	return true;
 }
 
 static void put_text(struct html_render *render, struct piece_state *state,
@@ -107,12 +111,14 @@ static void put_text(struct html_render *render, struct piece_state *state,
 	} else if (html_decode(token->text, true, text) > 0xFF) {
 		render->wide = true;
 	}
-	if (state->any && start > state->last_start && text->len > start &&
-	    is_word_like(text->data[start]) && is_word_like(text->data[start - 1]))
-		render->facts.obfuscation++;
-	fold_space(text, start, state->any && state->last_is_space);
+	struct bytes piece = bytes_of(text->data + start, text->len - start);
+	bool invisible = !is_blank(piece) && html_styles_hide(&render->styles);
+	struct bytes before = bytes_of(text->data + state->last_start, start - state->last_start);
+	html_facts_text(&render->facts, state->any ? before : bytes_of(NULL, 0), piece);
+	fold_space(text, start, state->any && state->last_is_space && !invisible);
 	state->any = true;
 	state->last_is_space = false;
+	state->last_is_invisible = invisible;
 	state->last_start = start;
 }
 
@@ -225,116 +231,90 @@ static void take_uris(struct html_render *render, enum uri_source source)
 	}
 }
 
-static uint64_t dimension(const struct html_attribute *attribute, unsigned percent)
-{
-	uint64_t value = 0;
-	size_t at = 0;
-	struct bytes in = attribute->value;
-
-	while (at < in.len && in.data[at] >= '0' && in.data[at] <= '9' && value < 100000)
-		value = value * 10 + in.data[at++] - '0';
-	if (at + 1 == in.len && in.data[at] == '%')
-		value *= percent;
-	else if (at != in.len)
-		value = 0;
-	return value == 0 ? 200 : value;
-}
-
 /* An anchor without href counts as one with an empty one. */
 static void add_anchor(struct html_render *render)
 {
 	const struct html_attribute *href = html_attribute(&render->token, "href");
-	struct bytes value = href == NULL ? bytes_of(NULL, 0) : href->value;
+	struct bytes value = href == NULL               ? bytes_of(NULL, 0)
+	                     : href->value.data == NULL ? href->name
+	                                                : href->value;
 
-	uri_add_anchor(render->uris, value_decoded(render, value));
-}
-
-static void take_facts(struct html_render *render, unsigned element)
-{
-	struct html_facts *facts = &render->facts;
-	const struct html_attribute *width, *height, *action;
-
-	switch (element) {
-	case HTML_ELEMENT_img:
-		facts->image_count++;
-		width = html_attribute(&render->token, "width");
-		height = html_attribute(&render->token, "height");
-		if (width != NULL && height != NULL)
-			facts->image_area += dimension(width, 8) * dimension(height, 6);
-		break;
-	case HTML_ELEMENT_form:
-		action = html_attribute(&render->token, "action");
-		if (action != NULL && contains_nocase(action->value, BYTES("mailto:")))
-			facts->form_mailto = true;
-		break;
-	case HTML_ELEMENT_object:
-	case HTML_ELEMENT_embed:
-		facts->embeds = true;
-		break;
-	case HTML_ELEMENT_a:
-		facts->anchor_count++;
-		add_anchor(render);
-		break;
-	case HTML_ELEMENT_script:
-		facts->script_count++;
-		break;
-	default:
-		break;
-	}
+	value = value_decoded(render, value);
+	uri_add_anchor(render->uris, value);
+	html_facts_anchor(&render->facts, value);
 }
 
 static void put_tag(struct html_render *render, struct piece_state *state, bool starts)
 {
-	struct html_facts *facts = &render->facts;
-	unsigned element = element_find(render->token.name);
+	struct html_token *token = &render->token;
+	unsigned element = element_find(token->name);
+	bool known = element < HTML_ELEMENT_COUNT;
 
-	facts->tag_count++;
-	if (element == HTML_ELEMENT_COUNT)
+	html_facts_tag(&render->facts, token, element, known && elements[element].valid, starts);
+	if (!known)
 		return;
-	facts->element_count += elements[element].valid;
-	facts->seen[element] = true;
-	if (starts)
-		facts->open_count[element]++;
-	else if (facts->open_count[element] > 0)
-		facts->open_count[element]--;
-	else
-		facts->closed_extra++;
+	if (elements[element].style && starts)
+		html_styles_open(&render->styles, token);
+	else if (elements[element].style)
+		html_styles_close(&render->styles, token->name);
 	put_space(render, state, elements[element].space);
 	if (!starts)
 		return;
 	take_uris(render, elements[element].uri);
-	take_facts(render, element);
+	html_facts_attributes(&render->facts, token, (enum html_element)element);
+	if (element == HTML_ELEMENT_a)
+		add_anchor(render);
+	else if (element == HTML_ELEMENT_title)
+		html_facts_title(&render->facts);
 }
 
-void html_render(struct html_render *render, struct bytes html)
+static void render_token(struct html_render *render, struct piece_state *state)
+{
+	struct html_facts *facts = &render->facts;
+	const struct html_token *token = &render->token;
+
+	switch (token->kind) {
+	case HTML_END_OF_TEXT:
+		break;
+	case HTML_TEXT:
+		if (html_facts_is_open(facts, HTML_ELEMENT_script))
+			html_facts_script(facts, token->text);
+		else if (!html_facts_is_open(facts, HTML_ELEMENT_style))
+			put_text(render, state, token);
+		break;
+	case HTML_START:
+	case HTML_END:
+		put_tag(render, state, token->kind == HTML_START);
+		break;
+	case HTML_COMMENT:
+		html_facts_comment(facts, token->text);
+		break;
+	case HTML_DECLARATION:
+		if (bytes_starts_nocase(token->text, BYTES("<!doctype")))
+			html_facts_doctype(facts);
+		break;
+	}
+}
+
+void html_render(struct html_render *render, struct bytes html, struct fact_html *out_facts)
 {
 	struct html_tokenizer tokenizer;
-	struct piece_state state = {false, false, render->text->len};
-	struct html_facts *facts = &render->facts;
+	size_t start = render->text->len;
+	struct piece_state state = {.last_start = start};
 
 	render->wide = false;
-	*facts = (struct html_facts){.source_bytes = html.len};
+	html_facts_open(&render->facts, out_facts);
+	html_styles_reset(&render->styles, render->scratch);
 	html_open(&tokenizer, html);
-	for (;;) {
+	do {
 		html_next(&tokenizer, &render->token);
-		switch (render->token.kind) {
-		case HTML_END_OF_TEXT:
-			return;
-		case HTML_TEXT:
-			if (facts->open_count[HTML_ELEMENT_script] > 0 ||
-			    facts->open_count[HTML_ELEMENT_style] > 0)
-				break;
-			put_text(render, &state, &render->token);
-			break;
-		case HTML_START:
-		case HTML_END:
-			put_tag(render, &state, render->token.kind == HTML_START);
-			break;
-		case HTML_COMMENT:
-			facts->comment_count++;
-			break;
-		case HTML_DECLARATION:
-			break;
-		}
-	}
+		render_token(render, &state);
+	} while (render->token.kind != HTML_END_OF_TEXT);
+	html_facts_close(&render->facts,
+	                 bytes_of(render->text->data + start, render->text->len - start));
+	const struct html_styles *styles = &render->styles;
+	out_facts->min_size = styles->size_min < 0 ? 0 : (uint32_t)styles->size_min;
+	out_facts->max_size = (uint32_t)styles->size_max;
+	out_facts->font_low_contrast = styles->low_contrast;
+	out_facts->font_invalid_color = styles->invalid_colour;
 }

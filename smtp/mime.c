@@ -6,6 +6,9 @@
 #include "smtp/normalise.h"
 
 #define DEFECT_SET(tree, name) ((tree)->defects |= UINT64_C(1) << DEFECT_BIT_##name)
+#define DEFECT_SET_IN(tree, part, name) \
+	((part)->is_inside ? DEFECT_SET(tree, name) \
+	                   : ((tree)->own_defects |= UINT64_C(1) << DEFECT_BIT_##name))
 
 /* A multipart being walked through. */
 struct frame {
@@ -45,10 +48,11 @@ static bool is_blank(struct bytes line)
 }
 
 /* `in` with LF line ends (when it had CRLF) and at most MIME_BLANK_LINES_MAX blank lines in a row.
- * `out` holds in.len octets and may be in.data. */
-static size_t body_prepare(struct bytes in, bool crlf, uint8_t *out)
+ * `out` holds in.len octets and may be in.data. *out_line_bytes_max: the longest line, its LF
+ * included. */
+static size_t body_prepare(struct bytes in, bool crlf, uint8_t *out, uint32_t *out_line_bytes_max)
 {
-	size_t write = 0;
+	size_t write = 0, line_bytes_max = 0;
 	unsigned blank_count = 0;
 
 	for (size_t at = 0; at < in.len;) {
@@ -61,6 +65,7 @@ static size_t body_prepare(struct bytes in, bool crlf, uint8_t *out)
 		blank_count = blank ? blank_count + 1 : 0;
 		if (blank_count > MIME_BLANK_LINES_MAX)
 			continue;
+		size_t start = write;
 		if (crlf && len >= 2 && line[len - 2] == '\r' && line[len - 1] == '\n') {
 			memmove(out + write, line, len - 2);
 			write += len - 2;
@@ -69,7 +74,10 @@ static size_t body_prepare(struct bytes in, bool crlf, uint8_t *out)
 			memmove(out + write, line, len);
 			write += len;
 		}
+		if (write - start > line_bytes_max)
+			line_bytes_max = write - start;
 	}
+	*out_line_bytes_max = (uint32_t)line_bytes_max;
 	return write;
 }
 
@@ -156,9 +164,7 @@ bool mime_decode(struct mime_tree *tree, const struct mime_part *part, struct by
 	return true;
 }
 
-/* The decoded value of a part's field, the last one of that name; empty when there is none. */
-static struct bytes part_value(struct mime_tree *tree, const struct mime_part *part,
-                               const char *name)
+struct bytes mime_part_value(struct mime_tree *tree, const struct mime_part *part, const char *name)
 {
 	uint32_t index = header_last_of(tree->headers, bytes_text(name), part->first_field,
 	                                part->field_count);
@@ -207,8 +213,9 @@ static void part_describe(struct mime_tree *tree, struct mime_part *part)
 {
 	struct content_type type;
 
-	content_type_parse(part_value(tree, part, "content-type"), &type);
+	content_type_parse(mime_part_value(tree, part, "content-type"), &type);
 	memcpy(part->type, type.type, sizeof(part->type));
+	memcpy(part->declared_type, type.type, sizeof(part->declared_type));
 	part->boundary = type.boundary;
 	part->charset = type.charset;
 	part->name = type.name;
@@ -218,8 +225,8 @@ static void part_describe(struct mime_tree *tree, struct mime_part *part)
 /* A part that is no multipart: what is needed to decode it. */
 static void part_make_leaf(struct mime_tree *tree, struct mime_part *part)
 {
-	struct bytes encoding = part_value(tree, part, "content-transfer-encoding");
-	struct bytes name = disposition_name(part_value(tree, part, "content-disposition"));
+	struct bytes encoding = mime_part_value(tree, part, "content-transfer-encoding");
+	struct bytes name = disposition_name(mime_part_value(tree, part, "content-disposition"));
 
 	if (name.len > 0)
 		part->name = name;
@@ -267,13 +274,13 @@ static struct bytes first_line(struct bytes rest)
 	return bytes_slice(rest, 0, end + (end < rest.len));
 }
 
-static void check_part_header(struct mime_tree *tree, struct bytes rest)
+static void check_part_header(struct mime_tree *tree, const struct frame *frame, struct bytes rest)
 {
 	size_t colon;
 	size_t len = rest.len == 0 ? 0 : header_name_len(first_line(rest), &colon);
 
 	if (rest.len > 0 && (len == 0 || colon != len))
-		DEFECT_SET(tree, PART_NO_HEADER);
+		DEFECT_SET_IN(tree, &tree->part[frame->part], PART_NO_HEADER);
 }
 
 /* Skips the preamble; without an opening line everything is taken for parts. */
@@ -288,7 +295,7 @@ static void frame_open(struct mime_tree *tree, struct frame *frame)
 		if (boundary_kind(frame, line) == 1) {
 			frame->rest = rest;
 			frame->opened = true;
-			check_part_header(tree, rest);
+			check_part_header(tree, frame, rest);
 			return;
 		}
 	}
@@ -328,7 +335,7 @@ static bool part_header_line(struct mime_tree *tree, struct frame *frame, struct
 		if (!begins && bytes_starts_nocase(lines, BYTES("content-type:"))) {
 			struct content_type type;
 
-			content_type_parse(part_value(tree, part, "content-type"), &type);
+			content_type_parse(mime_part_value(tree, part, "content-type"), &type);
 			if (type.boundary.len > 0 && bytes_equal(type.boundary, frame->boundary))
 				frame->inner_same = true;
 		}
@@ -339,7 +346,7 @@ static bool part_header_line(struct mime_tree *tree, struct frame *frame, struct
 	header->ended = true;
 	if (bytes_equal(line, BYTES("\n")) || bytes_equal(line, BYTES("\r\n")))
 		return true;
-	DEFECT_SET(tree, PART_NO_SEPARATOR);
+	DEFECT_SET_IN(tree, part, PART_NO_SEPARATOR);
 	return false;
 }
 
@@ -357,6 +364,15 @@ static int frame_boundary(struct frame *frame, struct bytes line)
 	return kind;
 }
 
+/* One encoded line of a part; longer ones are broken. */
+static void part_line(struct mime_part *part, size_t len)
+{
+	if (len > MIME_LINE_BYTES_MAX)
+		len = MIME_LINE_BYTES_MAX + 1;
+	if (len > part->line_bytes_max)
+		part->line_bytes_max = (uint32_t)len;
+}
+
 /* The next part of `frame`, header and content; NULL when there is none. */
 static struct mime_part *frame_next(struct mime_tree *tree, struct frame *frame)
 {
@@ -369,7 +385,10 @@ static struct mime_part *frame_next(struct mime_tree *tree, struct frame *frame)
 	}
 	struct part_header header = {NULL, false};
 	const uint8_t *start = NULL, *end = NULL;
+	size_t line_len = 0;
 	int kind = 0;
+
+	part->is_inside = tree->part[frame->part].is_inside;
 
 	while (end == NULL) {
 		struct bytes line = first_line(frame->rest);
@@ -379,10 +398,17 @@ static struct mime_part *frame_next(struct mime_tree *tree, struct frame *frame)
 		kind = frame_boundary(frame, line);
 		if (kind != 0) {
 			end = line.data;
-			if (start != NULL && end > start && end[-1] == '\n')
+			if (start != NULL && end > start && end[-1] == '\n') {
 				end--;
+				line_len--;
+			}
+			part_line(part, line_len);
 			break;
 		}
+		part_line(part, line_len);
+		line_len = start != NULL || last ? line.len : 0;
+		if (last)
+			part_line(part, line_len);
 		if (last) {
 			if (start == NULL)
 				start = line.data;
@@ -397,13 +423,13 @@ static struct mime_part *frame_next(struct mime_tree *tree, struct frame *frame)
 	part->content = start == NULL || start >= end ? bytes_of(end, 0)
 	                                              : bytes_of(start, (size_t)(end - start));
 	if (kind == 1)
-		check_part_header(tree, frame->rest);
+		check_part_header(tree, frame, frame->rest);
 	if (kind == 0 && frame->opened)
 		DEFECT_SET(tree, NO_END_BOUNDARY);
 	if (kind == 2) {
 		for (size_t i = 0; i < frame->rest.len; i++)
 			if (!header_is_space(frame->rest.data[i]) && frame->rest.data[i] != '.')
-				DEFECT_SET(tree, EPILOGUE);
+				DEFECT_SET_IN(tree, part, EPILOGUE);
 		frame->rest.len = 0;
 	}
 	return part;
@@ -441,10 +467,11 @@ static struct mime_part *open_message(struct mime_tree *tree, struct mime_part *
 	part->field_count = tree->headers->count - part->first_field;
 	part->multipart_depth = outer->multipart_depth;
 	part->depth_left = (uint8_t)(outer->depth_left - 1);
+	part->is_inside = true;
 	/* The octets lie in scratch, which is ours to write to: preparing only moves them down. */
 	uint8_t *data = tree->scratch.data + (inside.data - tree->scratch.data) + body;
-	part->content = bytes_of(data,
-	                         body_prepare(bytes_slice(inside, body, SIZE_MAX), crlf, data));
+	part->content = bytes_of(data, body_prepare(bytes_slice(inside, body, SIZE_MAX), crlf, data,
+	                                            &part->line_bytes_max));
 	part_describe(tree, part);
 	return part;
 }
@@ -504,13 +531,15 @@ size_t mime_parse(struct mime_tree *tree, struct bytes message)
 	bool crlf = header_lines_are_crlf(message);
 
 	tree->count = 0;
-	tree->defects = 0;
+	tree->defects = tree->own_defects = 0;
 	tree->scratch.len = 0;
 	size_t body = header_split(tree->headers, message, crlf, true, &no_separator);
 	header_end_message(tree->headers);
-	if (no_separator)
-		DEFECT_SET(tree, NO_SEPARATOR);
 	struct mime_part *root = part_new(tree, 0);
+	if (no_separator)
+		DEFECT_SET_IN(tree, root, NO_SEPARATOR);
+	if (tree->headers->cut)
+		DEFECT_SET_IN(tree, root, HEADER_CUT);
 	root->first_field = 0;
 	root->field_count = tree->headers->count;
 	root->depth_left = MIME_DEPTH_MAX;
@@ -520,7 +549,7 @@ size_t mime_parse(struct mime_tree *tree, struct bytes message)
 		return body;
 	/* One octet is kept free in front: a multipart whose first line is neither blank nor a
 	 * boundary gets a line end there, so that the line is not taken for a field. */
-	size_t len = body_prepare(rest, crlf, prepared + 1);
+	size_t len = body_prepare(rest, crlf, prepared + 1, &root->line_bytes_max);
 	root->content = bytes_of(prepared + 1, len);
 	part_describe(tree, root);
 	struct bytes line = first_line(root->content);
@@ -533,5 +562,6 @@ size_t mime_parse(struct mime_tree *tree, struct bytes message)
 	struct walk walk = {.tree = tree};
 	part_open(&walk, root);
 	walk_parts(&walk);
+	tree->defects |= tree->own_defects;
 	return body;
 }

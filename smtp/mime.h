@@ -24,23 +24,27 @@
 enum mime_encoding { MIME_IDENTITY, MIME_QUOTED_PRINTABLE, MIME_BASE64 };
 
 struct mime_part {
-	char type[MIME_TYPE_BYTES_MAX]; /* lower case, "text/plain"; NUL-terminated */
-	uint32_t parent;                /* index; the root is its own */
+	char type[MIME_TYPE_BYTES_MAX];          /* lower case, "text/plain"; NUL-terminated */
+	char declared_type[MIME_TYPE_BYTES_MAX]; /* as its field alone says */
+	uint32_t parent;                         /* index; the root is its own */
 	uint32_t first_field, field_count;
 	struct bytes charset, boundary, name; /* empty when not given */
 	struct bytes content;                 /* leaves: the encoded octets */
+	uint32_t line_bytes_max; /* leaves: the longest encoded line, line end included */
 	enum mime_encoding encoding;
 	uint8_t multipart_depth; /* multiparts around it */
 	uint8_t depth_left;      /* levels that may still be opened below */
 	bool type_missing;
 	bool is_leaf;
-	bool is_html; /* by type or by file name */
+	bool is_html;   /* by type or by file name */
+	bool is_inside; /* a message inside the message is around it */
 };
 
 struct mime_tree {
 	struct mime_part *part; /* MIME_PARTS_MAX, in document order */
 	uint32_t count;
-	uint64_t defects; /* 1 << enum message_defect */
+	uint64_t defects;     /* 1 << enum message_defect */
+	uint64_t own_defects; /* those not of a message inside the message */
 	struct header_table *headers;
 	struct sink scratch; /* prepared and decoded octets; parts point into it */
 };
@@ -51,6 +55,10 @@ size_t mime_parse(struct mime_tree *tree, struct bytes message);
 
 /* The octets of a leaf, decoded into scratch (or as they stand). False when there is no room. */
 bool mime_decode(struct mime_tree *tree, const struct mime_part *part, struct bytes *out_octets);
+
+/* The decoded value of a part's field, the last one of that name; empty when there is none. */
+struct bytes mime_part_value(struct mime_tree *tree, const struct mime_part *part,
+                             const char *name);
 
 /* The type of a leaf as rules see it. */
 bool mime_is_type(const struct mime_part *part, const char *type);

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "smtp/charset.h"
 #include "smtp/decode.h"
+#include "smtp/facts_build.h"
 #include "smtp/header.h"
 #include "smtp/html_render.h"
 #include "smtp/mime.h"
@@ -12,12 +13,12 @@
 #include "smtp/text_build.h"
 #include "smtp/uri.h"
 
-#define FIELDS_MAX           4096
+#define FIELDS_MAX           FACT_FIELDS_MAX
 #define BODY_PART_CHARACTERS 50000
 #define RAWBODY_PART_BYTES   500000
-#define HTML_PARTS_MAX       16 /* parts whose facts are kept */
 #define FIXED_BYTES_MIN      ((size_t)64 * 1024)
 #define ATTRIBUTE_BYTES_MAX  ((size_t)16 * 1024)
+#define TITLE_BYTES_MAX      ((size_t)16 * 1024)
 
 struct normaliser {
 	size_t message_bytes_max;
@@ -31,8 +32,8 @@ struct normaliser {
 	struct relays relays;
 	struct html_render render;
 	struct sink scratch;
-	struct html_facts html[HTML_PARTS_MAX];
-	uint32_t html_count;
+	struct facts_build facts;
+	struct fact_html html_unkept; /* of HTML parts beyond FACT_HTML_MAX */
 	struct segment full;
 	uint64_t defects;
 };
@@ -50,7 +51,7 @@ const char *message_defect_text(enum message_defect defect)
 
 /* Every size a normaliser is made of, from the one that is chosen. */
 struct sizes {
-	size_t scratch, storage, rendered, body, rawbody, header, work;
+	size_t scratch, storage, rendered, body, rawbody, header, work, strings;
 	uint32_t body_segments, rawbody_segments;
 };
 
@@ -66,6 +67,7 @@ static struct sizes sizes_for(size_t message_bytes_max)
 	    .body = 2 * n,
 	    .rawbody = n + n / 8,
 	    .header = 4 * n,
+	    .strings = n + n / 2,
 	    .work = 2 * HEADER_VALUE_BYTES_MAX,
 	    .body_segments = (uint32_t)(n / 8 + 1024),
 	    .rawbody_segments = (uint32_t)(n / TEXT_PIECE_BYTES + MIME_PARTS_MAX + 1),
@@ -79,8 +81,8 @@ size_t normaliser_bytes(size_t message_bytes_max)
 	return sizeof(struct normaliser) + charset_set_bytes() + uri_list_bytes() +
 	       FIELDS_MAX * sizeof(struct header_field) +
 	       MIME_PARTS_MAX * sizeof(struct mime_part) + s.scratch + s.storage + s.rendered +
-	       s.work + ATTRIBUTE_BYTES_MAX + RELAYS_TEXT_BYTES +
-	       text_build_bytes(s.body, s.body_segments) +
+	       s.work + ATTRIBUTE_BYTES_MAX + TITLE_BYTES_MAX + s.strings + RELAYS_TEXT_BYTES +
+	       facts_build_bytes() + text_build_bytes(s.body, s.body_segments) +
 	       text_build_bytes(s.rawbody, s.rawbody_segments) +
 	       text_build_bytes(s.header, SELECTORS_MAX) + 4096;
 }
@@ -112,6 +114,9 @@ struct normaliser *normaliser_new(struct arena *arena, size_t message_bytes_max,
 	    !sink_take(arena, s.rendered, &n->rendered) || !sink_take(arena, s.work, &n->scratch) ||
 	    !sink_take(arena, RELAYS_TEXT_BYTES, &n->relays.data) ||
 	    !sink_take(arena, ATTRIBUTE_BYTES_MAX, &n->render.scratch) ||
+	    !sink_take(arena, TITLE_BYTES_MAX, &n->render.facts.titles) ||
+	    !sink_take(arena, s.strings, &n->render.facts.strings) ||
+	    !facts_build_init(&n->facts, arena) ||
 	    !text_build_init(&n->body, arena, s.body, s.body_segments) ||
 	    !text_build_init(&n->rawbody, arena, s.rawbody, s.rawbody_segments) ||
 	    !text_build_init(&n->header, arena, s.header, SELECTORS_MAX) ||
@@ -133,41 +138,63 @@ static void set_defect(struct normaliser *n, enum message_defect defect)
 	n->defects |= UINT64_C(1) << defect;
 }
 
-/* One HTML leaf: transcoded to the end of scratch, rendered, and scratch given back. Returns true
- * when the text holds characters rather than octets. */
-static bool render_html(struct normaliser *n, const struct mime_part *part, struct bytes octets)
+static uint32_t count_characters(struct bytes text)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		count += (text.data[i] & 0xC0) != 0x80;
+	return count;
+}
+
+/* One HTML leaf: transcoded in scratch, where its facts point to, and rendered. Returns true when
+ * the text holds characters rather than octets. */
+static bool render_html(struct normaliser *n, uint32_t index, struct bytes octets)
 {
 	struct sink *scratch = &n->tree.scratch;
+	struct fact_html *facts = facts_build_html(&n->facts, index);
 	size_t start = scratch->len;
 	bool was_full = scratch->full;
 
 	scratch->full = false;
-	bool decoded = charset_to_utf8(n->charsets, octets, part->charset, false, scratch);
+	bool decoded = charset_to_utf8(n->charsets, octets, n->tree.part[index].charset, false,
+	                               scratch);
 	if (scratch->full)
 		set_defect(n, DEFECT_BIT_SCRATCH_FULL);
 	scratch->full = was_full;
-	size_t len = html_prepare(scratch->data + start, scratch->len - start);
+	size_t len = scratch->len - start;
+	uint32_t length = decoded ? count_characters(bytes_of(scratch->data + start, len))
+	                          : (uint32_t)len;
+	len = html_prepare(scratch->data + start, len);
+	scratch->len = start + len;
 	n->render.text = &n->rendered;
 	n->render.uris = &n->uris;
-	html_render(&n->render, bytes_of(scratch->data + start, len));
-	scratch->len = start;
-	if (n->html_count < HTML_PARTS_MAX)
-		n->html[n->html_count++] = n->render.facts;
+	if (facts == NULL) {
+		set_defect(n, DEFECT_BIT_FACTS_CUT);
+		facts = &n->html_unkept;
+	}
+	html_render(&n->render, bytes_of(scratch->data + start, len), facts);
+	facts->part = index;
+	facts->length = length;
+	facts->source_bytes = (uint32_t)octets.len;
 	return decoded || n->render.wide;
 }
 
 /* One leaf into the rendered text. */
-static bool render_part(struct normaliser *n, const struct mime_part *part, struct bytes octets)
+static bool render_part(struct normaliser *n, uint32_t index, struct bytes octets)
 {
+	const struct mime_part *part = &n->tree.part[index];
 	size_t start = n->rendered.len;
 	bool wide;
 
 	if (part->is_html && octets.len > 0)
-		wide = render_html(n, part, octets);
+		wide = render_html(n, index, octets);
 	else
 		wide = charset_to_utf8(n->charsets, octets, part->charset, false, &n->rendered);
 	struct bytes text = bytes_of(n->rendered.data + start, n->rendered.len - start);
-	n->rendered.len = start + text_cut_offset(text, BODY_PART_CHARACTERS, wide, false);
+	text.len = text_cut_offset(text, BODY_PART_CHARACTERS, wide, false);
+	n->rendered.len = start + text.len;
+	n->facts.part[index].rendered = text;
 	return wide;
 }
 
@@ -204,8 +231,10 @@ static bool take_leaves(struct normaliser *n)
 			continue;
 		put_rawbody(n, part, octets);
 		if (part->is_html || mime_is_type(part, "text/plain"))
-			wide |= render_part(n, part, octets);
-		n->tree.scratch.len = scratch_start;
+			wide |= render_part(n, i, octets);
+		/* What facts of HTML point to stays. */
+		if (!part->is_html)
+			n->tree.scratch.len = scratch_start;
 	}
 	return wide;
 }
@@ -245,7 +274,8 @@ static void reset(struct normaliser *n)
 	n->tree.scratch.full = false;
 	n->rendered.len = 0;
 	n->rendered.full = false;
-	n->html_count = 0;
+	n->render.facts.strings.len = n->render.facts.titles.len = 0;
+	n->render.facts.strings.full = n->render.facts.titles.full = false;
 	text_build_reset(&n->body);
 	text_build_reset(&n->rawbody);
 	text_build_reset(&n->header);
@@ -271,6 +301,11 @@ static void collect_defects(struct normaliser *n)
 		if (builds[i]->segments_cut)
 			set_defect(n, DEFECT_BIT_SEGMENTS_CUT);
 	}
+	if (n->render.facts.strings.full || n->render.facts.titles.full)
+		set_defect(n, DEFECT_BIT_FACTS_CUT);
+	for (uint32_t i = 0; i < n->facts.facts.html_count; i++)
+		if (n->facts.html[i].left_out)
+			set_defect(n, DEFECT_BIT_FACTS_CUT);
 	if (n->uris.cut)
 		set_defect(n, DEFECT_BIT_URI_CUT);
 	if (n->uris.left_out)
@@ -298,6 +333,7 @@ static void count(struct normaliser *n, size_t octets)
 	c->scratch_full += has(n, DEFECT_BIT_SCRATCH_FULL);
 	c->text_cut += has(n, DEFECT_BIT_TEXT_CUT);
 	c->segments_cut += has(n, DEFECT_BIT_SEGMENTS_CUT);
+	c->facts_cut += has(n, DEFECT_BIT_FACTS_CUT);
 	c->uris_left_out += has(n, DEFECT_BIT_URIS_LEFT_OUT);
 }
 
@@ -327,6 +363,13 @@ static uint32_t received_count(const struct header_table *headers)
 	return received;
 }
 
+static void build_facts(struct normaliser *n, struct bytes message, size_t body)
+{
+	facts_build_close(&n->facts, &n->tree, &n->relays);
+	n->facts.facts.body_bytes = (uint32_t)(message.len - body);
+	n->facts.facts.flags.uri_truncated = n->uris.cut;
+}
+
 void normalise(struct normaliser *n, struct bytes message, const struct message_facts *facts,
                const struct selector *selectors, uint32_t selector_count, struct normalised *out)
 {
@@ -343,9 +386,11 @@ void normalise(struct normaliser *n, struct bytes message, const struct message_
 		set_defect(n, DEFECT_BIT_NUL);
 	size_t body = mime_parse(&n->tree, message);
 	relays_parse(&n->relays, &n->headers, facts);
+	facts_build_open(&n->facts, &n->tree);
 	build_body(n, take_leaves(n));
 	build_uris(n);
 	build_header(n, bytes_slice(message, 0, body), selectors, selector_count);
+	build_facts(n, message, body);
 	collect_defects(n);
 	count(n, message.len);
 
@@ -362,4 +407,5 @@ void normalise(struct normaliser *n, struct bytes message, const struct message_
 	out->texts.kind[TEXT_FULL] = (struct text){message.data, (uint32_t)message.len, 1,
 	                                           &n->full};
 	out->texts.kind[TEXT_HEADER] = text_build_text(&n->header);
+	out->texts.facts = &n->facts.facts;
 }

@@ -64,7 +64,8 @@ struct normaliser *normaliser_new(struct arena *arena, size_t message_bytes_max,
 void normaliser_close(struct normaliser *normaliser);
 
 struct normalised {
-	struct texts texts; /* valid until the next call; TEXT_FULL points into the message */
+	struct texts texts; /* with their facts valid until the next call; TEXT_FULL and facts point
+	                       into the message */
 	uint64_t defects;   /* 1 << enum message_defect */
 	uint32_t part_count;
 	uint32_t received_count; /* Received fields, RFC 5321 6.3 */

@@ -88,6 +88,8 @@ static void add_relay(struct chain *chain, const struct received *received)
 {
 	struct relays *relays = chain->relays;
 
+	if (relays->relay_count == RELAYS_MAX)
+		return;
 	if (chain->trusted && !is_private(&received->addr) && received->auth.len == 0) {
 		chain->trusted = false;
 		chain->trusted_end = relays->data.len;
@@ -97,6 +99,21 @@ static void add_relay(struct chain *chain, const struct received *received)
 	if (relays->count[kind]++ > 0)
 		sink_octet(&relays->data, ' ');
 	put_relay(&relays->data, received, chain->trusted);
+	relays->relay[relays->relay_count++] = (struct fact_relay){
+	    .ip = received->ip,
+	    .rdns = received->rdns,
+	    .helo = received->helo,
+	    .by = received->by,
+	    .ident = received->ident,
+	    .envelope_from = received->envelope_from,
+	    .id = received->id,
+	    .auth = received->auth,
+	    .addr = received->addr,
+	    .is_trusted = chain->trusted,
+	    .is_internal = chain->trusted,
+	    .is_private = is_private(&received->addr),
+	    .has_envelope_from = received->has_envelope_from,
+	};
 	if (chain->trusted)
 		chain->last_trusted = *received;
 }
@@ -221,15 +238,19 @@ static uint32_t fields_up_to(const struct header_table *headers, uint32_t receiv
 	return index == HEADER_NONE ? headers->message_count : index;
 }
 
-static void add_session(struct chain *chain, const struct message_facts *facts)
+static void add_session(struct chain *chain, struct header_table *headers,
+                        const struct message_facts *facts)
 {
+	struct sink *storage = &headers->storage;
+	size_t start = storage->len;
 	char text[ADDR_TEXT_MAX];
 	struct received received = {.helo = facts->helo,
 	                            .addr = facts->client.addr,
 	                            .envelope_from = facts->sender,
 	                            .has_envelope_from = true};
 
-	received.ip = bytes_text(addr_format(&facts->client.addr, text));
+	sink_put(storage, bytes_text(addr_format(&facts->client.addr, text)));
+	received.ip = bytes_of(storage->data + start, storage->len - start);
 	add_relay(chain, &received);
 }
 
@@ -243,11 +264,11 @@ void relays_parse(struct relays *relays, struct header_table *headers,
 	relays->data.len = 0;
 	relays->data.full = false;
 	memset(relays->count, 0, sizeof(relays->count));
-	relays->unparsed_count = 0;
+	relays->unparsed_count = relays->relay_count = 0;
 	relays->has_envelope_from = false;
 	relays->envelope_from = bytes_of(NULL, 0);
 	if (facts->in_session)
-		add_session(&chain, facts);
+		add_session(&chain, headers, facts);
 	for (uint32_t i = header_first(headers, name, header_hash(name));
 	     i != HEADER_NONE && count < RELAYS_MAX; i = header_next(headers, name, i), count++)
 		add_line(&chain, squeeze(headers, header_decoded(headers, i)), true);

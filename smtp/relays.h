@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/facts.h"
 #include "smtp/header.h"
 #include "smtp/normalise.h"
 #include "smtp/sink.h"
@@ -18,7 +19,7 @@ enum relays_kind {
 	RELAYS_KIND_COUNT
 };
 
-#define RELAYS_MAX        100
+#define RELAYS_MAX        120 /* Received fields and other relays together */
 #define RELAYS_TEXT_BYTES 65536
 
 struct relays {
@@ -26,6 +27,8 @@ struct relays {
 	struct bytes text[RELAYS_KIND_COUNT];
 	uint32_t count[RELAYS_KIND_COUNT];
 	uint32_t unparsed_count;
+	struct fact_relay relay[RELAYS_MAX];
+	uint32_t relay_count;
 	uint32_t trusted_fields_end,
 	    internal_fields_end; /* message fields up to where that trust ends */
 	struct bytes envelope_from;

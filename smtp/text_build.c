@@ -149,13 +149,6 @@ size_t text_cut_offset(struct bytes text, size_t count_max, bool wide, bool raw)
 	return at;
 }
 
-/* Unicode's white space above ASCII. */
-static bool is_wide_space(uint32_t c)
-{
-	return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
-	       c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
-}
-
 /* The length of the white space at `at` (0: none there). */
 static unsigned space_len(struct bytes text, size_t at, bool wide)
 {
@@ -167,7 +160,7 @@ static unsigned space_len(struct bytes text, size_t at, bool wide)
 	if (!wide || (c != 0xC2 && (c < 0xE1 || c > 0xE3)))
 		return 0;
 	unsigned len = charset_get_utf8(text.data + at, text.len - at, &code_point);
-	return is_wide_space(code_point) ? len : 0;
+	return charset_is_space(code_point) ? len : 0;
 }
 
 /* One run of white space at `at`; returns the offset behind it. */

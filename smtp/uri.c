@@ -152,9 +152,7 @@ void uri_set_base(struct uri_list *list, struct bytes uri)
 	list->base = bytes_of(list->base_memory, len);
 }
 
-/* White space and the NBSP (as UTF-8) go at both ends; a byte order mark anywhere goes by
- * `uri_add`. */
-static struct bytes trim_wide(struct bytes uri)
+struct bytes uri_trim(struct bytes uri)
 {
 	for (;;) {
 		uri = header_trim(uri);
@@ -173,7 +171,7 @@ void uri_add_from_html(struct uri_list *list, struct bytes uri)
 	static const char *const opaque[] = {"data:", "mailto:", "file:", "cid:", "tel:"};
 	struct sink resolved = sink_over(list->resolved, URI_WORK_BYTES);
 
-	uri = trim_wide(uri);
+	uri = uri_trim(uri);
 	if (uri.len > URI_BYTES_MAX) {
 		uri.len = URI_BYTES_MAX;
 		list->cut = true;
@@ -193,5 +191,5 @@ void uri_add_from_html(struct uri_list *list, struct bytes uri)
 
 void uri_add_anchor(struct uri_list *list, struct bytes uri)
 {
-	uri_add(list, trim_wide(uri), false);
+	uri_add(list, uri_trim(uri), false);
 }

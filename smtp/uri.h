@@ -42,6 +42,8 @@ void uri_find_in_text(struct uri_list *list, struct bytes text);
 void uri_add_from_html(struct uri_list *list, struct bytes uri);
 /* The href of an anchor: besides that, it counts as it stands. */
 void uri_add_anchor(struct uri_list *list, struct bytes uri);
+/* Without white space and NBSP (as UTF-8) at both ends. */
+struct bytes uri_trim(struct bytes uri);
 /* <base href>: kept (a copy, in the list's memory) when absolute. */
 void uri_set_base(struct uri_list *list, struct bytes uri);
 

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "base/facts.h"
 #include "smtp/normalise.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)1 << 20)
@@ -57,6 +58,215 @@ static void record(uint32_t number, int type, const char *key, struct bytes data
 		fwrite(data.data, 1, data.len, stdout);
 }
 
+/* Facts as dump_texts.pl writes them, one a line. */
+static void put_ratio(FILE *out, const char *name, uint64_t part, uint64_t whole, bool exists)
+{
+	if (!exists || whole == 0)
+		fprintf(out, "%s -\n", name);
+	else
+		fprintf(out, "%s %.6g\n", name, (double)part / (double)whole);
+}
+
+static int by_name(const void *one, const void *other)
+{
+	const struct fact_tag *a = one, *b = other;
+	size_t len = a->name.len < b->name.len ? a->name.len : b->name.len;
+	int order = memcmp(a->name.data, b->name.data, len);
+
+	return order != 0 ? order : (int)a->name.len - (int)b->name.len;
+}
+
+static void put_texts(FILE *out, unsigned n, const char *name, const struct bytes *text,
+                      uint32_t count)
+{
+	fprintf(out, "html%u.%s ", n, name);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i > 0)
+			fputc(0x1f, out);
+		if (text[i].len > 0)
+			fwrite(text[i].data, 1, text[i].len, out);
+	}
+	fputc('\n', out);
+}
+
+static void put_html(FILE *out, unsigned n, const struct fact_html *html)
+{
+	static struct fact_tag tag[FACT_TAGS_MAX];
+	static struct bytes anchor[FACT_HTML_TEXTS_MAX];
+	char name[64];
+	uint32_t bad = html->tag_count - html->element_count;
+
+	fprintf(out, "html%u.length %u\nhtml%u.html_length %u\n", n, html->length, n,
+	        html->html_length);
+	fprintf(out, "html%u.non_space_len %u\nhtml%u.image_area %.6g\n", n, html->non_space_len, n,
+	        (double)html->image_area);
+	fprintf(out, "html%u.min_size %u\nhtml%u.max_size %u\n", n, html->min_size, n,
+	        html->max_size);
+	snprintf(name, sizeof(name), "html%u.bad_tag_ratio", n);
+	put_ratio(out, name, bad, html->tag_count, html->element_count > 0);
+	snprintf(name, sizeof(name), "html%u.non_element_ratio", n);
+	put_ratio(out, name, html->tags_seen - html->elements_seen, html->tags_seen,
+	          html->elements_seen > 0);
+	snprintf(name, sizeof(name), "html%u.closed_extra_ratio", n);
+	put_ratio(out, name, html->closed_extra, html->tag_count, true);
+	snprintf(name, sizeof(name), "html%u.obfuscation_ratio", n);
+	put_ratio(out, name, html->obfuscation, html->tag_count, html->obfuscation > 0);
+	snprintf(name, sizeof(name), "html%u.backhair_count", n);
+	put_ratio(out, name, html->backhair_count, 1, html->backhair_count > 0);
+	fprintf(out, "html%u.embeds %d\nhtml%u.form_action_mailto %d\nhtml%u.font_face_bad %d\n", n,
+	        html->embeds, n, html->form_action_mailto, n, html->font_face_bad);
+	fprintf(out, "html%u.font_low_contrast %d\nhtml%u.font_invalid_color %d\n", n,
+	        html->font_low_contrast, n, html->font_invalid_color);
+	memcpy(tag, html->tag, sizeof(tag));
+	qsort(tag, html->tags, sizeof(tag[0]), by_name);
+	fprintf(out, "html%u.inside ", n);
+	for (uint32_t i = 0; i < html->tags; i++)
+		fprintf(out, "%s%.*s=%u", i == 0 ? "" : " ", (int)tag[i].name.len,
+		        (const char *)tag[i].name.data, tag[i].open_count);
+	fputc('\n', out);
+	put_texts(out, n, "comment", html->comment, html->comment_count);
+	put_texts(out, n, "title", html->title, html->title_count);
+	for (uint32_t i = 0; i < html->anchor_count; i++)
+		anchor[i] = html->anchor[i].text;
+	put_texts(out, n, "anchor", anchor, html->anchor_count);
+	fprintf(out, "html%u.iframe %d\n", n, html->iframe_uri);
+}
+
+static void put_mime(FILE *out, const struct facts *facts)
+{
+	const struct fact_mime *mime = &facts->mime;
+	uint32_t qp = mime->qp_bytes > 0 ? mime->qp_escaped_count : mime->quoted_printable_count;
+	uint32_t longest = 0;
+	bool both = mime->multipart_alternative && mime->has_last_text && mime->has_last_html &&
+	            mime->last_html_bytes > 0;
+
+	fprintf(out, "mime_base64_count %u\n", mime->base64_count);
+	if (mime->attachment_count > 0)
+		fprintf(out, "mime_attachment %u\n", mime->attachment_count);
+	else
+		fprintf(out, "mime_attachment -\n");
+	fprintf(out, "mime_base64_encoded_text %d\nmime_body_html_count %u\n",
+	        mime->base64_encoded_text, mime->html_count);
+	fprintf(out, "mime_body_text_count %u\nmime_multipart_alternative %d\n", mime->text_count,
+	        mime->multipart_alternative);
+	put_ratio(out, "mime_multipart_ratio", both ? mime->last_text_bytes : 1,
+	          both ? mime->last_html_bytes : 1, true);
+	fprintf(out, "mime_qp_count %u\n", qp);
+	put_ratio(out, "mime_qp_ratio", mime->qp_escaped_count,
+	          mime->qp_bytes > 0 ? mime->qp_bytes : 1, true);
+	fprintf(out, "mime_qp_long_line %d\nmime_ascii_text_illegal %u\n", mime->qp_long_line,
+	        mime->ascii_illegal_count);
+	put_ratio(out, "mime_text_unicode_ratio", mime->unicode_escapes,
+	          mime->plain_bytes > 0 ? mime->plain_bytes : 1, true);
+	fprintf(out, "mime_bad_iso_charset %s\n", mime->bad_iso_charset ? "1" : "-");
+	for (uint32_t i = 0; i < facts->part_count; i++) {
+		const struct fact_part *part = &facts->part[i];
+
+		if (part->is_base64 && part->type.len > 0 && part->line_bytes_max > longest &&
+		    !bytes_equal(part->declared_type, BYTES("application/ics")))
+			longest = part->line_bytes_max;
+	}
+	fprintf(out, "base64_length %u\n", longest);
+}
+
+static void put_flags(FILE *out, const struct facts *facts)
+{
+	const struct fact_flags *flags = &facts->flags;
+	uint32_t count[4] = {0};
+	double pixels[4] = {0};
+
+	fprintf(out, "flag.truncated_header %d\nflag.missing_head_body_separator %d\n",
+	        flags->truncated_header, flags->missing_head_body_separator);
+	fprintf(out, "flag.missing_mime_head_body_separator %d\nflag.missing_mime_headers %d\n",
+	        flags->missing_mime_head_body_separator, flags->missing_mime_headers);
+	fprintf(out, "flag.mime_epilogue_exists %d\n", flags->mime_epilogue_exists);
+	for (uint32_t i = 0; i < facts->part_count; i++) {
+		const struct fact_part *part = &facts->part[i];
+
+		count[part->image]++;
+		pixels[part->image] += (double)part->image_width * part->image_height;
+	}
+	fprintf(out, "image.count_gif %u\nimage.count_png %u\nimage.count_jpeg %u\n",
+	        count[FACT_IMAGE_GIF], count[FACT_IMAGE_PNG], count[FACT_IMAGE_JPEG]);
+	fprintf(out, "image.pc_gif %.6g\nimage.pc_png %.6g\nimage.pc_jpeg %.6g\n",
+	        pixels[FACT_IMAGE_GIF], pixels[FACT_IMAGE_PNG], pixels[FACT_IMAGE_JPEG]);
+}
+
+/* The last field of a part by this name, decoded and raw. */
+static void put_field(FILE *out, const struct facts *facts, const struct fact_part *part,
+                      const char *name)
+{
+	uint32_t index = facts_last_field(facts, part, bytes_text(name));
+
+	if (index == FACT_NONE) {
+		fprintf(out, "field %s: (none)\n\nraw %s: \n", name, name);
+		return;
+	}
+	struct bytes value = facts->field[index].value, raw = facts->field[index].raw;
+	fprintf(out, "field %s: %.*s\n\n", name, (int)value.len, (const char *)value.data);
+	fprintf(out, "raw %s: %.*s\n", name, (int)raw.len, (const char *)raw.data);
+}
+
+static uint32_t characters(struct bytes text)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		count += (text.data[i] & 0xC0) != 0x80;
+	return count;
+}
+
+static void put_parts(FILE *out, const struct facts *facts)
+{
+	static const char *const names[] = {"Content-Type", "Content-Disposition",
+	                                    "Content-Transfer-Encoding", "Content-ID"};
+
+	for (uint32_t i = 0; i < facts->part_count; i++) {
+		const struct fact_part *part = &facts->part[i];
+		bool text = part->is_leaf &&
+		            (part->is_html || bytes_equal(part->type, BYTES("text/plain")));
+
+		if (part->type.len == 0)
+			continue;
+		fprintf(out, "part %.*s %d ", (int)part->type.len, (const char *)part->type.data,
+		        part->is_leaf);
+		if (text)
+			fprintf(out, "%s %u", part->html != FACT_NONE ? "text/html" : "text/plain",
+			        characters(part->rendered));
+		else
+			fprintf(out, "- -");
+		fprintf(out, " %.*s\n", (int)part->name.len, (const char *)part->name.data);
+		for (unsigned k = 0; k < 4; k++)
+			put_field(out, facts, part, names[k]);
+	}
+}
+
+static void dump_facts(uint32_t number, const struct facts *facts)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (out == NULL)
+		exit(1);
+	for (uint32_t i = 0; i < facts->html_count; i++)
+		put_html(out, i, &facts->html[i]);
+	put_mime(out, facts);
+	put_flags(out, facts);
+	fprintf(out, "date_diff %.6g\n", (double)facts->date_diff_s);
+	if (facts->has_date)
+		fprintf(out, "date %lld\n", (long long)facts->date_s);
+	else
+		fprintf(out, "date -\n");
+	fprintf(out, "num_relays_trusted %u\nnum_relays_untrusted %u\nnum_relays_unparseable %u\n",
+	        facts->relays_trusted, facts->relays_untrusted, facts->relays_unparseable);
+	fprintf(out, "body_length %.6g\n", (double)facts->body_bytes);
+	put_parts(out, facts);
+	fclose(out);
+	record(number, TEXT_KIND_COUNT, "facts", bytes_of(text, len));
+	free(text);
+}
+
 static void dump(uint32_t number, const struct normalised *normalised)
 {
 	static const char *const keys[] = {"body", "rawbody", "uri", "full"};
@@ -71,6 +281,7 @@ static void dump(uint32_t number, const struct normalised *normalised)
 			       text_segment(text, i));
 		}
 	}
+	dump_facts(number, normalised->texts.facts);
 }
 
 /* The content in a block of its exact size, so that reads past the end show under a sanitizer. */
