@@ -254,6 +254,28 @@ static void confirm_near(struct scan_context *c, uint32_t index, uint32_t segmen
 	pcre2_set_offset_limit(c->match_context, PCRE2_UNSET);
 }
 
+/* Whether some letter stands more than LETTER_RUN_MAX times in a row in the segment; remembered, as
+ * many rules ask. */
+static bool has_long_runs(struct scan_context *c, uint32_t segment)
+{
+	struct bytes text = text_segment(c->text, segment);
+	uint32_t run = 0;
+	uint8_t last = 0;
+
+	if (c->runs_segment == segment + 1)
+		return c->long_runs;
+	c->runs_segment = segment + 1;
+	c->long_runs = false;
+	for (size_t i = 0; i < text.len && !c->long_runs; i++) {
+		uint8_t octet = text.data[i] | 0x20;
+
+		run = octet == last ? run + 1 : 1;
+		last = octet;
+		c->long_runs = run > LETTER_RUN_MAX && octet >= 'a' && octet <= 'z';
+	}
+	return c->long_runs;
+}
+
 /* Something of the rule may be in `segment`; `end` is where the string that says so ends. */
 static void trigger_literal(struct scan_context *c, const struct blob_literal_rule *literal,
                             uint32_t segment, uint32_t end)
@@ -269,9 +291,10 @@ static void trigger_literal(struct scan_context *c, const struct blob_literal_ru
 	if (c->state[literal->rule].count > 0 || end < literal->reach_min ||
 	    skipped_segment(rule, segment))
 		return;
-	uint32_t from = literal->reach_max == REACH_ENDLESS || literal->reach_max > end
-	                    ? 0
-	                    : end - literal->reach_max;
+	uint32_t from = 0;
+	if (literal->reach_max < end && literal->reach_max != REACH_ENDLESS &&
+	    (literal->short_runs == 0 || !has_long_runs(c, segment)))
+		from = end - literal->reach_max;
 	confirm_near(c, literal->rule, segment, from, end - literal->reach_min);
 }
 
@@ -481,6 +504,7 @@ static void run_exists(struct scan_context *c)
 static void scan_group(struct scan_context *c, int group)
 {
 	c->group = &c->ruleset->group[group];
+	c->runs_segment = 0;
 	enter_stage(c, STAGE_LITERAL);
 	scan_literals(c);
 	enter_stage(c, STAGE_GATE);

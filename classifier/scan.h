@@ -64,6 +64,8 @@ struct scan_context {
 	enum text_kind kind;
 	const struct ruleset_group *group;
 	uint32_t cursor; /* the segment found last */
+	uint32_t runs_segment; /* 1 + the segment looked at for runs of a letter */
+	bool long_runs;        /* and whether it has any */
 	uint64_t end_ns;
 	uint64_t (*cpu_now_ns)(void);
 	uint32_t confirms;
