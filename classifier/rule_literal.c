@@ -112,8 +112,8 @@ static void offer(struct literals *best, const struct literals *set)
 
 static struct literals empty_string(struct search *s)
 {
-	return (struct literals){.count = 1,
-	                         .item = rule_pool_take(s->pool, sizeof(struct literal))};
+	return (struct literals){
+	    .count = 1, .need = 1, .item = rule_pool_take(s->pool, sizeof(struct literal))};
 }
 
 static bool same(const struct literal *a, const struct literal *b)
@@ -128,7 +128,8 @@ static bool unite(struct search *s, const struct literals *a, const struct liter
 	struct literals set = {
 	    .before_min = a->before_min < b->before_min ? a->before_min : b->before_min,
 	    .before_max = a->before_max > b->before_max ? a->before_max : b->before_max,
-	    .lead_max = a->lead_max > b->lead_max ? a->lead_max : b->lead_max};
+	    .lead_max = a->lead_max > b->lead_max ? a->lead_max : b->lead_max,
+	    .need = a->need < b->need ? a->need : b->need};
 
 	if (a->count + b->count > LITERALS_MAX)
 		return false;
@@ -203,6 +204,7 @@ static struct found of_octet(struct search *s, const struct octets *set)
 		}
 	if (octets_count(&members) > CLASS_MEMBERS_MAX)
 		return unknown(1, 1);
+	found.all.need = 1;
 	found.all.item = rule_pool_take(s->pool, CLASS_MEMBERS_MAX * sizeof(struct literal));
 	for (int c = 0; c < 256; c++)
 		if (octets_has(&members, (uint8_t)c))
@@ -422,6 +424,7 @@ static struct found of_repeat(struct search *s, const struct regex_node *node)
 			g.current = placed(&g, &child->suffix);
 		else
 			g.current = (struct literals){.count = 1,
+			                              .need = 1,
 			                              .item = none.item,
 			                              .before_min = len_min,
 			                              .before_max = len_max,
@@ -429,6 +432,10 @@ static struct found of_repeat(struct search *s, const struct regex_node *node)
 	}
 
 	struct found found = gathered(&g);
+	/* Each copy holds one. */
+	if (child->best.count > 0 && found.best.item == child->best.item)
+		found.best.need = node->min < LITERAL_NEED_MAX ? (uint8_t)node->min
+		                                               : LITERAL_NEED_MAX;
 	found.len_min = len_min;
 	found.len_max = len_max;
 	found.lead_len_max = plus(child->lead_len_max, times(most - 1, child->len_max));
@@ -503,6 +510,7 @@ void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_
 		out_literals->before_min = best.before_min;
 		out_literals->before_max = best.before_max;
 		out_literals->short_runs = s.short_runs;
+		out_literals->need = best.need;
 		out_literals->lead_max = regex->plain ? best.lead_max : best.before_max;
 		drop_covered(out_literals);
 		rate(out_literals);

@@ -27,6 +27,7 @@ struct literals {
 	uint16_t lead_max;
 	/* The three lengths hold where no letter stands more than LETTER_RUN_MAX times in a row. */
 	bool short_runs;
+	uint8_t need; /* strings of the set that every match holds, none in another's place */
 };
 
 /* Pool memory. `kind`: in body texts white space is a space or a line end. Letters are in lower

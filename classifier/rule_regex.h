@@ -54,7 +54,8 @@ struct regex {
 	uint32_t count, room;
 	uint32_t root;
 	bool caseless; /* some part of it is */
-	/* A part that may be left out can be: nothing is possessive or atomic, nothing refers back. */
+	/* A part that may be left out can be: nothing is possessive or atomic, nothing refers back.
+	 */
 	bool plain;
 };
 

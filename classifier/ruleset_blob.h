@@ -105,10 +105,12 @@ struct blob_literal_rule {
 	uint32_t rule;
 	uint16_t reach_min;
 	uint16_t reach_max;  /* REACH_ENDLESS: no bound */
-	uint32_t short_runs; /* 1: that bound needs a text without a longer LETTER_RUN_MAX */
+	uint16_t short_runs; /* 1: that bound needs a text without a longer LETTER_RUN_MAX */
+	uint16_t need;       /* such strings (of the rule's) that a match holds at least */
 };
 
-#define LETTER_RUN_MAX 2 /* the same letter in a row, as in ordinary words */
+#define LITERAL_NEED_MAX 4
+#define LETTER_RUN_MAX   2 /* the same letter in a row, as in ordinary words */
 
 #define REACH_ENDLESS UINT16_MAX
 static_assert(sizeof(struct blob_literal_rule) == 12, "fixed layout");

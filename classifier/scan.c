@@ -32,12 +32,14 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->counters = counters;
 	c->state = calloc(ruleset->rule_count + 1, sizeof(*c->state));
 	c->value = calloc(ruleset->rule_count + 1, sizeof(*c->value));
+	c->held = calloc(ruleset->rule_count + 1, sizeof(*c->held));
 	c->pending = calloc(ruleset->rule_count + 1, sizeof(*c->pending));
 	c->match = pcre2_match_data_create(1, NULL);
 	c->match_context = pcre2_match_context_create(NULL);
 	c->jit_stack = pcre2_jit_stack_create(JIT_STACK_BYTES_MIN, JIT_STACK_BYTES_MAX, NULL);
-	bool failed = c->state == NULL || c->value == NULL || c->pending == NULL ||
-	              c->match == NULL || c->match_context == NULL || c->jit_stack == NULL;
+	bool failed = c->state == NULL || c->value == NULL || c->held == NULL ||
+	              c->pending == NULL || c->match == NULL || c->match_context == NULL ||
+	              c->jit_stack == NULL;
 	for (int group = 0; group < GROUP_COUNT && !failed; group++)
 		if (ruleset->group[group].database != NULL)
 			failed = hs_alloc_scratch(ruleset->group[group].database, &c->scratch) !=
@@ -60,6 +62,7 @@ void scan_context_free(struct scan_context *context)
 	pcre2_match_context_free(context->match_context);
 	pcre2_jit_stack_free(context->jit_stack);
 	free(context->pending);
+	free(context->held);
 	free(context->value);
 	free(context->state);
 	free(context);
@@ -276,6 +279,33 @@ static bool has_long_runs(struct scan_context *c, uint32_t segment)
 	return c->long_runs;
 }
 
+/* Looks at once, or when as many strings were found in the segment as a match holds. The order in
+ * which they are found does not matter. */
+static void hold(struct scan_context *c, const struct blob_literal_rule *literal, uint32_t segment,
+                 uint32_t from, uint32_t to)
+{
+	struct rule_state *state = &c->state[literal->rule];
+	struct held *held = &c->held[literal->rule];
+
+	if (literal->need > 1) {
+		if (state->held_segment != segment + 1) {
+			state->held_segment = segment + 1;
+			state->held = 0;
+		}
+		if (state->held + 1 < literal->need) {
+			held->from[state->held] = from;
+			held->to[state->held++] = to;
+			return;
+		}
+		for (uint32_t i = 0;
+		     i < state->held && state->held < literal->need && state->count == 0; i++)
+			confirm_near(c, literal->rule, segment, held->from[i], held->to[i]);
+		state->held = literal->need;
+	}
+	if (state->count == 0)
+		confirm_near(c, literal->rule, segment, from, to);
+}
+
 /* Something of the rule may be in `segment`; `end` is where the string that says so ends. */
 static void trigger_literal(struct scan_context *c, const struct blob_literal_rule *literal,
                             uint32_t segment, uint32_t end)
@@ -295,7 +325,7 @@ static void trigger_literal(struct scan_context *c, const struct blob_literal_ru
 	if (literal->reach_max < end && literal->reach_max != REACH_ENDLESS &&
 	    (literal->short_runs == 0 || !has_long_runs(c, segment)))
 		from = end - literal->reach_max;
-	confirm_near(c, literal->rule, segment, from, end - literal->reach_min);
+	hold(c, literal, segment, from, end - literal->reach_min);
 }
 
 /* The segment that holds octet `at`; UINT32_MAX between segments. Segments ascend
