@@ -11,6 +11,8 @@
 #include <ctype.h>
 #include <math.h>
 
+#include "classifier/ruleset_blob.h"
+
 #define CLASS_MEMBERS_MAX 16
 #define COPIES_MAX        6
 #define CONFIRM_NS        300.0
@@ -20,6 +22,7 @@
 struct found {
 	bool exact;
 	uint16_t len_min, len_max; /* of a match; BEFORE_ENDLESS as in struct literals */
+	uint16_t lead_len_max;     /* of one that begins with nothing that may be left out */
 	struct literals all;       /* exact: every string it can be, maybe the empty one */
 	struct literals prefix, suffix, best;
 };
@@ -29,6 +32,7 @@ struct search {
 	const struct regex *regex;
 	struct found *found; /* by node */
 	enum text_kind kind;
+	bool short_runs; /* taken for granted in some length */
 };
 
 double octet_bits(uint8_t octet)
@@ -108,8 +112,8 @@ static void offer(struct literals *best, const struct literals *set)
 
 static struct literals empty_string(struct search *s)
 {
-	return (struct literals){.count = 1,
-	                         .item = rule_pool_take(s->pool, sizeof(struct literal))};
+	return (struct literals){
+	    .count = 1, .need = 1, .item = rule_pool_take(s->pool, sizeof(struct literal))};
 }
 
 static bool same(const struct literal *a, const struct literal *b)
@@ -123,7 +127,9 @@ static bool unite(struct search *s, const struct literals *a, const struct liter
 {
 	struct literals set = {
 	    .before_min = a->before_min < b->before_min ? a->before_min : b->before_min,
-	    .before_max = a->before_max > b->before_max ? a->before_max : b->before_max};
+	    .before_max = a->before_max > b->before_max ? a->before_max : b->before_max,
+	    .lead_max = a->lead_max > b->lead_max ? a->lead_max : b->lead_max,
+	    .need = a->need < b->need ? a->need : b->need};
 
 	if (a->count + b->count > LITERALS_MAX)
 		return false;
@@ -147,7 +153,8 @@ static bool unite(struct search *s, const struct literals *a, const struct liter
 static bool multiply(struct search *s, const struct literals *a, const struct literals *b,
                      struct literals *out)
 {
-	struct literals set = {.before_min = a->before_min, .before_max = a->before_max};
+	struct literals set = {
+	    .before_min = a->before_min, .before_max = a->before_max, .lead_max = a->lead_max};
 
 	if (a->count * b->count > LITERALS_MAX)
 		return false;
@@ -170,7 +177,7 @@ static bool multiply(struct search *s, const struct literals *a, const struct li
 
 static struct found unknown(uint16_t len_min, uint16_t len_max)
 {
-	return (struct found){.len_min = len_min, .len_max = len_max};
+	return (struct found){.len_min = len_min, .len_max = len_max, .lead_len_max = len_max};
 }
 
 static bool is_white_space(const struct octets *set)
@@ -182,7 +189,7 @@ static bool is_white_space(const struct octets *set)
 
 static struct found of_octet(struct search *s, const struct octets *set)
 {
-	struct found found = {.exact = true, .len_min = 1, .len_max = 1};
+	struct found found = {.exact = true, .len_min = 1, .len_max = 1, .lead_len_max = 1};
 	struct octets members = *set;
 
 	if (s->kind == TEXT_BODY && is_white_space(set)) {
@@ -197,6 +204,7 @@ static struct found of_octet(struct search *s, const struct octets *set)
 		}
 	if (octets_count(&members) > CLASS_MEMBERS_MAX)
 		return unknown(1, 1);
+	found.all.need = 1;
 	found.all.item = rule_pool_take(s->pool, CLASS_MEMBERS_MAX * sizeof(struct literal));
 	for (int c = 0; c < 256; c++)
 		if (octets_has(&members, (uint8_t)c))
@@ -205,18 +213,24 @@ static struct found of_octet(struct search *s, const struct octets *set)
 }
 
 /* What a sequence has gathered. `open`: something unknown stands between the beginning and
- * `current`. `found` has the length of what was gathered. */
+ * `current`. `led`: what was gathered holds more than parts that may be left out. `found` has the
+ * lengths of what was gathered. */
 struct gathering {
 	struct literals current;
-	bool open;
+	bool open, led;
 	struct found found;
 };
 
-static void start_current(struct gathering *g, const struct literals *set)
+/* `set` as it stands behind what was gathered. */
+static struct literals placed(const struct gathering *g, const struct literals *set)
 {
-	g->current = *set;
-	g->current.before_min = plus(set->before_min, g->found.len_min);
-	g->current.before_max = plus(set->before_max, g->found.len_max);
+	struct literals behind = *set;
+
+	behind.before_min = plus(set->before_min, g->found.len_min);
+	behind.before_max = plus(set->before_max, g->found.len_max);
+	if (g->led)
+		behind.lead_max = plus(set->before_max, g->found.lead_len_max);
+	return behind;
 }
 
 static void close_current(struct search *s, struct gathering *g)
@@ -227,28 +241,37 @@ static void close_current(struct search *s, struct gathering *g)
 		g->found.prefix = g->current;
 	offer(&g->found.best, &g->current);
 	g->open = true;
-	start_current(g, &none);
+	g->current = placed(g, &none);
 }
 
 static void gather_open(struct search *s, struct gathering *g, const struct found *next)
 {
-	struct literals product, inner = next->best;
+	struct literals product, inner = placed(g, &next->best);
 
 	if (next->prefix.count > 0 && multiply(s, &g->current, &next->prefix, &product)) {
 		offer(&g->found.best, &g->current);
 		g->current = product;
 	}
 	close_current(s, g);
-	inner.before_min = plus(inner.before_min, g->found.len_min);
-	inner.before_max = plus(inner.before_max, g->found.len_max);
 	offer(&g->found.best, &inner);
 	if (next->suffix.count > 0)
-		start_current(g, &next->suffix);
+		g->current = placed(g, &next->suffix);
 }
 
-static void gather(struct search *s, struct gathering *g, const struct found *next)
+static void gather_length(struct gathering *g, const struct found *next, bool optional)
 {
-	struct literals product;
+	g->found.len_min = plus(g->found.len_min, next->len_min);
+	g->found.len_max = plus(g->found.len_max, next->len_max);
+	if (g->led)
+		g->found.lead_len_max = plus(g->found.lead_len_max, next->len_max);
+	else if (!optional)
+		g->found.lead_len_max = next->lead_len_max;
+	g->led |= !optional;
+}
+
+static void gather(struct search *s, struct gathering *g, const struct found *next, bool optional)
+{
+	struct literals product, none;
 
 	if (!next->exact) {
 		gather_open(s, g, next);
@@ -259,15 +282,13 @@ static void gather(struct search *s, struct gathering *g, const struct found *ne
 			g->current = product;
 		} else {
 			close_current(s, g);
-			start_current(g, &next->all);
+			g->current = placed(g, &next->all);
 		}
 	}
-	g->found.len_min = plus(g->found.len_min, next->len_min);
-	g->found.len_max = plus(g->found.len_max, next->len_max);
-	/* What an open one ends with starts behind all of it when it ends with nothing known. */
+	gather_length(g, next, optional);
 	if (!next->exact && next->suffix.count == 0) {
-		g->current.before_min = g->found.len_min;
-		g->current.before_max = g->found.len_max;
+		none = empty_string(s);
+		g->current = placed(g, &none);
 	}
 }
 
@@ -286,8 +307,11 @@ static struct found of_sequence(struct search *s, uint32_t child)
 {
 	struct gathering g = {.current = empty_string(s)};
 
-	for (; child != 0; child = s->regex->node[child - 1].next)
-		gather(s, &g, &s->found[child - 1]);
+	for (; child != 0; child = s->regex->node[child - 1].next) {
+		const struct regex_node *node = &s->regex->node[child - 1];
+
+		gather(s, &g, &s->found[child - 1], node->kind == REGEX_REPEAT && node->min == 0);
+	}
 	return gathered(&g);
 }
 
@@ -323,6 +347,8 @@ static struct found of_choice(struct search *s, uint32_t child)
 			sum.len_min = branch->len_min;
 		if (branch->len_max > sum.len_max)
 			sum.len_max = branch->len_max;
+		if (branch->lead_len_max > sum.lead_len_max)
+			sum.lead_len_max = branch->lead_len_max;
 
 		unite_or_none(s, first, &sum.best, &need);
 		unite_or_none(s, first, &sum.prefix,
@@ -336,10 +362,30 @@ static struct found of_choice(struct search *s, uint32_t child)
 	return sum;
 }
 
+/* How often the node may repeat. "s+" in a word is a plural or a spelling, not a line of them: that
+ * the text is so is for the scan to see. */
+static uint32_t repeats_max(struct search *s, const struct regex_node *node)
+{
+	const struct regex_node *child = &s->regex->node[node->child - 1];
+	uint32_t letters = 0;
+
+	if (node->max != REGEX_ENDLESS || node->min > LETTER_RUN_MAX || child->kind != REGEX_OCTET)
+		return node->max;
+	for (uint8_t c = 'a'; c <= 'z'; c++)
+		letters += octets_has(&child->set, c) || octets_has(&child->set, c ^ 0x20);
+	for (uint32_t c = 0; c < 256; c++)
+		if (octets_has(&child->set, (uint8_t)c) && (c > 127 || !isalpha((int)c)))
+			return node->max;
+	if (letters != 1)
+		return node->max;
+	s->short_runs = true;
+	return LETTER_RUN_MAX;
+}
+
 static struct found of_option(struct search *s, const struct regex_node *node, uint16_t len_max)
 {
 	const struct found *child = &s->found[node->child - 1];
-	struct found found = {.exact = true, .len_max = len_max};
+	struct found found = {.exact = true, .len_max = len_max, .lead_len_max = len_max};
 	struct literals none = empty_string(s);
 
 	if (node->max == 0) {
@@ -357,30 +403,42 @@ static struct found of_repeat(struct search *s, const struct regex_node *node)
 	struct gathering g = {.current = empty_string(s)};
 	uint32_t copies = node->min < COPIES_MAX ? node->min : COPIES_MAX;
 	uint16_t len_min = times(node->min, child->len_min);
-	uint16_t len_max = times(node->max, child->len_max);
+	uint32_t most = repeats_max(s, node);
+	uint16_t len_max = times(most, child->len_max);
 
 	if (node->min == 0)
 		return of_option(s, node, len_max);
 	for (uint32_t i = 0; i < copies; i++)
-		gather(s, &g, child);
+		gather(s, &g, child, false);
 	if (copies < node->max) {
 		close_current(s, &g);
+		struct literals none = empty_string(s);
+
 		/* The last copy has as many before it as there may be. */
 		g.found.len_min = times(node->min - 1, child->len_min);
-		g.found.len_max = times(node->max - 1, child->len_max);
-		if (child->exact) {
-			start_current(&g, &child->all);
-		} else if (child->suffix.count > 0) {
-			start_current(&g, &child->suffix);
-		} else {
-			g.current.before_min = len_min;
-			g.current.before_max = len_max;
-		}
+		g.found.len_max = times(most - 1, child->len_max);
+		g.found.lead_len_max = g.found.len_max;
+		if (child->exact)
+			g.current = placed(&g, &child->all);
+		else if (child->suffix.count > 0)
+			g.current = placed(&g, &child->suffix);
+		else
+			g.current = (struct literals){.count = 1,
+			                              .need = 1,
+			                              .item = none.item,
+			                              .before_min = len_min,
+			                              .before_max = len_max,
+			                              .lead_max = len_max};
 	}
 
 	struct found found = gathered(&g);
+	/* Each copy holds one. */
+	if (child->best.count > 0 && found.best.item == child->best.item)
+		found.best.need = node->min < LITERAL_NEED_MAX ? (uint8_t)node->min
+		                                               : LITERAL_NEED_MAX;
 	found.len_min = len_min;
 	found.len_max = len_max;
+	found.lead_len_max = plus(child->lead_len_max, times(most - 1, child->len_max));
 	return found;
 }
 
@@ -416,13 +474,14 @@ static void drop_covered(struct literals *set)
 	}
 	set->count = kept;
 	set->before_max = plus(set->before_max, further);
+	set->lead_max = plus(set->lead_max, further);
 }
 
 void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
                    struct literals *out_literals)
 {
 	struct rule_pool scratch = {NULL};
-	struct search s = {&scratch, regex, NULL, kind};
+	struct search s = {.pool = &scratch, .regex = regex, .kind = kind};
 
 	s.found = rule_pool_take(&scratch, regex->count * sizeof(*s.found));
 	for (uint32_t i = 0; i < regex->count; i++) {
@@ -450,6 +509,9 @@ void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_
 		out_literals->count = best.count;
 		out_literals->before_min = best.before_min;
 		out_literals->before_max = best.before_max;
+		out_literals->short_runs = s.short_runs;
+		out_literals->need = best.need;
+		out_literals->lead_max = regex->plain ? best.lead_max : best.before_max;
 		drop_covered(out_literals);
 		rate(out_literals);
 	}

@@ -22,6 +22,12 @@ struct literals {
 	/* How many octets a match holds in front of its string: at least, at most (BEFORE_ENDLESS:
 	 * nobody knows). In every match some string of the set stands so. */
 	uint16_t before_min, before_max;
+	/* At most, in matches that begin with nothing that may be left out. Where there is a match,
+	 * there is one of these, too, when the pattern is plain. */
+	uint16_t lead_max;
+	/* The three lengths hold where no letter stands more than LETTER_RUN_MAX times in a row. */
+	bool short_runs;
+	uint8_t need; /* strings of the set that every match holds, none in another's place */
 };
 
 /* Pool memory. `kind`: in body texts white space is a space or a line end. Letters are in lower

@@ -32,7 +32,8 @@ static void place_literals(struct placing *p, uint32_t rule, const struct litera
 		p->literal[p->literal_count].string.caseless = caseless;
 		p->literal[p->literal_count++].to = (struct blob_literal_rule){
 		    rule, reach(literals->before_min, literals->item[i].len),
-		    reach(literals->before_max, literals->item[i].len)};
+		    reach(literals->lead_max, literals->item[i].len), literals->short_runs,
+		    literals->need};
 	}
 }
 

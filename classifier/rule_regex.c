@@ -122,6 +122,12 @@ static void append_kind(struct reader *r, enum regex_kind kind)
 		append(r, node);
 }
 
+static void append_anything(struct reader *r)
+{
+	r->regex->plain = false;
+	append_kind(r, REGEX_ANYTHING);
+}
+
 /* Ends the sequence being read; it becomes one alternative of its frame. */
 static void close_sequence(struct reader *r)
 {
@@ -244,6 +250,7 @@ static void read_special_group(struct reader *r)
 		open_group(r, true);
 	} else if (c == '>') {
 		r->at++;
+		r->regex->plain = false;
 		open_group(r, false);
 	} else if (c == '<' || c == '\'' || (c == 'P' && d == '<')) {
 		r->at += c == 'P' ? 2 : 1;
@@ -364,7 +371,7 @@ static void read_backreference(struct reader *r, uint8_t c)
 	} else {
 		r->failed = true;
 	}
-	append_kind(r, REGEX_ANYTHING);
+	append_anything(r);
 }
 
 static void read_escape(struct reader *r)
@@ -391,7 +398,7 @@ static void read_escape(struct reader *r)
 	} else if (isdigit(c) || c == 'k' || c == 'g') {
 		read_backreference(r, c);
 	} else if (c == 'R') {
-		append_kind(r, REGEX_ANYTHING);
+		append_anything(r);
 	} else {
 		r->failed = true; /* \K moves the match, \Q quotes, \p is Unicode's, ... */
 	}
@@ -548,6 +555,8 @@ static void repeat_last(struct reader *r, uint32_t min, uint32_t max)
 	struct frame *frame = &r->stack[r->depth];
 	uint32_t copy;
 
+	if (peek(r, 0) == '+')
+		r->regex->plain = false;
 	if (peek(r, 0) == '?' || peek(r, 0) == '+')
 		r->at++;
 	if (frame->last == 0) {
@@ -629,6 +638,7 @@ enum err regex_parse(struct rule_pool *pool, struct bytes pattern, struct regex 
 	struct reader *r = rule_pool_take(pool, sizeof(*r));
 
 	memset(out_regex, 0, sizeof(*out_regex));
+	out_regex->plain = true;
 	r->pool = pool;
 	r->regex = out_regex;
 	r->text = pattern;

@@ -54,6 +54,9 @@ struct regex {
 	uint32_t count, room;
 	uint32_t root;
 	bool caseless; /* some part of it is */
+	/* A part that may be left out can be: nothing is possessive or atomic, nothing refers back.
+	 */
+	bool plain;
 };
 
 /* ERR_UNSUPPORTED when the pattern has something the tree cannot carry (it may still be a good

@@ -218,7 +218,8 @@ static bool open_literals(struct ruleset *r, int group)
 		    (i > 0 && k->literal_start[i] < k->literal_start[i - 1]))
 			return false;
 	for (uint32_t i = 0; i < rules_count; i++)
-		if (!is_pattern_of(r, k->literal_rules[i].rule, group))
+		if (!is_pattern_of(r, k->literal_rules[i].rule, group) ||
+		    k->literal_rules[i].need > LITERAL_NEED_MAX)
 			return false;
 	for (uint32_t i = 0; i < k->residual_count; i++)
 		if (!is_pattern_of(r, k->residual[i], group))

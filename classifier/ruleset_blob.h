@@ -116,11 +116,16 @@ static_assert(sizeof(struct blob_head) == 72, "fixed layout");
 struct blob_literal_rule {
 	uint32_t rule;
 	uint16_t reach_min;
-	uint16_t reach_max; /* REACH_ENDLESS: no bound */
+	uint16_t reach_max;  /* REACH_ENDLESS: no bound */
+	uint16_t short_runs; /* 1: that bound needs a text without a longer LETTER_RUN_MAX */
+	uint16_t need;       /* such strings (of the rule's) that a match holds at least */
 };
 
+#define LITERAL_NEED_MAX 4
+#define LETTER_RUN_MAX   2 /* the same letter in a row, as in ordinary words */
+
 #define REACH_ENDLESS UINT16_MAX
-static_assert(sizeof(struct blob_literal_rule) == 8, "fixed layout");
+static_assert(sizeof(struct blob_literal_rule) == 12, "fixed layout");
 
 /* The gate: a bit-parallel automaton over octet classes, one window of bits per rule, no window
  * across words. state' = ((state << 1 | begin) & step[octet]) | (state & stay[octet]); a rule's

@@ -34,12 +34,13 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->counters = counters;
 	c->state = calloc(ruleset->rule_count + 1, sizeof(*c->state));
 	c->value = calloc(ruleset->rule_count + 1, sizeof(*c->value));
+	c->held = calloc(ruleset->rule_count + 1, sizeof(*c->held));
 	c->pending = calloc(ruleset->rule_count + 1, sizeof(*c->pending));
 	c->eval = eval_state_new();
 	c->match = pcre2_match_data_create(MATCH_GROUPS, NULL);
 	c->match_context = pcre2_match_context_create(NULL);
 	c->jit_stack = pcre2_jit_stack_create(JIT_STACK_BYTES_MIN, JIT_STACK_BYTES_MAX, NULL);
-	bool failed = c->state == NULL || c->eval == NULL || c->value == NULL ||
+	bool failed = c->state == NULL || c->eval == NULL || c->value == NULL || c->held == NULL ||
 	              c->pending == NULL || c->match == NULL || c->match_context == NULL ||
 	              c->jit_stack == NULL;
 	for (int group = 0; group < GROUP_COUNT && !failed; group++)
@@ -76,6 +77,7 @@ void scan_context_free(struct scan_context *context)
 	pcre2_jit_stack_free(context->jit_stack);
 	eval_state_free(context->eval);
 	free(context->pending);
+	free(context->held);
 	free(context->value);
 	free(context->state);
 	free(context);
@@ -270,6 +272,55 @@ static void confirm_near(struct scan_context *c, uint32_t index, uint32_t segmen
 	pcre2_set_offset_limit(c->match_context, PCRE2_UNSET);
 }
 
+/* Whether some letter stands more than LETTER_RUN_MAX times in a row in the segment; remembered, as
+ * many rules ask. */
+static bool has_long_runs(struct scan_context *c, uint32_t segment)
+{
+	struct bytes text = text_segment(c->text, segment);
+	uint32_t run = 0;
+	uint8_t last = 0;
+
+	if (c->runs_segment == segment + 1)
+		return c->long_runs;
+	c->runs_segment = segment + 1;
+	c->long_runs = false;
+	for (size_t i = 0; i < text.len && !c->long_runs; i++) {
+		uint8_t octet = text.data[i] | 0x20;
+
+		run = octet == last ? run + 1 : 1;
+		last = octet;
+		c->long_runs = run > LETTER_RUN_MAX && octet >= 'a' && octet <= 'z';
+	}
+	return c->long_runs;
+}
+
+/* Looks at once, or when as many strings were found in the segment as a match holds. The order in
+ * which they are found does not matter. */
+static void hold(struct scan_context *c, const struct blob_literal_rule *literal, uint32_t segment,
+                 uint32_t from, uint32_t to)
+{
+	struct rule_state *state = &c->state[literal->rule];
+	struct held *held = &c->held[literal->rule];
+
+	if (literal->need > 1) {
+		if (state->held_segment != segment + 1) {
+			state->held_segment = segment + 1;
+			state->held = 0;
+		}
+		if (state->held + 1 < literal->need) {
+			held->from[state->held] = from;
+			held->to[state->held++] = to;
+			return;
+		}
+		for (uint32_t i = 0;
+		     i < state->held && state->held < literal->need && state->count == 0; i++)
+			confirm_near(c, literal->rule, segment, held->from[i], held->to[i]);
+		state->held = literal->need;
+	}
+	if (state->count == 0)
+		confirm_near(c, literal->rule, segment, from, to);
+}
+
 /* Something of the rule may be in `segment`; `end` is where the string that says so ends. */
 static void trigger_literal(struct scan_context *c, const struct blob_literal_rule *literal,
                             uint32_t segment, uint32_t end)
@@ -285,10 +336,11 @@ static void trigger_literal(struct scan_context *c, const struct blob_literal_ru
 	if (c->state[literal->rule].count > 0 || end < literal->reach_min ||
 	    skipped_segment(rule, segment))
 		return;
-	uint32_t from = literal->reach_max == REACH_ENDLESS || literal->reach_max > end
-	                    ? 0
-	                    : end - literal->reach_max;
-	confirm_near(c, literal->rule, segment, from, end - literal->reach_min);
+	uint32_t from = 0;
+	if (literal->reach_max < end && literal->reach_max != REACH_ENDLESS &&
+	    (literal->short_runs == 0 || !has_long_runs(c, segment)))
+		from = end - literal->reach_max;
+	hold(c, literal, segment, from, end - literal->reach_min);
 }
 
 /* The segment that holds octet `at`; UINT32_MAX between segments. Segments ascend
@@ -497,6 +549,7 @@ static void run_exists(struct scan_context *c)
 static void scan_group(struct scan_context *c, int group)
 {
 	c->group = &c->ruleset->group[group];
+	c->runs_segment = 0;
 	enter_stage(c, STAGE_LITERAL);
 	scan_literals(c);
 	enter_stage(c, STAGE_GATE);

@@ -15,6 +15,7 @@ struct rule_state {
 	uint32_t first,
 	    beyond; /* segments that triggered a `multiple` rule; none while beyond == 0 */
 	uint32_t tried_from, tried_to; /* where matches were looked for in last_segment */
+	uint32_t held_segment, held;   /* strings found there: 1 + segment, how many */
 	bool not_run;                  /* a budget or a limit kept it from being settled */
 };
 
@@ -42,6 +43,10 @@ struct scan_profile {
 	uint64_t since, confirm_since;
 };
 
+struct held { /* where matches may begin, while a rule waits for more of its strings */
+	uint32_t from[LITERAL_NEED_MAX], to[LITERAL_NEED_MAX];
+};
+
 struct value { /* what is known of a rule's worth: somewhere in [lo, hi] */
 	double lo, hi;
 };
@@ -58,6 +63,7 @@ struct scan_context {
 	struct rule_state *state; /* by rule */
 	struct value *value;      /* by rule; of score.c */
 	struct eval_state *eval;
+	struct held *held; /* by rule */
 	struct value stack[META_DEPTH_MAX];
 	uint32_t *pending; /* `multiple` rules triggered in the text in hand */
 	uint32_t pending_count;
@@ -68,7 +74,9 @@ struct scan_context {
 	const struct text *text;
 	enum text_kind kind;
 	const struct ruleset_group *group;
-	uint32_t cursor; /* the segment found last */
+	uint32_t cursor;       /* the segment found last */
+	uint32_t runs_segment; /* 1 + the segment looked at for runs of a letter */
+	bool long_runs;        /* and whether it has any */
 	uint64_t end_ns;
 	uint64_t (*cpu_now_ns)(void);
 	uint32_t confirms;
