@@ -18,6 +18,7 @@
 #include "classifier/classifier_counters.h"
 #include "dataplane/gateway.h"
 #include "dataplane/handover.h"
+#include "dataplane/owner.h"
 #include "dataplane/worker_counters.h"
 #include "smtp/mime_counters.h"
 #include "smtp/smtp_counters.h"
@@ -93,6 +94,14 @@ static enum net_welcome welcome(void *context, const struct addr *source)
 	return gateway_welcome(worker->gateway, source);
 }
 
+/* Replies to that port are ours. */
+static bool port_suits(void *context, const struct endpoint *local, const struct endpoint *remote)
+{
+	const struct worker *worker = context;
+
+	return owner_of(worker->config.owners, remote, local) == worker->config.index;
+}
+
 static uint32_t ms_to_us(uint32_t ms)
 {
 	return ms > UINT32_MAX / 1000 ? UINT32_MAX : ms * 1000;
@@ -153,10 +162,15 @@ static enum err net_start(struct worker *worker, struct arena *arena, uint64_t n
 	struct net_config net_config;
 
 	net_config_fill(&net_config, c->config);
+	for (uint32_t i = 0; i < c->config->port_count; i++)
+		if (c->ports[i]->mtu < net_config.mtu)
+			net_config.mtu = c->ports[i]->mtu;
 	net_config.seed = c->seed;
 	net_config.secret = c->secret;
-	net_config.port_stride = c->config->workers;
-	net_config.port_phase = c->index;
+	if (c->owners != NULL) {
+		net_config.port_suits = port_suits;
+		net_config.port_context = worker;
+	}
 	net_config.refuse = welcome;
 	net_config.refuse_context = worker;
 	worker->net = net_new(arena, &net_config, c->pool,
@@ -233,6 +247,20 @@ void worker_close(struct worker *worker)
 	gateway_close(worker->gateway);
 }
 
+/* Keeps what is this worker's. */
+static size_t worker_sort(struct worker *worker, struct pkt **pkts, size_t count)
+{
+	struct worker_counters *counters = worker->counters;
+	struct handover_counts counts = {0};
+	size_t kept = handover_sort(worker->config.handover, worker->config.index, pkts, count,
+	                            &counts);
+
+	counters->handed_over_lost += counts.lost;
+	counters->backend_frames_here += counts.backend_here;
+	counters->backend_frames_elsewhere += counts.backend_elsewhere;
+	return kept;
+}
+
 /* Takes what has arrived on all ports, one burst each. */
 static size_t worker_input(struct worker *worker, uint64_t now_us)
 {
@@ -245,8 +273,7 @@ static size_t worker_input(struct worker *worker, uint64_t now_us)
 
 		total += count;
 		if (worker->config.handover != NULL && count > 0)
-			count = handover_sort(worker->config.handover, worker->config.index, pkts,
-			                      count, &worker->counters->handed_over_lost);
+			count = worker_sort(worker, pkts, count);
 		if (count > 0)
 			net_input(worker->net, now_us, pkts, count);
 	}
@@ -326,6 +353,7 @@ static void count_ports(struct worker *worker)
 		sum.rx_bytes += stats.rx_bytes;
 		sum.rx_missed += stats.rx_missed;
 		sum.rx_no_buffer += stats.rx_no_buffer;
+		sum.rx_oversized += stats.rx_oversized;
 		sum.tx_pkts += stats.tx_pkts;
 		sum.tx_bytes += stats.tx_bytes;
 		sum.tx_failed += stats.tx_failed;
@@ -334,6 +362,7 @@ static void count_ports(struct worker *worker)
 	counters->rx_octets = sum.rx_bytes;
 	counters->rx_missed = sum.rx_missed;
 	counters->rx_no_buffer = sum.rx_no_buffer;
+	counters->rx_oversized = sum.rx_oversized;
 	counters->tx_frames = sum.tx_pkts;
 	counters->tx_octets = sum.tx_bytes;
 	counters->tx_failed = sum.tx_failed;

@@ -23,6 +23,7 @@
 #include "dataplane/worker_link.h"
 
 struct handover;
+struct owners;
 struct worker;
 
 struct worker_config {
@@ -32,6 +33,7 @@ struct worker_config {
 	struct pkt_pool *pool;             /* kept */
 	struct rules_slot *rules;          /* kept */
 	struct handover *handover;         /* NULL when there is one worker only; kept */
+	const struct owners *owners;       /* likewise */
 	const struct telemetry *telemetry; /* with the groups of worker_counter_groups(); kept */
 	struct worker_link *link;          /* kept */
 	const char *hostname;              /* kept */

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "dataplane/handover.h"
+#include "dataplane/owner.h"
 
 #define WORKERS    3
 #define POOL_PKTS  2048
@@ -17,6 +18,7 @@ static struct config config;
 static struct worker_link orders[WORKERS], *links[WORKERS];
 static struct pkt_pool *pool[WORKERS];
 static struct handover *handover;
+static struct owners owners;
 
 static int setup(void **state)
 {
@@ -35,7 +37,8 @@ static int setup(void **state)
 		links[w] = &orders[w];
 		pool[w] = pkt_pool_memory(&arena, POOL_PKTS);
 	}
-	handover = handover_new(&arena, &config, links);
+	owners_init(&owners, &config);
+	handover = handover_new(&arena, &config, &owners, links);
 	return handover == NULL;
 }
 
@@ -118,13 +121,13 @@ static uint32_t taken(uint32_t worker)
 /* Sorts one frame at worker 0 and checks who has it then. */
 static void assert_goes(struct pkt *pkt, bool to0, bool to1, bool to2)
 {
-	uint64_t lost = 0;
+	struct handover_counts lost = {0};
 	size_t kept = handover_sort(handover, 0, &pkt, 1, &lost);
 
 	assert_int_equal(kept, to0);
 	if (kept == 1)
 		pkt_put(pkt);
-	assert_int_equal(lost, 0);
+	assert_int_equal(lost.lost, 0);
 	assert_int_equal(handover_waits(handover, 1), to1);
 	assert_int_equal(taken(1), to1);
 	assert_int_equal(taken(2), to2);
@@ -170,7 +173,7 @@ static void everything_else_stays(void **state)
 	assert_goes(options, true, false, false);
 	for (uint16_t len = 0; len < 64; len++) {
 		struct pkt *pkt = tcp4(BACKEND_IP + 1, 2525, 30001, false);
-		uint64_t lost = 0;
+		struct handover_counts lost = {0};
 
 		pkt->len = len;
 		assert_int_equal(handover_sort(handover, 0, &pkt, 1, &lost), 1);
@@ -181,7 +184,7 @@ static void everything_else_stays(void **state)
 static void order_and_content_are_kept(void **state)
 {
 	struct pkt *pkts[8];
-	uint64_t lost = 0;
+	struct handover_counts lost = {0};
 
 	(void)state;
 	for (uint8_t i = 0; i < 8; i++) {
@@ -200,7 +203,8 @@ static void order_and_content_are_kept(void **state)
 
 static void a_full_ring_loses_and_counts(void **state)
 {
-	uint64_t lost = 0, got = 0;
+	struct handover_counts lost = {0};
+	uint64_t got = 0;
 	uint32_t sent = 1000, count;
 
 	(void)state;
@@ -211,8 +215,8 @@ static void a_full_ring_loses_and_counts(void **state)
 	}
 	while ((count = taken(1)) > 0)
 		got += count;
-	assert_true(lost > 0 && got > 0);
-	assert_int_equal(lost + got, sent);
+	assert_true(lost.lost > 0 && got > 0);
+	assert_int_equal(lost.lost + got, sent);
 }
 
 int main(void)
