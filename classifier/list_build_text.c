@@ -10,7 +10,7 @@
 
 #define LINE_BYTES_MAX 1024
 
-enum key_base { ADDRESS, DOMAIN, TEXT };
+enum key_base { ADDRESS, DOMAIN, TEXT, DIGEST };
 
 static const enum key_base base_of[LIST_KEY_COUNT] = {
 #define LIST_KEY(name, word, base, help) base,
@@ -21,6 +21,7 @@ static const char *const wrong[] = {
     [ADDRESS] = "no address, no network without host bits and no range",
     [DOMAIN] = "no domain",
     [TEXT] = "too long",
+    [DIGEST] = "no SHA-256 of 64 hexadecimal digits",
 };
 
 /* Addresses as one 128-bit number, so that ranges can be counted through. */
@@ -115,13 +116,24 @@ static enum err add_text(struct list_builder *b, const struct list_target *targe
 	    target->tables, lists_text_key(target->kind, lower, text.len, b->salt), target->value);
 }
 
+static bool is_digest(struct bytes text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (!isxdigit(text.data[i]))
+			return false;
+	return text.len == 64;
+}
+
 enum err list_target_add(struct list_builder *b, const struct list_target *target,
                          struct bytes text)
 {
 	enum key_base base = base_of[target->kind];
 
-	return base == ADDRESS ? add_addresses(target, text)
-	                       : add_text(b, target, text, base == DOMAIN);
+	if (base == ADDRESS)
+		return add_addresses(target, text);
+	if (base == DIGEST && !is_digest(text))
+		return ERR_RANGE;
+	return add_text(b, target, text, base == DOMAIN);
 }
 
 static struct bytes clean_line(const char *line, size_t len)

@@ -84,7 +84,8 @@ static void judge_texts(struct gateway *g, struct mail *m, const struct message_
 		m->judgement.incomplete = true;
 		return;
 	}
-	listed_collect(m->rules->lists, m->rules->delta, facts, texts, &listed);
+	listed_collect(m->rules->lists, m->rules->delta,
+	               &(struct listed_message){facts, texts, g->normaliser}, &listed);
 	scan_context_set_listed(context, &listed);
 	classifier_judge(context, texts, (uint64_t)config->confirm_budget_us * 1000,
 	                 g->its.cpu_now_ns, &m->judgement);

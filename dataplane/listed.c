@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+#include "base/facts.h"
+
+#define ENDINGS_MAX    3
+#define TYPE_BYTES_MAX 64
+
 /* Behind the last '@', or empty. */
 static struct bytes domain_of(struct bytes address)
 {
@@ -43,22 +48,104 @@ static void collect_uris(const struct lists *lists, const struct text *uris, str
 		lists_collect_domain(lists, LIST_KEY_URI, host_of(text_segment(uris, i)), set);
 }
 
-static void collect(const struct lists *lists, const struct message_facts *facts,
-                    const struct texts *texts, struct list_set *set)
+/* The name, and each of its endings from the last dots on: "a.tar.gz", ".gz", ".tar.gz". */
+static void collect_name(const struct lists *lists, struct bytes name, struct list_set *set)
 {
-	lists_collect_addr(lists, &facts->client.addr, set);
-	lists_collect_domain(lists, LIST_KEY_HELO, facts->helo, set);
-	lists_collect_text(lists, LIST_KEY_SENDER, facts->sender, set);
-	lists_collect_domain(lists, LIST_KEY_SENDER, domain_of(facts->sender), set);
-	collect_uris(lists, &texts->kind[TEXT_URI], set);
+	uint32_t endings = 0;
+
+	lists_collect_text(lists, LIST_KEY_ATTACHMENT_NAME, name, set);
+	for (size_t at = name.len; at > 0 && endings < ENDINGS_MAX; at--)
+		if (name.data[at - 1] == '.') {
+			lists_collect_text(lists, LIST_KEY_ATTACHMENT_NAME,
+			                   bytes_slice(name, at - 1, name.len), set);
+			endings++;
+		}
+}
+
+/* "application/zip", and its whole family: "application" with a star for what follows. */
+static void collect_type(const struct lists *lists, struct bytes type, struct list_set *set)
+{
+	uint8_t memory[TYPE_BYTES_MAX + 2];
+	size_t slash = bytes_find(type, '/');
+
+	lists_collect_text(lists, LIST_KEY_ATTACHMENT_TYPE, type, set);
+	if (slash >= TYPE_BYTES_MAX || slash == type.len)
+		return;
+	memcpy(memory, type.data, slash);
+	memcpy(memory + slash, "/*", 2);
+	lists_collect_text(lists, LIST_KEY_ATTACHMENT_TYPE, bytes_of(memory, slash + 2), set);
+}
+
+static bool wants_digests(const struct lists *lists)
+{
+	return lists != NULL && lists_scored_has(lists, LIST_KEY_ATTACHMENT_SHA256);
+}
+
+static void collect_digest(const struct listed_message *message, uint32_t part,
+                           struct listed *listed)
+{
+	uint8_t digest[PART_DIGEST_BYTES];
+	char hex[2 * PART_DIGEST_BYTES];
+
+	if (!normaliser_part_digest(message->normaliser, part, digest))
+		return;
+	for (size_t i = 0; i < sizeof(digest); i++) {
+		hex[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+		hex[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+	}
+	for (int i = 0; i < 2; i++)
+		if (wants_digests(listed->lists[i]))
+			lists_collect_text(listed->lists[i], LIST_KEY_ATTACHMENT_SHA256,
+			                   bytes_of(hex, sizeof(hex)), &listed->set[i]);
+}
+
+static void collect_digests(const struct listed_message *message, struct listed *listed)
+{
+	const struct facts *facts = message->texts->facts;
+	uint32_t digests = 0;
+
+	if (!wants_digests(listed->lists[0]) && !wants_digests(listed->lists[1]))
+		return;
+	for (uint32_t i = 0; i < facts->part_count && digests < LISTED_DIGESTS_MAX; i++)
+		if (facts->part[i].is_leaf) {
+			collect_digest(message, i, listed);
+			digests++;
+		}
+}
+
+static void collect_parts(const struct lists *lists, const struct facts *facts,
+                          struct list_set *set)
+{
+	bool names = lists_scored_has(lists, LIST_KEY_ATTACHMENT_NAME);
+	bool types = lists_scored_has(lists, LIST_KEY_ATTACHMENT_TYPE);
+
+	for (uint32_t i = 0; (names || types) && i < facts->part_count; i++) {
+		if (names && facts->part[i].name.len > 0)
+			collect_name(lists, facts->part[i].name, set);
+		if (types && facts->part[i].is_leaf)
+			collect_type(lists, facts->part[i].declared_type, set);
+	}
+}
+
+static void collect(const struct lists *lists, const struct listed_message *message,
+                    struct list_set *set)
+{
+	const struct message_facts *session = message->session;
+
+	lists_collect_addr(lists, &session->client.addr, set);
+	lists_collect_domain(lists, LIST_KEY_HELO, session->helo, set);
+	lists_collect_text(lists, LIST_KEY_SENDER, session->sender, set);
+	lists_collect_domain(lists, LIST_KEY_SENDER, domain_of(session->sender), set);
+	collect_uris(lists, &message->texts->kind[TEXT_URI], set);
+	collect_parts(lists, message->texts->facts, set);
 }
 
 void listed_collect(const struct lists *lists, const struct lists *delta,
-                    const struct message_facts *facts, const struct texts *texts,
-                    struct listed *out_listed)
+                    const struct listed_message *message, struct listed *out_listed)
 {
 	*out_listed = (struct listed){.lists = {lists, delta}};
 	for (int i = 0; i < 2; i++)
 		if (out_listed->lists[i] != NULL && lists_scored_count(out_listed->lists[i]) > 0)
-			collect(out_listed->lists[i], facts, texts, &out_listed->set[i]);
+			collect(out_listed->lists[i], message, &out_listed->set[i]);
+	collect_digests(message, out_listed);
 }

@@ -6,9 +6,17 @@
 #include "classifier/lists.h"
 #include "smtp/normalise.h"
 
-/* `lists` and `delta` may be NULL. Bounded by what preparation keeps: URIS_MAX links. */
+struct listed_message {
+	const struct message_facts *session;
+	const struct texts *texts;
+	struct normaliser *normaliser; /* which prepared them, last */
+};
+
+/* `lists` and `delta` may be NULL. Bounded by what preparation keeps, URIS_MAX links and
+ * FACT_PARTS_MAX parts; of these at most LISTED_DIGESTS_MAX are hashed, and only when a list holds
+ * hashes. */
+#define LISTED_DIGESTS_MAX 64
 void listed_collect(const struct lists *lists, const struct lists *delta,
-                    const struct message_facts *facts, const struct texts *texts,
-                    struct listed *out_listed);
+                    const struct listed_message *message, struct listed *out_listed);
 
 #endif

@@ -409,3 +409,11 @@ void normalise(struct normaliser *n, struct bytes message, const struct message_
 	out->texts.kind[TEXT_HEADER] = text_build_text(&n->header);
 	out->texts.facts = &n->facts.facts;
 }
+
+bool normaliser_part_digest(struct normaliser *normaliser, uint32_t part,
+                            uint8_t out[PART_DIGEST_BYTES])
+{
+	struct mime_tree *tree = &normaliser->tree;
+
+	return part < tree->count && mime_digest(tree, &tree->part[part], out);
+}

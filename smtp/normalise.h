@@ -78,4 +78,10 @@ void normalise(struct normaliser *normaliser, struct bytes message,
                const struct message_facts *facts, const struct selector *selectors,
                uint32_t selector_count, struct normalised *out);
 
+/* Of the message normalised last: SHA-256 of a leaf's decoded octets, by its index in facts.part.
+ * False for parts that are no leaves, and when there is no room to decode. */
+#define PART_DIGEST_BYTES 32
+bool normaliser_part_digest(struct normaliser *normaliser, uint32_t part,
+                            uint8_t out[PART_DIGEST_BYTES]);
+
 #endif

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """test_gateway.py - the whole product on AF_XDP: real clients, real rules, a sink, a real Postfix behind it."""
+import base64
+import hashlib
 import json
 import os
 import signal
@@ -111,6 +113,9 @@ class Gateway:
 scored_lists {
     SEEN_HELO { kind = helo; score = 11; description = "HELO seen in a botnet"; }
     BAD_LINK { kind = uri; score = 12.5; }
+    BAD_NAME { kind = attachment_name; score = 11; }
+    BAD_TYPE { kind = attachment_type; score = 11; }
+    BAD_FILE { kind = attachment_sha256; score = 11; }
 }""")
         self.lab.start_sink()
         self.lab.start_dataplane()
@@ -206,6 +211,25 @@ scored_lists {
         self.lab.ctl("lists", "del", "SEEN_HELO", "bad.example")
         self.lab.ctl("lists", "del", "BAD_LINK", "example.com")
         assert end("bad.example", "shop.example.com").startswith("250"), "nothing is listed any more"
+
+    def listed_attachments_count(self):
+        content = b"MZ\x90\x00 not really"
+        message = ("Subject: a file\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+                   "--b\r\nContent-Type: text/plain\r\n\r\nHere.\r\n--b\r\n"
+                   "Content-Type: Application/X-Thing; name=\"Setup.v2.EXE\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+                   + base64.b64encode(content).decode() + "\r\n--b--\r\n.\r\n")
+
+        def end():
+            return dialogue(["EHLO client.example\r\n", "MAIL FROM:<listed@client.example>\r\n",
+                             "RCPT TO:<bob@backend.example>\r\n", "DATA\r\n", message])[5]
+        digest = hashlib.sha256(content).hexdigest()
+        for name, key in (("BAD_NAME", ".exe"), ("BAD_NAME", "setup.v2.exe"), ("BAD_TYPE", "application/*"),
+                          ("BAD_TYPE", "application/x-thing"), ("BAD_FILE", digest.upper())):
+            assert end().startswith("250"), f"before {key}: {end()}"
+            self.lab.ctl("lists", "add", name, key)
+            refused = end()
+            assert refused.startswith("554") and name in refused, (key, refused)
+            self.lab.ctl("lists", "del", name, key)
 
     def session_goes_on_after_a_refusal(self):
         answers = smtplib_send([("s1@client.example", NOTE % ("s1", GTUBE)), ("s2@client.example", NOTE % ("s2", "x"))])
@@ -397,7 +421,8 @@ scored_lists {
 
 
 CASES = ("note_arrives_unchanged", "gtube_is_refused_in_the_dialogue", "domains_have_policies_of_their_own",
-         "scored_lists_count", "session_goes_on_after_a_refusal", "swaks_delivers",
+         "scored_lists_count",
+         "listed_attachments_count", "session_goes_on_after_a_refusal", "swaks_delivers",
          "ipv6_delivers", "bad_clients_get_the_right_answer", "bare_lf_is_refused_and_ends_nothing",
          "half_open_and_silent_clients_cost_nobody", "corpus_with_fifty_sessions",
          "change_while_mail_flows", "backend_killed_mid_message", "dataplane_killed_mid_message", "postfix_takes_the_mail")
