@@ -154,9 +154,10 @@ static void many_domains_are_told_apart(void **state)
 
 static void being_listed_is_a_rule(void **state)
 {
-	struct fixture *f = fixture_new("header BOTS eval:check_scored_list('BOTS')\nscore BOTS 2.5\n"
-	                                "header LINKS eval:check_scored_list('LINKS')\n"
-	                                "meta BOTH BOTS && LINKS\n");
+	struct fixture *f = fixture_new(
+	    "header BOTS eval:check_scored_list('BOTS')\nscore BOTS 2.5\n"
+	    "header LINKS eval:check_scored_list('LINKS')\n"
+	    "meta BOTH BOTS && LINKS\n");
 	struct list_builder *b = list_builder_new(0), *d = list_builder_new(0);
 	struct listed listed = {{NULL, NULL}, {{{0}}, {{0}}}};
 	struct generation g, delta_g;
