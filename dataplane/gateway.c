@@ -215,11 +215,12 @@ uint32_t gateway_session_count(const struct gateway *g)
 	return g->sessions.used;
 }
 
-bool gateway_refuses(void *gateway, const struct addr *addr)
+enum net_welcome gateway_welcome(const struct gateway *g, const struct addr *addr)
 {
-	const struct gateway *g = gateway;
 	const struct rules_view *view = rules_current(g->its.rules, g->its.worker);
 
-	return g->config->listed_reset &&
-	       lists_find(view->delta, view->lists, addr).action == LIST_DENY;
+	if ((!g->config->listed_reset && !g->config->listed_drop) ||
+	    lists_find(view->delta, view->lists, addr).action != LIST_DENY)
+		return NET_WELCOME;
+	return g->config->listed_drop ? NET_IGNORE : NET_RESET;
 }

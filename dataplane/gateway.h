@@ -61,8 +61,7 @@ void gateway_reload(struct gateway *gateway);
 /* No session is left. */
 bool gateway_idle(const struct gateway *gateway);
 uint32_t gateway_session_count(const struct gateway *gateway);
-/* Would a connection from `addr` be refused before any state? A pure look-up, for struct
- * net_config. */
-bool gateway_refuses(void *gateway, const struct addr *addr);
+/* What becomes of a SYN from `addr`, before any state. A pure look-up, for struct net_config. */
+enum net_welcome gateway_welcome(const struct gateway *gateway, const struct addr *addr);
 
 #endif

@@ -36,6 +36,7 @@
 #define CONTROL_WAIT_MS 100
 #define STOP_POLL_US    10000
 #define GROUPS_MAX      16
+#define DENY_BATCHES    16 /* between two looks at the control socket: some 20 ms */
 
 struct process_worker {
 	struct arena arena;
@@ -59,6 +60,7 @@ struct process {
 	config_text hostname;
 	struct hash_key secret;
 	uint32_t steer_count;
+	bool denies; /* the deny maps are fed; the control thread's */
 	struct steer *steer[PORTS_MAX];
 	uint64_t
 	    *steer_counters; /* in worker 0's page: the interfaces have no worker of their own */
@@ -287,12 +289,44 @@ static void copy_steer_counters(struct process *process)
 	memcpy(process->steer_counters, sums, sizeof(sums));
 }
 
+/* The deny maps follow the lists in force while listed addresses are to be dropped. */
+static void lists_changed(void *context, enum generation_kind kind, const struct lists *lists)
+{
+	struct process *process = context;
+	enum steer_level level = kind == GENERATION_DELTA ? STEER_DELTA : STEER_LISTS;
+
+	for (uint32_t i = 0; i < process->steer_count && process->denies; i++)
+		steer_deny_set(process->steer[i], level, lists);
+}
+
+/* Follows the option, which may be reloaded, and goes on with what has begun; true when more is to
+ * do. */
+static bool deny_turn(struct process *process)
+{
+	bool denies = __atomic_load_n(&process->config->listed_drop, __ATOMIC_RELAXED);
+	bool more = false;
+
+	if (denies != process->denies) {
+		process->denies = true; /* emptying is a change, too */
+		lists_changed(process, GENERATION_LISTS,
+		              denies ? rules_lists(process->rules, GENERATION_LISTS) : NULL);
+		lists_changed(process, GENERATION_DELTA,
+		              denies ? rules_lists(process->rules, GENERATION_DELTA) : NULL);
+		process->denies = denies;
+	}
+	for (uint32_t i = 0; i < process->steer_count; i++)
+		more = steer_deny_turn(process->steer[i], DENY_BATCHES) || more;
+	return more;
+}
+
 static void *control_main(void *argument)
 {
 	struct process *process = argument;
+	bool more = false;
 
 	while (!atomic_load(&process->control_stop)) {
-		control_turn(process->control, CONTROL_WAIT_MS);
+		control_turn(process->control, more ? 0 : CONTROL_WAIT_MS);
+		more = deny_turn(process);
 		copy_steer_counters(process);
 	}
 	return NULL;
@@ -320,6 +354,8 @@ static enum err start_control(struct process *process, char *reason)
 	    .links = process->links,
 	    .worker_count = process->config->workers,
 	    .start_wall_us = clock_wall_us(),
+	    .lists_changed = lists_changed,
+	    .lists_changed_context = process,
 	};
 	enum err err;
 

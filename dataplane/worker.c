@@ -86,11 +86,11 @@ struct classifier_counters *worker_classifier_counters(const struct telemetry *t
 
 /* Asked for every SYN, before there is any state. Between net_new and gateway_new there are no
  * SYNs. */
-static bool refuses(void *context, const struct addr *source)
+static enum net_welcome welcome(void *context, const struct addr *source)
 {
-	struct worker *worker = context;
+	const struct worker *worker = context;
 
-	return gateway_refuses(worker->gateway, source);
+	return gateway_welcome(worker->gateway, source);
 }
 
 static uint32_t ms_to_us(uint32_t ms)
@@ -157,7 +157,7 @@ static enum err net_start(struct worker *worker, struct arena *arena, uint64_t n
 	net_config.secret = c->secret;
 	net_config.port_stride = c->config->workers;
 	net_config.port_phase = c->index;
-	net_config.refuse = refuses;
+	net_config.refuse = welcome;
 	net_config.refuse_context = worker;
 	worker->net = net_new(arena, &net_config, c->pool,
 	                      group_counters(c->telemetry, c->index, GROUP_NET),

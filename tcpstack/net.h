@@ -21,6 +21,8 @@
 
 struct net;
 
+enum net_welcome { NET_WELCOME, NET_RESET, NET_IGNORE };
+
 struct net_config {
 	uint64_t seed;          /* of everything random but not secret */
 	struct hash_key secret; /* ISNs, cookies, source ports, connection table */
@@ -40,9 +42,9 @@ struct net_config {
 	uint8_t window_scale_min; /* a larger scale is offered when the window needs it */
 	bool no_timestamps, no_sack, no_window_scale, cookies_only; /* harnesses */
 	bool no_ecn, no_idle_restart;                               /* harnesses */
-	/* A SYN from such an address is answered by a reset and leaves no state. May be NULL. Must
-	 * be a pure look-up. */
-	bool (*refuse)(void *context, const struct addr *source);
+	/* What becomes of a SYN from that address; what is not welcome leaves no state. May be
+	 * NULL. Must be a pure look-up. */
+	enum net_welcome (*refuse)(void *context, const struct addr *source);
 	void *refuse_context;
 };
 

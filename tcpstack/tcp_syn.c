@@ -317,6 +317,21 @@ static bool entry_add(struct tcp *tcp, const struct tcp_segment *segment,
 	return true;
 }
 
+static bool is_refused(struct net *net, const struct tcp_segment *segment)
+{
+	enum net_welcome welcome = NET_WELCOME;
+
+	if (net->config.refuse != NULL)
+		welcome = net->config.refuse(net->config.refuse_context,
+		                             &segment->tuple.remote.addr);
+	if (welcome == NET_WELCOME)
+		return false;
+	net->tcp_counters->syns_refused++;
+	if (welcome == NET_RESET)
+		segment_reset(net, segment);
+	return true;
+}
+
 void syn_input_listen(struct tcp *tcp, const struct tcp_segment *segment, uint32_t listener_tag)
 {
 	struct net *net = tcp->net;
@@ -331,12 +346,8 @@ void syn_input_listen(struct tcp *tcp, const struct tcp_segment *segment, uint32
 	if (ecn_is_asked(net, segment))
 		opening.options |= OPTION_ECN;
 	net->tcp_counters->syns_in++;
-	if (net->config.refuse != NULL &&
-	    net->config.refuse(net->config.refuse_context, &segment->tuple.remote.addr)) {
-		net->tcp_counters->syns_refused++;
-		segment_reset(net, segment);
+	if (is_refused(net, segment))
 		return;
-	}
 	opening.ts_offset = tcp_timestamp_offset(net, &segment->tuple);
 	if (COUNT_IF(prefix_is_full(tcp, &segment->tuple.remote.addr),
 	             net->tcp_counters->prefix_full)) {

@@ -1,10 +1,13 @@
 /* steer.bpf.c - which frames of a shared interface are ours.
  *
- * Ours is what speaks to our addresses: ARP and neighbour solicitations that ask for them, ICMP to
- * them, TCP to our listeners' ports and TCP from our backends' endpoints. All else is the kernel's,
- * untouched. Sources on the deny map lose their traffic to our listeners, and nothing else: the
- * look-up comes after the match, so that a listed network keeps its way to the machine itself.
- * Frames go to the queue they came in by (an AF_XDP socket takes no others).
+ * An address is ours alone, or the kernel has it too. What is sent to one of ours alone is ours,
+ * whatever it is: any port (the stack refuses what nobody listens on), fragments, ICMP, and the ARP
+ * requests and neighbour solicitations that ask for it. Of an address that the kernel has too, ours
+ * is TCP to our listeners' ports and TCP from our backends' endpoints; of an IPv4 one also ARP and
+ * ICMP, of an IPv6 one (the link-local address, as a rule) the kernel keeps those. All else is the
+ * kernel's, untouched. Sources on the deny maps lose their traffic to our listeners, and nothing
+ * else: the look-up comes after the match, so that a listed network keeps its way to the machine
+ * itself. Frames go to the queue they came in by (an AF_XDP socket takes no others).
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -52,20 +55,35 @@ struct {
 	__type(value, __u8);
 } postern_backs SEC(".maps");
 
-struct {
+/* One trie a level (enum steer_level), exchanged whole when lists change; these are their shape. */
+struct deny4 {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, STEER_DENY_MAX);
+	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct steer_deny4);
-	__type(value, __u8);
+	__uint(key_size, sizeof(struct steer_deny4));
+	__uint(value_size, sizeof(__u8));
+};
+
+struct deny6 {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(key_size, sizeof(struct steer_deny6));
+	__uint(value_size, sizeof(__u8));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, STEER_LEVELS);
+	__type(key, __u32);
+	__array(values, struct deny4);
 } postern_deny4 SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, STEER_DENY_MAX);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct steer_deny6);
-	__type(value, __u8);
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, STEER_LEVELS);
+	__type(key, __u32);
+	__array(values, struct deny6);
 } postern_deny6 SEC(".maps");
 
 struct {
@@ -111,9 +129,12 @@ static __always_inline void map4(struct steer_addr *out, __be32 addr)
 	__builtin_memcpy(out->octet + 12, &addr, 4);
 }
 
-static __always_inline bool is_ours(const struct steer_addr *addr)
+/* enum steer_owner; 0: not ours. */
+static __always_inline __u8 owner_of(const struct steer_addr *addr)
 {
-	return bpf_map_lookup_elem(&postern_addrs, addr) != NULL;
+	const __u8 *owner = bpf_map_lookup_elem(&postern_addrs, addr);
+
+	return owner ? *owner : 0;
 }
 
 static __always_inline bool is_from_backend(const struct steer_addr *source, __be16 port)
@@ -133,7 +154,50 @@ static __always_inline int steer_arp(struct xdp_md *ctx, const __u8 *arp, const 
 		return count(STEER_malformed, XDP_PASS);
 	__builtin_memcpy(&addr, arp + 24, 4); /* target protocol address */
 	map4(&target, addr);
-	return is_ours(&target) ? to_worker(ctx) : pass();
+	return owner_of(&target) ? to_worker(ctx) : pass();
+}
+
+/* What the entry for this source says at `level`: enum steer_verdict, 0 when there is none. */
+static __always_inline __u8 verdict4(__u32 level, const struct steer_deny4 *key)
+{
+	void *trie = bpf_map_lookup_elem(&postern_deny4, &level);
+	const __u8 *verdict = trie ? bpf_map_lookup_elem(trie, key) : NULL;
+
+	return verdict ? *verdict : 0;
+}
+
+static __always_inline __u8 verdict6(__u32 level, const struct steer_deny6 *key)
+{
+	void *trie = bpf_map_lookup_elem(&postern_deny6, &level);
+	const __u8 *verdict = trie ? bpf_map_lookup_elem(trie, key) : NULL;
+
+	return verdict ? *verdict : 0;
+}
+
+/* The counter of the map that denies the source, or STEER_COUNTER_COUNT. What the delta knows
+ * counts, whatever the lists say. */
+static __always_inline __u32 deny4_counter(__be32 source)
+{
+	struct steer_deny4 key = {.bits = 32, .addr = source};
+	__u8 verdict = verdict4(STEER_DELTA, &key);
+
+	if (verdict)
+		return verdict == STEER_DENY ? STEER_denied_delta_ip4 : STEER_COUNTER_COUNT;
+	return verdict4(STEER_LISTS, &key) == STEER_DENY ? STEER_denied_lists_ip4
+	                                                 : STEER_COUNTER_COUNT;
+}
+
+static __always_inline __u32 deny6_counter(const struct steer_addr *source)
+{
+	struct steer_deny6 key = {.bits = 128};
+	__u8 verdict;
+
+	__builtin_memcpy(key.addr, source->octet, 16);
+	verdict = verdict6(STEER_DELTA, &key);
+	if (verdict)
+		return verdict == STEER_DENY ? STEER_denied_delta_ip6 : STEER_COUNTER_COUNT;
+	return verdict6(STEER_LISTS, &key) == STEER_DENY ? STEER_denied_lists_ip6
+	                                                 : STEER_COUNTER_COUNT;
 }
 
 /* TCP whose destination is ours: 1 to a listener, 2 from a backend, 0 neither. */
@@ -144,76 +208,92 @@ static __always_inline int tcp_match(const struct steer_addr *source, const stru
 	return bpf_map_lookup_elem(&postern_ports, &tcp->dest) != NULL ? 1 : 0;
 }
 
-static __always_inline int steer_ip4(struct xdp_md *ctx, const struct iphdr *ip, const void *end)
+static __always_inline int steer_tcp4(struct xdp_md *ctx, const struct iphdr *ip, const void *end,
+                                      __u8 owner)
 {
-	struct steer_addr source, destination;
-	const struct tcphdr *tcp;
+	const struct tcphdr *tcp = (const void *)((const __u8 *)ip + ip->ihl * 4);
+	struct steer_addr source;
 	int match;
 
-	if ((const void *)(ip + 1) > end || ip->ihl < 5)
-		return count(STEER_malformed, XDP_PASS);
-	map4(&destination, ip->daddr);
-	if (!is_ours(&destination) || (ip->frag_off & bpf_htons(FRAGMENT_OFFSET_MASK)))
-		return pass();
-	if (ip->protocol == IPPROTO_ICMP)
-		return to_worker(ctx);
-	if (ip->protocol != IPPROTO_TCP)
-		return pass();
-	tcp = (const void *)((const __u8 *)ip + ip->ihl * 4);
 	if ((const void *)(tcp + 1) > end)
 		return count(STEER_malformed, XDP_PASS);
 	map4(&source, ip->saddr);
 	match = tcp_match(&source, tcp);
 	if (match == 1) {
-		struct steer_deny4 key = {.bits = 32, .addr = ip->saddr};
+		__u32 counter = deny4_counter(ip->saddr);
 
-		if (bpf_map_lookup_elem(&postern_deny4, &key))
-			return count(STEER_denied, XDP_DROP);
+		if (counter != STEER_COUNTER_COUNT)
+			return count(counter, XDP_DROP);
 	}
-	return match ? to_worker(ctx) : pass();
+	return match || owner == STEER_OURS ? to_worker(ctx) : pass();
 }
 
-/* Solicitations go to a multicast address of many; whose neighbour is sought stands inside. */
+static __always_inline int steer_ip4(struct xdp_md *ctx, const struct iphdr *ip, const void *end)
+{
+	struct steer_addr destination;
+	__u8 owner;
+
+	if ((const void *)(ip + 1) > end || ip->ihl < 5)
+		return count(STEER_malformed, XDP_PASS);
+	map4(&destination, ip->daddr);
+	owner = owner_of(&destination);
+	if (!owner)
+		return pass();
+	if (ip->frag_off & bpf_htons(FRAGMENT_OFFSET_MASK)) /* no ports inside */
+		return owner == STEER_OURS ? to_worker(ctx) : pass();
+	if (ip->protocol == IPPROTO_TCP)
+		return steer_tcp4(ctx, ip, end, owner);
+	return owner == STEER_OURS || ip->protocol == IPPROTO_ICMP ? to_worker(ctx) : pass();
+}
+
+/* Solicitations go to a multicast address of many; whose neighbour is sought stands inside. The
+ * kernel answers for an address it has too: its MAC address is ours. */
 static __always_inline int steer_icmp6(struct xdp_md *ctx, const struct ipv6hdr *ip,
                                        const void *end)
 {
 	const __u8 *icmp = (const __u8 *)(ip + 1);
 	struct steer_addr addr;
 
-	__builtin_memcpy(addr.octet, &ip->daddr, 16);
-	if (is_ours(&addr))
-		return to_worker(ctx);
 	if (icmp + 24 > (const __u8 *)end || icmp[0] != ND_SOLICITATION)
 		return pass();
 	__builtin_memcpy(addr.octet, icmp + 8, 16);
-	return is_ours(&addr) ? to_worker(ctx) : pass();
+	return owner_of(&addr) == STEER_OURS ? to_worker(ctx) : pass();
 }
 
-static __always_inline int steer_ip6(struct xdp_md *ctx, const struct ipv6hdr *ip, const void *end)
+static __always_inline int steer_tcp6(struct xdp_md *ctx, const struct ipv6hdr *ip, const void *end,
+                                      __u8 owner)
 {
-	struct steer_addr source, destination;
 	const struct tcphdr *tcp = (const void *)(ip + 1);
+	struct steer_addr source;
 	int match;
 
-	if ((const void *)(ip + 1) > end)
-		return count(STEER_malformed, XDP_PASS);
-	if (ip->nexthdr == IPPROTO_ICMPV6)
-		return steer_icmp6(ctx, ip, end);
-	__builtin_memcpy(destination.octet, &ip->daddr, 16);
-	if (ip->nexthdr != IPPROTO_TCP || !is_ours(&destination))
-		return pass();
 	if ((const void *)(tcp + 1) > end)
 		return count(STEER_malformed, XDP_PASS);
 	__builtin_memcpy(source.octet, &ip->saddr, 16);
 	match = tcp_match(&source, tcp);
 	if (match == 1) {
-		struct steer_deny6 key = {.bits = 128};
+		__u32 counter = deny6_counter(&source);
 
-		__builtin_memcpy(key.addr, &ip->saddr, 16);
-		if (bpf_map_lookup_elem(&postern_deny6, &key))
-			return count(STEER_denied, XDP_DROP);
+		if (counter != STEER_COUNTER_COUNT)
+			return count(counter, XDP_DROP);
 	}
-	return match ? to_worker(ctx) : pass();
+	return match || owner == STEER_OURS ? to_worker(ctx) : pass();
+}
+
+static __always_inline int steer_ip6(struct xdp_md *ctx, const struct ipv6hdr *ip, const void *end)
+{
+	struct steer_addr destination;
+	__u8 owner;
+
+	if ((const void *)(ip + 1) > end)
+		return count(STEER_malformed, XDP_PASS);
+	__builtin_memcpy(destination.octet, &ip->daddr, 16);
+	owner = owner_of(&destination);
+	if (owner && ip->nexthdr == IPPROTO_TCP)
+		return steer_tcp6(ctx, ip, end, owner);
+	if (owner == STEER_OURS)
+		return to_worker(ctx);
+	return !owner && ip->nexthdr == IPPROTO_ICMPV6 ? steer_icmp6(ctx, ip, end) : pass();
 }
 
 SEC("xdp")

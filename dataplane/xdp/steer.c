@@ -2,11 +2,14 @@
 #include "dataplane/xdp/steer.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,20 +19,13 @@
 #include <xdp/libxdp.h>
 
 #include "base/check.h"
+#include "dataplane/xdp/steer_internal.h"
 #include "dataplane/xdp/steer_maps.h"
 #include "dataplane/xdp/steer_object.h"
 
 #define DRIVER_PROGRAM_NAME "xsk_def_prog" /* libxdp's default, what net_af_xdp attaches */
 #define PROGRAM_MAPS_MAX    16
 #define CPUS_MAX            1024
-
-struct steer {
-	int ifindex;
-	uint32_t attach_flags;
-	struct bpf_object *object;
-	int program;
-	int addrs, ports, backs, deny4, deny6, count, vlan; /* maps; the object's */
-};
 
 static const struct counter_info info[] = {
 #define COUNTER(name, help) {#name, help},
@@ -182,18 +178,84 @@ static enum err object_load(struct steer *steer, int sockets)
 	return OK;
 }
 
+static bool sockaddr_is(const struct sockaddr *socket_addr, const struct addr *addr)
+{
+	if (socket_addr == NULL)
+		return false;
+	if (socket_addr->sa_family == AF_INET && addr_is_ip4(addr))
+		return memcmp(&((const struct sockaddr_in *)(const void *)socket_addr)->sin_addr,
+		              addr->octet + 12, 4) == 0;
+	return socket_addr->sa_family == AF_INET6 &&
+	       memcmp(&((const struct sockaddr_in6 *)(const void *)socket_addr)->sin6_addr,
+	              addr->octet, 16) == 0;
+}
+
+/* Any interface counts: one for a VLAN carries the address of the VLAN. */
+static bool kernel_has(const struct addr *addr)
+{
+	struct ifaddrs *all, *one;
+
+	if (getifaddrs(&all) != 0)
+		return false;
+	for (one = all; one != NULL && !sockaddr_is(one->ifa_addr, addr); one = one->ifa_next)
+		continue;
+	freeifaddrs(all);
+	return one != NULL;
+}
+
+static bool address_add(const struct steer *steer, const struct addr *addr)
+{
+	uint8_t owner = kernel_has(addr) ? STEER_KERNELS_TOO : STEER_OURS;
+	char text[ADDR_TEXT_MAX];
+
+	if (owner == STEER_KERNELS_TOO && !addr_is_link_local(addr)) {
+		addr_format(addr, text);
+		fprintf(stderr,
+		        "postern: warning: address %s is the kernel's, too: it gets no answers of "
+		        "neighbours there; give Postern addresses of its own\n",
+		        text);
+	}
+	return bpf_map_update_elem(steer->addrs, addr->octet, &owner, BPF_ANY) == 0;
+}
+
+/* The address the stack takes by itself: fe80:: and the MAC address (RFC 4291 appendix A). */
+static bool link_local_add(const struct steer *steer, const struct config_port *port)
+{
+	struct ifreq request = {0};
+	struct addr addr = {{0xfe, 0x80, [11] = 0xff, [12] = 0xfe}};
+	const uint8_t *mac = (const uint8_t *)request.ifr_hwaddr.sa_data;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool done;
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%.15s", port->interface);
+	done = fd >= 0 && ioctl(fd, SIOCGIFHWADDR, &request) == 0;
+	if (fd >= 0)
+		close(fd);
+	if (!done)
+		return false;
+	memcpy(addr.octet + 8, mac, 3);
+	memcpy(addr.octet + 13, mac + 3, 3);
+	addr.octet[8] ^= 2;
+	return address_add(steer, &addr);
+}
+
 /* What is ours, before the program sees its first frame. */
 static enum err maps_fill(const struct steer *steer, const struct config *config, uint32_t port)
 {
 	const struct config_port *p = &config->port[port];
 	uint32_t zero = 0;
 	uint8_t one = 1;
+	bool ip6 = false;
 
 	if (bpf_map_update_elem(steer->vlan, &zero, &p->vlan, BPF_ANY) != 0)
 		return ERR_SYSTEM;
-	for (uint32_t i = 0; i < p->address_count; i++)
-		if (bpf_map_update_elem(steer->addrs, p->address[i].addr.octet, &one, BPF_ANY) != 0)
+	for (uint32_t i = 0; i < p->address_count; i++) {
+		ip6 = ip6 || !addr_is_ip4(&p->address[i].addr);
+		if (!address_add(steer, &p->address[i].addr))
 			return ERR_SYSTEM;
+	}
+	if (ip6 && !link_local_add(steer, p))
+		return ERR_SYSTEM;
 	for (uint32_t i = 0; i < config->listener_count; i++) {
 		uint16_t listener = __builtin_bswap16(config->listener[i].local.port);
 
@@ -244,6 +306,7 @@ enum err steer_attach(struct arena *arena, const struct config *config, uint32_t
 
 	if (steer == NULL)
 		return ERR_NO_MEMORY;
+	steer->deny_networks_max = config->xdp_deny_max;
 	steer->ifindex = (int)if_nametoindex(interface);
 	old = program_on(steer->ifindex, &program_info, &steer->attach_flags);
 	if (old < 0) {
@@ -270,60 +333,9 @@ void steer_detach(struct steer *steer)
 	                                      .old_prog_fd = steer->program};
 
 	(void)bpf_xdp_detach(steer->ifindex, steer->attach_flags, &options);
+	steer_deny_close(steer);
 	bpf_object__close(steer->object);
 	steer->object = NULL;
-}
-
-/* The map and key of a prefix; IPv4 has a trie of its own, which is four times as shallow. */
-static int deny_key(const struct steer *steer, const struct prefix *prefix, void *out_key)
-{
-	if (addr_is_ip4(&prefix->addr) && prefix->bits >= 96) {
-		struct steer_deny4 key = {.bits = prefix->bits - 96u};
-
-		memcpy(&key.addr, prefix->addr.octet + 12, sizeof(key.addr));
-		memcpy(out_key, &key, sizeof(key));
-		return steer->deny4;
-	}
-	struct steer_deny6 key = {.bits = prefix->bits};
-
-	memcpy(key.addr, prefix->addr.octet, sizeof(key.addr));
-	memcpy(out_key, &key, sizeof(key));
-	return steer->deny6;
-}
-
-enum err steer_deny_add(struct steer *steer, const struct prefix *prefix)
-{
-	struct steer_deny6 key; /* the larger of the two */
-	uint8_t one = 1;
-	int map = deny_key(steer, prefix, &key);
-
-	if (bpf_map_update_elem(map, &key, &one, BPF_ANY) == 0)
-		return OK;
-	return errno == ENOSPC ? ERR_FULL : ERR_SYSTEM;
-}
-
-enum err steer_deny_del(struct steer *steer, const struct prefix *prefix)
-{
-	struct steer_deny6 key;
-	int map = deny_key(steer, prefix, &key);
-
-	if (bpf_map_delete_elem(map, &key) == 0)
-		return OK;
-	return errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM;
-}
-
-void steer_deny_clear(struct steer *steer)
-{
-	const int maps[] = {steer->deny4, steer->deny6};
-
-	for (size_t i = 0; i < 2; i++) {
-		struct steer_deny6 key;
-
-		for (uint32_t n = 0; n < STEER_DENY_MAX; n++)
-			if (bpf_map_get_next_key(maps[i], NULL, &key) != 0 ||
-			    bpf_map_delete_elem(maps[i], &key) != 0)
-				break;
-	}
 }
 
 void steer_read(const struct steer *steer, struct steer_stats *out_stats)
@@ -338,4 +350,5 @@ void steer_read(const struct steer *steer, struct steer_stats *out_stats)
 			for (int c = 0; c < cpus; c++)
 				sums[i] += values[c];
 	memcpy(out_stats, sums, sizeof(sums));
+	steer_deny_read(steer, out_stats);
 }

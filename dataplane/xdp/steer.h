@@ -8,12 +8,15 @@
 #ifndef DATAPLANE_XDP_STEER_H
 #define DATAPLANE_XDP_STEER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
 #include "base/config.h"
 #include "base/counter.h"
 #include "base/err.h"
+#include "classifier/lists.h"
+#include "dataplane/xdp/steer_maps.h"
 
 struct steer;
 
@@ -36,13 +39,15 @@ MUST_CHECK enum err steer_attach(struct arena *arena, const struct config *confi
                                  struct steer **out_steer, char *reason);
 void steer_detach(struct steer *steer);
 
-/* Drops traffic from `prefix` to our listeners before it costs a worker anything; effective at
- * once. ERR_FULL. */
-MUST_CHECK enum err steer_deny_add(struct steer *steer, const struct prefix *prefix);
-/* ERR_NOT_FOUND when it was not there. */
-MUST_CHECK enum err steer_deny_del(struct steer *steer, const struct prefix *prefix);
-void steer_deny_clear(struct steer *steer);
-/* Sums over all CPUs. */
+/* Makes the deny map of `level` say what `lists` say (NULL: nothing), in steps of steer_deny_turn;
+ * until the last of them the map stays as it was. Without lists the map is empty at once. `lists`
+ * must stay open until steer_deny_turn returns false or this is called again for that level. What
+ * the map denies loses its traffic to our listeners. */
+void steer_deny_set(struct steer *steer, enum steer_level level, const struct lists *lists);
+/* Does at most `batches_max` steps of what steer_deny_set began, of some 500 networks each; false
+ * when nothing is left to do. */
+bool steer_deny_turn(struct steer *steer, uint32_t batches_max);
+/* What the program has counted on all CPUs, and how the deny maps stand. */
 void steer_read(const struct steer *steer, struct steer_stats *out_stats);
 
 #endif

@@ -9,7 +9,15 @@
 #include <linux/types.h>
 
 #define STEER_PROGRAM_NAME "postern_steer"
-#define STEER_DENY_MAX     1000000 /* networks of each family */
+
+/* What the map of addresses holds. */
+enum steer_owner { STEER_OURS = 1, STEER_KERNELS_TOO };
+
+/* The more urgent one is asked first. */
+enum steer_level { STEER_LISTS, STEER_DELTA, STEER_LEVELS };
+
+/* What a deny map holds; the longest prefix counts. */
+enum steer_verdict { STEER_ALLOW = 1, STEER_DENY };
 
 enum steer_counter {
 #define COUNTER(name, help) STEER_##name,

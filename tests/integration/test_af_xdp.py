@@ -124,7 +124,7 @@ def checksum(data):
     return ~total & 0xffff
 
 
-def ping(address):
+def ping(address, text=b"postern!"):
     """True when one of five echo requests from the peer is answered."""
     six = ":" in address
     with namespace(PEER):
@@ -132,11 +132,13 @@ def ping(address):
                           socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP)
     with s:
         s.settimeout(0.5)
+        with namespace(PEER):
+            where = socket.getaddrinfo(address, None, type=socket.SOCK_DGRAM)[0][4]
         for sequence in range(1, 6):
-            body = struct.pack(">HH", os.getpid() & 0xffff, sequence) + b"postern!"
+            body = struct.pack(">HH", os.getpid() & 0xffff, sequence) + text
             head = (128 if six else 8, 0)
             sum_ = 0 if six else checksum(struct.pack(">BBH", *head, 0) + body)
-            s.sendto(struct.pack(">BBH", *head, sum_) + body, (address, 0))
+            s.sendto(struct.pack(">BBH", *head, sum_) + body, where)
             deadline = time.monotonic() + 0.5
             while time.monotonic() < deadline:
                 try:
