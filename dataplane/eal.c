@@ -7,6 +7,7 @@
  */
 #include "dataplane/eal.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
@@ -33,6 +34,16 @@
 #define MBUF_BYTES_ESTIMATE 2560 /* mbuf, struct pkt, data room, mempool's header and spread */
 #define EAL_OWN_BYTES       (64u << 20)
 #define POOL_CACHE_MBUFS    256
+/* Of a packet socket's ring: a frame behind its head must fit in a packet buffer, the kernel puts
+ * it behind 66 octets, and the driver takes frames to lie one behind the other, so that whole ones
+ * must fill a block of whole pages. */
+#define PACKET_FRAME_BYTES  1920
+#define PACKET_BLOCK_BYTES  61440
+#define PACKET_HEADER_BYTES 66
+
+static_assert(PACKET_BLOCK_BYTES % PACKET_FRAME_BYTES == 0 && PACKET_BLOCK_BYTES % 4096 == 0,
+              "see above");
+static_assert(PACKET_FRAME_BYTES <= PKT_DATA_BYTES - PKT_HEADROOM_BYTES, "see above");
 
 struct eal_args {
 	uint32_t count;
@@ -121,6 +132,30 @@ static uint32_t interface_queues(const char *interface)
 	return queues;
 }
 
+uint32_t eal_interface_mtu(const char *interface)
+{
+	struct ifreq request = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int mtu = 0;
+
+	if (fd < 0)
+		return 0;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%.15s", interface);
+	if (ioctl(fd, SIOCGIFMTU, &request) == 0)
+		mtu = request.ifr_mtu;
+	close(fd);
+	return mtu > 0 ? (uint32_t)mtu : 0;
+}
+
+uint32_t eal_frame_bytes_max(const struct config_port *port)
+{
+	const uint32_t buffer = PKT_DATA_BYTES - PKT_HEADROOM_BYTES;
+
+	if (port->vdev[0] == '\0' && strcmp(port->driver, "af_packet") == 0)
+		return PACKET_FRAME_BYTES - PACKET_HEADER_BYTES;
+	return buffer;
+}
+
 /* An AF_XDP socket takes the frames of its queue only, so every queue the interface has needs one:
  * which queue a flow takes is not ours to choose. */
 uint32_t eal_port_queues(const struct config *config, uint32_t port)
@@ -169,10 +204,9 @@ static void args_add_vdev(struct eal_args *args, const struct config *config, ui
 		         "--vdev=%s,iface=%s,start_queue=%u,queue_count=1,busy_budget=0", name,
 		         p->interface, queue);
 	else if (strcmp(p->driver, "af_packet") == 0)
-		snprintf(
-		    line, sizeof(line),
-		    "--vdev=%s,iface=%s,framesz=2048,blocksz=4096,framecnt=4096,qdisc_bypass=1",
-		    name, p->interface);
+		snprintf(line, sizeof(line),
+		         "--vdev=%s,iface=%s,framesz=%d,blocksz=%d,framecnt=4096,qdisc_bypass=1",
+		         name, p->interface, PACKET_FRAME_BYTES, PACKET_BLOCK_BYTES);
 	else if (strcmp(p->driver, "tap") == 0)
 		snprintf(line, sizeof(line), "--vdev=%s,iface=%s", name, p->interface);
 	else if (strcmp(p->driver, "memif") == 0)
@@ -239,6 +273,83 @@ static int core_first(const cpu_set_t *allowed)
 	return 0;
 }
 
+/* "0000:3b:00.0", with or without the domain. */
+static bool is_pci_address(const char *text)
+{
+	unsigned domain, bus, device, function;
+	int end = 0;
+
+	if (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end) == 4 &&
+	    text[end] == '\0')
+		return true;
+	return sscanf(text, "%2x:%2x.%1x%n", &bus, &device, &function, &end) == 3 &&
+	       text[end] == '\0';
+}
+
+/* What the EAL would only say by "not there". */
+static enum err pci_check(const struct config_port *port, char *reason)
+{
+	const char *domain = strchr(port->interface, ':') != strrchr(port->interface, ':')
+	                         ? ""
+	                         : "0000:";
+	char path[128], target[128];
+	const char *driver;
+	ssize_t len;
+
+	if (!is_pci_address(port->interface)) {
+		snprintf(
+		    reason, PORT_REASON_BYTES,
+		    "port %.32s: \"%.40s\" is no PCI address; it looks like 0000:3b:00.0 (lspci "
+		    "-D lists them)",
+		    port->name, port->interface);
+		return ERR_ADDRESS;
+	}
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s%.16s", domain, port->interface);
+	if (access(path, F_OK) != 0) {
+		snprintf(reason, PORT_REASON_BYTES, "port %.32s: there is no PCI device %.16s",
+		         port->name, port->interface);
+		return ERR_NOT_FOUND;
+	}
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s%.16s/driver", domain,
+	         port->interface);
+	len = readlink(path, target, sizeof(target) - 1);
+	target[len > 0 ? len : 0] = '\0';
+	driver = strrchr(target, '/') != NULL ? strrchr(target, '/') + 1 : "none";
+	if (strcmp(driver, "vfio-pci") == 0 || strcmp(driver, "uio_pci_generic") == 0 ||
+	    strcmp(driver, "igb_uio") == 0 || strcmp(driver, "mlx5_core") == 0 ||
+	    strcmp(driver, "mlx4_core") == 0)
+		return OK;
+	snprintf(reason, PORT_REASON_BYTES,
+	         "port %.32s: PCI device %.16s is bound to the driver %.32s; bind it with "
+	         "`dpdk-devbind.py -b vfio-pci %.16s`",
+	         port->name, port->interface, driver, port->interface);
+	return ERR_BUSY;
+}
+
+static enum err ports_check(const struct config *config, char *reason)
+{
+	for (uint32_t i = 0; i < config->port_count; i++) {
+		const struct config_port *port = &config->port[i];
+
+		if (eal_port_queues(config, i) > EAL_PORT_QUEUES_MAX) {
+			snprintf(
+			    reason, PORT_REASON_BYTES,
+			    "port %.32s: interface %.32s has more than %d queues, and each needs a "
+			    "socket; `ethtool -L %.32s combined %u` gives it one a worker",
+			    port->name, port->interface, EAL_PORT_QUEUES_MAX, port->interface,
+			    config->workers);
+			return ERR_RANGE;
+		}
+		if (port->vdev[0] == '\0' && strcmp(port->driver, "pci") == 0) {
+			enum err err = pci_check(port, reason);
+
+			if (err != OK)
+				return err;
+		}
+	}
+	return OK;
+}
+
 static bool choose_huge(const struct config *config)
 {
 	uint64_t want = bytes_wanted(config), have = huge_bytes_free();
@@ -263,16 +374,10 @@ enum err eal_start(const struct config *config, char *reason)
 	int result;
 
 	ASSERT(args.count == 0);
-	for (uint32_t i = 0; i < config->port_count; i++)
-		if (eal_port_queues(config, i) > EAL_PORT_QUEUES_MAX) {
-			snprintf(
-			    reason, PORT_REASON_BYTES,
-			    "port %.32s: interface %.32s has more than %d queues, and each needs a "
-			    "socket; `ethtool -L %.32s combined %u` gives it one a worker",
-			    config->port[i].name, config->port[i].interface, EAL_PORT_QUEUES_MAX,
-			    config->port[i].interface, config->workers);
-			return ERR_RANGE;
-		}
+	enum err err = ports_check(config, reason);
+
+	if (err != OK)
+		return err;
 	if (sched_getaffinity(0, sizeof(affinity), &affinity) != 0) {
 		snprintf(reason, PORT_REASON_BYTES, "cannot read the CPU affinity");
 		return ERR_SYSTEM;

@@ -35,6 +35,10 @@ void eal_thread_end(void);
 void eal_device_name(const struct config *config, uint32_t port, uint32_t queue, char out[64]);
 /* Devices of one queue each are needed for that driver (veth under AF_XDP refuses more). */
 bool eal_one_queue_devices(const struct config_port *port);
+/* The MTU of a Linux interface; 0 when it does not say. */
+uint32_t eal_interface_mtu(const char *interface);
+/* The longest frame that the driver's and our buffers hold. */
+uint32_t eal_frame_bytes_max(const struct config_port *port);
 /* How many are opened: the configured ones, at least one a worker, and under AF_XDP all the
  * interface has. */
 uint32_t eal_port_queues(const struct config *config, uint32_t port);

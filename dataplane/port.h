@@ -19,7 +19,7 @@ struct port;
 
 /* Since the port was opened. */
 struct port_stats {
-	uint64_t rx_pkts, rx_bytes, rx_missed, rx_no_buffer;
+	uint64_t rx_pkts, rx_bytes, rx_missed, rx_no_buffer, rx_oversized;
 	uint64_t tx_pkts, tx_bytes, tx_failed;
 };
 
@@ -42,7 +42,7 @@ struct port {
 	const struct port_ops *ops;
 	uint8_t index; /* what pkt->port says */
 	uint8_t mac[6];
-	uint16_t mtu;
+	uint16_t mtu;       /* of IP: the configured one, or less where the device takes no more */
 	uint32_t tx_queued; /* frames accepted that the device has not taken yet */
 	const char *name;
 };

@@ -27,6 +27,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/random.h"
 #include "dataplane/eal.h"
 
 #define TX_QUEUE_PKTS       1024 /* a power of two */
@@ -34,6 +35,8 @@
 #define QUEUES_PER_PORT_MAX EAL_PORT_QUEUES_MAX
 #define DESCRIPTORS         1024
 #define FDS_MAX             4096
+#define LINK_BYTES_MAX      18  /* Ethernet and one VLAN tag */
+#define MTU_MIN             576 /* RFC 791: what every host takes */
 
 static_assert((TX_QUEUE_PKTS & (TX_QUEUE_PKTS - 1)) == 0, "indices wrap by masking");
 static_assert(sizeof(struct pkt) <= 64, "the private area is one cache line");
@@ -135,14 +138,22 @@ struct pkt_pool *port_dpdk_pool_new(uint32_t worker, uint32_t pkt_count, uint32_
 	return &pool->base;
 }
 
-/* Frames that are now the core's. */
-static void rx_take(struct port_dpdk *port, struct rte_mbuf **mbufs, size_t count,
-                    struct pkt **out_pkts)
+/* Frames that are now the core's; returns how many. A frame that fills more than one buffer is no
+ * packet of ours: it is longer than any MTU we announce. */
+static size_t rx_take(struct port_dpdk *port, struct rte_mbuf **mbufs, size_t count,
+                      struct pkt **out_pkts)
 {
+	size_t taken = 0;
+
 	for (size_t i = 0; i < count; i++) {
 		struct rte_mbuf *mbuf = mbufs[i];
 		struct pkt *pkt = pkt_of(mbuf);
 
+		if (COUNT_IF(mbuf->nb_segs != 1 || mbuf->pkt_len != mbuf->data_len,
+		             port->stats.rx_oversized)) {
+			rte_pktmbuf_free(mbuf);
+			continue;
+		}
 		pkt->next = NULL;
 		pkt->data = rte_pktmbuf_mtod(mbuf, uint8_t *);
 		pkt->len = mbuf->data_len;
@@ -150,10 +161,11 @@ static void rx_take(struct port_dpdk *port, struct rte_mbuf **mbufs, size_t coun
 		pkt->flags = 0;
 		port->stats.rx_bytes += mbuf->data_len;
 		__builtin_prefetch(pkt->data);
-		out_pkts[i] = pkt;
+		out_pkts[taken++] = pkt;
 	}
-	port->pool->base.free_count -= (uint32_t)count;
-	port->stats.rx_pkts += count;
+	port->pool->base.free_count -= (uint32_t)taken;
+	port->stats.rx_pkts += taken;
+	return taken;
 }
 
 static size_t dpdk_rx_burst(struct port *base, uint64_t now_us, struct pkt **out_pkts, size_t max)
@@ -175,8 +187,7 @@ static size_t dpdk_rx_burst(struct port *base, uint64_t now_us, struct pkt **out
 		if (++port->queue_next == port->queue_count)
 			port->queue_next = 0;
 	}
-	rx_take(port, mbufs, count, out_pkts);
-	return count;
+	return rx_take(port, mbufs, count, out_pkts);
 }
 
 /* Hands to the device what waits, in order, until it takes no more. */
@@ -423,11 +434,57 @@ static void device_hear_multicast(uint16_t device, const struct config_port *por
 		(void)rte_eth_promiscuous_enable(device);
 }
 
+/* A device without an address, such as a ring, gets one. A tap's is that of the kernel's end, with
+ * which we are to speak: ours is its neighbour, locally administered. */
+static void device_mac(const struct config_port *port, uint8_t mac[RTE_ETHER_ADDR_LEN])
+{
+	static const uint8_t none[RTE_ETHER_ADDR_LEN];
+
+	if (memcmp(mac, none, sizeof(none)) == 0) {
+		random_os(mac, RTE_ETHER_ADDR_LEN);
+		mac[0] = (uint8_t)((mac[0] & 0xfc) | 2);
+	} else if (strcmp(port->driver, "tap") == 0 ||
+	           strncmp(port->vdev, "net_tap", strlen("net_tap")) == 0) {
+		mac[0] |= 2;
+		mac[5] ^= 1;
+	}
+}
+
+/* The MTU of an interface shared with the kernel is the kernel's to set, and not known to the
+ * driver. Of another device it is raised where the configuration wants more. What we announce never
+ * exceeds the device's, nor what its buffers hold. */
+static enum err device_mtu(const struct opening *opening, const char *name, uint16_t device)
+{
+	const struct config_port *port = &opening->config->port[opening->index];
+	bool shared = port->vdev[0] == '\0' && eal_one_queue_devices(port);
+	uint32_t frame_bytes_max = eal_frame_bytes_max(port), mtu = 0;
+	uint16_t device_mtu;
+
+	if (shared)
+		mtu = eal_interface_mtu(port->interface);
+	else if (rte_eth_dev_get_mtu(device, &device_mtu) == 0)
+		mtu = device_mtu;
+	if (!shared && mtu < port->mtu && rte_eth_dev_set_mtu(device, (uint16_t)port->mtu) == 0)
+		mtu = port->mtu;
+	if (mtu == 0 || mtu > port->mtu)
+		mtu = port->mtu;
+	if (mtu > frame_bytes_max - LINK_BYTES_MAX)
+		mtu = frame_bytes_max - LINK_BYTES_MAX;
+	if (mtu < MTU_MIN)
+		return open_failed(opening, name, "its MTU is less than 576", -ERANGE);
+	if (mtu != port->mtu && opening->ports[0]->mtu != mtu)
+		fprintf(stderr, "postern: warning: port %s: MTU %u instead of %u\n", port->name,
+		        mtu, port->mtu);
+	for (uint32_t w = 0; w < opening->config->workers; w++)
+		opening->ports[w]->mtu = (uint16_t)mtu;
+	return OK;
+}
+
 static enum err device_open(const struct opening *opening, uint32_t queue_first, uint16_t queues)
 {
 	const struct config_port *port = &opening->config->port[opening->index];
 	struct rte_ether_addr mac;
-	uint16_t device, mtu;
+	uint16_t device;
 	char name[64];
 	int result;
 	enum err err;
@@ -439,10 +496,9 @@ static enum err device_open(const struct opening *opening, uint32_t queue_first,
 	err = device_queues(opening, name, device, queue_first, queues);
 	if (err != OK)
 		return err;
-	if (rte_eth_dev_get_mtu(device, &mtu) == 0 && mtu != port->mtu &&
-	    rte_eth_dev_set_mtu(device, (uint16_t)port->mtu) != 0)
-		fprintf(stderr, "postern: warning: port %s: the device keeps its MTU of %u\n",
-		        port->name, mtu);
+	err = device_mtu(opening, name, device);
+	if (err != OK)
+		return err;
 	result = rte_eth_dev_start(device);
 	if (result != 0)
 		return open_failed(opening, name, "does not start", result);
@@ -450,6 +506,7 @@ static enum err device_open(const struct opening *opening, uint32_t queue_first,
 	result = rte_eth_macaddr_get(device, &mac);
 	if (result != 0)
 		return open_failed(opening, name, "has no address", result);
+	device_mac(port, mac.addr_bytes);
 	for (uint32_t w = 0; w < opening->config->workers; w++)
 		memcpy(opening->ports[w]->mac, mac.addr_bytes, sizeof(mac.addr_bytes));
 	return OK;

@@ -153,6 +153,9 @@ static enum err net_start(struct worker *worker, struct arena *arena, uint64_t n
 	struct net_config net_config;
 
 	net_config_fill(&net_config, c->config);
+	for (uint32_t i = 0; i < c->config->port_count; i++)
+		if (c->ports[i]->mtu < net_config.mtu)
+			net_config.mtu = c->ports[i]->mtu;
 	net_config.seed = c->seed;
 	net_config.secret = c->secret;
 	net_config.port_stride = c->config->workers;
@@ -326,6 +329,7 @@ static void count_ports(struct worker *worker)
 		sum.rx_bytes += stats.rx_bytes;
 		sum.rx_missed += stats.rx_missed;
 		sum.rx_no_buffer += stats.rx_no_buffer;
+		sum.rx_oversized += stats.rx_oversized;
 		sum.tx_pkts += stats.tx_pkts;
 		sum.tx_bytes += stats.tx_bytes;
 		sum.tx_failed += stats.tx_failed;
@@ -334,6 +338,7 @@ static void count_ports(struct worker *worker)
 	counters->rx_octets = sum.rx_bytes;
 	counters->rx_missed = sum.rx_missed;
 	counters->rx_no_buffer = sum.rx_no_buffer;
+	counters->rx_oversized = sum.rx_oversized;
 	counters->tx_frames = sum.tx_pkts;
 	counters->tx_octets = sum.tx_bytes;
 	counters->tx_failed = sum.tx_failed;

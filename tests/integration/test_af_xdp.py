@@ -238,6 +238,8 @@ class Sink:
         return self
 
     def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self.server.shutdown(socket.SHUT_RDWR)  # ends accept() in the other thread
         self.server.close()
 
 
