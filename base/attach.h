@@ -40,7 +40,8 @@ struct attach_msg {
 	uint64_t start_wall_us;
 	uint64_t generation_number[4]; /* by generation_kind: the lowest any worker runs */
 	char version[32];
-	char reason[ATTACH_REASON_BYTES]; /* for people; NUL-terminated */
+	/* For people; NUL-terminated. Of STATUS: how backends' replies find their worker. */
+	char reason[ATTACH_REASON_BYTES];
 };
 
 /* Sends one message with `fd` beside it (-1: none). ERR_CLOSED when the peer is gone, ERR_BUSY

@@ -180,6 +180,8 @@ static void handle_status(struct control *control, uint32_t client)
 	answer.worker_count = control->config.worker_count;
 	answer.start_wall_us = control->config.start_wall_us;
 	answer.draining = control->draining;
+	if (control->config.replies != NULL)
+		snprintf(answer.reason, sizeof(answer.reason), "%s", control->config.replies);
 	for (uint32_t w = 0; w < control->config.worker_count; w++)
 		answer.session_count += atomic_load_explicit(
 		    &control->config.links[w]->session_count, memory_order_relaxed);

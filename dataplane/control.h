@@ -25,6 +25,7 @@ struct control_config {
 	struct worker_link *const *links;  /* worker_count of them; kept */
 	uint32_t worker_count;
 	uint64_t start_wall_us;
+	const char *replies; /* how backends' replies find their worker, for STATUS; NULL: unsaid */
 	/* Called after a lists or delta generation is in force; NULL: nobody wants to know. */
 	void (*lists_changed)(void *context, enum generation_kind kind, const struct lists *lists);
 	void *lists_changed_context;

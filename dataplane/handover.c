@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/ring.h"
+#include "dataplane/owner.h"
 
 #define FRAME_BYTES_MAX  (PKT_DATA_BYTES - PKT_HEADROOM_BYTES)
 #define RECORDS_ALL      512 /* of the rings towards one worker together */
@@ -29,6 +30,7 @@ struct record {
 
 struct handover {
 	const struct config *config;
+	const struct owners *owners;
 	struct worker_link *const *links;
 	struct {
 		uint32_t next; /* whose ring is looked at first, in turn */
@@ -55,7 +57,7 @@ size_t handover_bytes(uint32_t worker_count)
 }
 
 struct handover *handover_new(struct arena *arena, const struct config *config,
-                              struct worker_link *const *links)
+                              const struct owners *owners, struct worker_link *const *links)
 {
 	uint32_t count = record_count(config->workers);
 	struct handover *handover = arena_take(arena, 1, sizeof(struct handover), 64);
@@ -63,6 +65,7 @@ struct handover *handover_new(struct arena *arena, const struct config *config,
 	if (handover == NULL)
 		return NULL;
 	handover->config = config;
+	handover->owners = owners;
 	handover->links = links;
 	for (uint32_t from = 0; from < config->workers; from++) {
 		for (uint32_t to = 0; to < config->workers; to++) {
@@ -84,24 +87,41 @@ static uint16_t get16(const uint8_t *data)
 	return (uint16_t)(data[0] << 8 | data[1]);
 }
 
-/* Whose the segment `tcp` is, by its destination port, when `source` is a backend; else the
- * receiver's. */
-static uint32_t tcp_owner(const struct handover *handover, uint32_t worker,
-                          const struct addr *source, const uint8_t *tcp)
+static bool is_backend(const struct config *config, const struct endpoint *remote)
 {
-	const struct config *config = handover->config;
-
 	for (uint32_t i = 0; i < config->backend_count; i++)
-		if (config->backend[i].remote.port == get16(tcp) &&
-		    addr_equal(&config->backend[i].remote.addr, source))
-			return get16(tcp + 2) % config->workers;
-	return worker;
+		if (config->backend[i].remote.port == remote->port &&
+		    addr_equal(&config->backend[i].remote.addr, &remote->addr))
+			return true;
+	return false;
 }
 
-static uint32_t ip4_owner(const struct handover *handover, uint32_t worker, const uint8_t *ip,
-                          size_t len)
+/* Whose the segment `tcp` is, when it comes from a backend; else the receiver's. */
+static uint32_t tcp_owner(struct handover *handover, uint32_t worker, struct endpoint *remote,
+                          struct endpoint *local, const uint8_t *tcp,
+                          struct handover_counts *counts)
 {
-	struct addr source;
+	uint32_t owner;
+
+	remote->port = get16(tcp);
+	local->port = get16(tcp + 2);
+	if (!is_backend(handover->config, remote))
+		return worker;
+	owner = owner_of(handover->owners, remote, local);
+	counts->backend_here += owner == worker;
+	counts->backend_elsewhere += owner != worker;
+	return owner;
+}
+
+static struct addr get_ip4(const uint8_t *data)
+{
+	return addr_from_ip4((uint32_t)get16(data) << 16 | get16(data + 2));
+}
+
+static uint32_t ip4_owner(struct handover *handover, uint32_t worker, const uint8_t *ip, size_t len,
+                          struct handover_counts *counts)
+{
+	struct endpoint remote, local;
 	size_t header;
 
 	if (len < 20 || ip[9] != PROTOCOL_TCP || (get16(ip + 6) & 0x1fff) != 0)
@@ -109,14 +129,15 @@ static uint32_t ip4_owner(const struct handover *handover, uint32_t worker, cons
 	header = (size_t)(ip[0] & 0x0f) * 4;
 	if (len < header + 4)
 		return worker;
-	source = addr_from_ip4((uint32_t)get16(ip + 12) << 16 | get16(ip + 14));
-	return tcp_owner(handover, worker, &source, ip + header);
+	remote.addr = get_ip4(ip + 12);
+	local.addr = get_ip4(ip + 16);
+	return tcp_owner(handover, worker, &remote, &local, ip + header, counts);
 }
 
-static uint32_t ip6_owner(const struct handover *handover, uint32_t worker, const uint8_t *ip,
-                          size_t len)
+static uint32_t ip6_owner(struct handover *handover, uint32_t worker, const uint8_t *ip, size_t len,
+                          struct handover_counts *counts)
 {
-	struct addr source;
+	struct endpoint remote, local;
 
 	if (len < 44)
 		return worker;
@@ -124,12 +145,14 @@ static uint32_t ip6_owner(const struct handover *handover, uint32_t worker, cons
 		return ip[40] == ND_ADVERTISEMENT ? FOR_ALL : worker;
 	if (ip[6] != PROTOCOL_TCP)
 		return worker;
-	memcpy(source.octet, ip + 8, sizeof(source.octet));
-	return tcp_owner(handover, worker, &source, ip + 40);
+	memcpy(remote.addr.octet, ip + 8, sizeof(remote.addr.octet));
+	memcpy(local.addr.octet, ip + 24, sizeof(local.addr.octet));
+	return tcp_owner(handover, worker, &remote, &local, ip + 40, counts);
 }
 
 /* The worker a frame belongs to, or FOR_ALL. What is cut short is the receiver's, who counts it. */
-static uint32_t frame_owner(const struct handover *handover, uint32_t worker, const struct pkt *pkt)
+static uint32_t frame_owner(struct handover *handover, uint32_t worker, const struct pkt *pkt,
+                            struct handover_counts *counts)
 {
 	const uint8_t *data = pkt->data;
 	size_t len = pkt->len, header = 14;
@@ -143,9 +166,9 @@ static uint32_t frame_owner(const struct handover *handover, uint32_t worker, co
 		type = get16(data + 16);
 	}
 	if (type == ETHERTYPE_IP4)
-		return ip4_owner(handover, worker, data + header, len - header);
+		return ip4_owner(handover, worker, data + header, len - header, counts);
 	if (type == ETHERTYPE_IP6)
-		return ip6_owner(handover, worker, data + header, len - header);
+		return ip6_owner(handover, worker, data + header, len - header, counts);
 	if (type == ETHERTYPE_ARP && len >= header + 8 && get16(data + header + 6) == ARP_REPLY)
 		return FOR_ALL;
 	return worker;
@@ -179,21 +202,21 @@ static uint64_t hand_to_all(struct handover *handover, uint32_t worker, const st
 }
 
 size_t handover_sort(struct handover *handover, uint32_t worker, struct pkt **pkts, size_t count,
-                     uint64_t *lost)
+                     struct handover_counts *counts)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		struct pkt *pkt = pkts[i];
-		uint32_t owner = frame_owner(handover, worker, pkt);
+		uint32_t owner = frame_owner(handover, worker, pkt, counts);
 
 		if (owner == FOR_ALL)
-			*lost += hand_to_all(handover, worker, pkt);
+			counts->lost += hand_to_all(handover, worker, pkt);
 		if (owner == FOR_ALL || owner == worker) {
 			pkts[kept++] = pkt;
 			continue;
 		}
-		*lost += !hand(handover, worker, owner, pkt);
+		counts->lost += !hand(handover, worker, owner, pkt);
 		pkt_put(pkt);
 	}
 	return kept;

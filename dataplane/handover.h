@@ -3,10 +3,8 @@
  * Which queue a frame takes is the device's choice. A client's connection lives where its frames
  * arrive, so that mostly suits. Two kinds need help when there are several workers: answers about
  * neighbours (ARP replies, neighbour advertisements), which all workers must see, and what backends
- * send, which belongs to the worker that opened the connection: its source ports are those that
- * leave its index when divided by the number of workers (struct net_config.port_stride). Such
- * frames are copied through one ring for each pair of workers; a full ring loses the frame, which
- * TCP repeats.
+ * send, which belongs to the worker that opened the connection (dataplane/owner.h). Such frames are
+ * copied through one ring for each pair of workers; a full ring loses the frame, which TCP repeats.
  */
 #ifndef DATAPLANE_HANDOVER_H
 #define DATAPLANE_HANDOVER_H
@@ -21,17 +19,24 @@
 #include "tcpstack/pkt.h"
 
 struct handover;
+struct owners;
+
+/* handover_sort adds to them. */
+struct handover_counts {
+	uint64_t lost;                            /* found a full ring */
+	uint64_t backend_here, backend_elsewhere; /* from backends: the receiver's own, others' */
+};
 
 /* Octets handover_new takes at most. */
 size_t handover_bytes(uint32_t worker_count);
-/* For config->workers workers; keeps `config` and `links`. NULL when the arena is too small. */
+/* For config->workers workers; keeps what it is given. NULL when the arena is too small. */
 struct handover *handover_new(struct arena *arena, const struct config *config,
-                              struct worker_link *const *links);
+                              const struct owners *owners, struct worker_link *const *links);
 /* Looks at frames that `worker` received: hands over what is not its own and gives those packets
  * back to their pool, copies what concerns all. Returns how many are left for it, first in `pkts`.
- * Adds to *lost what found a full ring. */
+ */
 size_t handover_sort(struct handover *handover, uint32_t worker, struct pkt **pkts, size_t count,
-                     uint64_t *lost);
+                     struct handover_counts *counts);
 /* Up to `max` frames that others handed to `worker`, in packets of `pool`. */
 size_t handover_take(struct handover *handover, uint32_t worker, struct pkt_pool *pool,
                      struct pkt **out_pkts, size_t max);

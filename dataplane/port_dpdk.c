@@ -34,6 +34,7 @@
 #define RX_RESERVE_PKTS     64 /* the core cannot take the last ones: acknowledgements must get in */
 #define QUEUES_PER_PORT_MAX EAL_PORT_QUEUES_MAX
 #define DESCRIPTORS         1024
+#define KEY_BYTES_USUAL     40 /* of a device that does not tell its key's length */
 #define FDS_MAX             4096
 #define LINK_BYTES_MAX      18  /* Ethernet and one VLAN tag */
 #define MTU_MIN             576 /* RFC 791: what every host takes */
@@ -376,17 +377,29 @@ static int device_configure(uint16_t device, uint16_t queues, uint16_t *out_desc
 {
 	struct rte_eth_dev_info info;
 	struct rte_eth_conf conf = {0};
+	uint8_t key[RSS_KEY_BYTES_MAX];
 	uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
 	int result = rte_eth_dev_info_get(device, &info);
 
 	if (result != 0)
 		return result;
 	if (queues > 1 && info.flow_type_rss_offloads != 0) {
+		struct rte_eth_rss_conf *rss = &conf.rx_adv_conf.rss_conf;
+
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads &
-		                                   (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP);
+		rss->rss_hf = info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP);
+		/* A key that nobody knows: who does could send all to one queue. */
+		if (info.hash_key_size > 0 && info.hash_key_size <= sizeof(key)) {
+			random_os(key, sizeof(key));
+			rss->rss_key = key;
+			rss->rss_key_len = info.hash_key_size;
+		}
 	}
 	result = rte_eth_dev_configure(device, queues, queues, &conf);
+	if (result != 0 && conf.rx_adv_conf.rss_conf.rss_key != NULL) { /* some keep their own */
+		conf.rx_adv_conf.rss_conf.rss_key = NULL;
+		result = rte_eth_dev_configure(device, queues, queues, &conf);
+	}
 	if (result == 0)
 		result = rte_eth_dev_adjust_nb_rx_tx_desc(device, &rx, &tx);
 	*out_descriptors = rx < tx ? rx : tx;
@@ -559,4 +572,40 @@ enum err port_dpdk_open(struct arena *arena, const struct config *config, uint32
 		port->sleep_fd = sleep_fd_make(port);
 	}
 	return OK;
+}
+
+/* The table from hashes to queues, in groups as the driver wants them. */
+static bool read_table(uint16_t device, uint16_t count, struct rss *out_rss)
+{
+	struct rte_eth_rss_reta_entry64 groups[RSS_TABLE_MAX / RTE_ETH_RETA_GROUP_SIZE] = {0};
+
+	if (count == 0 || count > RSS_TABLE_MAX)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		groups[i / RTE_ETH_RETA_GROUP_SIZE].mask |= UINT64_C(1)
+		                                            << i % RTE_ETH_RETA_GROUP_SIZE;
+	if (rte_eth_dev_rss_reta_query(device, groups, count) != 0)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		out_rss->table[i] = groups[i / RTE_ETH_RETA_GROUP_SIZE]
+		                        .reta[i % RTE_ETH_RETA_GROUP_SIZE];
+	out_rss->table_count = count;
+	return true;
+}
+
+enum err port_dpdk_rss(const struct port *base, struct rss *out_rss)
+{
+	const uint16_t device = ((const struct port_dpdk *)base)->queue[0].device;
+	struct rte_eth_dev_info info;
+	uint8_t key[RSS_KEY_BYTES_MAX] = {0};
+	struct rte_eth_rss_conf conf = {.rss_key = key, .rss_key_len = sizeof(key)};
+
+	if (rte_eth_dev_info_get(device, &info) != 0 || info.nb_rx_queues < 2)
+		return ERR_NOT_FOUND;
+	conf.rss_key_len = info.hash_key_size > 0 ? info.hash_key_size : KEY_BYTES_USUAL;
+	if (conf.rss_key_len > sizeof(key) || rte_eth_dev_rss_hash_conf_get(device, &conf) != 0)
+		return ERR_NOT_FOUND;
+	rss_init(out_rss, key, conf.rss_key_len, (conf.rss_hf & RTE_ETH_RSS_NONFRAG_IPV4_TCP) != 0,
+	         (conf.rss_hf & RTE_ETH_RSS_NONFRAG_IPV6_TCP) != 0);
+	return read_table(device, info.reta_size, out_rss) ? OK : ERR_NOT_FOUND;
 }

@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/err.h"
 #include "dataplane/port.h"
+#include "dataplane/rss.h"
 
 /* What the rings of one queue may hold: fill and receive ring, transmit and completion ring. */
 #define PORT_DPDK_RING_PKTS 8192
@@ -24,5 +25,8 @@ struct pkt_pool *port_dpdk_pool_new(uint32_t worker, uint32_t pkt_count, uint32_
 MUST_CHECK enum err port_dpdk_open(struct arena *arena, const struct config *config, uint32_t index,
                                    struct pkt_pool *const *pools, struct port **out_ports,
                                    char *reason);
+/* By which hash and table the device of an open port gives frames to its queues. ERR_NOT_FOUND when
+ * it has one queue or does not say. */
+MUST_CHECK enum err port_dpdk_rss(const struct port *port, struct rss *out_rss);
 
 #endif

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/attach.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -25,6 +26,7 @@
 #include "dataplane/control.h"
 #include "dataplane/eal.h"
 #include "dataplane/handover.h"
+#include "dataplane/owner.h"
 #include "dataplane/port.h"
 #include "dataplane/port_dpdk.h"
 #include "dataplane/port_pcap.h"
@@ -36,6 +38,7 @@
 #define CONTROL_WAIT_MS 100
 #define STOP_POLL_US    10000
 #define GROUPS_MAX      16
+#define REPLIES_JUDGED  64 /* frames of backends, before it is said that they come wrong */
 #define DENY_BATCHES    16 /* between two looks at the control socket: some 20 ms */
 
 struct process_worker {
@@ -60,11 +63,14 @@ struct process {
 	config_text hostname;
 	struct hash_key secret;
 	uint32_t steer_count;
+	char replies[ATTACH_REASON_BYTES]; /* the control thread's, once it runs */
+	bool replies_doubted;
 	bool denies; /* the deny maps are fed; the control thread's */
 	struct steer *steer[PORTS_MAX];
 	uint64_t
 	    *steer_counters; /* in worker 0's page: the interfaces have no worker of their own */
 	struct worker_link *links[WORKERS_MAX];
+	struct owners owners;
 	struct handover *handover; /* NULL with one worker */
 	struct process_worker worker[WORKERS_MAX];
 };
@@ -125,6 +131,26 @@ static enum err prepare_interfaces(const struct config *config, char *reason)
 	return err;
 }
 
+/* From the card itself, or under AF_XDP from the kernel's driver of it. */
+static void learn_owners(struct process *process, uint32_t index)
+{
+	static struct rss rss;
+	const struct config_port *port = &process->config->port[index];
+	enum err err = ERR_NOT_FOUND;
+
+	if (process->config->workers == 1)
+		return;
+	if (is_steered(port))
+		err = rss_of_interface(port->interface, &rss);
+	else if (!is_pcap(port))
+		err = port_dpdk_rss(process->worker[0].ports[index], &rss);
+	if (err == OK && !owners_learn(&process->owners, index, &rss))
+		fprintf(stderr,
+		        "postern: warning: port %s: its table of queues leaves a worker without "
+		        "one\n",
+		        port->name);
+}
+
 /* Opens port `index` for all workers and, on an interface shared with the kernel, steers. */
 static enum err open_port(struct process *process, uint32_t index, char *reason)
 {
@@ -143,6 +169,7 @@ static enum err open_port(struct process *process, uint32_t index, char *reason)
 		return err;
 	for (uint32_t w = 0; w < config->workers; w++)
 		process->worker[w].ports[index] = ports[w];
+	learn_owners(process, index);
 	if (!is_steered(&config->port[index]))
 		return OK;
 	err = steer_attach(&process->arena, config, index, &process->steer[process->steer_count],
@@ -177,7 +204,8 @@ static enum err start_handover(struct process *process, char *reason)
 		process->links[w] = &process->worker[w].link;
 	if (process->config->workers == 1)
 		return OK;
-	process->handover = handover_new(&process->arena, process->config, process->links);
+	process->handover = handover_new(&process->arena, process->config, &process->owners,
+	                                 process->links);
 	if (process->handover != NULL)
 		return OK;
 	snprintf(reason, PORT_REASON_BYTES, "out of memory");
@@ -194,6 +222,7 @@ static enum err worker_prepare(struct process *process, uint32_t index, char *re
 	    .pool = w->pool,
 	    .rules = process->rules,
 	    .handover = process->handover,
+	    .owners = process->handover != NULL ? &process->owners : NULL,
 	    .telemetry = &process->telemetry,
 	    .link = &w->link,
 	    .hostname = process->hostname,
@@ -319,6 +348,33 @@ static bool deny_turn(struct process *process)
 	return more;
 }
 
+/* How backends' replies find their worker, and whether that has proved true: what was computed from
+ * a card's hash is only as good as what the card says of itself. */
+static void verify_replies(struct process *process)
+{
+	const uint32_t workers = process->config->workers;
+	uint64_t here = 0, elsewhere = 0;
+	size_t len;
+
+	if (workers == 1)
+		return;
+	for (uint32_t w = 0; w < workers; w++)
+		worker_add_reply_counts(&process->telemetry, w, &here, &elsewhere);
+	owners_describe(&process->owners, process->replies, sizeof(process->replies));
+	len = strlen(process->replies);
+	snprintf(process->replies + len, sizeof(process->replies) - len,
+	         "; so far %llu frames arrived right, %llu were handed over",
+	         (unsigned long long)here, (unsigned long long)elsewhere);
+	if (process->replies_doubted || here + elsewhere < REPLIES_JUDGED ||
+	    elsewhere * 2 < here + elsewhere || !owners_compute(&process->owners))
+		return;
+	process->replies_doubted = true;
+	fprintf(stderr,
+	        "postern: warning: replies of backends do not arrive where the card's hash says; "
+	        "they are handed over in software: %s\n",
+	        process->replies);
+}
+
 static void *control_main(void *argument)
 {
 	struct process *process = argument;
@@ -327,6 +383,7 @@ static void *control_main(void *argument)
 	while (!atomic_load(&process->control_stop)) {
 		control_turn(process->control, more ? 0 : CONTROL_WAIT_MS);
 		more = deny_turn(process);
+		verify_replies(process);
 		copy_steer_counters(process);
 	}
 	return NULL;
@@ -354,11 +411,15 @@ static enum err start_control(struct process *process, char *reason)
 	    .links = process->links,
 	    .worker_count = process->config->workers,
 	    .start_wall_us = clock_wall_us(),
+	    .replies = process->replies,
 	    .lists_changed = lists_changed,
 	    .lists_changed_context = process,
 	};
 	enum err err;
 
+	owners_describe(&process->owners, process->replies, sizeof(process->replies));
+	if (process->config->workers > 1)
+		fprintf(stderr, "postern: replies of backends: %s\n", process->replies);
 	make_folder_of(config.socket_path);
 	err = control_new(&process->arena, &config, &process->control);
 	if (err != OK)
@@ -395,6 +456,7 @@ enum err process_start(struct config *config, struct process **out_process, char
 	else if (gethostname(process.hostname, sizeof(process.hostname) - 1) != 0)
 		snprintf(process.hostname, sizeof(process.hostname), "localhost");
 	random_os(&process.secret, sizeof(process.secret));
+	owners_init(&process.owners, config);
 	err = arena_init(&process.arena, OWN_BYTES + handover_bytes(config->workers), false);
 	if (err == OK)
 		err = start_telemetry(&process, reason);

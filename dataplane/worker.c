@@ -18,6 +18,7 @@
 #include "classifier/classifier_counters.h"
 #include "dataplane/gateway.h"
 #include "dataplane/handover.h"
+#include "dataplane/owner.h"
 #include "dataplane/worker_counters.h"
 #include "smtp/mime_counters.h"
 #include "smtp/smtp_counters.h"
@@ -84,6 +85,15 @@ struct classifier_counters *worker_classifier_counters(const struct telemetry *t
 	return group_counters(telemetry, index, GROUP_CLASSIFIER);
 }
 
+void worker_add_reply_counts(const struct telemetry *telemetry, uint32_t index,
+                             uint64_t *in_out_here, uint64_t *in_out_elsewhere)
+{
+	const struct worker_counters *counters = group_counters(telemetry, index, GROUP_WORKER);
+
+	*in_out_here += __atomic_load_n(&counters->backend_frames_here, __ATOMIC_RELAXED);
+	*in_out_elsewhere += __atomic_load_n(&counters->backend_frames_elsewhere, __ATOMIC_RELAXED);
+}
+
 /* Asked for every SYN, before there is any state. Between net_new and gateway_new there are no
  * SYNs. */
 static enum net_welcome welcome(void *context, const struct addr *source)
@@ -91,6 +101,14 @@ static enum net_welcome welcome(void *context, const struct addr *source)
 	const struct worker *worker = context;
 
 	return gateway_welcome(worker->gateway, source);
+}
+
+/* Replies to that port are ours. */
+static bool port_suits(void *context, const struct endpoint *local, const struct endpoint *remote)
+{
+	const struct worker *worker = context;
+
+	return owner_of(worker->config.owners, remote, local) == worker->config.index;
 }
 
 static uint32_t ms_to_us(uint32_t ms)
@@ -158,8 +176,10 @@ static enum err net_start(struct worker *worker, struct arena *arena, uint64_t n
 			net_config.mtu = c->ports[i]->mtu;
 	net_config.seed = c->seed;
 	net_config.secret = c->secret;
-	net_config.port_stride = c->config->workers;
-	net_config.port_phase = c->index;
+	if (c->owners != NULL) {
+		net_config.port_suits = port_suits;
+		net_config.port_context = worker;
+	}
 	net_config.refuse = welcome;
 	net_config.refuse_context = worker;
 	worker->net = net_new(arena, &net_config, c->pool,
@@ -236,6 +256,20 @@ void worker_close(struct worker *worker)
 	gateway_close(worker->gateway);
 }
 
+/* Keeps what is this worker's. */
+static size_t worker_sort(struct worker *worker, struct pkt **pkts, size_t count)
+{
+	struct worker_counters *counters = worker->counters;
+	struct handover_counts counts = {0};
+	size_t kept = handover_sort(worker->config.handover, worker->config.index, pkts, count,
+	                            &counts);
+
+	counters->handed_over_lost += counts.lost;
+	counters->backend_frames_here += counts.backend_here;
+	counters->backend_frames_elsewhere += counts.backend_elsewhere;
+	return kept;
+}
+
 /* Takes what has arrived on all ports, one burst each. */
 static size_t worker_input(struct worker *worker, uint64_t now_us)
 {
@@ -248,8 +282,7 @@ static size_t worker_input(struct worker *worker, uint64_t now_us)
 
 		total += count;
 		if (worker->config.handover != NULL && count > 0)
-			count = handover_sort(worker->config.handover, worker->config.index, pkts,
-			                      count, &worker->counters->handed_over_lost);
+			count = worker_sort(worker, pkts, count);
 		if (count > 0)
 			net_input(worker->net, now_us, pkts, count);
 	}

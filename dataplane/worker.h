@@ -23,6 +23,7 @@
 #include "dataplane/worker_link.h"
 
 struct handover;
+struct owners;
 struct worker;
 
 struct worker_config {
@@ -32,6 +33,7 @@ struct worker_config {
 	struct pkt_pool *pool;             /* kept */
 	struct rules_slot *rules;          /* kept */
 	struct handover *handover;         /* NULL when there is one worker only; kept */
+	const struct owners *owners;       /* likewise */
 	const struct telemetry *telemetry; /* with the groups of worker_counter_groups(); kept */
 	struct worker_link *link;          /* kept */
 	const char *hostname;              /* kept */
@@ -47,6 +49,11 @@ const struct counter_group *const *worker_counter_groups(uint32_t *out_count);
  */
 struct classifier_counters *worker_classifier_counters(const struct telemetry *telemetry,
                                                        uint32_t index);
+
+/* Adds how many frames of backends reached worker `index` and were its own, or another's. Any
+ * thread. */
+void worker_add_reply_counts(const struct telemetry *telemetry, uint32_t index,
+                             uint64_t *in_out_here, uint64_t *in_out_elsewhere);
 
 /* Octets worker_new takes from its arena, at most. */
 size_t worker_bytes(const struct config *config);

@@ -27,11 +27,11 @@ static json_t *dataplane_json(const struct publisher *publisher)
 	if (!publisher_is_synced(publisher))
 		return json_pack("{s:b, s:s}", "attached", 0, "socket", publisher->path);
 	return json_pack(
-	    "{s:b, s:s, s:I, s:s, s:I, s:I, s:I, s:b}", "attached", 1, "socket", publisher->path,
-	    "pid", (json_int_t)status->pid, "version", status->version, "uptime_s",
+	    "{s:b, s:s, s:I, s:s, s:I, s:I, s:I, s:b, s:s}", "attached", 1, "socket",
+	    publisher->path, "pid", (json_int_t)status->pid, "version", status->version, "uptime_s",
 	    (json_int_t)age_s(publisher->dataplane_start_us), "workers",
 	    (json_int_t)status->worker_count, "sessions", (json_int_t)status->session_count,
-	    "draining", (int)(status->draining != 0));
+	    "draining", (int)(status->draining != 0), "replies", status->reason);
 }
 
 static json_t *generations_json(struct mgmt *mgmt)

@@ -25,6 +25,8 @@ static void print_dataplane(const json_t *dataplane)
 	       json_is_true(json_object_get(dataplane, "draining"))
 	           ? ", draining: no new sessions are taken (posternctl resume)"
 	           : "");
+	if (ctl_text(dataplane, "replies")[0] != '\0')
+		printf("             replies of backends: %s\n", ctl_text(dataplane, "replies"));
 }
 
 static void print_generations(const json_t *generations)

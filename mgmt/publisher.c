@@ -213,6 +213,7 @@ static void take_status(struct publisher *publisher, const struct attach_msg *ms
 {
 	publisher->status = *msg;
 	publisher->status.version[sizeof(publisher->status.version) - 1] = '\0';
+	publisher->status.reason[sizeof(publisher->status.reason) - 1] = '\0';
 	publisher->status_asked = false;
 	if (publisher->synced)
 		return;

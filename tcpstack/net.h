@@ -31,9 +31,12 @@ struct net_config {
 	uint32_t syn_cache_count;
 	uint32_t time_wait_count;
 	uint16_t mtu; /* of IP, default 1500 */
-	/* Source ports of active opens are those with port % stride == phase, so that several nets
-	 * share the addresses; stride 0 or 1: all. */
-	uint32_t port_stride, port_phase;
+	/* Whether an active open may have the source port of `local`: several nets that share the
+	 * addresses each take their own. Called with each port that is tried. NULL: all. Must be a
+	 * pure look-up. */
+	bool (*port_suits)(void *context, const struct endpoint *local,
+	                   const struct endpoint *remote);
+	void *port_context;
 	uint32_t rto_min_us, rto_initial_us, rto_max_us, delayed_ack_us, time_wait_us;
 	uint32_t retries_max, initial_window_segments;
 	uint32_t receive_window_bytes, send_buffer_bytes;

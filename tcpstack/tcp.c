@@ -120,7 +120,7 @@ void tcp_unlisten(struct net *net, const struct endpoint *local)
 static enum err choose_port(struct tcp *tcp, struct tcp_tuple *tuple)
 {
 	const uint32_t range = TCP_PORT_LAST - TCP_PORT_FIRST + 1;
-	const uint32_t stride = tcp->net->config.port_stride;
+	const struct net_config *config = &tcp->net->config;
 	uint32_t offset;
 
 	tuple->local.port = 0;
@@ -130,7 +130,8 @@ static enum err choose_port(struct tcp *tcp, struct tcp_tuple *tuple)
 
 		tuple->local.port = (uint16_t)(TCP_PORT_FIRST +
 		                               (offset + tcp->port_counter++) % range);
-		if (stride > 1 && tuple->local.port % stride != tcp->net->config.port_phase)
+		if (config->port_suits != NULL &&
+		    !config->port_suits(config->port_context, &tuple->local, &tuple->remote))
 			continue;
 		hash = tcp_tuple_hash(tcp->net, tuple);
 		if (tcp_table_find(tcp, hash, tuple) == NULL && !time_wait_blocks(tcp, tuple, hash))

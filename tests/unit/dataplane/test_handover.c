@@ -7,16 +7,19 @@
 #include <cmocka.h>
 
 #include "dataplane/handover.h"
+#include "dataplane/owner.h"
 
 #define WORKERS    3
 #define POOL_PKTS  2048
 #define BACKEND_IP 0x0a1a0003u
+#define OUR_IP     0x0a1a0001u
 
 static struct arena arena;
 static struct config config;
 static struct worker_link orders[WORKERS], *links[WORKERS];
 static struct pkt_pool *pool[WORKERS];
 static struct handover *handover;
+static struct owners owners;
 
 static int setup(void **state)
 {
@@ -35,7 +38,9 @@ static int setup(void **state)
 		links[w] = &orders[w];
 		pool[w] = pkt_pool_memory(&arena, POOL_PKTS);
 	}
-	handover = handover_new(&arena, &config, links);
+	memset(&owners, 0, sizeof(owners));
+	owners_init(&owners, &config);
+	handover = handover_new(&arena, &config, &owners, links);
 	return handover == NULL;
 }
 
@@ -118,13 +123,13 @@ static uint32_t taken(uint32_t worker)
 /* Sorts one frame at worker 0 and checks who has it then. */
 static void assert_goes(struct pkt *pkt, bool to0, bool to1, bool to2)
 {
-	uint64_t lost = 0;
+	struct handover_counts lost = {0};
 	size_t kept = handover_sort(handover, 0, &pkt, 1, &lost);
 
 	assert_int_equal(kept, to0);
 	if (kept == 1)
 		pkt_put(pkt);
-	assert_int_equal(lost, 0);
+	assert_int_equal(lost.lost, 0);
 	assert_int_equal(handover_waits(handover, 1), to1);
 	assert_int_equal(taken(1), to1);
 	assert_int_equal(taken(2), to2);
@@ -152,6 +157,45 @@ static void segments_of_backends_reach_the_port_s_worker(void **state)
 	assert_goes(tcp6(25, 30001), false, true, false);
 }
 
+/* Where the card's hash is known it says whose a segment is, not the port's remainder. */
+static void the_card_s_hash_says_whose_a_segment_is(void **state)
+{
+	static struct rss rss;
+	const struct endpoint remote = {addr_from_ip4(BACKEND_IP), 2525};
+	struct endpoint local = {addr_from_ip4(OUR_IP), 0};
+	struct handover_counts counts = {0};
+	uint8_t key[40];
+	uint32_t seen[WORKERS] = {0}, not_by_remainder = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)(i * 71 + 5);
+	config.port_count = 1;
+	config.port[0].address_count = 1;
+	config.port[0].address[0].addr = local.addr;
+	rss_init(&rss, key, sizeof(key), true, true);
+	rss.table_count = 64;
+	for (uint32_t i = 0; i < rss.table_count; i++)
+		rss.table[i] = (uint16_t)(i % WORKERS);
+	assert_true(owners_learn(&owners, 0, &rss));
+	for (local.port = 30000; local.port < 30030; local.port++) {
+		struct pkt *pkt = tcp4(BACKEND_IP, 2525, local.port, false);
+		uint32_t owner = rss_queue(&rss, &remote, &local);
+
+		put16(pkt->data + 14 + 16, OUR_IP >> 16);
+		put16(pkt->data + 14 + 18, OUR_IP);
+		if (handover_sort(handover, 0, &pkt, 1, &counts) == 1)
+			pkt_put(pkt);
+		seen[owner]++;
+		not_by_remainder += owner != local.port % WORKERS;
+		assert_int_equal(counts.backend_here, seen[0]);
+		assert_int_equal(counts.backend_elsewhere, seen[1] + seen[2]);
+		assert_int_equal(taken(1), owner == 1);
+		assert_int_equal(taken(2), owner == 2);
+	}
+	assert_true(seen[0] > 0 && seen[1] > 0 && seen[2] > 0 && not_by_remainder > 0);
+}
+
 static void everything_else_stays(void **state)
 {
 	struct pkt *fragment = tcp4(BACKEND_IP, 2525, 30001, false);
@@ -170,7 +214,7 @@ static void everything_else_stays(void **state)
 	assert_goes(options, true, false, false);
 	for (uint16_t len = 0; len < 64; len++) {
 		struct pkt *pkt = tcp4(BACKEND_IP + 1, 2525, 30001, false);
-		uint64_t lost = 0;
+		struct handover_counts lost = {0};
 
 		pkt->len = len;
 		assert_int_equal(handover_sort(handover, 0, &pkt, 1, &lost), 1);
@@ -181,7 +225,7 @@ static void everything_else_stays(void **state)
 static void order_and_content_are_kept(void **state)
 {
 	struct pkt *pkts[8];
-	uint64_t lost = 0;
+	struct handover_counts lost = {0};
 
 	(void)state;
 	for (uint8_t i = 0; i < 8; i++) {
@@ -200,7 +244,8 @@ static void order_and_content_are_kept(void **state)
 
 static void a_full_ring_loses_and_counts(void **state)
 {
-	uint64_t lost = 0, got = 0;
+	struct handover_counts lost = {0};
+	uint64_t got = 0;
 	uint32_t sent = 1000, count;
 
 	(void)state;
@@ -211,8 +256,8 @@ static void a_full_ring_loses_and_counts(void **state)
 	}
 	while ((count = taken(1)) > 0)
 		got += count;
-	assert_true(lost > 0 && got > 0);
-	assert_int_equal(lost + got, sent);
+	assert_true(lost.lost > 0 && got > 0);
+	assert_int_equal(lost.lost + got, sent);
 }
 
 int main(void)
@@ -220,6 +265,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(answers_about_neighbours_reach_all, setup, teardown),
 	    cmocka_unit_test_setup_teardown(segments_of_backends_reach_the_port_s_worker, setup,
+	                                    teardown),
+	    cmocka_unit_test_setup_teardown(the_card_s_hash_says_whose_a_segment_is, setup,
 	                                    teardown),
 	    cmocka_unit_test_setup_teardown(everything_else_stays, setup, teardown),
 	    cmocka_unit_test_setup_teardown(order_and_content_are_kept, setup, teardown),
