@@ -55,6 +55,14 @@ bool owner_is_computed(const struct owners *owners, const struct addr *remote,
 	return rss_of(owners, remote, local) != NULL;
 }
 
+bool owners_compute(const struct owners *owners)
+{
+	for (uint32_t p = 0; p < owners->config->port_count; p++)
+		if (owners->rss[p].table_count > 0 && (owners->rss[p].ip4 || owners->rss[p].ip6))
+			return true;
+	return false;
+}
+
 void owners_describe(const struct owners *owners, char *out, size_t bytes)
 {
 	const struct config *config = owners->config;
@@ -70,7 +78,7 @@ void owners_describe(const struct owners *owners, char *out, size_t bytes)
 		if (config->workers == 1)
 			len = snprintf(out + at, bytes - at, "%s%.32s: one worker", separator,
 			               config->port[p].name);
-		else if (rss->table_count == 0)
+		else if (rss->table_count == 0 || (!rss->ip4 && !rss->ip6))
 			len = snprintf(out + at, bytes - at, "%s%.32s: handed over in software",
 			               separator, config->port[p].name);
 		else

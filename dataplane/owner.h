@@ -35,6 +35,8 @@ uint32_t owner_of(const struct owners *owners, const struct endpoint *remote,
 /* The owner is computed for connections between these addresses. */
 bool owner_is_computed(const struct owners *owners, const struct addr *remote,
                        const struct addr *local);
+/* For some connections it is. */
+bool owners_compute(const struct owners *owners);
 /* One clause for each port about where replies arrive, for people; cut to `bytes`. */
 void owners_describe(const struct owners *owners, char *out, size_t bytes);
 

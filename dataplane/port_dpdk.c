@@ -34,6 +34,7 @@
 #define RX_RESERVE_PKTS     64 /* the core cannot take the last ones: acknowledgements must get in */
 #define QUEUES_PER_PORT_MAX EAL_PORT_QUEUES_MAX
 #define DESCRIPTORS         1024
+#define KEY_BYTES_USUAL     40 /* of a device that does not tell its key's length */
 #define FDS_MAX             4096
 #define LINK_BYTES_MAX      18  /* Ethernet and one VLAN tag */
 #define MTU_MIN             576 /* RFC 791: what every host takes */
@@ -599,14 +600,12 @@ enum err port_dpdk_rss(const struct port *base, struct rss *out_rss)
 	uint8_t key[RSS_KEY_BYTES_MAX] = {0};
 	struct rte_eth_rss_conf conf = {.rss_key = key, .rss_key_len = sizeof(key)};
 
-	if (rte_eth_dev_info_get(device, &info) != 0 || info.nb_rx_queues < 2 ||
-	    info.hash_key_size == 0 || info.hash_key_size > sizeof(key))
+	if (rte_eth_dev_info_get(device, &info) != 0 || info.nb_rx_queues < 2)
 		return ERR_NOT_FOUND;
-	conf.rss_key_len = info.hash_key_size;
-	if (rte_eth_dev_rss_hash_conf_get(device, &conf) != 0)
+	conf.rss_key_len = info.hash_key_size > 0 ? info.hash_key_size : KEY_BYTES_USUAL;
+	if (conf.rss_key_len > sizeof(key) || rte_eth_dev_rss_hash_conf_get(device, &conf) != 0)
 		return ERR_NOT_FOUND;
-	rss_init(out_rss, key, info.hash_key_size,
-	         (conf.rss_hf & RTE_ETH_RSS_NONFRAG_IPV4_TCP) != 0,
+	rss_init(out_rss, key, conf.rss_key_len, (conf.rss_hf & RTE_ETH_RSS_NONFRAG_IPV4_TCP) != 0,
 	         (conf.rss_hf & RTE_ETH_RSS_NONFRAG_IPV6_TCP) != 0);
 	return read_table(device, info.reta_size, out_rss) ? OK : ERR_NOT_FOUND;
 }

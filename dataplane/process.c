@@ -38,6 +38,7 @@
 #define CONTROL_WAIT_MS 100
 #define STOP_POLL_US    10000
 #define GROUPS_MAX      16
+#define REPLIES_JUDGED  64 /* frames of backends, before it is said that they come wrong */
 #define DENY_BATCHES    16 /* between two looks at the control socket: some 20 ms */
 
 struct process_worker {
@@ -62,7 +63,8 @@ struct process {
 	config_text hostname;
 	struct hash_key secret;
 	uint32_t steer_count;
-	char replies[ATTACH_REASON_BYTES];
+	char replies[ATTACH_REASON_BYTES]; /* the control thread's, once it runs */
+	bool replies_doubted;
 	bool denies; /* the deny maps are fed; the control thread's */
 	struct steer *steer[PORTS_MAX];
 	uint64_t
@@ -346,6 +348,33 @@ static bool deny_turn(struct process *process)
 	return more;
 }
 
+/* How backends' replies find their worker, and whether that has proved true: what was computed from
+ * a card's hash is only as good as what the card says of itself. */
+static void verify_replies(struct process *process)
+{
+	const uint32_t workers = process->config->workers;
+	uint64_t here = 0, elsewhere = 0;
+	size_t len;
+
+	if (workers == 1)
+		return;
+	for (uint32_t w = 0; w < workers; w++)
+		worker_add_reply_counts(&process->telemetry, w, &here, &elsewhere);
+	owners_describe(&process->owners, process->replies, sizeof(process->replies));
+	len = strlen(process->replies);
+	snprintf(process->replies + len, sizeof(process->replies) - len,
+	         "; so far %llu frames arrived right, %llu were handed over",
+	         (unsigned long long)here, (unsigned long long)elsewhere);
+	if (process->replies_doubted || here + elsewhere < REPLIES_JUDGED ||
+	    elsewhere * 2 < here + elsewhere || !owners_compute(&process->owners))
+		return;
+	process->replies_doubted = true;
+	fprintf(stderr,
+	        "postern: warning: replies of backends do not arrive where the card's hash says; "
+	        "they are handed over in software: %s\n",
+	        process->replies);
+}
+
 static void *control_main(void *argument)
 {
 	struct process *process = argument;
@@ -354,6 +383,7 @@ static void *control_main(void *argument)
 	while (!atomic_load(&process->control_stop)) {
 		control_turn(process->control, more ? 0 : CONTROL_WAIT_MS);
 		more = deny_turn(process);
+		verify_replies(process);
 		copy_steer_counters(process);
 	}
 	return NULL;

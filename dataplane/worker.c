@@ -85,6 +85,15 @@ struct classifier_counters *worker_classifier_counters(const struct telemetry *t
 	return group_counters(telemetry, index, GROUP_CLASSIFIER);
 }
 
+void worker_add_reply_counts(const struct telemetry *telemetry, uint32_t index,
+                             uint64_t *in_out_here, uint64_t *in_out_elsewhere)
+{
+	const struct worker_counters *counters = group_counters(telemetry, index, GROUP_WORKER);
+
+	*in_out_here += __atomic_load_n(&counters->backend_frames_here, __ATOMIC_RELAXED);
+	*in_out_elsewhere += __atomic_load_n(&counters->backend_frames_elsewhere, __ATOMIC_RELAXED);
+}
+
 /* Asked for every SYN, before there is any state. Between net_new and gateway_new there are no
  * SYNs. */
 static enum net_welcome welcome(void *context, const struct addr *source)

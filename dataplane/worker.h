@@ -50,6 +50,11 @@ const struct counter_group *const *worker_counter_groups(uint32_t *out_count);
 struct classifier_counters *worker_classifier_counters(const struct telemetry *telemetry,
                                                        uint32_t index);
 
+/* Adds how many frames of backends reached worker `index` and were its own, or another's. Any
+ * thread. */
+void worker_add_reply_counts(const struct telemetry *telemetry, uint32_t index,
+                             uint64_t *in_out_here, uint64_t *in_out_elsewhere);
+
 /* Octets worker_new takes from its arena, at most. */
 size_t worker_bytes(const struct config *config);
 /* Carves everything from `arena`. On error `reason` (PORT_REASON_BYTES) says why. */

@@ -12,6 +12,7 @@
 #define WORKERS    3
 #define POOL_PKTS  2048
 #define BACKEND_IP 0x0a1a0003u
+#define OUR_IP     0x0a1a0001u
 
 static struct arena arena;
 static struct config config;
@@ -37,6 +38,7 @@ static int setup(void **state)
 		links[w] = &orders[w];
 		pool[w] = pkt_pool_memory(&arena, POOL_PKTS);
 	}
+	memset(&owners, 0, sizeof(owners));
 	owners_init(&owners, &config);
 	handover = handover_new(&arena, &config, &owners, links);
 	return handover == NULL;
@@ -155,6 +157,45 @@ static void segments_of_backends_reach_the_port_s_worker(void **state)
 	assert_goes(tcp6(25, 30001), false, true, false);
 }
 
+/* Where the card's hash is known it says whose a segment is, not the port's remainder. */
+static void the_card_s_hash_says_whose_a_segment_is(void **state)
+{
+	static struct rss rss;
+	const struct endpoint remote = {addr_from_ip4(BACKEND_IP), 2525};
+	struct endpoint local = {addr_from_ip4(OUR_IP), 0};
+	struct handover_counts counts = {0};
+	uint8_t key[40];
+	uint32_t seen[WORKERS] = {0}, not_by_remainder = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)(i * 71 + 5);
+	config.port_count = 1;
+	config.port[0].address_count = 1;
+	config.port[0].address[0].addr = local.addr;
+	rss_init(&rss, key, sizeof(key), true, true);
+	rss.table_count = 64;
+	for (uint32_t i = 0; i < rss.table_count; i++)
+		rss.table[i] = (uint16_t)(i % WORKERS);
+	assert_true(owners_learn(&owners, 0, &rss));
+	for (local.port = 30000; local.port < 30030; local.port++) {
+		struct pkt *pkt = tcp4(BACKEND_IP, 2525, local.port, false);
+		uint32_t owner = rss_queue(&rss, &remote, &local);
+
+		put16(pkt->data + 14 + 16, OUR_IP >> 16);
+		put16(pkt->data + 14 + 18, OUR_IP);
+		if (handover_sort(handover, 0, &pkt, 1, &counts) == 1)
+			pkt_put(pkt);
+		seen[owner]++;
+		not_by_remainder += owner != local.port % WORKERS;
+		assert_int_equal(counts.backend_here, seen[0]);
+		assert_int_equal(counts.backend_elsewhere, seen[1] + seen[2]);
+		assert_int_equal(taken(1), owner == 1);
+		assert_int_equal(taken(2), owner == 2);
+	}
+	assert_true(seen[0] > 0 && seen[1] > 0 && seen[2] > 0 && not_by_remainder > 0);
+}
+
 static void everything_else_stays(void **state)
 {
 	struct pkt *fragment = tcp4(BACKEND_IP, 2525, 30001, false);
@@ -224,6 +265,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(answers_about_neighbours_reach_all, setup, teardown),
 	    cmocka_unit_test_setup_teardown(segments_of_backends_reach_the_port_s_worker, setup,
+	                                    teardown),
+	    cmocka_unit_test_setup_teardown(the_card_s_hash_says_whose_a_segment_is, setup,
 	                                    teardown),
 	    cmocka_unit_test_setup_teardown(everything_else_stays, setup, teardown),
 	    cmocka_unit_test_setup_teardown(order_and_content_are_kept, setup, teardown),

@@ -95,10 +95,11 @@ static void test_resets_to_strangers(void **state)
 	script_end(&script);
 }
 
-static bool refuse_all(void *context, const struct addr *source)
+/* The first is reset, those after it are ignored. */
+static enum net_welcome refuse_all(void *context, const struct addr *source)
 {
-	(*(int *)context)++;
-	return !addr_is_unspecified(source);
+	assert_false(addr_is_unspecified(source));
+	return (*(int *)context)++ == 0 ? NET_RESET : NET_IGNORE;
 }
 
 static void test_refused_source(void **state)
@@ -115,8 +116,11 @@ static void test_refused_source(void **state)
 	script_inject(&script, "S", 0, 0, 65535, NULL, 0);
 	expect(&script, "R.", 0, 1, 0);
 	assert_int_equal(asked, 1);
+	script_inject(&script, "S", 0, 0, 65535, NULL, 0);
+	expect_nothing(&script);
+	assert_int_equal(asked, 2);
 	assert_int_equal(script.host.net->tcp->syn_cache.used, 0);
-	assert_int_equal(script.host.counters.syns_refused, 1);
+	assert_int_equal(script.host.counters.syns_refused, 2);
 	script_end(&script);
 }
 
