@@ -132,6 +132,12 @@ static int errno_of(const struct tcp_conn *conn)
 		return ETIMEDOUT;
 	case ERR_UNREACHABLE:
 		return EHOSTUNREACH;
+	case ERR_NO_NETWORK:
+		return ENETUNREACH;
+	case ERR_NO_PROTOCOL:
+		return ENOPROTOOPT;
+	case ERR_PROHIBITED:
+		return EACCES;
 	default:
 		return EIO;
 	}

@@ -125,8 +125,9 @@ bool step_icmp(struct script *script)
 		const char *name;
 		uint8_t type4, code4, type6, code6;
 	} kinds[] = {
-	    {"toobig", 3, 4, 2, 0},   {"port", 3, 3, 1, 4},   {"host", 3, 1, 1, 3},
-	    {"protocol", 3, 2, 4, 1}, {"admin", 3, 13, 1, 1}, {"time", 11, 0, 3, 0},
+	    {"toobig", 3, 4, 2, 0},   {"net", 3, 0, 1, 0},       {"host", 3, 1, 1, 3},
+	    {"protocol", 3, 2, 4, 1}, {"port", 3, 3, 1, 4},      {"source_route", 3, 5, 4, 0},
+	    {"admin", 3, 13, 1, 1},   {"net_admin", 3, 9, 1, 6}, {"time", 11, 0, 3, 0},
 	    {"quench", 4, 0, 0, 0},
 	};
 	static uint8_t packet[PACKET_BYTES_MAX];
