@@ -92,14 +92,15 @@ bool step_in(struct script *script)
 	struct option_context context = {flow->our_isn, true, flow->last_stamp};
 	struct option_list options = {.bytes = 0};
 	struct segment segment = {.local_port = script->local_port, .peer_port = flow->peer_port};
-	int64_t seq, ack, len, window, urgent;
+	int64_t seq, ack, len, window, urgent, ecn;
 	int result;
 
 	if (!script_wait(script) || !read_flags(script, &segment.flags) ||
 	    !script_number(script, "seq", 0, &seq) || !script_number(script, "ack", -1, &ack) ||
 	    !script_number(script, "len", 0, &len) ||
 	    !script_number(script, "win", UINT16_MAX, &window) ||
-	    !script_number(script, "urg", 0, &urgent) || !read_options(script, &context, &options))
+	    !script_number(script, "urg", 0, &urgent) || !script_number(script, "ecn", 0, &ecn) ||
+	    !read_options(script, &context, &options))
 		return false;
 	while (options.bytes % 4 != 0)
 		options.octet[options.bytes++] = 0;
@@ -107,6 +108,9 @@ bool step_in(struct script *script)
 		return script_fail(script, "len is out of range");
 	segment.seq = flow->peer_isn + (uint32_t)seq;
 	segment.ack = segment.flags & FLAG_ACK ? flow->our_isn + (uint32_t)ack : 0;
+	segment.ecn = ecn & 3;
+	segment.bad_sum = script_has(script, "badsum");
+	segment.extended = script_has(script, "extended");
 	segment.window = (uint16_t)window;
 	segment.urgent = (uint16_t)urgent;
 	segment.len = (uint32_t)len;
@@ -224,13 +228,13 @@ static bool compare(struct script *script, const struct segment *segment, int64_
 	struct option_context context = {flow->peer_isn, flow->know_stamp,
 	                                 flow->stamp + now_ms(left)};
 	struct option_list options = {.bytes = 0};
-	int64_t seq, ack, len, window;
+	int64_t seq, ack, len, window, ecn;
 	uint8_t flags;
 
 	if (!read_flags(script, &flags) || !script_number(script, "seq", 0, &seq) ||
 	    !script_number(script, "ack", 0, &ack) || !script_number(script, "len", 0, &len) ||
 	    !script_number(script, "win", segment->window, &window) ||
-	    !read_options(script, &context, &options))
+	    !script_number(script, "ecn", 0, &ecn) || !read_options(script, &context, &options))
 		return false;
 	if (segment->flags != flags)
 		return script_fail(script, "other flags: %s", text);
@@ -244,6 +248,8 @@ static bool compare(struct script *script, const struct segment *segment, int64_
 		return script_fail(script, "other ack: %s", text);
 	if (segment->len != len)
 		return script_fail(script, "other len: %s", text);
+	if (segment->ecn != ecn)
+		return script_fail(script, "other ECN bits (%u): %s", segment->ecn, text);
 	if (segment->window != window)
 		return script_fail(script, "other win: %s", text);
 	if (segment->urgent != 0)
