@@ -189,7 +189,7 @@ static void input_syn_sent(struct tcp_conn *conn, struct tcp_segment *segment)
 		rtt_sample(conn, (uint32_t)net->now_us - conn->rtt_at_us);
 	} else if (conn->options & OPTION_TIMESTAMPS) { /* RFC 7323 4.1: tells which SYN it was */
 		uint32_t ms = conn_timestamp(conn) - segment->options.ts_ecr;
-		if (ms < TCP_PERSIST_US / 1000)
+		if (ms < TCP_RTT_ECHO_MS_MAX)
 			rtt_sample(conn, ms * 1000);
 	}
 	conn_syn_resent(conn, conn_cold(conn)->retransmitted);

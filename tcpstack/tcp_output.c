@@ -394,8 +394,9 @@ static void consider_persist(struct tcp_conn *conn)
 	conn_cold(conn)->retries = 0;
 	/* Counted from the last progress: a window that opens and shuts again does not begin anew.
 	 */
-	if (conn_cold(conn)->persist_since_ms == 0)
-		conn_cold(conn)->persist_since_ms = max_u32(tcp_now_ms(conn_tcp(conn)), 1);
+	if (conn_cold(conn)->persist_since_s == 0)
+		conn_cold(conn)->persist_since_s = max_u32(tcp_now_s(conn_tcp(conn)), 1) &
+		                                   UINT16_MAX;
 	conn_start_rexmit(conn);
 }
 

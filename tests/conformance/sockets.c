@@ -121,13 +121,13 @@ size_t socket_room(const struct socket *socket)
 }
 
 /* As Linux's tcp_reset() has it for a reset: which end it was decides. */
-static int errno_of(const struct tcp_conn *conn)
+static int errno_of(const struct socket *socket)
 {
-	switch (tcp_error(conn)) {
+	switch (tcp_error(socket->conn)) {
 	case ERR_REFUSED:
 		return ECONNREFUSED;
 	case ERR_RESET:
-		return tcp_at_end(conn) ? EPIPE : ECONNRESET;
+		return socket->peer_ended ? EPIPE : ECONNRESET;
 	case ERR_TIMED_OUT:
 		return ETIMEDOUT;
 	case ERR_UNREACHABLE:
@@ -189,8 +189,10 @@ void sockets_news(struct tcp_conn *conn, uint32_t news)
 		socket->connected = true;
 		socket_apply(socket);
 	}
+	if (news & TCP_FIN)
+		socket->peer_ended = true;
 	if (news & TCP_FAILED)
-		socket->error = errno_of(conn);
+		socket->error = errno_of(socket);
 	/* RFC 9293 3.6.1: octets for somebody who reads no more; the peer must not believe them
 	 * read. */
 	else if ((news & TCP_READABLE) && socket->no_read && socket->no_write &&
@@ -206,14 +208,14 @@ static bool port_is_free(uint16_t port)
 	return true;
 }
 
-/* `backlog` bounds nothing: a connection is held back by what the stack has room for. */
+/* `backlog` is told, but bounds nothing: a connection is held back by what the stack has room for.
+ */
 int pc_listen(const struct sockaddr *local, int backlog)
 {
 	struct socket *socket;
 	struct endpoint endpoint;
 	int result = endpoint_from(local, &endpoint);
 
-	(void)backlog;
 	world_need();
 	if (result != 0)
 		return result;
@@ -225,6 +227,7 @@ int pc_listen(const struct sockaddr *local, int backlog)
 	if (socket == NULL)
 		return -EMFILE;
 	socket->local = endpoint;
+	socket->backlog = backlog > 0 ? backlog : 0;
 	switch (tcp_listen(world.net, &endpoint, (uint32_t)socket_handle(socket))) {
 	case OK:
 		return socket_handle(socket);
@@ -249,6 +252,16 @@ static struct socket *first_waiting(int listener)
 		    (first == NULL || sockets[i].order < first->order))
 			first = &sockets[i];
 	return first;
+}
+
+uint32_t socket_waiting_count(const struct socket *listener)
+{
+	uint32_t count = 0;
+
+	for (int i = 1; i <= SOCKETS_MAX; i++)
+		count += sockets[i].kind == SOCKET_WAITING &&
+		         sockets[i].listener == socket_handle(listener);
+	return count;
 }
 
 int pc_accept(int handle, struct sockaddr_storage *out_peer)
