@@ -317,10 +317,8 @@ void tcp_close(struct tcp_conn *conn)
 		conn_release(conn);
 		return;
 	case TCP_STATE_SYN_SENT:
+	case TCP_STATE_TIME_WAIT: /* the table knows it since then */
 		conn_end(conn, OK);
-		return;
-	case TCP_STATE_TIME_WAIT:
-		conn_enter_time_wait(conn);
 		return;
 	case TCP_STATE_FIN_WAIT_2:
 		if (unread)
@@ -331,7 +329,7 @@ void tcp_close(struct tcp_conn *conn)
 	default:
 		break;
 	}
-	if (unread && conn->state != TCP_STATE_LAST_ACK && conn->state != TCP_STATE_CLOSING) {
+	if (unread) {
 		conn_send_reset(conn);
 		conn_end(conn, OK);
 		return;

@@ -201,15 +201,32 @@ static void input_syn_sent(struct tcp_conn *conn, struct tcp_segment *segment)
 	become_established(conn);
 }
 
+static bool is_stamp_older(const struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	return (conn->options & OPTION_TIMESTAMPS) && segment->options.has_timestamps &&
+	       (int32_t)(segment->options.ts_val - conn->ts_recent) < 0 &&
+	       tcp_now_ms(conn_tcp(conn)) - conn_cold(conn)->received_at_ms < TCP_PAWS_IDLE_MS;
+}
+
+/* A duplicate ACK that another overtook may be the one that tells of a loss. As in Linux it is
+ * taken when it acknowledges nothing, changes no window, is where the next octet would be, and was
+ * sent so lately that its numbers cannot have come round: there is nothing in it to harm us. */
+static bool is_overtaken(const struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	uint32_t window = (uint32_t)segment->window << conn->snd_scale;
+	uint32_t age_ms = conn->ts_recent - segment->options.ts_val;
+
+	return (segment->flags & ~TCP_FLAG_PSH) == TCP_FLAG_ACK && segment->len == 0 &&
+	       segment->seq == conn->rcv_nxt && segment->ack == conn->snd_una &&
+	       !seq_after(segment->seq, conn->snd_wl1) && window != 0 && window <= conn->snd_wnd &&
+	       age_ms <= rtt_timeout_us(conn) / 1000 * 6 / 5;
+}
+
 /* RFC 7323 5.3, R1: older than what was seen last, unless that is 24 days ago. */
 static bool is_paws_old(const struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-	if (!(conn->options & OPTION_TIMESTAMPS) || !segment->options.has_timestamps)
-		return false;
-	if ((int32_t)(segment->options.ts_val - conn->ts_recent) >= 0 ||
-	    (segment->flags & TCP_FLAG_RST))
-		return false;
-	return tcp_now_ms(conn_tcp(conn)) - conn_cold(conn)->received_at_ms < TCP_PAWS_IDLE_MS;
+	return is_stamp_older(conn, segment) && !(segment->flags & TCP_FLAG_RST) &&
+	       !is_overtaken(conn, segment);
 }
 
 /* 3.10.7.4 first; a pure ACK at the right edge is taken too, its sender has filled our window. */
@@ -266,8 +283,6 @@ static void input_reset(struct tcp_conn *conn, const struct tcp_segment *segment
 		conn_challenge(conn);
 		return;
 	}
-	if (conn->state == TCP_STATE_TIME_WAIT)
-		return; /* RFC 1337 */
 	counters->resets_in++;
 	if (conn->state == TCP_STATE_CLOSING || conn->state == TCP_STATE_LAST_ACK)
 		conn_end(conn, conn->flags & CONN_ORPHAN ? OK : ERR_RESET);
@@ -445,6 +460,7 @@ static void strip_crossed_syn(const struct tcp_conn *conn, struct tcp_segment *s
 void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 {
 	struct tcp_counters *counters = conn_counters(conn);
+	bool is_old;
 
 	if (conn->state == TCP_STATE_SYN_SENT) {
 		input_syn_sent(conn, segment);
@@ -475,11 +491,13 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 		return;
 	if (conn->state == TCP_STATE_SYN_RECEIVED && !input_syn_received_ack(conn, segment))
 		return;
+	is_old = is_stamp_older(conn, segment);
 	if (!conn_input_ack(conn, segment))
 		return;
 	conn_cold(conn)->received_at_ms = tcp_now_ms(conn_tcp(conn));
-	/* RFC 7323 4.3: only what spans the last ACK sent may move TS.Recent. */
-	if (segment->options.has_timestamps && !seq_after(segment->seq, conn->last_ack_sent))
+	/* RFC 7323 4.3: only what spans the last ACK sent may move TS.Recent, and never back. */
+	if (segment->options.has_timestamps && !seq_after(segment->seq, conn->last_ack_sent) &&
+	    !is_old)
 		conn->ts_recent = segment->options.ts_val;
 	if (!advance_state(conn))
 		return;

@@ -87,6 +87,7 @@ static struct socket *socket_new(enum socket_kind kind)
 		sockets[i] = (struct socket){.kind = kind,
 		                             .order = next_order++,
 		                             .mss = UINT16_MAX,
+		                             .nagle = true,
 		                             .keepalive_interval_us = KEEPALIVE_INTERVAL_US,
 		                             .keepalive_probes_max = KEEPALIVE_PROBES_MAX};
 		return &sockets[i];
@@ -389,6 +390,11 @@ int pc_shutdown(int handle, int how)
 		return -EINVAL;
 	if (socket_state(socket) == 7)
 		return -ENOTCONN;
+	if (socket_state(socket) == 2) { /* there is nothing yet that could be half closed */
+		socket_kill(socket, ECONNRESET);
+		socket->no_read = socket->no_write = true;
+		return 0;
+	}
 	if (how != SHUT_WR)
 		socket->no_read = true;
 	if (how != SHUT_RD) {
