@@ -296,6 +296,11 @@ void tcp_shutdown(struct tcp_conn *conn)
 	conn_mark_dirty(conn);
 }
 
+void tcp_shutdown_read(struct tcp_conn *conn)
+{
+	conn_cold(conn)->reads_no_more = true;
+}
+
 /* From now on nobody reads: the receive chain goes, and the slot may when the protocol is done. */
 static void let_go(struct tcp_conn *conn)
 {

@@ -100,6 +100,9 @@ void tcp_probe(struct tcp_conn *conn);
 
 /* FIN behind what is queued; reading goes on. */
 void tcp_shutdown(struct tcp_conn *conn);
+/* The user will read no more. What comes after our FIN as well is answered by a reset, RFC
+ * 9293 3.6.1. */
+void tcp_shutdown_read(struct tcp_conn *conn);
 /* FIN behind what is queued and goodbye; a reset when octets lie unread (RFC 2525 2.17). */
 void tcp_close(struct tcp_conn *conn);
 void tcp_abort(struct tcp_conn *conn);

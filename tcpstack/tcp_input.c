@@ -151,56 +151,6 @@ static void become_established(struct tcp_conn *conn)
 	conn_mark_dirty(conn);
 }
 
-/* 3.10.7.3 */
-static void input_syn_sent(struct tcp_conn *conn, struct tcp_segment *segment)
-{
-	const struct net *net = conn_tcp(conn)->net;
-	bool ack = (segment->flags & TCP_FLAG_ACK) != 0;
-
-	/* First, ACK. */
-	if (ack && segment->ack != conn->snd_nxt) {
-		segment_reset(conn_tcp(conn)->net, segment);
-		return;
-	}
-	/* Second, RST. */
-	if (segment->flags & TCP_FLAG_RST) {
-		if (ack) {
-			net->tcp_counters->resets_in++;
-			conn_end(conn, ERR_REFUSED);
-		}
-		return;
-	}
-	/* Fourth, SYN. */
-	if (!(segment->flags & TCP_FLAG_SYN))
-		return;
-	open_receive(conn, segment);
-	conn_settle(conn, tcp_agreed_options(net, &segment->options),
-	            segment->options.window_scale & 15,
-	            (uint16_t)min_u32(tcp_peer_mss(&segment->tuple.remote.addr, &segment->options),
-	                              conn_cold(conn)->peer_mss));
-	if (!ack) { /* both SYNs crossed */
-		conn->state = TCP_STATE_SYN_RECEIVED;
-		conn->flags |= CONN_REXMIT_HEAD;
-		conn_mark_dirty(conn);
-		return;
-	}
-	conn->snd_una = segment->ack;
-	if (conn->flags & CONN_RTT_TIMING) {
-		rtt_sample(conn, (uint32_t)net->now_us - conn->rtt_at_us);
-	} else if (conn->options & OPTION_TIMESTAMPS) { /* RFC 7323 4.1: tells which SYN it was */
-		uint32_t ms = conn_timestamp(conn) - segment->options.ts_ecr;
-		if (ms < TCP_RTT_ECHO_MS_MAX)
-			rtt_sample(conn, ms * 1000);
-	}
-	conn_syn_resent(conn, conn_cold(conn)->retransmitted);
-	conn->flags &= (uint16_t)~CONN_RTT_TIMING;
-	conn->rexmit_at_ms = 0;
-	conn->backoff = 0;
-	conn_cold(conn)->retries = 0;
-	conn->flags |= CONN_ACK_NOW;
-	become_established(conn);
-}
-
 static bool is_stamp_older(const struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	return (conn->options & OPTION_TIMESTAMPS) && segment->options.has_timestamps &&
@@ -336,6 +286,12 @@ static void input_fin(struct tcp_conn *conn)
 	}
 }
 
+static bool nobody_reads(const struct tcp_conn *conn)
+{
+	return (conn->flags & CONN_ORPHAN) ||
+	       ((conn->flags & CONN_FIN_QUEUED) && conn_cold(conn)->reads_no_more);
+}
+
 /* 3.10.7.4 seventh and eighth. */
 static void input_text(struct tcp_conn *conn, struct tcp_segment *segment)
 {
@@ -343,11 +299,11 @@ static void input_text(struct tcp_conn *conn, struct tcp_segment *segment)
 
 	if (segment->len == 0 && !fin)
 		return;
-	if (segment->len > 0 && (conn->flags & CONN_ORPHAN)) {
+	if (segment->len > 0 && nobody_reads(conn)) {
 		/* RFC 9293 3.6.1: nobody will ever read it, and the peer has to know; for its user
 		 * the connection is closed, so 3.10.7.1 says how. */
 		segment_reset(conn_tcp(conn)->net, segment);
-		conn_end(conn, OK);
+		conn_end(conn, conn->flags & CONN_ORPHAN ? OK : ERR_RESET);
 		return;
 	}
 	if (segment->len > conn->rcv_mss)
@@ -373,6 +329,73 @@ static void input_text(struct tcp_conn *conn, struct tcp_segment *segment)
 	}
 	if (fin)
 		input_fin(conn);
+}
+
+/* What lies in the window, and nothing else. */
+static void input_text_in_window(struct tcp_conn *conn, struct tcp_segment *segment)
+{
+	trim(conn, segment);
+	input_text(conn, segment);
+}
+
+static void strip_syn(struct tcp_segment *segment)
+{
+	segment->flags &= (uint8_t)~TCP_FLAG_SYN;
+	segment->seq++;
+	segment->pkt->seq = segment->seq;
+}
+
+/* 3.10.7.3 */
+static void input_syn_sent(struct tcp_conn *conn, struct tcp_segment *segment)
+{
+	const struct net *net = conn_tcp(conn)->net;
+	bool ack = (segment->flags & TCP_FLAG_ACK) != 0;
+
+	/* First, ACK. */
+	if (ack && segment->ack != conn->snd_nxt) {
+		segment_reset(conn_tcp(conn)->net, segment);
+		return;
+	}
+	/* Second, RST. */
+	if (segment->flags & TCP_FLAG_RST) {
+		if (ack) {
+			net->tcp_counters->resets_in++;
+			conn_end(conn, ERR_REFUSED);
+		}
+		return;
+	}
+	/* Fourth, SYN. */
+	if (!(segment->flags & TCP_FLAG_SYN))
+		return;
+	open_receive(conn, segment);
+	conn_settle(conn, tcp_agreed_options(net, &segment->options),
+	            segment->options.window_scale & 15,
+	            (uint16_t)min_u32(tcp_peer_mss(&segment->tuple.remote.addr, &segment->options),
+	                              conn_cold(conn)->peer_mss));
+	if (!ack) { /* both SYNs crossed */
+		conn->state = TCP_STATE_SYN_RECEIVED;
+		conn->flags |= CONN_REXMIT_HEAD;
+		conn_mark_dirty(conn);
+		return;
+	}
+	conn->snd_una = segment->ack;
+	if (conn->flags & CONN_RTT_TIMING) {
+		rtt_sample(conn, (uint32_t)net->now_us - conn->rtt_at_us);
+	} else if (conn->options & OPTION_TIMESTAMPS) { /* RFC 7323 4.1: tells which SYN it was */
+		uint32_t ms = conn_timestamp(conn) - segment->options.ts_ecr;
+		if (ms < TCP_RTT_ECHO_MS_MAX)
+			rtt_sample(conn, ms * 1000);
+	}
+	conn_syn_resent(conn, conn_cold(conn)->retransmitted);
+	conn->flags &= (uint16_t)~CONN_RTT_TIMING;
+	conn->rexmit_at_ms = 0;
+	conn->backoff = 0;
+	conn_cold(conn)->retries = 0;
+	conn->flags |= CONN_ACK_NOW;
+	become_established(conn);
+	/* Sixth and on: other controls and text. */
+	strip_syn(segment);
+	input_text_in_window(conn, segment);
 }
 
 /* 3.10.7.4 fifth, what our FIN's acknowledgment changes. False: the connection is gone. */
@@ -452,9 +475,7 @@ static void strip_crossed_syn(const struct tcp_conn *conn, struct tcp_segment *s
 	    (segment->flags & flags) != (TCP_FLAG_SYN | TCP_FLAG_ACK) ||
 	    segment->seq + 1 != conn->rcv_nxt || segment->ack != conn->snd_nxt)
 		return;
-	segment->flags &= (uint8_t)~TCP_FLAG_SYN;
-	segment->seq++;
-	segment->pkt->seq = segment->seq;
+	strip_syn(segment);
 }
 
 void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
@@ -505,7 +526,6 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 	/* Sixth, URG: ignored, its octets are data. Seventh, text; eighth, FIN. */
 	if (conn->state == TCP_STATE_ESTABLISHED || conn->state == TCP_STATE_FIN_WAIT_1 ||
 	    conn->state == TCP_STATE_FIN_WAIT_2) {
-		trim(conn, segment);
-		input_text(conn, segment);
+		input_text_in_window(conn, segment);
 	}
 }

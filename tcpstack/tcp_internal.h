@@ -187,7 +187,7 @@ struct tcp_cold {
 	uint32_t challenge_at_ms, received_at_ms;
 	uint8_t error, soft_error;
 	uint8_t retries : 6, counted : 1 /* in the sketch of prefixes */, active : 1;
-	uint8_t quick_acks : 6, reduced : 1 /* the window, for congestion that was echoed */;
+	uint8_t quick_acks : 6, reduced : 1 /* for congestion that was echoed */, reads_no_more : 1;
 };
 static_assert(sizeof(struct tcp_cold) == 128, "two cache lines");
 

@@ -194,11 +194,6 @@ void sockets_news(struct tcp_conn *conn, uint32_t news)
 		socket->peer_ended = true;
 	if (news & TCP_FAILED)
 		socket->error = errno_of(socket);
-	/* RFC 9293 3.6.1: octets for somebody who reads no more; the peer must not believe them
-	 * read. */
-	else if ((news & TCP_READABLE) && socket->no_read && socket->no_write &&
-	         tcp_readable(conn) > 0)
-		socket_kill(socket, ECONNRESET);
 }
 
 static bool port_is_free(uint16_t port)
@@ -395,8 +390,10 @@ int pc_shutdown(int handle, int how)
 		socket->no_read = socket->no_write = true;
 		return 0;
 	}
-	if (how != SHUT_WR)
+	if (how != SHUT_WR) {
 		socket->no_read = true;
+		tcp_shutdown_read(socket->conn);
+	}
 	if (how != SHUT_RD) {
 		socket->no_write = true;
 		tcp_shutdown(socket->conn);

@@ -117,7 +117,7 @@ bool step_in(struct script *script)
 	memcpy(segment.options, options.octet, options.bytes);
 	segment.options_bytes = options.bytes;
 	for (uint32_t i = 0; i < segment.len; i++)
-		payload[i] = script_octet((uint32_t)seq + i);
+		payload[i] = script_octet((uint32_t)seq + ((segment.flags & FLAG_SYN) != 0) + i);
 	segment.payload = payload;
 	result = pc_input(packet, packet_build(packet, script->ip6, &segment));
 	return result == 0 || script_fail(script, "pc_input: %s", strerror(-result));
