@@ -135,16 +135,22 @@ static bool error_of4(const struct icmp_header *icmp, enum icmp_error *out_error
 	}
 	if (icmp->type != ICMP4_UNREACHABLE || icmp->code > 15)
 		return false;
+	/* Each by what a socket would say; 9, 10, 13: prohibited (RFC 1812 5.2.7.1). */
 	switch (icmp->code) {
 	case ICMP4_CODE_TOO_BIG:
 		*out_error = ICMP_ERROR_TOO_BIG;
 		return true;
-	case ICMP4_CODE_PROTOCOL:
 	case ICMP4_CODE_PORT:
-	case 9: /* administratively prohibited: network, host, communication (RFC 1812 5.2.7.1) */
-	case 10:
-	case 13:
 		*out_error = ICMP_ERROR_REFUSED;
+		return true;
+	case ICMP4_CODE_PROTOCOL:
+		*out_error = ICMP_ERROR_NO_PROTOCOL;
+		return true;
+	case 0:
+	case 6:
+	case 9:
+	case 11:
+		*out_error = ICMP_ERROR_NO_NETWORK;
 		return true;
 	default:
 		*out_error = ICMP_ERROR_UNREACHABLE;
@@ -152,13 +158,28 @@ static bool error_of4(const struct icmp_header *icmp, enum icmp_error *out_error
 	}
 }
 
+/* RFC 4443 3.1. */
+static enum icmp_error unreachable_of6(uint8_t code)
+{
+	switch (code) {
+	case 0:
+		return ICMP_ERROR_NO_NETWORK;
+	case 1: /* administratively; 5, 6: by policy */
+	case 5:
+	case 6:
+		return ICMP_ERROR_PROHIBITED;
+	case 4:
+		return ICMP_ERROR_REFUSED;
+	default:
+		return ICMP_ERROR_UNREACHABLE;
+	}
+}
+
 static bool error_of6(const struct icmp_header *icmp, enum icmp_error *out_error)
 {
 	switch (icmp->type) {
-	case ICMP6_UNREACHABLE: /* 1, 5, 6: policy; 4: port (RFC 4443 3.1) */
-		*out_error = icmp->code == 1 || (icmp->code >= 4 && icmp->code <= 6)
-		                 ? ICMP_ERROR_REFUSED
-		                 : ICMP_ERROR_UNREACHABLE;
+	case ICMP6_UNREACHABLE:
+		*out_error = unreachable_of6(icmp->code);
 		return true;
 	case ICMP6_TOO_BIG:
 		*out_error = ICMP_ERROR_TOO_BIG;
@@ -167,7 +188,7 @@ static bool error_of6(const struct icmp_header *icmp, enum icmp_error *out_error
 		*out_error = ICMP_ERROR_UNREACHABLE;
 		return true;
 	case ICMP6_PARAMETER_PROBLEM:
-		*out_error = icmp->code == ICMP6_CODE_NEXT_HEADER ? ICMP_ERROR_REFUSED
+		*out_error = icmp->code == ICMP6_CODE_NEXT_HEADER ? ICMP_ERROR_NO_PROTOCOL
 		                                                  : ICMP_ERROR_UNREACHABLE;
 		return true;
 	default:

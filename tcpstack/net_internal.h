@@ -47,8 +47,11 @@ void tcp_input_end(struct net *net);
 /* An ICMP error that quotes a segment of ours (at least 8 octets of TCP header). `mtu` is the next
  * hop's for PACKET_TOO_BIG, else 0. RFC 5927: TCP decides whether to believe it. */
 enum icmp_error {
-	ICMP_ERROR_UNREACHABLE, /* host, network: soft */
-	ICMP_ERROR_REFUSED,     /* port, protocol, administratively prohibited */
+	ICMP_ERROR_UNREACHABLE, /* host, on its way, and whatever else has no name */
+	ICMP_ERROR_REFUSED,     /* port */
+	ICMP_ERROR_NO_NETWORK,
+	ICMP_ERROR_NO_PROTOCOL,
+	ICMP_ERROR_PROHIBITED, /* IPv6, by policy */
 	ICMP_ERROR_TOO_BIG
 };
 void tcp_icmp_error(struct net *net, enum icmp_error error, const struct endpoint *local,
@@ -76,6 +79,8 @@ void ip_output(struct net *net, struct pkt *pkt, const struct addr *source,
 MUST_CHECK enum err ip_source(const struct net *net, const struct addr *destination,
                               struct addr *out_source);
 bool ip_is_ours(const struct net *net, const struct addr *addr);
+/* One host has it, and not we: no group, no broadcast, no loopback. */
+bool ip_is_other_host(const struct net *net, const struct addr *addr);
 /* Of IP, on the way to `destination`. */
 uint16_t ip_mtu(const struct net *net, const struct addr *destination);
 

@@ -48,6 +48,7 @@ struct tcp *tcp_new(struct net *net, struct arena *arena)
 	if (tcp == NULL)
 		return NULL;
 	tcp->net = net;
+	ASSERT(recovery_count(config) < TCP_POOL_MASK && sent_count(config) < TCP_POOL_MASK);
 	tcp->conns_max = config->connections_max;
 	/* The smallest scale that can express the largest window. */
 	ASSERT(config->window_scale_min <= TCP_WINDOW_SCALE_MAX);
@@ -170,6 +171,8 @@ enum err tcp_connect(struct net *net, uint64_t now_us, const struct endpoint *lo
 
 	if (now_us > net->now_us)
 		net->now_us = now_us;
+	if (!ip_is_other_host(net, &remote->addr))
+		return ERR_UNREACHABLE; /* RFC 9293 3.9.2.3: no group, no broadcast */
 	err = choose_local(net, local, &tuple);
 	if (err != OK)
 		return err;
@@ -296,6 +299,11 @@ void tcp_shutdown(struct tcp_conn *conn)
 	conn_mark_dirty(conn);
 }
 
+void tcp_shutdown_read(struct tcp_conn *conn)
+{
+	conn_cold(conn)->reads_no_more = true;
+}
+
 /* From now on nobody reads: the receive chain goes, and the slot may when the protocol is done. */
 static void let_go(struct tcp_conn *conn)
 {
@@ -317,10 +325,8 @@ void tcp_close(struct tcp_conn *conn)
 		conn_release(conn);
 		return;
 	case TCP_STATE_SYN_SENT:
+	case TCP_STATE_TIME_WAIT: /* the table knows it since then */
 		conn_end(conn, OK);
-		return;
-	case TCP_STATE_TIME_WAIT:
-		conn_enter_time_wait(conn);
 		return;
 	case TCP_STATE_FIN_WAIT_2:
 		if (unread)
@@ -331,7 +337,7 @@ void tcp_close(struct tcp_conn *conn)
 	default:
 		break;
 	}
-	if (unread && conn->state != TCP_STATE_LAST_ACK && conn->state != TCP_STATE_CLOSING) {
+	if (unread) {
 		conn_send_reset(conn);
 		conn_end(conn, OK);
 		return;
@@ -352,38 +358,4 @@ void tcp_abort(struct tcp_conn *conn)
 	    conn->state != TCP_STATE_LAST_ACK && conn->state != TCP_STATE_TIME_WAIT)
 		conn_send_reset(conn);
 	conn_end(conn, OK);
-}
-
-void tcp_info(const struct tcp_conn *conn, struct tcp_info *out_info)
-{
-	const struct tcp_cold *cold = conn_cold(conn);
-	uint32_t mss = conn->mss != 0 ? conn->mss : TCP_MSS_DEFAULT_IP4;
-
-	*out_info = (struct tcp_info){
-	    .state = conn->state,
-	    .snd_cwnd = conn->cwnd / mss,
-	    .snd_ssthresh = cold->ssthresh == UINT32_MAX ? INT32_MAX : cold->ssthresh / mss,
-	    .snd_mss = mss,
-	    .rcv_mss = conn->rcv_mss,
-	    .rcv_wnd = conn->rcv_adv - conn->rcv_nxt,
-	    .snd_wnd = conn->snd_wnd,
-	    .rtt_us = conn->srtt_us8 / 8,
-	    .rttvar_us = conn->rttvar_us4 / 4,
-	    .rto_us = rtt_timeout_us(conn),
-	    .unacked = (conn->snd_nxt - conn->snd_una + mss - 1) / mss,
-	    .retrans = conn->flags & (CONN_RECOVERY | CONN_LOSS) ? 1 : 0,
-	    .reordering = TCP_DUPACKS,
-	    .backoff = conn->backoff,
-	    .probes = conn->flags & CONN_PERSIST ? cold->retries : 0,
-	    .idle_ms = tcp_now_ms(conn_tcp(conn)) - cold->received_at_ms,
-	    .bytes_received = cold->received_bytes,
-	    .bytes_acked = cold->acked_bytes,
-	    .retransmitted_segments = cold->retransmitted,
-	};
-	if (conn->flags & CONN_LOSS)
-		out_info->ca_state = 4;
-	else if (conn->flags & CONN_RECOVERY)
-		out_info->ca_state = 3;
-	else if (conn->dupacks > 0)
-		out_info->ca_state = 1;
 }

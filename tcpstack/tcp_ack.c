@@ -56,7 +56,7 @@ static void take_rtt(struct tcp_conn *conn, const struct tcp_segment *segment)
 	if (conn->backoff > 0 && segment->options.has_timestamps &&
 	    (conn->options & OPTION_TIMESTAMPS)) {
 		uint32_t ms = conn_timestamp(conn) - segment->options.ts_ecr;
-		if (ms < TCP_PERSIST_US / 1000)
+		if (ms < TCP_RTT_ECHO_MS_MAX)
 			rtt_sample(conn, min_u32(ms * 1000, 4 * rtt_rto_us(conn)));
 	}
 }
@@ -89,7 +89,7 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment,
 	take_rtt(conn, segment);
 	conn->backoff = 0;
 	cold->retries = 0;
-	cold->persist_since_ms = 0;
+	cold->persist_since_s = 0;
 	cold->soft_error = OK;
 	if (sent != NULL)
 		congestion_sack(conn, sent, segment, delivery, flight_before);
@@ -110,12 +110,14 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment,
 
 static bool is_duplicate(const struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-	/* RFC 5681 2; RFC 6675 2: blocks tell a duplicate even from a peer whose window grows with
-	 * every ACK. */
-	return segment->ack == conn->snd_una && conn->snd_una != conn->snd_nxt &&
-	       segment_span(segment) == 0 &&
-	       (segment->options.sack_count > 0 ||
-	        (uint32_t)segment->window << conn->snd_scale == conn->snd_wnd);
+	if (segment->ack != conn->snd_una || conn->snd_una == conn->snd_nxt ||
+	    segment_span(segment) != 0)
+		return false;
+	/* RFC 6675 2: a block tells what has arrived, also when the window grows with every ACK.
+	 * RFC 5681 2: without one, as when a box has taken it out, an unchanged window tells. */
+	if (segment->options.sack_count > 0 && (conn->options & OPTION_SACK))
+		return sent_is_told(conn, segment);
+	return (uint32_t)segment->window << conn->snd_scale == conn->snd_wnd;
 }
 
 static void update_window(struct tcp_conn *conn, const struct tcp_segment *segment, bool advanced)

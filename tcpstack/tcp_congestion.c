@@ -67,16 +67,23 @@ void congestion_ack(struct tcp_conn *conn, uint32_t acked, uint32_t flight_befor
 	grow(conn, NULL, acked, flight_before);
 }
 
+/* RFC 3168 6.1.2: whatever the reason, the next new data tells of it. */
+static void tell_reduced(struct tcp_conn *conn)
+{
+	conn->options |= OPTION_ECN_REDUCED;
+	conn_cold(conn)->reduced = false; /* what follows has a name of its own */
+}
+
 void congestion_dupack(struct tcp_conn *conn)
 {
 	struct tcp_cold *cold = conn_cold(conn);
 
+	if (conn->dupacks < UINT8_MAX)
+		conn->dupacks++;
 	if (conn->flags & CONN_RECOVERY) {
 		conn->cwnd += conn->mss; /* a segment has left the network */
 		return;
 	}
-	if (conn->dupacks < UINT8_MAX)
-		conn->dupacks++;
 	/* RFC 6582 3.2 step 2: not for duplicates that what was sent again has caused. */
 	if (conn->dupacks != TCP_DUPACKS || !seq_after(conn->snd_una, cold->recover))
 		return;
@@ -84,6 +91,7 @@ void congestion_dupack(struct tcp_conn *conn)
 	cold->recover = conn->snd_nxt;
 	conn->cwnd = cold->ssthresh + TCP_DUPACKS * conn->mss;
 	conn->flags |= CONN_RECOVERY | CONN_REXMIT_HEAD;
+	tell_reduced(conn);
 	conn_counters(conn)->fast_retransmits++;
 }
 
@@ -95,15 +103,22 @@ static void remember_for_undo(struct tcp_conn *conn, struct tcp_sent *sent)
 	sent->undo_again = sent->undo_duplicates = 0;
 }
 
+/* Congestion window validation: what was not used is not what the path took (RFC 9438 4.6). */
+static uint32_t window_used(const struct tcp_conn *conn)
+{
+	return min_u32(conn->cwnd, max_u32(conn->snd_nxt - conn->snd_una, conn->mss));
+}
+
 void congestion_enter_recovery(struct tcp_conn *conn, struct tcp_sent *sent)
 {
 	remember_for_undo(conn, sent);
-	cubic_reduce(conn, sent);
+	cubic_reduce(conn, sent, window_used(conn));
 	conn_cold(conn)->recover = conn->snd_nxt;
 	sent->prr_flight = max_u32(conn->snd_nxt - conn->snd_una, 1);
 	sent->prr_delivered = sent->prr_out = 0;
 	sent->has_probe = false;
 	conn->flags |= CONN_RECOVERY;
+	tell_reduced(conn);
 	conn->cwnd = sent_pipe(conn, sent) + conn->mss; /* the first hole goes at once */
 	conn_counters(conn)->fast_retransmits++;
 	conn_start_rexmit(conn);
@@ -112,7 +127,9 @@ void congestion_enter_recovery(struct tcp_conn *conn, struct tcp_sent *sent)
 
 void congestion_reduce(struct tcp_conn *conn, struct tcp_sent *sent)
 {
-	cubic_reduce(conn, sent);
+	/* The ACK that tells of it has emptied the path: what is in flight now says nothing. */
+	cubic_reduce(conn, sent, conn->cwnd);
+	tell_reduced(conn);
 	conn->cwnd = conn_cold(conn)->ssthresh;
 }
 
@@ -156,7 +173,12 @@ void congestion_sack(struct tcp_conn *conn, struct tcp_sent *sent,
 {
 	bool lost;
 
-	conn->dupacks = 0;
+	/* RFC 6675 5: an ACK that SACKs something new is a duplicate, small segments count as well.
+	 */
+	if (delivery->acked > 0)
+		conn->dupacks = 0;
+	if (delivery->sacked > 0 && conn->dupacks < UINT8_MAX)
+		conn->dupacks++;
 	rack_judge(conn, sent, segment, delivery);
 	if ((conn->flags & (CONN_RECOVERY | CONN_LOSS)) &&
 	    !seq_before(conn->snd_una, conn_cold(conn)->recover))
@@ -164,7 +186,7 @@ void congestion_sack(struct tcp_conn *conn, struct tcp_sent *sent,
 	lost = rack_detect(conn, sent);
 	if (!(conn->flags & (CONN_RECOVERY | CONN_LOSS)) && lost)
 		congestion_enter_recovery(conn, sent);
-	else if (conn->flags & CONN_RECOVERY)
+	if (conn->flags & CONN_RECOVERY) /* on every ACK, also the one that began it */
 		reduce_proportionally(conn, sent, delivery);
 	else if (delivery->acked > 0)
 		grow(conn, sent, delivery->acked, flight_before);
@@ -176,10 +198,10 @@ static void lose_all(struct tcp_conn *conn, struct tcp_sent *sent)
 {
 	if (!(conn->flags & (CONN_RECOVERY | CONN_LOSS))) {
 		remember_for_undo(conn, sent);
-		cubic_reduce(conn, sent);
+		cubic_reduce(conn, sent, window_used(conn));
 	} else if (conn->backoff == 0 && (conn->flags & CONN_LOSS)) {
 		sent->undo_cwnd = 0;
-		cubic_reduce(conn, sent);
+		cubic_reduce(conn, sent, window_used(conn));
 	}
 	sent->frto = 1;
 	sent_lose_all(conn, sent);
@@ -197,6 +219,7 @@ void congestion_timeout(struct tcp_conn *conn)
 		cold->ssthresh = half_of_flight(conn);
 	conn->cwnd = conn->mss;
 	conn->dupacks = 0;
+	tell_reduced(conn);
 	conn->flags &= (uint16_t)~CONN_RECOVERY;
 	conn->flags |= CONN_LOSS;
 	cold->recover = conn->snd_nxt;
@@ -225,7 +248,7 @@ uint32_t congestion_window(const struct tcp_conn *conn)
 	/* With a scoreboard what has arrived is out of the pipe. RFC 3042: the first two duplicates
 	 * may each let one new segment go. */
 	if (!(conn->flags & (CONN_RECOVERY | CONN_LOSS)) && conn->dupacks > 0 &&
-	    conn->dupacks < TCP_DUPACKS)
+	    conn->dupacks < TCP_DUPACKS && conn_cold(conn)->sent == 0)
 		return conn->cwnd + conn->dupacks * (uint32_t)conn->mss;
 	return conn->cwnd;
 }

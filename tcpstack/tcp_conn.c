@@ -145,8 +145,10 @@ static void end(struct tcp_conn *conn, enum err err, uint64_t hash)
 	conn->snd_head = conn->snd_next = cold->snd_tail = NULL;
 	reassembly_free(conn);
 	sent_free(conn);
-	/* After an orderly end the user may still read what came before the peer's FIN. */
-	if (err != OK || (conn->flags & CONN_ORPHAN))
+	/* The user may still read what came in order, as everywhere: RFC 9293 3.10.7.4 flushes the
+	 * queues of segments, not what they have delivered. Unless it is the memory that is wanted.
+	 */
+	if (err == ERR_NO_MEMORY || (conn->flags & CONN_ORPHAN))
 		free_received(conn);
 	if (err != OK) {
 		cold->error = (uint8_t)err;
@@ -165,17 +167,25 @@ void conn_end(struct tcp_conn *conn, enum err err)
 
 void conn_enter_time_wait(struct tcp_conn *conn)
 {
+	struct tcp *tcp = conn_tcp(conn);
 	uint64_t hash;
 
 	conn->state = TCP_STATE_TIME_WAIT;
 	conn->rexmit_at_ms = 0;
-	if (!(conn->flags & CONN_ORPHAN))
-		return; /* the user may still have to read; tcp_close() comes back here */
-	if (conn->flags & CONN_ACK_NOW)
+	if ((conn->flags & CONN_ORPHAN) && (conn->flags & CONN_ACK_NOW))
 		conn_output(conn, 1);
-	hash = tcp_tuple_hash(conn_tcp(conn)->net, &conn_cold(conn)->tuple);
-	time_wait_add(conn_tcp(conn), conn, hash);
-	end(conn, OK, hash);
+	hash = tcp_tuple_hash(tcp->net, &conn_cold(conn)->tuple);
+	time_wait_add(tcp, conn, hash);
+	if (conn->flags & CONN_ORPHAN) {
+		end(conn, OK, hash);
+		return;
+	}
+	/* From here on the table answers, and the tuple may be used again. The slot stays for what
+	 * the user still has to read. */
+	tcp_table_remove(&tcp->table, hash, conn->index);
+	conn->flags &= (uint16_t)~CONN_TABLED;
+	conn->rexmit_at_ms = tcp_deadline_ms(tcp, tcp->net->config.time_wait_us);
+	conn_arm(conn);
 }
 
 uint16_t tcp_mss_for(const struct net *net, const struct addr *remote)

@@ -24,11 +24,8 @@ static uint32_t cube_root(uint64_t value)
 	return (uint32_t)low;
 }
 
-void cubic_reduce(struct tcp_conn *conn, struct tcp_sent *sent)
+void cubic_reduce(struct tcp_conn *conn, struct tcp_sent *sent, uint32_t window)
 {
-	uint32_t window = min_u32(conn->cwnd, max_u32(conn->snd_nxt - conn->snd_una, conn->mss));
-
-	/* Congestion window validation: what was not used is not what the path took (4.6). */
 	sent->cubic_running = false;
 	/* 4.7, fast convergence: a flow that lost below its last maximum makes room. */
 	sent->cubic_max = window < sent->cubic_max ? window / 20 * 17 : window;

@@ -42,10 +42,11 @@ void ecn_input(struct tcp_conn *conn, const struct tcp_segment *segment)
 	conn->options |= OPTION_ECN_REDUCED;
 	if (sent != NULL) {
 		congestion_reduce(conn, sent);
-		return;
+	} else {
+		cold->ssthresh = max_u32(conn->cwnd / 2, 2u * conn->mss);
+		conn->cwnd = cold->ssthresh;
 	}
-	cold->ssthresh = max_u32(min_u32(conn->cwnd, conn_flight(conn)) / 2, 2u * conn->mss);
-	conn->cwnd = cold->ssthresh;
+	cold->reduced = true;
 }
 
 uint8_t ecn_output(struct tcp_conn *conn, bool new_data, uint8_t *flags)

@@ -25,6 +25,22 @@ static void path_mtu(struct tcp_conn *conn, uint32_t mtu)
 	conn_mark_dirty(conn);
 }
 
+static enum err err_of(enum icmp_error error)
+{
+	switch (error) {
+	case ICMP_ERROR_REFUSED:
+		return ERR_REFUSED;
+	case ICMP_ERROR_NO_NETWORK:
+		return ERR_NO_NETWORK;
+	case ICMP_ERROR_NO_PROTOCOL:
+		return ERR_NO_PROTOCOL;
+	case ICMP_ERROR_PROHIBITED:
+		return ERR_PROHIBITED;
+	default:
+		return ERR_UNREACHABLE;
+	}
+}
+
 void tcp_icmp_error(struct net *net, enum icmp_error error, const struct endpoint *local,
                     const struct endpoint *remote, uint32_t quoted_seq, uint32_t mtu)
 {
@@ -41,7 +57,7 @@ void tcp_icmp_error(struct net *net, enum icmp_error error, const struct endpoin
 		path_mtu(conn, mtu);
 		return;
 	}
-	enum err err = error == ICMP_ERROR_REFUSED ? ERR_REFUSED : ERR_UNREACHABLE;
+	enum err err = err_of(error);
 	/* RFC 5461: while opening, failing fast is right; later every such error may pass (RFC 5927
 	 * 5). */
 	if (conn->state == TCP_STATE_SYN_SENT)

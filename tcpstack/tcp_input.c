@@ -151,65 +151,32 @@ static void become_established(struct tcp_conn *conn)
 	conn_mark_dirty(conn);
 }
 
-/* 3.10.7.3 */
-static void input_syn_sent(struct tcp_conn *conn, struct tcp_segment *segment)
+static bool is_stamp_older(const struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-	const struct net *net = conn_tcp(conn)->net;
-	bool ack = (segment->flags & TCP_FLAG_ACK) != 0;
+	return (conn->options & OPTION_TIMESTAMPS) && segment->options.has_timestamps &&
+	       (int32_t)(segment->options.ts_val - conn->ts_recent) < 0 &&
+	       tcp_now_ms(conn_tcp(conn)) - conn_cold(conn)->received_at_ms < TCP_PAWS_IDLE_MS;
+}
 
-	/* First, ACK. */
-	if (ack && segment->ack != conn->snd_nxt) {
-		segment_reset(conn_tcp(conn)->net, segment);
-		return;
-	}
-	/* Second, RST. */
-	if (segment->flags & TCP_FLAG_RST) {
-		if (ack) {
-			net->tcp_counters->resets_in++;
-			conn_end(conn, ERR_REFUSED);
-		}
-		return;
-	}
-	/* Fourth, SYN. */
-	if (!(segment->flags & TCP_FLAG_SYN))
-		return;
-	open_receive(conn, segment);
-	conn_settle(conn, tcp_agreed_options(net, &segment->options),
-	            segment->options.window_scale & 15,
-	            (uint16_t)min_u32(tcp_peer_mss(&segment->tuple.remote.addr, &segment->options),
-	                              conn_cold(conn)->peer_mss));
-	if (!ack) { /* both SYNs crossed */
-		conn->state = TCP_STATE_SYN_RECEIVED;
-		conn->flags |= CONN_REXMIT_HEAD;
-		conn_mark_dirty(conn);
-		return;
-	}
-	conn->snd_una = segment->ack;
-	if (conn->flags & CONN_RTT_TIMING) {
-		rtt_sample(conn, (uint32_t)net->now_us - conn->rtt_at_us);
-	} else if (conn->options & OPTION_TIMESTAMPS) { /* RFC 7323 4.1: tells which SYN it was */
-		uint32_t ms = conn_timestamp(conn) - segment->options.ts_ecr;
-		if (ms < TCP_PERSIST_US / 1000)
-			rtt_sample(conn, ms * 1000);
-	}
-	conn_syn_resent(conn, conn_cold(conn)->retransmitted);
-	conn->flags &= (uint16_t)~CONN_RTT_TIMING;
-	conn->rexmit_at_ms = 0;
-	conn->backoff = 0;
-	conn_cold(conn)->retries = 0;
-	conn->flags |= CONN_ACK_NOW;
-	become_established(conn);
+/* A duplicate ACK that another overtook may be the one that tells of a loss. As in Linux it is
+ * taken when it acknowledges nothing, changes no window, is where the next octet would be, and was
+ * sent so lately that its numbers cannot have come round: there is nothing in it to harm us. */
+static bool is_overtaken(const struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	uint32_t window = (uint32_t)segment->window << conn->snd_scale;
+	uint32_t age_ms = conn->ts_recent - segment->options.ts_val;
+
+	return (segment->flags & ~TCP_FLAG_PSH) == TCP_FLAG_ACK && segment->len == 0 &&
+	       segment->seq == conn->rcv_nxt && segment->ack == conn->snd_una &&
+	       !seq_after(segment->seq, conn->snd_wl1) && window != 0 && window <= conn->snd_wnd &&
+	       age_ms <= rtt_timeout_us(conn) / 1000 * 6 / 5;
 }
 
 /* RFC 7323 5.3, R1: older than what was seen last, unless that is 24 days ago. */
 static bool is_paws_old(const struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-	if (!(conn->options & OPTION_TIMESTAMPS) || !segment->options.has_timestamps)
-		return false;
-	if ((int32_t)(segment->options.ts_val - conn->ts_recent) >= 0 ||
-	    (segment->flags & TCP_FLAG_RST))
-		return false;
-	return tcp_now_ms(conn_tcp(conn)) - conn_cold(conn)->received_at_ms < TCP_PAWS_IDLE_MS;
+	return is_stamp_older(conn, segment) && !(segment->flags & TCP_FLAG_RST) &&
+	       !is_overtaken(conn, segment);
 }
 
 /* 3.10.7.4 first; a pure ACK at the right edge is taken too, its sender has filled our window. */
@@ -266,8 +233,6 @@ static void input_reset(struct tcp_conn *conn, const struct tcp_segment *segment
 		conn_challenge(conn);
 		return;
 	}
-	if (conn->state == TCP_STATE_TIME_WAIT)
-		return; /* RFC 1337 */
 	counters->resets_in++;
 	if (conn->state == TCP_STATE_CLOSING || conn->state == TCP_STATE_LAST_ACK)
 		conn_end(conn, conn->flags & CONN_ORPHAN ? OK : ERR_RESET);
@@ -321,6 +286,12 @@ static void input_fin(struct tcp_conn *conn)
 	}
 }
 
+static bool nobody_reads(const struct tcp_conn *conn)
+{
+	return (conn->flags & CONN_ORPHAN) ||
+	       ((conn->flags & CONN_FIN_QUEUED) && conn_cold(conn)->reads_no_more);
+}
+
 /* 3.10.7.4 seventh and eighth. */
 static void input_text(struct tcp_conn *conn, struct tcp_segment *segment)
 {
@@ -328,11 +299,11 @@ static void input_text(struct tcp_conn *conn, struct tcp_segment *segment)
 
 	if (segment->len == 0 && !fin)
 		return;
-	if (segment->len > 0 && (conn->flags & CONN_ORPHAN)) {
+	if (segment->len > 0 && nobody_reads(conn)) {
 		/* RFC 9293 3.6.1: nobody will ever read it, and the peer has to know; for its user
 		 * the connection is closed, so 3.10.7.1 says how. */
 		segment_reset(conn_tcp(conn)->net, segment);
-		conn_end(conn, OK);
+		conn_end(conn, conn->flags & CONN_ORPHAN ? OK : ERR_RESET);
 		return;
 	}
 	if (segment->len > conn->rcv_mss)
@@ -358,6 +329,73 @@ static void input_text(struct tcp_conn *conn, struct tcp_segment *segment)
 	}
 	if (fin)
 		input_fin(conn);
+}
+
+/* What lies in the window, and nothing else. */
+static void input_text_in_window(struct tcp_conn *conn, struct tcp_segment *segment)
+{
+	trim(conn, segment);
+	input_text(conn, segment);
+}
+
+static void strip_syn(struct tcp_segment *segment)
+{
+	segment->flags &= (uint8_t)~TCP_FLAG_SYN;
+	segment->seq++;
+	segment->pkt->seq = segment->seq;
+}
+
+/* 3.10.7.3 */
+static void input_syn_sent(struct tcp_conn *conn, struct tcp_segment *segment)
+{
+	const struct net *net = conn_tcp(conn)->net;
+	bool ack = (segment->flags & TCP_FLAG_ACK) != 0;
+
+	/* First, ACK. */
+	if (ack && segment->ack != conn->snd_nxt) {
+		segment_reset(conn_tcp(conn)->net, segment);
+		return;
+	}
+	/* Second, RST. */
+	if (segment->flags & TCP_FLAG_RST) {
+		if (ack) {
+			net->tcp_counters->resets_in++;
+			conn_end(conn, ERR_REFUSED);
+		}
+		return;
+	}
+	/* Fourth, SYN. */
+	if (!(segment->flags & TCP_FLAG_SYN))
+		return;
+	open_receive(conn, segment);
+	conn_settle(conn, tcp_agreed_options(net, &segment->options),
+	            segment->options.window_scale & 15,
+	            (uint16_t)min_u32(tcp_peer_mss(&segment->tuple.remote.addr, &segment->options),
+	                              conn_cold(conn)->peer_mss));
+	if (!ack) { /* both SYNs crossed */
+		conn->state = TCP_STATE_SYN_RECEIVED;
+		conn->flags |= CONN_REXMIT_HEAD;
+		conn_mark_dirty(conn);
+		return;
+	}
+	conn->snd_una = segment->ack;
+	if (conn->flags & CONN_RTT_TIMING) {
+		rtt_sample(conn, (uint32_t)net->now_us - conn->rtt_at_us);
+	} else if (conn->options & OPTION_TIMESTAMPS) { /* RFC 7323 4.1: tells which SYN it was */
+		uint32_t ms = conn_timestamp(conn) - segment->options.ts_ecr;
+		if (ms < TCP_RTT_ECHO_MS_MAX)
+			rtt_sample(conn, ms * 1000);
+	}
+	conn_syn_resent(conn, conn_cold(conn)->retransmitted);
+	conn->flags &= (uint16_t)~CONN_RTT_TIMING;
+	conn->rexmit_at_ms = 0;
+	conn->backoff = 0;
+	conn_cold(conn)->retries = 0;
+	conn->flags |= CONN_ACK_NOW;
+	become_established(conn);
+	/* Sixth and on: other controls and text. */
+	strip_syn(segment);
+	input_text_in_window(conn, segment);
 }
 
 /* 3.10.7.4 fifth, what our FIN's acknowledgment changes. False: the connection is gone. */
@@ -437,14 +475,13 @@ static void strip_crossed_syn(const struct tcp_conn *conn, struct tcp_segment *s
 	    (segment->flags & flags) != (TCP_FLAG_SYN | TCP_FLAG_ACK) ||
 	    segment->seq + 1 != conn->rcv_nxt || segment->ack != conn->snd_nxt)
 		return;
-	segment->flags &= (uint8_t)~TCP_FLAG_SYN;
-	segment->seq++;
-	segment->pkt->seq = segment->seq;
+	strip_syn(segment);
 }
 
 void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 {
 	struct tcp_counters *counters = conn_counters(conn);
+	bool is_old;
 
 	if (conn->state == TCP_STATE_SYN_SENT) {
 		input_syn_sent(conn, segment);
@@ -475,11 +512,13 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 		return;
 	if (conn->state == TCP_STATE_SYN_RECEIVED && !input_syn_received_ack(conn, segment))
 		return;
+	is_old = is_stamp_older(conn, segment);
 	if (!conn_input_ack(conn, segment))
 		return;
 	conn_cold(conn)->received_at_ms = tcp_now_ms(conn_tcp(conn));
-	/* RFC 7323 4.3: only what spans the last ACK sent may move TS.Recent. */
-	if (segment->options.has_timestamps && !seq_after(segment->seq, conn->last_ack_sent))
+	/* RFC 7323 4.3: only what spans the last ACK sent may move TS.Recent, and never back. */
+	if (segment->options.has_timestamps && !seq_after(segment->seq, conn->last_ack_sent) &&
+	    !is_old)
 		conn->ts_recent = segment->options.ts_val;
 	if (!advance_state(conn))
 		return;
@@ -487,7 +526,6 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 	/* Sixth, URG: ignored, its octets are data. Seventh, text; eighth, FIN. */
 	if (conn->state == TCP_STATE_ESTABLISHED || conn->state == TCP_STATE_FIN_WAIT_1 ||
 	    conn->state == TCP_STATE_FIN_WAIT_2) {
-		trim(conn, segment);
-		input_text(conn, segment);
+		input_text_in_window(conn, segment);
 	}
 }

@@ -50,13 +50,15 @@ enum tcp_state_flags {
 #define TCP_FLIGHT_SEGMENTS_MAX 1024 /* tiny ones cost more than their octets */
 #define TCP_MTU_FLOOR_IP4       552  /* a Packet Too Big is not believed below it */
 #define TCP_MTU_FLOOR_IP6       1280
-#define TCP_SYN_RETRIES         5
+#define TCP_SYN_RETRIES         5       /* of a SYN-ACK */
+#define TCP_SYN_RETRIES_ACTIVE  7       /* R2 of three minutes and more, RFC 9293 3.8.3 */
 #define TCP_RTO_FALLBACK_US     3000000 /* RFC 6298 5.7 */
 #define TCP_DUPACKS             3
 #define TCP_QUICK_ACKS          16 /* segments acknowledged at once before the peer's manner is known */
-#define TCP_PERSIST_US          300000000 /* a window closed for that long ends the connection */
-#define TCP_FIN_WAIT_US         60000000  /* FIN-WAIT-2 after the user has gone */
-#define TCP_STARVED_US          5000      /* no packet to send with: try again */
+#define TCP_PERSIST_S           300      /* a window closed for that long ends the connection */
+#define TCP_RTT_ECHO_MS_MAX     300000   /* an echoed time older than that is none */
+#define TCP_FIN_WAIT_US         60000000 /* FIN-WAIT-2 after the user has gone */
+#define TCP_STARVED_US          5000     /* no packet to send with: try again */
 #define TCP_CHALLENGE_US \
 	500000 /* per connection: at most one ACK for unacceptable segments in that time */
 #define TCP_SMALL_SEGMENT_BYTES 256 /* below it octets are copied into the packet before */
@@ -68,6 +70,7 @@ enum tcp_state_flags {
 #define TCP_PORT_LAST            60999
 #define TCP_WINDOW_PRESSED_BYTES 16384 /* when slots run short */
 #define TCP_BYTES_MASK           ((1ull << 48) - 1)
+#define TCP_POOL_MASK            ((1u << 24) - 1)
 #define TCP_NONE                 0u /* no connection, no entry */
 
 static_assert(TCP_SMALL_SEGMENT_BYTES < PKT_DATA_BYTES / 2,
@@ -176,14 +179,16 @@ struct tcp_cold {
 	uint32_t snd_wnd_max;
 	uint32_t ts_offset;
 	uint32_t listener_tag;
-	uint32_t recovery;      /* index + 1 into tcp->recoveries, 0: none */
-	uint32_t sent;          /* index + 1 into tcp->sents, 0: none */
-	uint16_t retransmitted; /* stops at its greatest */
+	uint32_t snd_small; /* behind the last segment sent that was not full, RFC 1122 4.2.3.4 */
+	uint64_t recovery : 24;        /* index + 1 into tcp->recoveries, 0: none */
+	uint64_t sent : 24;            /* index + 1 into tcp->sents, 0: none */
+	uint64_t persist_since_s : 16; /* 0: not waiting for a window */
+	uint16_t retransmitted;        /* stops at its greatest */
 	uint16_t opened_s;
-	uint32_t challenge_at_ms, persist_since_ms, received_at_ms;
-	uint8_t error, retries;
-	uint8_t quick_acks : 6, counted : 1 /* in the sketch of prefixes */, active : 1;
-	uint8_t soft_error;
+	uint32_t challenge_at_ms, received_at_ms;
+	uint8_t error, soft_error;
+	uint8_t retries : 6, counted : 1 /* in the sketch of prefixes */, active : 1;
+	uint8_t quick_acks : 6, reduced : 1 /* for congestion that was echoed */, reads_no_more : 1;
 };
 static_assert(sizeof(struct tcp_cold) == 128, "two cache lines");
 
@@ -402,6 +407,12 @@ static inline uint16_t tcp_now_s(const struct tcp *tcp)
 	return (uint16_t)(tcp->net->now_us / 1000000);
 }
 
+/* How long ago a time of tcp_now_s() was, as long as that is less than 18 hours. */
+static inline uint32_t tcp_since_s(const struct tcp *tcp, uint32_t then_s)
+{
+	return (uint16_t)(tcp_now_s(tcp) - then_s);
+}
+
 /* A deadline `delay_us` from now in ms, never early and never 0. */
 static inline uint32_t tcp_deadline_ms(const struct tcp *tcp, uint64_t delay_us)
 {
@@ -564,6 +575,8 @@ void sent_free(struct tcp_conn *conn);
 /* Takes in what `segment` acknowledges and SACKs; before snd_una moves. */
 void sent_take(struct tcp_conn *conn, const struct tcp_segment *segment,
                struct tcp_delivery *out_delivery);
+/* A block of `segment` lies in what is in flight. */
+bool sent_is_told(const struct tcp_conn *conn, const struct tcp_segment *segment);
 uint32_t sent_pipe(const struct tcp_conn *conn, const struct tcp_sent *sent);
 /* The lowest run that is lost and not on its way again. */
 bool sent_next_hole(const struct tcp_conn *conn, const struct tcp_sent *sent,
@@ -626,7 +639,8 @@ void ecn_input(struct tcp_conn *conn, const struct tcp_segment *segment);
 uint8_t ecn_output(struct tcp_conn *conn, bool new_data, uint8_t *flags);
 
 /* tcp_cubic.c, RFC 9438 */
-void cubic_reduce(struct tcp_conn *conn, struct tcp_sent *sent);
+/* `window`: what the path was given when it was too much. */
+void cubic_reduce(struct tcp_conn *conn, struct tcp_sent *sent, uint32_t window);
 uint32_t cubic_increase(struct tcp_conn *conn, struct tcp_sent *sent, uint32_t acked);
 
 /* tcp_congestion.c, RFC 5681, RFC 6582, RFC 6937 */

@@ -282,11 +282,14 @@ static bool send_lost(struct tcp_conn *conn)
 	return sent > 0;
 }
 
-/* RFC 9293 3.7.4: the end of what was written waits while anything is unacknowledged. */
+/* RFC 9293 3.7.4: the end of what was written waits while anything is unacknowledged; as everybody
+ * has it since draft-minshall-nagle, anything small: one such segment a round trip. */
 static bool nagle_holds(const struct tcp_conn *conn)
 {
-	return (conn->options & OPTION_NAGLE) && conn->snd_una != conn->snd_nxt &&
-	       !(conn->flags & CONN_FIN_QUEUED);
+	uint32_t small = conn_cold(conn)->snd_small;
+
+	return (conn->options & OPTION_NAGLE) && !(conn->flags & CONN_FIN_QUEUED) &&
+	       seq_after(small, conn->snd_una) && !seq_after(small, conn->snd_nxt);
 }
 
 /* How much new data may go now, RFC 9293 3.8.6.2.1. */
@@ -360,6 +363,8 @@ static bool send_new(struct tcp_conn *conn, bool force)
 		return false;
 
 	note_new(conn, len + fin);
+	if (len > 0 && len < conn->mss)
+		conn_cold(conn)->snd_small = conn->snd_nxt;
 	if (fin)
 		conn->flags |= CONN_FIN_SENT;
 	while (conn->snd_next != NULL &&
@@ -377,15 +382,14 @@ static bool send_new(struct tcp_conn *conn, bool force)
 }
 
 /* Something waits, nothing is in flight to bring an ACK: the window must be probed, RFC
- * 9293 3.8.6.1. */
+ * 9293 3.8.6.1. What the user holds back goes when the timer fires as well, in 200 ms at the
+ * earliest: "more" is a hope, not a promise. */
 static void consider_persist(struct tcp_conn *conn)
 {
 	bool fin_waits = (conn->flags & CONN_FIN_QUEUED) && !(conn->flags & CONN_FIN_SENT);
 	uint32_t queued = conn->snd_end - conn->snd_nxt;
-	bool held = conn->flags & CONN_CORK && queued < conn->mss && conn->snd_wnd >= queued;
 
-	if (conn->snd_una != conn->snd_nxt || (queued == 0 && !fin_waits) || held ||
-	    conn->ack_at_ms != 0)
+	if (conn->snd_una != conn->snd_nxt || (queued == 0 && !fin_waits) || conn->ack_at_ms != 0)
 		return;
 	if (conn->flags & CONN_PERSIST)
 		return;
@@ -394,8 +398,9 @@ static void consider_persist(struct tcp_conn *conn)
 	conn_cold(conn)->retries = 0;
 	/* Counted from the last progress: a window that opens and shuts again does not begin anew.
 	 */
-	if (conn_cold(conn)->persist_since_ms == 0)
-		conn_cold(conn)->persist_since_ms = max_u32(tcp_now_ms(conn_tcp(conn)), 1);
+	if (conn_cold(conn)->persist_since_s == 0)
+		conn_cold(conn)->persist_since_s = max_u32(tcp_now_s(conn_tcp(conn)), 1) &
+		                                   UINT16_MAX;
 	conn_start_rexmit(conn);
 }
 
@@ -464,10 +469,16 @@ void conn_send_reset(struct tcp_conn *conn)
 	struct net *net = conn_tcp(conn)->net;
 	struct tcp_header_fields fields = {
 	    .seq = conn->snd_nxt, .ack = conn->rcv_nxt, .flags = TCP_FLAG_RST | TCP_FLAG_ACK};
+	uint8_t options[TCP_OPTIONS_BYTES_MAX];
 	struct pkt *pkt = segment_new(net);
+	size_t bytes;
 
-	if (pkt != NULL)
-		segment_send(net, pkt, &conn_cold(conn)->tuple, &fields, NULL, 0, 0);
+	if (pkt == NULL)
+		return;
+	/* RFC 7323 3.2: a reset should bear a timestamp as well. */
+	bytes = tcp_options_put(options, (conn->options & OPTION_TIMESTAMPS) != 0,
+	                        conn_timestamp(conn), conn->ts_recent, NULL, 0);
+	segment_send(net, pkt, &conn_cold(conn)->tuple, &fields, options, bytes, 0);
 }
 
 bool conn_send_tail(struct tcp_conn *conn, struct tcp_sent *sent)

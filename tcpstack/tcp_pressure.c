@@ -12,7 +12,7 @@
 
 #define SAMPLE           64
 #define SILENT_MS        3000  /* since the handshake, without a word */
-#define STALLED_MS       5000  /* with a window closed */
+#define STALLED_S        5     /* with a window closed */
 #define IDLE_MS          10000 /* since the last acceptable segment */
 #define SLOW_AGE_S       30
 #define SLOW_BYTES_PER_S 50
@@ -65,7 +65,7 @@ static bool holds_packets(const struct tcp_conn *conn)
 
 static uint32_t age_s(const struct tcp_conn *conn)
 {
-	return (uint16_t)(tcp_now_s(conn_tcp(conn)) - conn_cold(conn)->opened_s);
+	return tcp_since_s(conn_tcp(conn), conn_cold(conn)->opened_s);
 }
 
 static enum victim judge(const struct tcp_conn *conn, uint32_t *out_idle_ms)
@@ -79,7 +79,8 @@ static enum victim judge(const struct tcp_conn *conn, uint32_t *out_idle_ms)
 		return VICTIM_NONE;
 	if (!cold->active && cold->received_bytes == 0 && idle_ms >= SILENT_MS)
 		return VICTIM_SILENT;
-	if ((conn->flags & CONN_PERSIST) && now_ms - cold->persist_since_ms >= STALLED_MS)
+	if ((conn->flags & CONN_PERSIST) &&
+	    tcp_since_s(conn_tcp(conn), cold->persist_since_s) >= STALLED_S)
 		return VICTIM_STALLED;
 	if (!cold->active && age_s(conn) >= SLOW_AGE_S &&
 	    cold->received_bytes + cold->acked_bytes < (uint64_t)age_s(conn) * SLOW_BYTES_PER_S)

@@ -37,9 +37,9 @@ bool rack_detect(struct tcp_conn *conn, struct tcp_sent *sent)
 
 	/* RFC 8985 6.2 step 4: without a sign of reordering there is no need to wait. */
 	if (!sent->reordering && sent->sacked_count > 0) {
-		uint32_t lost = conn->flags & CONN_RECOVERY
-		                    ? sent->sacked[sent->sacked_count - 1].start
-		                    : lost_by_count(conn, sent);
+		bool sure = (conn->flags & CONN_RECOVERY) || conn->dupacks >= TCP_DUPACKS;
+		uint32_t lost = sure ? sent->sacked[sent->sacked_count - 1].start
+		                     : lost_by_count(conn, sent);
 		sent->lost_end = seq_later(sent->lost_end, lost);
 	}
 	sent_lose_late(conn, sent, conn->srtt_us8 / 8 + window_us, &left_us);

@@ -63,7 +63,7 @@ static struct tcp_recovery *recovery_get(struct tcp_conn *conn)
 	if (recovery == NULL)
 		return NULL;
 	*recovery = (struct tcp_recovery){0};
-	conn_cold(conn)->recovery = pool_index(&tcp->recoveries, recovery) + 1;
+	conn_cold(conn)->recovery = (pool_index(&tcp->recoveries, recovery) + 1) & TCP_POOL_MASK;
 	return recovery;
 }
 

@@ -31,7 +31,7 @@ struct tcp_sent *sent_get(struct tcp_conn *conn)
 		return NULL;
 	memset(sent, 0, sizeof(*sent));
 	sent->lost_end = conn->snd_una;
-	conn_cold(conn)->sent = pool_index(&tcp->sents, sent) + 1;
+	conn_cold(conn)->sent = (pool_index(&tcp->sents, sent) + 1) & TCP_POOL_MASK;
 	return sent;
 }
 
@@ -173,6 +173,14 @@ static bool is_in_flight(const struct tcp_conn *conn, const struct tcp_segment *
 {
 	return seq_before(block->start, block->end) && !seq_before(block->start, segment->ack) &&
 	       !seq_before(block->start, conn->snd_una) && !seq_after(block->end, conn->snd_nxt);
+}
+
+bool sent_is_told(const struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	for (uint32_t i = 0; i < segment->options.sack_count; i++)
+		if (is_in_flight(conn, segment, &segment->options.sack[i]))
+			return true;
+	return false;
 }
 
 static void take_blocks(struct tcp_conn *conn, const struct tcp_segment *segment,

@@ -71,7 +71,7 @@ static uint32_t retries_max(const struct tcp_conn *conn)
 	uint32_t max = conn_tcp(conn)->net->config.retries_max;
 
 	if (conn->state == TCP_STATE_SYN_SENT || conn->state == TCP_STATE_SYN_RECEIVED)
-		return min_u32(max, TCP_SYN_RETRIES);
+		return min_u32(max, TCP_SYN_RETRIES_ACTIVE);
 	return max;
 }
 
@@ -90,7 +90,7 @@ static void persist_fired(struct tcp_conn *conn)
 	/* The peer's ACKs keep `retries` at 0, so a window held shut for ever is bounded by time
 	 * (sockstress). */
 	if (cold->retries >= retries_max(conn) ||
-	    tcp_now_ms(tcp) - cold->persist_since_ms >= TCP_PERSIST_US / 1000) {
+	    tcp_since_s(tcp, cold->persist_since_s) >= TCP_PERSIST_S) {
 		conn_send_reset(conn);
 		give_up(conn);
 		return;
@@ -105,6 +105,10 @@ static void persist_fired(struct tcp_conn *conn)
 static void rexmit_fired(struct tcp_conn *conn)
 {
 	conn->rexmit_at_ms = 0;
+	if (conn->state == TCP_STATE_TIME_WAIT) {
+		conn_end(conn, OK);
+		return;
+	}
 	if (conn->state == TCP_STATE_FIN_WAIT_2) {
 		if (conn->flags & CONN_ORPHAN)
 			conn_end(conn, OK);
@@ -123,12 +127,12 @@ static void rexmit_fired(struct tcp_conn *conn)
 		return;
 	}
 	conn_counters(conn)->retransmission_timeouts++;
+	if (conn->backoff % 2 == 1) /* the second in a row, the fourth */
+		conn_suspect_path_mtu(conn);
 	if (conn->state == TCP_STATE_SYN_SENT || conn->state == TCP_STATE_SYN_RECEIVED)
 		conn->flags |= CONN_REXMIT_HEAD;
 	else
 		congestion_timeout(conn);
-	if (conn->backoff % 2 == 1) /* the second in a row, the fourth */
-		conn_suspect_path_mtu(conn);
 	conn->flags &= (uint16_t)~CONN_RTT_TIMING;
 	next_try(conn);
 	conn_start_rexmit(conn);

@@ -121,12 +121,19 @@ int pc_set(int handle, const char *option)
 
 int pc_info(int handle, struct pc_info *out_info)
 {
-	struct socket *socket = socket_conn(handle);
+	const struct socket *listener = socket_listener(handle);
+	const struct socket *socket = socket_conn(handle);
 	struct tcp_info info;
 
-	*out_info = (struct pc_info){.state = socket_listener(handle) != NULL ? 10 : 7};
+	*out_info = (struct pc_info){.state = 7};
+	if (listener != NULL) { /* Linux's use of two fields: who waits, and how many may */
+		*out_info = (struct pc_info){.state = 10,
+		                             .unacked = socket_waiting_count(listener),
+		                             .sacked = (uint32_t)listener->backlog};
+		return 0;
+	}
 	if (socket == NULL)
-		return socket_listener(handle) != NULL ? 0 : -EBADF;
+		return -EBADF;
 	if (socket->conn == NULL)
 		return 0;
 	tcp_info(socket->conn, &info);
@@ -146,7 +153,7 @@ int pc_info(int handle, struct pc_info *out_info)
 	                             .retrans = info.retrans,
 	                             .reordering = info.reordering,
 	                             .backoff = info.backoff,
-	                             .probes = info.probes,
+	                             .probes = info.probes + socket->keepalive_probes,
 	                             .ca_state = info.ca_state};
 	return 0;
 }

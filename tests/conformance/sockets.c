@@ -87,6 +87,7 @@ static struct socket *socket_new(enum socket_kind kind)
 		sockets[i] = (struct socket){.kind = kind,
 		                             .order = next_order++,
 		                             .mss = UINT16_MAX,
+		                             .nagle = true,
 		                             .keepalive_interval_us = KEEPALIVE_INTERVAL_US,
 		                             .keepalive_probes_max = KEEPALIVE_PROBES_MAX};
 		return &sockets[i];
@@ -121,17 +122,23 @@ size_t socket_room(const struct socket *socket)
 }
 
 /* As Linux's tcp_reset() has it for a reset: which end it was decides. */
-static int errno_of(const struct tcp_conn *conn)
+static int errno_of(const struct socket *socket)
 {
-	switch (tcp_error(conn)) {
+	switch (tcp_error(socket->conn)) {
 	case ERR_REFUSED:
 		return ECONNREFUSED;
 	case ERR_RESET:
-		return tcp_at_end(conn) ? EPIPE : ECONNRESET;
+		return socket->peer_ended ? EPIPE : ECONNRESET;
 	case ERR_TIMED_OUT:
 		return ETIMEDOUT;
 	case ERR_UNREACHABLE:
 		return EHOSTUNREACH;
+	case ERR_NO_NETWORK:
+		return ENETUNREACH;
+	case ERR_NO_PROTOCOL:
+		return ENOPROTOOPT;
+	case ERR_PROHIBITED:
+		return EACCES;
 	default:
 		return EIO;
 	}
@@ -183,13 +190,10 @@ void sockets_news(struct tcp_conn *conn, uint32_t news)
 		socket->connected = true;
 		socket_apply(socket);
 	}
+	if (news & TCP_FIN)
+		socket->peer_ended = true;
 	if (news & TCP_FAILED)
-		socket->error = errno_of(conn);
-	/* RFC 9293 3.6.1: octets for somebody who reads no more; the peer must not believe them
-	 * read. */
-	else if ((news & TCP_READABLE) && socket->no_read && socket->no_write &&
-	         tcp_readable(conn) > 0)
-		socket_kill(socket, ECONNRESET);
+		socket->error = errno_of(socket);
 }
 
 static bool port_is_free(uint16_t port)
@@ -200,14 +204,14 @@ static bool port_is_free(uint16_t port)
 	return true;
 }
 
-/* `backlog` bounds nothing: a connection is held back by what the stack has room for. */
+/* `backlog` is told, but bounds nothing: a connection is held back by what the stack has room for.
+ */
 int pc_listen(const struct sockaddr *local, int backlog)
 {
 	struct socket *socket;
 	struct endpoint endpoint;
 	int result = endpoint_from(local, &endpoint);
 
-	(void)backlog;
 	world_need();
 	if (result != 0)
 		return result;
@@ -219,6 +223,7 @@ int pc_listen(const struct sockaddr *local, int backlog)
 	if (socket == NULL)
 		return -EMFILE;
 	socket->local = endpoint;
+	socket->backlog = backlog > 0 ? backlog : 0;
 	switch (tcp_listen(world.net, &endpoint, (uint32_t)socket_handle(socket))) {
 	case OK:
 		return socket_handle(socket);
@@ -243,6 +248,16 @@ static struct socket *first_waiting(int listener)
 		    (first == NULL || sockets[i].order < first->order))
 			first = &sockets[i];
 	return first;
+}
+
+uint32_t socket_waiting_count(const struct socket *listener)
+{
+	uint32_t count = 0;
+
+	for (int i = 1; i <= SOCKETS_MAX; i++)
+		count += sockets[i].kind == SOCKET_WAITING &&
+		         sockets[i].listener == socket_handle(listener);
+	return count;
 }
 
 int pc_accept(int handle, struct sockaddr_storage *out_peer)
@@ -370,8 +385,15 @@ int pc_shutdown(int handle, int how)
 		return -EINVAL;
 	if (socket_state(socket) == 7)
 		return -ENOTCONN;
-	if (how != SHUT_WR)
+	if (socket_state(socket) == 2) { /* there is nothing yet that could be half closed */
+		socket_kill(socket, ECONNRESET);
+		socket->no_read = socket->no_write = true;
+		return 0;
+	}
+	if (how != SHUT_WR) {
 		socket->no_read = true;
+		tcp_shutdown_read(socket->conn);
+	}
 	if (how != SHUT_RD) {
 		socket->no_write = true;
 		tcp_shutdown(socket->conn);

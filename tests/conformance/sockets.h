@@ -18,6 +18,8 @@ struct socket {
 	struct endpoint local;  /* of a listener */
 	struct tcp_conn *conn;  /* NULL: ended here, by a reset of ours */
 	bool connected;         /* the handshake is over */
+	bool peer_ended;        /* its FIN came in order */
+	int backlog;            /* of a listener */
 	bool no_read, no_write; /* shut down */
 	bool cork, nagle;
 	int error; /* errno to be told once */
@@ -39,6 +41,8 @@ void socket_keepalive_start(struct socket *socket);
 /* May octets be written, and how many? */
 size_t socket_room(const struct socket *socket);
 int socket_state(const struct socket *socket);
+/* Connections of a listener that pc_accept would hand out. */
+uint32_t socket_waiting_count(const struct socket *listener);
 /* Resets the connection and keeps the handle, which tells `error` once. */
 void socket_kill(struct socket *socket, int error);
 

@@ -58,6 +58,31 @@ static void put_address(uint8_t *to, bool ip6, bool peer)
 		inet_pton(AF_INET, peer ? PACKET_PEER4 : PACKET_LOCAL4, to);
 }
 
+/* Four octets that say nothing, in front of what is there. */
+static size_t put_ip4_options(uint8_t *to, size_t bytes)
+{
+	memmove(to + 24, to + 20, bytes - 20);
+	memset(to + 20, 1, 4);
+	to[0] = 0x46;
+	put16(to + 2, (uint32_t)(bytes + 4));
+	put16(to + 10, 0);
+	put16(to + 10, sum_end(sum_octets(0, to, 24)));
+	return bytes + 4;
+}
+
+/* Hop-by-hop options: padding. */
+static size_t put_ip6_extension(uint8_t *to, size_t bytes)
+{
+	memmove(to + 48, to + 40, bytes - 40);
+	memset(to + 40, 0, 8);
+	to[40] = to[6];
+	to[42] = 1;
+	to[43] = 4;
+	to[6] = 0;
+	put16(to + 4, (uint32_t)(bytes - 40 + 8));
+	return bytes + 8;
+}
+
 static void put_ip(uint8_t *to, bool ip6, bool from_peer, uint8_t protocol, size_t payload_bytes)
 {
 	memset(to, 0, ip_header_bytes(ip6));
@@ -110,10 +135,22 @@ size_t packet_build(uint8_t *to, bool ip6, const struct segment *segment)
 	size_t at = ip_header_bytes(ip6);
 	size_t bytes = put_tcp(to + at, segment, true);
 
+	uint32_t sum;
+
 	put_ip(to, ip6, true, PROTOCOL_TCP, bytes);
-	put16(to + at + 16,
-	      sum_end(sum_octets(pseudo_sum(to, ip6, PROTOCOL_TCP, bytes), to + at, bytes)));
-	return at + bytes;
+	sum = sum_octets(pseudo_sum(to, ip6, PROTOCOL_TCP, bytes), to + at, bytes);
+	put16(to + at + 16, sum_end(sum) ^ (uint32_t)segment->bad_sum);
+	if (ip6) {
+		to[1] = (uint8_t)(segment->ecn << 4);
+	} else {
+		to[1] = segment->ecn;
+		put16(to + 10, 0);
+		put16(to + 10, sum_end(sum_octets(0, to, 20)));
+	}
+	bytes += at;
+	if (segment->extended)
+		bytes = ip6 ? put_ip6_extension(to, bytes) : put_ip4_options(to, bytes);
+	return bytes;
 }
 
 size_t packet_build_icmp(uint8_t *to, bool ip6, uint8_t type, uint8_t code, uint32_t mtu,
@@ -178,6 +215,7 @@ const char *packet_parse(const uint8_t *packet, size_t bytes, bool ip6, struct s
 	                                .seq = get32(tcp + 4),
 	                                .ack = get32(tcp + 8),
 	                                .flags = tcp[13],
+	                                .ecn = (ip6 ? packet[1] >> 4 : packet[1]) & 3,
 	                                .window = get16(tcp + 14),
 	                                .urgent = get16(tcp + 18),
 	                                .options_bytes = header - 20,

@@ -23,6 +23,9 @@ struct segment {
 	uint32_t seq, ack; /* absolute */
 	uint16_t window, urgent;
 	uint8_t flags;
+	uint8_t ecn;   /* of the IP header */
+	bool bad_sum;  /* the checksum is off by one */
+	bool extended; /* IP options or an extension header that say nothing lie in between */
 	uint8_t options[PACKET_OPTIONS_MAX];
 	size_t options_bytes;
 	uint32_t len;

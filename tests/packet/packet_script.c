@@ -8,15 +8,19 @@
  *
  *   options NAME=VALUE,...        start over with these options of pc_reset; first line only
  *   ip6                           the same over IPv6; directly behind options
- *   in  FLAGS seq N [ack N] [len N] [win N] [urg N] [opt OPTION...]
- *   out FLAGS seq N [ack N] [len N] [win N] [opt OPTION...]
- *   icmp KIND seq N [mtu N]       toobig, port, host, protocol, admin, time, quench: quotes a
- * segment of ours peer PORT [isn N]             who speaks from now on port N and to which port of
- * ours listen [= ERROR]              on our port; close listener ends it accept [= ERROR]  connect
- * [from PORT] [= ERROR] read N = RESULT   write N [more] = RESULT   shutdown rd|wr|rdwr [= ERROR]
- *   close  abort      set NAME=VALUE [= ERROR]  set listener NAME=VALUE
- *   poll [readable] [writable] [hangup] [error]
- *   info NAME=VALUE|LOW..HIGH...
+ *   in  FLAGS seq N [ack N] [len N] [win N] [urg N] [ecn N] [badsum] [extended] [opt OPTION...]
+ *   out FLAGS seq N [ack N] [len N] [win N] [ecn N] [opt OPTION...]
+ *   icmp KIND seq N [mtu N]       quotes a segment of ours; KIND as in step_icmp()
+ *   peer PORT [isn N]             who speaks from now on
+ *   port N                        and to which port of ours
+ *   listen [= ERROR]              on our port; close listener ends it
+ *   accept [= ERROR]
+ *   connect [from PORT] [to ADDRESS] [= ERROR]
+ *   read N = RESULT               write N [more] = RESULT
+ *   shutdown rd|wr|rdwr [= ERROR] close              abort
+ *   set NAME=VALUE [= ERROR]      set listener NAME=VALUE
+ *   poll [listener] [readable] [writable] [hangup] [error]
+ *   info [listener] NAME=VALUE|LOW..HIGH...
  *   quiet                         nothing left, in the +SECONDS before it either
  *   skip                          whatever left, in the +SECONDS before it too, is of no interest
  *

@@ -92,14 +92,15 @@ bool step_in(struct script *script)
 	struct option_context context = {flow->our_isn, true, flow->last_stamp};
 	struct option_list options = {.bytes = 0};
 	struct segment segment = {.local_port = script->local_port, .peer_port = flow->peer_port};
-	int64_t seq, ack, len, window, urgent;
+	int64_t seq, ack, len, window, urgent, ecn;
 	int result;
 
 	if (!script_wait(script) || !read_flags(script, &segment.flags) ||
 	    !script_number(script, "seq", 0, &seq) || !script_number(script, "ack", -1, &ack) ||
 	    !script_number(script, "len", 0, &len) ||
 	    !script_number(script, "win", UINT16_MAX, &window) ||
-	    !script_number(script, "urg", 0, &urgent) || !read_options(script, &context, &options))
+	    !script_number(script, "urg", 0, &urgent) || !script_number(script, "ecn", 0, &ecn) ||
+	    !read_options(script, &context, &options))
 		return false;
 	while (options.bytes % 4 != 0)
 		options.octet[options.bytes++] = 0;
@@ -107,13 +108,16 @@ bool step_in(struct script *script)
 		return script_fail(script, "len is out of range");
 	segment.seq = flow->peer_isn + (uint32_t)seq;
 	segment.ack = segment.flags & FLAG_ACK ? flow->our_isn + (uint32_t)ack : 0;
+	segment.ecn = ecn & 3;
+	segment.bad_sum = script_has(script, "badsum");
+	segment.extended = script_has(script, "extended");
 	segment.window = (uint16_t)window;
 	segment.urgent = (uint16_t)urgent;
 	segment.len = (uint32_t)len;
 	memcpy(segment.options, options.octet, options.bytes);
 	segment.options_bytes = options.bytes;
 	for (uint32_t i = 0; i < segment.len; i++)
-		payload[i] = script_octet((uint32_t)seq + i);
+		payload[i] = script_octet((uint32_t)seq + ((segment.flags & FLAG_SYN) != 0) + i);
 	segment.payload = payload;
 	result = pc_input(packet, packet_build(packet, script->ip6, &segment));
 	return result == 0 || script_fail(script, "pc_input: %s", strerror(-result));
@@ -125,8 +129,9 @@ bool step_icmp(struct script *script)
 		const char *name;
 		uint8_t type4, code4, type6, code6;
 	} kinds[] = {
-	    {"toobig", 3, 4, 2, 0},   {"port", 3, 3, 1, 4},   {"host", 3, 1, 1, 3},
-	    {"protocol", 3, 2, 4, 1}, {"admin", 3, 13, 1, 1}, {"time", 11, 0, 3, 0},
+	    {"toobig", 3, 4, 2, 0},   {"net", 3, 0, 1, 0},       {"host", 3, 1, 1, 3},
+	    {"protocol", 3, 2, 4, 1}, {"port", 3, 3, 1, 4},      {"source_route", 3, 5, 4, 0},
+	    {"admin", 3, 13, 1, 1},   {"net_admin", 3, 9, 1, 6}, {"time", 11, 0, 3, 0},
 	    {"quench", 4, 0, 0, 0},
 	};
 	static uint8_t packet[PACKET_BYTES_MAX];
@@ -223,13 +228,13 @@ static bool compare(struct script *script, const struct segment *segment, int64_
 	struct option_context context = {flow->peer_isn, flow->know_stamp,
 	                                 flow->stamp + now_ms(left)};
 	struct option_list options = {.bytes = 0};
-	int64_t seq, ack, len, window;
+	int64_t seq, ack, len, window, ecn;
 	uint8_t flags;
 
 	if (!read_flags(script, &flags) || !script_number(script, "seq", 0, &seq) ||
 	    !script_number(script, "ack", 0, &ack) || !script_number(script, "len", 0, &len) ||
 	    !script_number(script, "win", segment->window, &window) ||
-	    !read_options(script, &context, &options))
+	    !script_number(script, "ecn", 0, &ecn) || !read_options(script, &context, &options))
 		return false;
 	if (segment->flags != flags)
 		return script_fail(script, "other flags: %s", text);
@@ -243,6 +248,8 @@ static bool compare(struct script *script, const struct segment *segment, int64_
 		return script_fail(script, "other ack: %s", text);
 	if (segment->len != len)
 		return script_fail(script, "other len: %s", text);
+	if (segment->ecn != ecn)
+		return script_fail(script, "other ECN bits (%u): %s", segment->ecn, text);
 	if (segment->window != window)
 		return script_fail(script, "other win: %s", text);
 	if (segment->urgent != 0)

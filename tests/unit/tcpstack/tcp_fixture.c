@@ -79,6 +79,20 @@ static bool chance(struct link_sim *link, uint32_t permille)
 	return random_below(&link->random, 1000) < permille;
 }
 
+/* Other bits in one 16-bit word: what the Internet checksum always finds (RFC 1071). */
+static void corrupt(struct link_sim *link, struct flight *flight)
+{
+	size_t at = random_below(&link->random, (uint32_t)flight->len / 2) * 2;
+	uint32_t bits = 1 + random_below(&link->random, 3);
+
+	for (uint32_t i = 0; i < bits; i++) {
+		uint32_t bit = random_below(&link->random, 16);
+
+		flight->data[at + bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	link->corrupt_count++;
+}
+
 static void fly(struct link_sim *link, int from, const struct pkt *pkt)
 {
 	struct flight *flight = malloc(sizeof(*flight));
@@ -93,6 +107,9 @@ static void fly(struct link_sim *link, int from, const struct pkt *pkt)
 	flight->to = 1 - from;
 	flight->len = pkt->len;
 	memcpy(flight->data, pkt->data, pkt->len);
+	if (link->impairment.corrupt_permille > 0 &&
+	    chance(link, link->impairment.corrupt_permille))
+		corrupt(link, flight);
 	link->flights[link->flight_count++] = flight;
 }
 

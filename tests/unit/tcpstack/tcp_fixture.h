@@ -33,7 +33,7 @@ void host_check_clean(struct host *host);
 struct net_config test_config(uint64_t seed);
 
 struct impairment {
-	uint32_t loss_permille, duplicate_permille, reorder_permille;
+	uint32_t loss_permille, duplicate_permille, reorder_permille, corrupt_permille;
 	uint32_t delay_us, jitter_us;
 };
 
@@ -53,6 +53,7 @@ struct link_sim {
 	uint64_t now_us, order;
 	struct flight *flights[FLIGHTS_MAX];
 	size_t flight_count;
+	uint32_t corrupt_count;
 	/* When set, decides instead of the impairment whether a packet is lost. */
 	bool (*lose)(void *context, int from, const uint8_t *packet, size_t bytes);
 	void *lose_context;

@@ -163,10 +163,10 @@ static void errors_reach_tcp(void **state)
 		uint8_t type, code;
 		enum icmp_error error;
 	} cases[] = {
-	    {3, 0, ICMP_ERROR_UNREACHABLE},  {3, 1, ICMP_ERROR_UNREACHABLE},
-	    {3, 2, ICMP_ERROR_REFUSED},      {3, 3, ICMP_ERROR_REFUSED},
-	    {3, 5, ICMP_ERROR_UNREACHABLE},  {3, 9, ICMP_ERROR_REFUSED},
-	    {3, 10, ICMP_ERROR_REFUSED},     {3, 13, ICMP_ERROR_REFUSED},
+	    {3, 0, ICMP_ERROR_NO_NETWORK},   {3, 1, ICMP_ERROR_UNREACHABLE},
+	    {3, 2, ICMP_ERROR_NO_PROTOCOL},  {3, 3, ICMP_ERROR_REFUSED},
+	    {3, 5, ICMP_ERROR_UNREACHABLE},  {3, 9, ICMP_ERROR_NO_NETWORK},
+	    {3, 10, ICMP_ERROR_UNREACHABLE}, {3, 13, ICMP_ERROR_UNREACHABLE},
 	    {11, 0, ICMP_ERROR_UNREACHABLE}, {12, 0, ICMP_ERROR_UNREACHABLE},
 	};
 	struct fixture *fixture = *state;
@@ -224,10 +224,10 @@ static void errors6_reach_tcp(void **state)
 		enum icmp_error error;
 		uint32_t mtu;
 	} cases[] = {
-	    {1, 0, 0, ICMP_ERROR_UNREACHABLE, 0},   {1, 1, 0, ICMP_ERROR_REFUSED, 0},
+	    {1, 0, 0, ICMP_ERROR_NO_NETWORK, 0},    {1, 1, 0, ICMP_ERROR_PROHIBITED, 0},
 	    {1, 3, 0, ICMP_ERROR_UNREACHABLE, 0},   {1, 4, 0, ICMP_ERROR_REFUSED, 0},
 	    {2, 0, 1280, ICMP_ERROR_TOO_BIG, 1280}, {3, 0, 0, ICMP_ERROR_UNREACHABLE, 0},
-	    {4, 1, 6, ICMP_ERROR_REFUSED, 0},
+	    {4, 1, 6, ICMP_ERROR_NO_PROTOCOL, 0},
 	};
 	static const uint8_t tcp[8] = {0x00, 0x19, 0x9c, 0x40, 0xde, 0xad, 0xbe, 0xef};
 	struct fixture *fixture = *state;

@@ -200,6 +200,45 @@ static void test_bad_links(void **state)
 	}
 }
 
+static uint64_t refused(const struct host *host)
+{
+	const struct net_counters *net = &host->net_counters;
+
+	return host->counters.segments_malformed + net->ip4_checksum_bad + net->ip4_malformed +
+	       net->ip6_malformed + net->ip_not_ours + net->ip6_source_bad +
+	       net->ip6_protocol_unknown + net->ip6_extensions_bad + net->ip_broadcast +
+	       net->udp_in + net->icmp_checksum_bad + net->icmp_malformed;
+}
+
+/* Flipped bits are found by a checksum: they cost what a loss costs, and no octet is another. What
+ * no checksum covers (hop limit and flow label of IPv6) changes nothing. */
+static void test_corruption(void **state)
+{
+	uint64_t corrupted = 0, dropped = 0;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 100; seed++) {
+		static struct link_sim link;
+		struct net_config config = test_config(seed);
+		struct app apps[2];
+
+		config.no_timestamps = seed % 5 == 1;
+		config.no_sack = seed % 7 == 2;
+		config.cookies_only = seed % 3 == 1;
+		link_init(&link, seed, seed % 2, &config, &config, 1024);
+		link.impairment = (struct impairment){.corrupt_permille = 20 + (uint32_t)seed,
+		                                      .delay_us = 10000};
+		start(&link, apps, seed, 50000, 50000);
+		run_to_end(&link, apps);
+		corrupted += link.corrupt_count;
+		dropped += refused(&link.host[0]) + refused(&link.host[1]);
+		link_free(&link);
+	}
+	assert_true(corrupted > 500);
+	/* Bits may be flipped back, and IPv6 has words that nothing covers. */
+	assert_true(dropped > corrupted * 8 / 10 && dropped <= corrupted);
+}
+
 /* Loses the n-th packet of one kind, once. */
 struct target {
 	int from;
@@ -449,15 +488,11 @@ static void test_abort_in_the_middle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_clean_link),
-	    cmocka_unit_test(test_bad_links),
-	    cmocka_unit_test(test_each_packet_lost_once),
-	    cmocka_unit_test(test_small_pools),
-	    cmocka_unit_test(test_big_windows_and_heavy_loss),
-	    cmocka_unit_test(test_goodput),
-	    cmocka_unit_test(test_both_open),
-	    cmocka_unit_test(test_port_reused),
-	    cmocka_unit_test(test_abort_in_the_middle),
+	    cmocka_unit_test(test_clean_link),  cmocka_unit_test(test_bad_links),
+	    cmocka_unit_test(test_corruption),  cmocka_unit_test(test_each_packet_lost_once),
+	    cmocka_unit_test(test_small_pools), cmocka_unit_test(test_big_windows_and_heavy_loss),
+	    cmocka_unit_test(test_goodput),     cmocka_unit_test(test_both_open),
+	    cmocka_unit_test(test_port_reused), cmocka_unit_test(test_abort_in_the_middle),
 	};
 
 	return cmocka_run_group_tests_name("tcp_link", tests, NULL, NULL);
