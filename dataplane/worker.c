@@ -31,6 +31,7 @@
 #define TIMERS_PER_TURN   256
 #define OUTPUT_ROUNDS_MAX 32 /* bursts sent in one turn */
 #define HOUSEKEEP_US      10000
+#define BEHIND_BURSTS     8      /* full ones in a row: frames come faster than they are handled */
 #define PORT_STATS_US     500000 /* asking a device may cost a system call */
 
 struct worker {
@@ -40,6 +41,7 @@ struct worker {
 	struct worker_counters *counters;
 	uint64_t turn_us; /* of the last turn that had work; 0 after an idle one */
 	uint64_t housekeep_us, port_stats_us; /* when they are due */
+	uint32_t full_bursts; /* turns in a row that found as many frames as they took */
 	bool draining;
 };
 
@@ -110,6 +112,7 @@ static void net_config_fill(struct net_config *out_config, const struct config *
 	out_config->connections_max = config->connections_max;
 	out_config->connections_per_prefix_max = config->tcp_connections_per_prefix_max;
 	out_config->syn_cache_count = config->tcp_syn_cache_count;
+	out_config->syn_seen_count = config->tcp_syn_seen_count;
 	out_config->cookies_only = config->tcp_syn_cache_count == 0;
 	out_config->rto_min_us = ms_to_us(config->tcp_rto_min_ms);
 	out_config->rto_initial_us = ms_to_us(config->tcp_rto_initial_ms);
@@ -238,18 +241,22 @@ static size_t worker_input(struct worker *worker, uint64_t now_us)
 {
 	struct pkt *pkts[BURST_PKTS_MAX];
 	size_t total = 0;
+	bool full = false;
 
 	for (uint32_t i = 0; i < worker->config.config->port_count; i++) {
 		struct port *port = worker->config.ports[i];
 		size_t count = port->ops->rx_burst(port, now_us, pkts, BURST_PKTS_MAX);
 
 		total += count;
+		full = full || count == BURST_PKTS_MAX;
 		if (worker->config.handover != NULL && count > 0)
 			count = handover_sort(worker->config.handover, worker->config.index, pkts,
 			                      count, &worker->counters->handed_over_lost);
 		if (count > 0)
 			net_input(worker->net, now_us, pkts, count);
 	}
+	worker->full_bursts = full ? worker->full_bursts + 1 : 0;
+	net_set_behind(worker->net, worker->full_bursts >= BEHIND_BURSTS);
 	return total;
 }
 

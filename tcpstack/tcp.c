@@ -19,7 +19,7 @@ size_t tcp_bytes(const struct net_config *config)
 
 	return sizeof(struct tcp) + slots * (sizeof(struct tcp_conn) + sizeof(struct tcp_cold)) +
 	       tcp_table_bytes(config->connections_max) + syn_cache_bytes(config->syn_cache_count) +
-	       time_wait_bytes(config->time_wait_count) +
+	       seen_bytes(config->syn_seen_count) + time_wait_bytes(config->time_wait_count) +
 	       recovery_count(config) * (sizeof(struct tcp_recovery) + sizeof(uint32_t)) +
 	       prefix_sketch_bytes(config) +
 	       sent_count(config) * (sizeof(struct tcp_sent) + sizeof(uint32_t)) +
@@ -57,6 +57,7 @@ struct tcp *tcp_new(struct net *net, struct arena *arena)
 		tcp->rcv_scale++;
 	if (!init_slots(tcp, arena) || !tcp_table_init(&tcp->table, arena, tcp->conns_max) ||
 	    !syn_cache_init(tcp, arena, config->syn_cache_count) ||
+	    !seen_init(tcp, arena, config->syn_seen_count) ||
 	    !time_wait_init(tcp, arena, config->time_wait_count) || !prefix_sketch_init(tcp, arena))
 		return NULL;
 	if (pool_init(&tcp->recoveries, arena, recovery_count(config), sizeof(struct tcp_recovery),

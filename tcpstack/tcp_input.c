@@ -83,7 +83,7 @@ static void input_strange(struct tcp *tcp, struct tcp_segment *segment)
 	if (segment->flags & TCP_FLAG_RST)
 		return;
 	if ((segment->flags & TCP_FLAG_ACK) || !listening) {
-		segment_reset(net, segment);
+		segment_reset_stranger(net, segment);
 		return;
 	}
 	if ((segment->flags & (TCP_FLAG_SYN | TCP_FLAG_FIN)) == TCP_FLAG_SYN)

@@ -303,6 +303,18 @@ struct tcp_syn_cache {
 	uint64_t cookies_until_us; /* cookies sent until then are still good: else none is tested */
 };
 
+/* SYNs that got no state, by a tag each: a bucket is a line, the newest first. */
+#define TCP_SEEN_TAGS 16
+struct tcp_seen_bucket {
+	uint32_t tag[TCP_SEEN_TAGS]; /* 0: none */
+};
+static_assert(sizeof(struct tcp_seen_bucket) == 64, "one cache line");
+
+struct tcp_seen {
+	struct tcp_seen_bucket *buckets; /* NULL: nothing is remembered */
+	uint32_t mask;
+};
+
 struct tcp_time_wait {
 	struct tcp_tuple tuple;
 	uint32_t rcv_nxt, snd_nxt;
@@ -357,6 +369,7 @@ struct tcp {
 	uint32_t free_head;
 	struct tcp_table table;
 	struct tcp_syn_cache syn_cache;
+	struct tcp_seen seen;
 	struct tcp_time_wait_table time_wait;
 	struct timer_wheel
 	    *timers;       /* handle = connection; 0 = SYN cache; conns_max + 1 = TIME-WAIT */
@@ -491,9 +504,17 @@ void segment_send(struct net *net, struct pkt *pkt, const struct tcp_tuple *tupl
                   size_t options_bytes, uint32_t payload_sum);
 /* RFC 9293 3.10.7.1: the reset that answers a segment nobody wants. */
 void segment_reset(struct net *net, const struct tcp_segment *segment);
+/* The same where nobody is known: not while we are behind. */
+void segment_reset_stranger(struct net *net, const struct tcp_segment *segment);
 /* A pure ACK without a connection (SYN cache, TIME-WAIT). */
 void segment_ack(struct net *net, const struct tcp_tuple *tuple,
                  const struct tcp_header_fields *fields, bool timestamps, uint32_t ts_recent);
+
+/* tcp_seen.c */
+size_t seen_bytes(uint32_t count);
+bool seen_init(struct tcp *tcp, struct arena *arena, uint32_t count);
+/* Has this SYN come before, as far as is remembered? It has from now on. */
+bool seen_note(struct tcp *tcp, const struct tcp_segment *syn);
 
 /* tcp_syn.c */
 bool syn_cache_init(struct tcp *tcp, struct arena *arena, uint32_t count);

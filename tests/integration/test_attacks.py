@@ -48,6 +48,10 @@ ATTACKS = {
 }
 
 
+FLOODS = ("syn-flood", "ack-flood")
+CONSTANT_KIB = 1024  # of RSS, and packets still out: what mail alone needs
+CONSTANT_PKTS = 256
+
 # With the short times of this configuration: reply, and when it may come.
 BUDGETS = {
     "dribbles_a_body": ("421 4.4.2", 3.9, 6),
@@ -104,12 +108,12 @@ class Attacks:
                     return int(line.split()[1])
         return 0
 
-    def load(self, name, seconds, per_session):
+    def load(self, name, seconds, per_session, sessions=4):
         log = f"{self.lab.folder}/{name}.jsonl"
         if os.path.exists(log):
             os.unlink(log)
         return self.lab.start(name, "client", self.lab.program("postern-load"), "--connect", f"{GATEWAY}:25", "--log", log,
-                              "--sessions", "4", "--rate", str(RATE), "--duration", str(seconds), "--messages", "1000000",
+                              "--sessions", str(sessions), "--rate", str(RATE), "--duration", str(seconds), "--messages", "1000000",
                               "--messages-per-session", str(per_session), "--timeout", "20", "--size", "4096")
 
     def results(self, name):
@@ -157,7 +161,8 @@ class Attacks:
         attacker = self.lab.start("attacker", "client", self.attacker, mode, "c0", self.mac, GATEWAY, FIRST,
                                   f"count={self.count}", f"seconds={self.seconds}", *arguments)
         time.sleep(0.5)
-        fresh = self.load("fresh", self.seconds - 1, 1)
+        # In a flood a SYN may have to be sent again a second later: more sessions than usual are under way.
+        fresh = self.load("fresh", self.seconds - 1, 1, 64 if mode in FLOODS else 4)
         time.sleep(self.seconds - 1.5)
         during, rss_during = self.counters(), self.rss_kib()
         equal(attacker.wait(30), 0, "attacker")
@@ -167,7 +172,7 @@ class Attacks:
         recovered_s = self.until_recovered(before)
         after, rss_after = self.counters(), self.rss_kib()
         self.tell(mode, report, before, during, after, (rss_before, rss_during, rss_after), recovered_s)
-        self.judge(wanted, before, after, rss_before, rss_after)
+        self.judge(mode, wanted, before, during, after, rss_before, rss_during, rss_after)
 
     def until_recovered(self, before):
         """What the attack held is free again: sessions, connections, packets."""
@@ -194,7 +199,14 @@ class Attacks:
         shown = {name: value for name, value in changed.items() if not name.startswith("worker.turns") and value > 0}
         print(f"# {mode}: {json.dumps(shown)}", flush=True)
 
-    def judge(self, wanted, before, after, rss_before, rss_after):
+    def not_constant(self, before, during, rss_before, rss_during):
+        """A flood leaves nothing behind: memory is the same while it goes on."""
+        if rss_during > rss_before + CONSTANT_KIB:
+            yield f"RSS grew from {rss_before} to {rss_during} KiB in the flood"
+        if during["worker"]["pkts_free"] < before["worker"]["pkts_free"] - CONSTANT_PKTS:
+            yield f"{before['worker']['pkts_free'] - during['worker']['pkts_free']} packets held in the flood"
+
+    def judge(self, mode, wanted, before, during, after, rss_before, rss_during, rss_after):
         problems = []
         for name in ("steady", "fresh"):
             entries, refused, ms = self.results(name)
@@ -204,12 +216,15 @@ class Attacks:
             share = 0.05 if not self.strict else 0 if name == "steady" else 0.01
             if len(refused) > len(entries) * share:
                 problems.append(f"{name}: {len(refused)} of {len(entries)} not accepted: {refused[:2]}")
-            if self.strict and ms > bound:
+            # At the highest rate of the machine the link loses frames of everybody.
+            if self.strict and ms > bound and not (mode in FLOODS and self.flood == 0):
                 problems.append(f"{name}: p99 {ms:.1f} ms, wanted {bound:.1f}")
         for group, name, least in wanted:
             got = after[group][name] - before[group][name]
             if got < least:
                 problems.append(f"counter {group}.{name}: {got}, wanted {least}")
+        if self.strict and mode in FLOODS:
+            problems += self.not_constant(before, during, rss_before, rss_during)
         if rss_after > rss_before + 160 * 1024:
             problems.append(f"RSS grew from {rss_before} to {rss_after} KiB")
         assert not problems, "; ".join(problems)
