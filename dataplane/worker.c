@@ -31,8 +31,10 @@
 #define TIMERS_PER_TURN   256
 #define OUTPUT_ROUNDS_MAX 32 /* bursts sent in one turn */
 #define HOUSEKEEP_US      10000
-#define BEHIND_BURSTS     8      /* full ones in a row: frames come faster than they are handled */
-#define PORT_STATS_US     500000 /* asking a device may cost a system call */
+#define BEHIND_BURSTS     8       /* full ones in a row: frames come faster than they are handled */
+#define BEHIND_HOLD_US    1000000 /* a flood stays; a client that was put off comes again after that \
+	                           */
+#define PORT_STATS_US 500000      /* asking a device may cost a system call */
 
 struct worker {
 	struct worker_config config;
@@ -42,6 +44,7 @@ struct worker {
 	uint64_t turn_us; /* of the last turn that had work; 0 after an idle one */
 	uint64_t housekeep_us, port_stats_us; /* when they are due */
 	uint32_t full_bursts; /* turns in a row that found as many frames as they took */
+	uint64_t behind_until_us;
 	bool draining;
 };
 
@@ -256,7 +259,9 @@ static size_t worker_input(struct worker *worker, uint64_t now_us)
 			net_input(worker->net, now_us, pkts, count);
 	}
 	worker->full_bursts = full ? worker->full_bursts + 1 : 0;
-	net_set_behind(worker->net, worker->full_bursts >= BEHIND_BURSTS);
+	if (worker->full_bursts >= BEHIND_BURSTS)
+		worker->behind_until_us = now_us + BEHIND_HOLD_US;
+	net_set_behind(worker->net, now_us < worker->behind_until_us);
 	return total;
 }
 
