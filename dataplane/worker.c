@@ -32,9 +32,8 @@
 #define OUTPUT_ROUNDS_MAX 32 /* bursts sent in one turn */
 #define HOUSEKEEP_US      10000
 #define BEHIND_BURSTS     8       /* full ones in a row: frames come faster than they are handled */
-#define BEHIND_HOLD_US    1000000 /* a flood stays; a client that was put off comes again after that \
-	                           */
-#define PORT_STATS_US 500000      /* asking a device may cost a system call */
+#define BEHIND_HOLD_US    1000000 /* then whoever was put off comes again */
+#define PORT_STATS_US     500000  /* asking a device may cost a system call */
 
 struct worker {
 	struct worker_config config;
@@ -115,6 +114,7 @@ static void net_config_fill(struct net_config *out_config, const struct config *
 	out_config->connections_max = config->connections_max;
 	out_config->connections_per_prefix_max = config->tcp_connections_per_prefix_max;
 	out_config->syn_cache_count = config->tcp_syn_cache_count;
+	out_config->orphans_max = config->tcp_orphans_max;
 	out_config->syn_seen_count = config->tcp_syn_seen_count;
 	out_config->cookies_only = config->tcp_syn_cache_count == 0;
 	out_config->rto_min_us = ms_to_us(config->tcp_rto_min_ms);

@@ -22,6 +22,7 @@ void net_config_defaults(struct net_config *config)
 	    .syn_cache_count = 4096,
 	    .syn_seen_count = 16384,
 	    .time_wait_count = 16384,
+	    .orphans_max = 16384,
 	    .mtu = 1500,
 	    .rto_min_us = 200000,
 	    .rto_initial_us = 1000000,

@@ -29,7 +29,8 @@ struct net_config {
 	uint32_t syn_cache_count;
 	uint32_t syn_seen_count; /* SYNs without state that are known again; 0: none */
 	uint32_t time_wait_count;
-	uint16_t mtu; /* of IP, default 1500 */
+	uint32_t orphans_max; /* connections whose user has gone; at least 1 */
+	uint16_t mtu;         /* of IP, default 1500 */
 	/* Source ports of active opens are those with port % stride == phase, so that several nets
 	 * share the addresses; stride 0 or 1: all. */
 	uint32_t port_stride, port_phase;

@@ -303,15 +303,27 @@ static void let_go(struct tcp_conn *conn)
 	conn->news = 0;
 	tcp_consume(conn, conn->rcv_bytes);
 	reassembly_free(conn); /* nobody will read what a hole holds back */
-	conn->flags |= CONN_ORPHAN;
 	conn_cold(conn)->user = NULL;
+	if (conn->state == TCP_STATE_CLOSED)
+		conn->flags |= CONN_ORPHAN;
+	else
+		conn_add_orphan(conn);
 }
 
-void tcp_close(struct tcp_conn *conn)
+/* One let go may be one too many: the oldest is reset. */
+static void bound_orphans(struct tcp *tcp)
 {
-	bool unread = conn->rcv_bytes > 0;
+	struct tcp_conn *oldest = &tcp->conns[tcp->orphans.head];
 
-	let_go(conn);
+	if (tcp->orphan_count <= tcp->net->config.orphans_max)
+		return;
+	tcp->net->tcp_counters->orphans_evicted++;
+	conn_send_reset(oldest);
+	conn_end(oldest, OK);
+}
+
+static void close_conn(struct tcp_conn *conn, bool unread)
+{
 	switch (conn->state) {
 	case TCP_STATE_CLOSED:
 		conn_release(conn);
@@ -332,11 +344,23 @@ void tcp_close(struct tcp_conn *conn)
 		break;
 	}
 	if (unread && conn->state != TCP_STATE_LAST_ACK && conn->state != TCP_STATE_CLOSING) {
+		if (conn->snd_nxt != conn->snd_end)
+			conn_output(conn, 1); /* the reset shall not swallow our last reply */
 		conn_send_reset(conn);
 		conn_end(conn, OK);
 		return;
 	}
 	tcp_shutdown(conn);
+}
+
+void tcp_close(struct tcp_conn *conn)
+{
+	struct tcp *tcp = conn_tcp(conn);
+	bool unread = conn->rcv_bytes > 0;
+
+	let_go(conn);
+	close_conn(conn, unread);
+	bound_orphans(tcp);
 }
 
 void tcp_abort(struct tcp_conn *conn)
@@ -352,6 +376,16 @@ void tcp_abort(struct tcp_conn *conn)
 	    conn->state != TCP_STATE_LAST_ACK && conn->state != TCP_STATE_TIME_WAIT)
 		conn_send_reset(conn);
 	conn_end(conn, OK);
+}
+
+void tcp_abort_saying(struct tcp_conn *conn, struct bytes words)
+{
+	bool idle = conn->snd_una == conn->snd_end;
+
+	if (idle && (conn->state == TCP_STATE_ESTABLISHED || conn->state == TCP_STATE_CLOSE_WAIT) &&
+	    tcp_write(conn, words, false) > 0)
+		conn_output(conn, 1);
+	tcp_abort(conn);
 }
 
 void tcp_info(const struct tcp_conn *conn, struct tcp_info *out_info)

@@ -328,9 +328,10 @@ static void input_text(struct tcp_conn *conn, struct tcp_segment *segment)
 
 	if (segment->len == 0 && !fin)
 		return;
-	if (segment->len > 0 && (conn->flags & CONN_ORPHAN)) {
-		/* RFC 9293 3.6.1: nobody will ever read it, and the peer has to know; for its user
-		 * the connection is closed, so 3.10.7.1 says how. */
+	if ((segment->len > 0 || segment->seq != conn->rcv_nxt) && (conn->flags & CONN_ORPHAN)) {
+		/* RFC 9293 3.6.1: nobody will ever read it (or what a FIN out of order lies
+		 * behind), and the peer has to know; for its user the connection is closed,
+		 * so 3.10.7.1 says how. */
 		segment_reset(conn_tcp(conn)->net, segment);
 		conn_end(conn, OK);
 		return;

@@ -51,6 +51,7 @@ enum tcp_state_flags {
 #define TCP_MTU_FLOOR_IP4       552  /* a Packet Too Big is not believed below it */
 #define TCP_MTU_FLOOR_IP6       1280
 #define TCP_SYN_RETRIES         5
+#define TCP_ORPHAN_RETRIES      8       /* as Linux: four minutes after a timeout of a second */
 #define TCP_RTO_FALLBACK_US     3000000 /* RFC 6298 5.7 */
 #define TCP_DUPACKS             3
 #define TCP_QUICK_ACKS          16 /* segments acknowledged at once before the peer's manner is known */
@@ -167,7 +168,12 @@ static_assert(offsetof(struct tcp_conn, snd_head) == 64,
 struct tcp_cold {
 	struct tcp_tuple tuple;
 	uint32_t ready_next;
-	void *user;
+	union {
+		void *user;
+		struct {
+			uint32_t prev, next;
+		} orphan; /* when the user has gone */
+	};
 	struct pkt *snd_tail;
 	uint64_t received_bytes : 48, peer_mss : 16;
 	uint64_t acked_bytes : 48, path_mtu : 16;
@@ -377,6 +383,8 @@ struct tcp {
 	struct tcp_segment waiting[TCP_WAITING_MAX]; /* of this burst */
 	uint32_t waiting_count;
 	struct tcp_list dirty, ready, ready_now;
+	struct tcp_list orphans; /* in the order they were let go; the table still has them */
+	uint32_t orphan_count;
 	bool ready_open; /* ready_now is being walked */
 	struct pool recoveries, sents;
 	uint32_t reassembly_pkts;           /* out of order, over all connections */
@@ -439,6 +447,8 @@ void conn_add_news(struct tcp_conn *conn, uint8_t news);
  * OK. */
 void conn_end(struct tcp_conn *conn, enum err err);
 /* The slot goes back when nobody refers to it any more. */
+/* The user goes, the protocol has something left to do. */
+void conn_add_orphan(struct tcp_conn *conn);
 void conn_release(struct tcp_conn *conn);
 void conn_enter_time_wait(struct tcp_conn *conn);
 struct tcp_conn *conn_pop_dirty(struct tcp *tcp);
