@@ -15,8 +15,11 @@
 #define STREAM_BACKLOG_MAX (256u << 10)
 #define REPLY_BACKLOG_MAX  4096 /* replies a client has not acknowledged: no command is read */
 
-/* Gives the connection and the session back. */
-static void session_free(struct gateway *g, struct session *s, bool abort)
+enum ending { ENDING_CLOSE, ENDING_ABORT, ENDING_ABORT_SAYING };
+
+/* Gives the connection and the session back; `words` are for ENDING_ABORT_SAYING. */
+static void session_free(struct gateway *g, struct session *s, enum ending ending,
+                         struct bytes words)
 {
 	struct endpoint local, remote;
 
@@ -24,10 +27,12 @@ static void session_free(struct gateway *g, struct session *s, bool abort)
 		tcp_endpoints(s->leg.conn, &local, &remote);
 		source_table_remove(&g->sources, &remote.addr);
 	}
-	if (abort)
+	if (ending == ENDING_CLOSE)
+		tcp_close(s->leg.conn);
+	else if (ending == ENDING_ABORT)
 		tcp_abort(s->leg.conn);
 	else
-		tcp_close(s->leg.conn);
+		tcp_abort_saying(s->leg.conn, words);
 	if (s->server.line_store != NULL)
 		pool_put(&g->lines, s->server.line_store);
 	timer_cancel(g->timers, pool_index(&g->sessions, s));
@@ -39,7 +44,7 @@ static void session_gone(struct gateway *g, struct session *s)
 {
 	if (s->mail != NULL)
 		mail_abandon(g, s->mail);
-	session_free(g, s, true);
+	session_free(g, s, ENDING_ABORT, bytes_of(NULL, 0));
 }
 
 void session_evict(struct gateway *g, struct session *s, bool hard)
@@ -48,15 +53,18 @@ void session_evict(struct gateway *g, struct session *s, bool hard)
 	struct buf out = buf_over(memory, sizeof(memory));
 
 	ASSERT(!s->stepping);
-	if (hard || s->state == SESSION_CLOSING) {
+	if (s->state == SESSION_CLOSING) {
 		session_gone(g, s);
 		return;
 	}
 	if (s->mail != NULL)
 		mail_abandon(g, s->mail);
 	reply_write(REPLY_TRY_LATER, &out);
-	tcp_write(s->leg.conn, buf_bytes(&out), false);
-	session_free(g, s, false);
+	/* When slots or packets are nearly gone, nothing may wait for the client: it is told why in
+	 * a segment that is not kept, and the reset comes behind it. */
+	if (!hard)
+		tcp_write(s->leg.conn, buf_bytes(&out), false);
+	session_free(g, s, hard ? ENDING_ABORT_SAYING : ENDING_CLOSE, buf_bytes(&out));
 }
 
 /* After the last reply: FIN behind it, and what still comes is thrown away until the peer's FIN, so
@@ -539,7 +547,7 @@ bool session_step(struct gateway *g, struct session *s)
 
 	if (s->mail != NULL)
 		mail_abandon(g, s->mail);
-	session_free(g, s, false);
+	session_free(g, s, ENDING_CLOSE, bytes_of(NULL, 0));
 	return false;
 }
 

@@ -32,7 +32,9 @@
 #define TIMERS_PER_TURN   256
 #define OUTPUT_ROUNDS_MAX 32 /* bursts sent in one turn */
 #define HOUSEKEEP_US      10000
-#define PORT_STATS_US     500000 /* asking a device may cost a system call */
+#define BEHIND_BURSTS     8       /* full ones in a row: frames come faster than they are handled */
+#define BEHIND_HOLD_US    1000000 /* then whoever was put off comes again */
+#define PORT_STATS_US     500000  /* asking a device may cost a system call */
 
 struct worker {
 	struct worker_config config;
@@ -41,6 +43,8 @@ struct worker {
 	struct worker_counters *counters;
 	uint64_t turn_us; /* of the last turn that had work; 0 after an idle one */
 	uint64_t housekeep_us, port_stats_us; /* when they are due */
+	uint32_t full_bursts; /* turns in a row that found as many frames as they took */
+	uint64_t behind_until_us;
 	bool draining;
 };
 
@@ -128,6 +132,8 @@ static void net_config_fill(struct net_config *out_config, const struct config *
 	out_config->connections_max = config->connections_max;
 	out_config->connections_per_prefix_max = config->tcp_connections_per_prefix_max;
 	out_config->syn_cache_count = config->tcp_syn_cache_count;
+	out_config->orphans_max = config->tcp_orphans_max;
+	out_config->syn_seen_count = config->tcp_syn_seen_count;
 	out_config->cookies_only = config->tcp_syn_cache_count == 0;
 	out_config->rto_min_us = ms_to_us(config->tcp_rto_min_ms);
 	out_config->rto_initial_us = ms_to_us(config->tcp_rto_initial_ms);
@@ -275,17 +281,23 @@ static size_t worker_input(struct worker *worker, uint64_t now_us)
 {
 	struct pkt *pkts[BURST_PKTS_MAX];
 	size_t total = 0;
+	bool full = false;
 
 	for (uint32_t i = 0; i < worker->config.config->port_count; i++) {
 		struct port *port = worker->config.ports[i];
 		size_t count = port->ops->rx_burst(port, now_us, pkts, BURST_PKTS_MAX);
 
 		total += count;
+		full = full || count == BURST_PKTS_MAX;
 		if (worker->config.handover != NULL && count > 0)
 			count = worker_sort(worker, pkts, count);
 		if (count > 0)
 			net_input(worker->net, now_us, pkts, count);
 	}
+	worker->full_bursts = full ? worker->full_bursts + 1 : 0;
+	if (worker->full_bursts >= BEHIND_BURSTS)
+		worker->behind_until_us = now_us + BEHIND_HOLD_US;
+	net_set_behind(worker->net, now_us < worker->behind_until_us);
 	return total;
 }
 

@@ -20,7 +20,9 @@ void net_config_defaults(struct net_config *config)
 	*config = (struct net_config){
 	    .connections_max = 16384,
 	    .syn_cache_count = 4096,
+	    .syn_seen_count = 16384,
 	    .time_wait_count = 16384,
+	    .orphans_max = 16384,
 	    .mtu = 1500,
 	    .rto_min_us = 200000,
 	    .rto_initial_us = 1000000,
@@ -504,6 +506,11 @@ size_t net_output(struct net *net, uint64_t now_us, struct pkt **out_pkts, size_
 	}
 	net->net_counters->frames_out += count;
 	return count;
+}
+
+void net_set_behind(struct net *net, bool behind)
+{
+	net->behind = behind;
 }
 
 uint32_t net_connection_count(const struct net *net)

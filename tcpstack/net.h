@@ -29,8 +29,10 @@ struct net_config {
 	uint32_t connections_max;
 	uint32_t connections_per_prefix_max; /* passive opens of one /24 or /64; 0: no limit */
 	uint32_t syn_cache_count;
+	uint32_t syn_seen_count; /* SYNs without state that are known again; 0: none */
 	uint32_t time_wait_count;
-	uint16_t mtu; /* of IP, default 1500 */
+	uint32_t orphans_max; /* connections whose user has gone; at least 1 */
+	uint16_t mtu;         /* of IP, default 1500 */
 	/* Whether an active open may have the source port of `local`: several nets that share the
 	 * addresses each take their own. Called with each port that is tried. NULL: all. Must be a
 	 * pure look-up. */
@@ -74,6 +76,10 @@ MUST_CHECK enum err net_add_interface(struct net *net, const struct net_interfac
 MUST_CHECK enum err net_add_address(struct net *net, uint8_t port, const struct prefix *address);
 MUST_CHECK enum err net_add_gateway(struct net *net, uint8_t port, const struct addr *gateway);
 
+/* Frames come faster than they are handled, or no longer: while they do, strangers get no answer to
+ * a first SYN that finds no place, nor resets, so that what is left of the time goes to those who
+ * are known. */
+void net_set_behind(struct net *net, bool behind);
 /* Takes `count` Ethernet frames that arrived now. Answers wait for net_output. */
 void net_input(struct net *net, uint64_t now_us, struct pkt **pkts, size_t count);
 /* Is the frame ARP or neighbour discovery? A card gives those to one queue, whichever worker asked:

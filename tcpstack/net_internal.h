@@ -25,6 +25,7 @@ struct net {
 	struct random random;
 	uint64_t now_us; /* set at every front door; nobody below reads a clock */
 	bool raw_ip;     /* no Ethernet: harnesses */
+	bool behind;     /* net_set_behind() */
 	struct link *link;
 	struct fragments *fragments;
 	struct tcp *tcp;

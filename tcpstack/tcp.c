@@ -19,7 +19,7 @@ size_t tcp_bytes(const struct net_config *config)
 
 	return sizeof(struct tcp) + slots * (sizeof(struct tcp_conn) + sizeof(struct tcp_cold)) +
 	       tcp_table_bytes(config->connections_max) + syn_cache_bytes(config->syn_cache_count) +
-	       time_wait_bytes(config->time_wait_count) +
+	       seen_bytes(config->syn_seen_count) + time_wait_bytes(config->time_wait_count) +
 	       recovery_count(config) * (sizeof(struct tcp_recovery) + sizeof(uint32_t)) +
 	       prefix_sketch_bytes(config) +
 	       sent_count(config) * (sizeof(struct tcp_sent) + sizeof(uint32_t)) +
@@ -58,6 +58,7 @@ struct tcp *tcp_new(struct net *net, struct arena *arena)
 		tcp->rcv_scale++;
 	if (!init_slots(tcp, arena) || !tcp_table_init(&tcp->table, arena, tcp->conns_max) ||
 	    !syn_cache_init(tcp, arena, config->syn_cache_count) ||
+	    !seen_init(tcp, arena, config->syn_seen_count) ||
 	    !time_wait_init(tcp, arena, config->time_wait_count) || !prefix_sketch_init(tcp, arena))
 		return NULL;
 	if (pool_init(&tcp->recoveries, arena, recovery_count(config), sizeof(struct tcp_recovery),
@@ -311,15 +312,27 @@ static void let_go(struct tcp_conn *conn)
 	conn->news = 0;
 	tcp_consume(conn, conn->rcv_bytes);
 	reassembly_free(conn); /* nobody will read what a hole holds back */
-	conn->flags |= CONN_ORPHAN;
 	conn_cold(conn)->user = NULL;
+	if (conn->state == TCP_STATE_CLOSED)
+		conn->flags |= CONN_ORPHAN;
+	else
+		conn_add_orphan(conn);
 }
 
-void tcp_close(struct tcp_conn *conn)
+/* One let go may be one too many: the oldest is reset. */
+static void bound_orphans(struct tcp *tcp)
 {
-	bool unread = conn->rcv_bytes > 0;
+	struct tcp_conn *oldest = &tcp->conns[tcp->orphans.head];
 
-	let_go(conn);
+	if (tcp->orphan_count <= tcp->net->config.orphans_max)
+		return;
+	tcp->net->tcp_counters->orphans_evicted++;
+	conn_send_reset(oldest);
+	conn_end(oldest, OK);
+}
+
+static void close_conn(struct tcp_conn *conn, bool unread)
+{
 	switch (conn->state) {
 	case TCP_STATE_CLOSED:
 		conn_release(conn);
@@ -337,12 +350,24 @@ void tcp_close(struct tcp_conn *conn)
 	default:
 		break;
 	}
-	if (unread) {
+	if (unread && conn->state != TCP_STATE_LAST_ACK && conn->state != TCP_STATE_CLOSING) {
+		if (conn->snd_nxt != conn->snd_end)
+			conn_output(conn, 1); /* the reset shall not swallow our last reply */
 		conn_send_reset(conn);
 		conn_end(conn, OK);
 		return;
 	}
 	tcp_shutdown(conn);
+}
+
+void tcp_close(struct tcp_conn *conn)
+{
+	struct tcp *tcp = conn_tcp(conn);
+	bool unread = conn->rcv_bytes > 0;
+
+	let_go(conn);
+	close_conn(conn, unread);
+	bound_orphans(tcp);
 }
 
 void tcp_abort(struct tcp_conn *conn)
@@ -358,4 +383,14 @@ void tcp_abort(struct tcp_conn *conn)
 	    conn->state != TCP_STATE_LAST_ACK && conn->state != TCP_STATE_TIME_WAIT)
 		conn_send_reset(conn);
 	conn_end(conn, OK);
+}
+
+void tcp_abort_saying(struct tcp_conn *conn, struct bytes words)
+{
+	bool idle = conn->snd_una == conn->snd_end;
+
+	if (idle && (conn->state == TCP_STATE_ESTABLISHED || conn->state == TCP_STATE_CLOSE_WAIT) &&
+	    tcp_write(conn, words, false) > 0)
+		conn_output(conn, 1);
+	tcp_abort(conn);
 }

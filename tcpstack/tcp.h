@@ -107,6 +107,9 @@ void tcp_shutdown_read(struct tcp_conn *conn);
 /* FIN behind what is queued and goodbye; a reset when octets lie unread (RFC 2525 2.17). */
 void tcp_close(struct tcp_conn *conn);
 void tcp_abort(struct tcp_conn *conn);
+/* The same after one segment of `words`, if nothing else is on its way and the peer's window takes
+ * it. Nothing is kept for a second try. */
+void tcp_abort_saying(struct tcp_conn *conn, struct bytes words);
 
 struct tcp_info {
 	int state; /* numbers as in Linux's tcp_states.h */

@@ -97,6 +97,41 @@ struct tcp_conn *conn_pop_ready(struct tcp *tcp)
 	return &tcp->conns[index];
 }
 
+/* No user will ever end it, so a bound does: the oldest goes. Who closed in good order needs a
+ * round trip or two; who stays longest is the one that never answers. */
+void conn_add_orphan(struct tcp_conn *conn)
+{
+	struct tcp *tcp = conn_tcp(conn);
+	struct tcp_cold *cold = conn_cold(conn);
+
+	conn->flags |= CONN_ORPHAN;
+	cold->orphan.next = TCP_NONE;
+	cold->orphan.prev = tcp->orphans.tail;
+	if (tcp->orphans.tail != TCP_NONE)
+		tcp->colds[tcp->orphans.tail].orphan.next = conn->index;
+	else
+		tcp->orphans.head = conn->index;
+	tcp->orphans.tail = conn->index;
+	tcp->orphan_count++;
+}
+
+static void remove_orphan(struct tcp_conn *conn)
+{
+	struct tcp *tcp = conn_tcp(conn);
+	const struct tcp_cold *cold = conn_cold(conn);
+
+	if (cold->orphan.prev != TCP_NONE)
+		tcp->colds[cold->orphan.prev].orphan.next = cold->orphan.next;
+	else
+		tcp->orphans.head = cold->orphan.next;
+	if (cold->orphan.next != TCP_NONE)
+		tcp->colds[cold->orphan.next].orphan.prev = cold->orphan.prev;
+	else
+		tcp->orphans.tail = cold->orphan.prev;
+	ASSERT(tcp->orphan_count > 0);
+	tcp->orphan_count--;
+}
+
 void conn_release(struct tcp_conn *conn)
 {
 	struct tcp *tcp = conn_tcp(conn);
@@ -140,6 +175,8 @@ static void end(struct tcp_conn *conn, enum err err, uint64_t hash)
 	conn->state = TCP_STATE_CLOSED;
 	conn->rexmit_at_ms = conn->ack_at_ms = conn->armed_at_ms = 0;
 	timer_cancel(tcp->timers, conn->index);
+	if (conn->flags & CONN_ORPHAN)
+		remove_orphan(conn);
 	prefix_uncount(conn);
 	free_chain(conn->snd_head);
 	conn->snd_head = conn->snd_next = cold->snd_tail = NULL;

@@ -83,7 +83,7 @@ static void input_strange(struct tcp *tcp, struct tcp_segment *segment)
 	if (segment->flags & TCP_FLAG_RST)
 		return;
 	if ((segment->flags & TCP_FLAG_ACK) || !listening) {
-		segment_reset(net, segment);
+		segment_reset_stranger(net, segment);
 		return;
 	}
 	if ((segment->flags & (TCP_FLAG_SYN | TCP_FLAG_FIN)) == TCP_FLAG_SYN)
@@ -299,9 +299,11 @@ static void input_text(struct tcp_conn *conn, struct tcp_segment *segment)
 
 	if (segment->len == 0 && !fin)
 		return;
-	if (segment->len > 0 && nobody_reads(conn)) {
-		/* RFC 9293 3.6.1: nobody will ever read it, and the peer has to know; for its user
-		 * the connection is closed, so 3.10.7.1 says how. */
+	if ((segment->len > 0 && nobody_reads(conn)) ||
+	    (segment->seq != conn->rcv_nxt && (conn->flags & CONN_ORPHAN))) {
+		/* RFC 9293 3.6.1: nobody will ever read it (or what a FIN out of order lies
+		 * behind), and the peer has to know; for its user the connection is closed,
+		 * so 3.10.7.1 says how. */
 		segment_reset(conn_tcp(conn)->net, segment);
 		conn_end(conn, conn->flags & CONN_ORPHAN ? OK : ERR_RESET);
 		return;

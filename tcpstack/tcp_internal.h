@@ -52,6 +52,7 @@ enum tcp_state_flags {
 #define TCP_MTU_FLOOR_IP6       1280
 #define TCP_SYN_RETRIES         5       /* of a SYN-ACK */
 #define TCP_SYN_RETRIES_ACTIVE  7       /* R2 of three minutes and more, RFC 9293 3.8.3 */
+#define TCP_ORPHAN_RETRIES      8       /* as Linux: four minutes after a timeout of a second */
 #define TCP_RTO_FALLBACK_US     3000000 /* RFC 6298 5.7 */
 #define TCP_DUPACKS             3
 #define TCP_QUICK_ACKS          16 /* segments acknowledged at once before the peer's manner is known */
@@ -170,7 +171,12 @@ static_assert(offsetof(struct tcp_conn, snd_head) == 64,
 struct tcp_cold {
 	struct tcp_tuple tuple;
 	uint32_t ready_next;
-	void *user;
+	union {
+		void *user;
+		struct {
+			uint32_t prev, next;
+		} orphan; /* when the user has gone */
+	};
 	struct pkt *snd_tail;
 	uint64_t received_bytes : 48, peer_mss : 16;
 	uint64_t acked_bytes : 48, path_mtu : 16;
@@ -308,6 +314,18 @@ struct tcp_syn_cache {
 	uint64_t cookies_until_us; /* cookies sent until then are still good: else none is tested */
 };
 
+/* SYNs that got no state, by a tag each: a bucket is a line, the newest first. */
+#define TCP_SEEN_TAGS 16
+struct tcp_seen_bucket {
+	uint32_t tag[TCP_SEEN_TAGS]; /* 0: none */
+};
+static_assert(sizeof(struct tcp_seen_bucket) == 64, "one cache line");
+
+struct tcp_seen {
+	struct tcp_seen_bucket *buckets; /* NULL: nothing is remembered */
+	uint32_t mask;
+};
+
 struct tcp_time_wait {
 	struct tcp_tuple tuple;
 	uint32_t rcv_nxt, snd_nxt;
@@ -362,6 +380,7 @@ struct tcp {
 	uint32_t free_head;
 	struct tcp_table table;
 	struct tcp_syn_cache syn_cache;
+	struct tcp_seen seen;
 	struct tcp_time_wait_table time_wait;
 	struct timer_wheel
 	    *timers;       /* handle = connection; 0 = SYN cache; conns_max + 1 = TIME-WAIT */
@@ -369,6 +388,8 @@ struct tcp {
 	struct tcp_segment waiting[TCP_WAITING_MAX]; /* of this burst */
 	uint32_t waiting_count;
 	struct tcp_list dirty, ready, ready_now;
+	struct tcp_list orphans; /* in the order they were let go; the table still has them */
+	uint32_t orphan_count;
 	bool ready_open; /* ready_now is being walked */
 	struct pool recoveries, sents;
 	uint32_t reassembly_pkts;           /* out of order, over all connections */
@@ -437,6 +458,8 @@ void conn_add_news(struct tcp_conn *conn, uint8_t news);
  * OK. */
 void conn_end(struct tcp_conn *conn, enum err err);
 /* The slot goes back when nobody refers to it any more. */
+/* The user goes, the protocol has something left to do. */
+void conn_add_orphan(struct tcp_conn *conn);
 void conn_release(struct tcp_conn *conn);
 void conn_enter_time_wait(struct tcp_conn *conn);
 struct tcp_conn *conn_pop_dirty(struct tcp *tcp);
@@ -502,9 +525,17 @@ void segment_send(struct net *net, struct pkt *pkt, const struct tcp_tuple *tupl
                   size_t options_bytes, uint32_t payload_sum);
 /* RFC 9293 3.10.7.1: the reset that answers a segment nobody wants. */
 void segment_reset(struct net *net, const struct tcp_segment *segment);
+/* The same where nobody is known: not while we are behind. */
+void segment_reset_stranger(struct net *net, const struct tcp_segment *segment);
 /* A pure ACK without a connection (SYN cache, TIME-WAIT). */
 void segment_ack(struct net *net, const struct tcp_tuple *tuple,
                  const struct tcp_header_fields *fields, bool timestamps, uint32_t ts_recent);
+
+/* tcp_seen.c */
+size_t seen_bytes(uint32_t count);
+bool seen_init(struct tcp *tcp, struct arena *arena, uint32_t count);
+/* Has this SYN come before, as far as is remembered? It has from now on. */
+bool seen_note(struct tcp *tcp, const struct tcp_segment *syn);
 
 /* tcp_syn.c */
 bool syn_cache_init(struct tcp *tcp, struct arena *arena, uint32_t count);

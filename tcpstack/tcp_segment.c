@@ -92,6 +92,12 @@ void segment_reset(struct net *net, const struct tcp_segment *segment)
 		segment_send(net, pkt, &segment->tuple, &fields, NULL, 0, 0);
 }
 
+void segment_reset_stranger(struct net *net, const struct tcp_segment *segment)
+{
+	if (!COUNT_IF(net->behind, net->tcp_counters->strangers_unanswered))
+		segment_reset(net, segment);
+}
+
 void segment_ack(struct net *net, const struct tcp_tuple *tuple,
                  const struct tcp_header_fields *fields, bool timestamps, uint32_t ts_recent)
 {

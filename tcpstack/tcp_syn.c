@@ -9,7 +9,15 @@
  *
  *     4 bits window scale (15: none) | 1 bit SACK | 1 bit ECN
  *
- * An epoch lasts 2^25 us, a cookie is good for one to two of them (34 to 67 s). Equal delays make
+ * An epoch lasts 2^25 us, a cookie is good for one to two of them (34 to 67 s).
+ *
+ * Who answers a cookie by an ACK that is lost waits for a greeting that nobody knows of. So the
+ * last quarter of the cache is kept for SYNs that come a second time, which a flood's do not; and
+ * when frames come faster than they are handled, when that ACK is lost in our own ring, a first SYN
+ * gets no answer at all: answers are what costs most. The ISN of an entry made while cookies are
+ * out is the cookie, so that the ACK of either answer is right.
+ *
+ * Equal delays make
  * each of the lists by number of tries a queue in order of deadline, so one timer serves all
  * entries.
  */
@@ -218,17 +226,23 @@ static uint32_t cookie_make(const struct tcp *tcp, const struct tcp_tuple *tuple
 	return (mac & COOKIE_MAC_MASK) | (epoch & 1 ? COOKIE_EPOCH : 0) | mss_index;
 }
 
+static uint32_t cookie_mss_index(uint16_t peer_mss)
+{
+	uint32_t index = 0;
+
+	while (index < COOKIE_MSS_MASK && cookie_mss[index + 1] <= peer_mss)
+		index++;
+	return index;
+}
+
 static void cookie_send(struct tcp *tcp, const struct tcp_segment *segment, struct opening *opening)
 {
 	uint32_t now = tcp_now_ms(tcp) + opening->ts_offset;
-	uint32_t mss_index = 0;
 	uint32_t bits = TS_SCALE_NONE;
 	uint32_t ts_val;
 
-	while (mss_index < COOKIE_MSS_MASK && cookie_mss[mss_index + 1] <= opening->peer_mss)
-		mss_index++;
 	opening->iss = cookie_make(tcp, &segment->tuple, opening->irs, cookie_epoch(tcp),
-	                           mss_index);
+	                           cookie_mss_index(opening->peer_mss));
 	if (opening->options & OPTION_WINDOW_SCALE)
 		bits = opening->snd_scale;
 	if (opening->options & OPTION_SACK)
@@ -288,6 +302,15 @@ static uint32_t choose_iss(const struct tcp *tcp, const struct tcp_segment *segm
 	return iss;
 }
 
+static uint32_t entry_iss(const struct tcp *tcp, const struct tcp_segment *segment,
+                          const struct opening *opening)
+{
+	if (segment->after_time_wait || tcp->net->now_us >= tcp->syn_cache.cookies_until_us)
+		return choose_iss(tcp, segment);
+	return cookie_make(tcp, &segment->tuple, opening->irs, cookie_epoch(tcp),
+	                   cookie_mss_index(opening->peer_mss));
+}
+
 static bool entry_add(struct tcp *tcp, const struct tcp_segment *segment,
                       const struct opening *opening)
 {
@@ -300,7 +323,7 @@ static bool entry_add(struct tcp *tcp, const struct tcp_segment *segment,
 	cache->free_head = entry->next;
 	cache->used++;
 	*entry = (struct tcp_syn_entry){.tuple = segment->tuple,
-	                                .iss = choose_iss(tcp, segment),
+	                                .iss = entry_iss(tcp, segment, opening),
 	                                .irs = opening->irs,
 	                                .ts_recent = opening->ts_recent,
 	                                .ts_offset = opening->ts_offset,
@@ -328,8 +351,32 @@ static bool is_refused(struct net *net, const struct tcp_segment *segment)
 		return false;
 	net->tcp_counters->syns_refused++;
 	if (welcome == NET_RESET)
-		segment_reset(net, segment);
+		segment_reset_stranger(net, segment);
 	return true;
+}
+
+/* How a SYN is answered. */
+enum answer { ANSWER_STATE, ANSWER_COOKIE, ANSWER_NONE };
+
+static enum answer choose_answer(struct tcp *tcp, const struct tcp_segment *segment)
+{
+	const struct tcp_syn_cache *cache = &tcp->syn_cache;
+	struct tcp_counters *counters = tcp->net->tcp_counters;
+	bool pressed = COUNT_IF(pressure_wants_cookies(tcp), counters->syns_under_pressure);
+	bool stateless = pressed || tcp->net->config.cookies_only;
+	bool again;
+
+	if (!stateless && cache->used < cache->count - cache->count / 4)
+		return ANSWER_STATE;
+	if (!stateless)
+		counters->syn_cache_full++;
+	again = COUNT_IF(seen_note(tcp, segment), counters->syns_again);
+	/* Without that memory nobody would ever be known again. */
+	if (tcp->net->behind && !again && tcp->seen.buckets != NULL) {
+		counters->syns_put_off++;
+		return ANSWER_NONE;
+	}
+	return again && !stateless && cache->free_head != TCP_NONE ? ANSWER_STATE : ANSWER_COOKIE;
 }
 
 void syn_input_listen(struct tcp *tcp, const struct tcp_segment *segment, uint32_t listener_tag)
@@ -342,28 +389,26 @@ void syn_input_listen(struct tcp *tcp, const struct tcp_segment *segment, uint32
 	    .peer_mss = tcp_peer_mss(&segment->tuple.remote.addr, &segment->options),
 	    .options = tcp_agreed_options(net, &segment->options),
 	    .snd_scale = segment->options.window_scale & 15};
+	enum answer answer;
 
 	if (ecn_is_asked(net, segment))
 		opening.options |= OPTION_ECN;
 	net->tcp_counters->syns_in++;
 	if (is_refused(net, segment))
 		return;
-	opening.ts_offset = tcp_timestamp_offset(net, &segment->tuple);
 	if (COUNT_IF(prefix_is_full(tcp, &segment->tuple.remote.addr),
 	             net->tcp_counters->prefix_full)) {
-		segment_reset(net, segment);
+		segment_reset_stranger(net, segment);
 		return;
 	}
-	if (pressure_wants_cookies(tcp)) {
-		net->tcp_counters->syns_under_pressure++;
-	} else if (!net->config.cookies_only) {
-		if (entry_add(tcp, segment, &opening)) {
-			net->tcp_counters->syns_cached++;
-			return;
-		}
-		net->tcp_counters->syn_cache_full++;
-	}
-	cookie_send(tcp, segment, &opening);
+	answer = choose_answer(tcp, segment);
+	if (answer == ANSWER_NONE)
+		return;
+	opening.ts_offset = tcp_timestamp_offset(net, &segment->tuple);
+	if (answer == ANSWER_STATE && entry_add(tcp, segment, &opening))
+		net->tcp_counters->syns_cached++;
+	else
+		cookie_send(tcp, segment, &opening);
 }
 
 static struct tcp_conn *open_conn(struct tcp *tcp, const struct tcp_segment *segment,

@@ -72,6 +72,8 @@ static uint32_t retries_max(const struct tcp_conn *conn)
 
 	if (conn->state == TCP_STATE_SYN_SENT || conn->state == TCP_STATE_SYN_RECEIVED)
 		return min_u32(max, TCP_SYN_RETRIES_ACTIVE);
+	if (conn->flags & CONN_ORPHAN)
+		return min_u32(max, TCP_ORPHAN_RETRIES);
 	return max;
 }
 
@@ -86,11 +88,12 @@ static void persist_fired(struct tcp_conn *conn)
 {
 	struct tcp *tcp = conn_tcp(conn);
 	struct tcp_cold *cold = conn_cold(conn);
+	uint32_t limit_s = conn->flags & CONN_ORPHAN ? TCP_FIN_WAIT_US / 1000000 : TCP_PERSIST_S;
 
 	/* The peer's ACKs keep `retries` at 0, so a window held shut for ever is bounded by time
 	 * (sockstress). */
 	if (cold->retries >= retries_max(conn) ||
-	    tcp_since_s(tcp, cold->persist_since_s) >= TCP_PERSIST_S) {
+	    tcp_since_s(tcp, cold->persist_since_s) >= limit_s) {
 		conn_send_reset(conn);
 		give_up(conn);
 		return;

@@ -198,6 +198,124 @@ static void test_data_after_close_resets(void **state)
 	script_end(&script);
 }
 
+/* A FIN behind a hole tells of data that nobody will read. */
+static void test_fin_out_of_order_after_close_resets(void **state)
+{
+	struct tcp_conn *conn = start(30);
+
+	(void)state;
+	tcp_close(conn);
+	expect(&script, "F.", 1, 1, 0);
+	script_inject(&script, ".", 1, 2, 65535, NULL, 0);
+	script_inject(&script, "F.", 101, 2, 65535, NULL, 0);
+	expect(&script, "R", 2, 0, 0);
+	assert_int_equal(net_connection_count(script.host.net), 0);
+	script_end(&script);
+}
+
+static void open_and_close(uint16_t port, struct tcp_conn **out_conn)
+{
+	uint32_t news;
+
+	script.peer.port = port;
+	script.have_isn = false;
+	script_inject(&script, "S", 0, 0, 65535, NULL, 0);
+	expect(&script, "S.", 0, 1, 0);
+	script_inject(&script, ".", 1, 1, 65535, NULL, 0);
+	*out_conn = script_news(&script, &news);
+	tcp_close(*out_conn);
+	script_collect(&script);
+}
+
+static void test_orphans_are_bounded(void **state)
+{
+	struct net_config config = test_config(31);
+	struct tcp *tcp;
+	struct tcp_conn *conn;
+
+	(void)state;
+	config.orphans_max = 3;
+	script_start(&script, &config);
+	tcp = script.host.net->tcp;
+	assert_int_equal(tcp_listen(script.host.net, &script.local, 0), OK);
+	for (uint16_t i = 0; i < 3; i++) {
+		open_and_close((uint16_t)(40000 + i), &conn);
+		expect(&script, "F.", 1, 1, 0);
+	}
+	assert_int_equal(tcp->orphan_count, 3);
+	open_and_close(40003, &conn);
+	assert_int_equal(script.out[script.out_head++].flags,
+	                 TCP_FLAG_RST | TCP_FLAG_ACK); /* the oldest */
+	expect(&script, "F.", 1, 1, 0);
+	assert_int_equal(tcp->orphan_count, 3);
+	assert_int_equal(script.host.counters.orphans_evicted, 1);
+	/* One from the middle ends in good order. */
+	script_inject(&script, "F.", 1, 2, 65535, NULL, 0);
+	expect(&script, ".", 2, 2, 0);
+	assert_int_equal(tcp->orphan_count, 2);
+	script_advance(&script, 400000000); /* the others are given up */
+	script.out_head = script.out_count;
+	assert_int_equal(tcp->orphan_count, 0);
+	assert_int_equal(tcp->orphans.head, TCP_NONE);
+	script_end(&script);
+}
+
+/* With a closed window a connection nobody owns lasts no longer than FIN-WAIT-2 does. */
+static void test_orphan_behind_a_closed_window_ends(void **state)
+{
+	struct tcp_conn *conn = start(32);
+
+	(void)state;
+	script_inject(&script, ".", 1, 1, 0, NULL, 0);
+	assert_int_equal(tcp_write(conn, BYTES("221 Bye\r\n"), false), 9);
+	tcp_close(conn);
+	for (int i = 0; i < 130 && net_connection_count(script.host.net) > 0; i++) {
+		script_advance(&script, 1000000);
+		script_inject(&script, ".", 1, 1, 0, NULL, 0);
+	}
+	assert_in_range(script.now_us, 60000000, 110000000); /* at the probe after a minute */
+	assert_int_equal(net_connection_count(script.host.net), 0);
+	script.out_head = script.out_count;
+	script_end(&script);
+}
+
+static void test_last_words_before_a_reset(void **state)
+{
+	struct tcp_conn *conn = start(33);
+
+	(void)state;
+	tcp_abort_saying(conn, BYTES("421 4.3.2\r\n"));
+	expect(&script, "P.", 1, 1, 11);
+	expect(&script, "R.", 12, 1, 0);
+	script_end(&script);
+	/* Not before something that is still on its way, nor into a closed window. */
+	conn = start(34);
+	assert_int_equal(tcp_write(conn, BYTES("220 x\r\n"), false), 7);
+	expect(&script, "P.", 1, 1, 7);
+	tcp_abort_saying(conn, BYTES("421 4.3.2\r\n"));
+	expect(&script, "R.", 8, 1, 0);
+	script_end(&script);
+	conn = start(35);
+	script_inject(&script, ".", 1, 1, 0, NULL, 0);
+	tcp_abort_saying(conn, BYTES("421 4.3.2\r\n"));
+	expect(&script, "R.", 1, 1, 0);
+	script_end(&script);
+}
+
+static void test_close_with_unread_data_says_what_is_queued(void **state)
+{
+	struct tcp_conn *conn = start(36);
+
+	(void)state;
+	script_inject(&script, "P.", 1, 1, 65535, "abc", 3);
+	expect(&script, ".", 1, 4, 0);
+	assert_int_equal(tcp_write(conn, BYTES("421 x\r\n"), false), 7);
+	tcp_close(conn);
+	expect(&script, "P.", 1, 4, 7);
+	expect(&script, "R.", 8, 4, 0);
+	script_end(&script);
+}
+
 static void test_reset_from_the_peer(void **state)
 {
 	struct tcp_conn *conn = start(10);
@@ -368,6 +486,11 @@ int main(void)
 	    cmocka_unit_test(test_close_with_unread_data_resets),
 	    cmocka_unit_test(test_close_gives_back_what_lies_behind_a_hole),
 	    cmocka_unit_test(test_data_after_close_resets),
+	    cmocka_unit_test(test_fin_out_of_order_after_close_resets),
+	    cmocka_unit_test(test_orphans_are_bounded),
+	    cmocka_unit_test(test_orphan_behind_a_closed_window_ends),
+	    cmocka_unit_test(test_last_words_before_a_reset),
+	    cmocka_unit_test(test_close_with_unread_data_says_what_is_queued),
 	    cmocka_unit_test(test_reset_from_the_peer),
 	    cmocka_unit_test(test_reset_before_the_user_looked),
 	    cmocka_unit_test(test_syn_and_ack_challenged),

@@ -197,8 +197,9 @@ static void test_flood_falls_back_to_cookies(void **state)
 		script.peer.port = (uint16_t)(1000 + i);
 		script_inject(&script, "S", 0, 0, 65535, NULL, 0);
 	}
-	assert_int_equal(script.host.net->tcp->syn_cache.used, config.syn_cache_count);
-	assert_int_equal(script.host.counters.cookies_sent, 200 - config.syn_cache_count);
+	/* The last quarter is not for those who come once. */
+	assert_int_equal(script.host.net->tcp->syn_cache.used, config.syn_cache_count * 3 / 4);
+	assert_int_equal(script.host.counters.cookies_sent, 200 - config.syn_cache_count * 3 / 4);
 	script.out_head = script.out_count; /* the flood's answers go nowhere */
 
 	script.peer.port = 40000;
@@ -220,6 +221,86 @@ static void test_flood_falls_back_to_cookies(void **state)
 	assert_int_equal(info.snd_mss, 1460 - 12);
 	assert_true(conn->options & OPTION_SACK);
 	assert_int_equal(script.host.counters.cookies_accepted, 1);
+	tcp_abort(conn);
+	script_advance(&script, 200000000);
+	script_end(&script);
+}
+
+static void flood_cache(uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		script.peer.port = (uint16_t)(1000 + i);
+		script_inject(&script, "S", 0, 0, 65535, NULL, 0);
+	}
+	script_collect(&script);
+	script.out_head = script.out_count;
+	script.peer.port = 40000;
+}
+
+/* A client that answered our cookie, and whose answer was lost, would wait for ever; one that tries
+ * again is given a place, and whichever SYN-ACK it answers is the right one. */
+static void test_second_syn_gets_state_in_a_flood(void **state)
+{
+	struct net_config config = test_config(21);
+	struct tcp_conn *conn;
+	uint32_t news, iss;
+
+	(void)state;
+	script_start(&script, &config);
+	assert_int_equal(tcp_listen(script.host.net, &script.local, 9), OK);
+	flood_cache(100);
+	script_inject(&script, "S", 0, 0, 65535, NULL, 0);
+	expect(&script, "S.", 0, 1, 0);
+	iss = script.our_isn;
+	assert_int_equal(script.host.counters.syns_again, 0);
+	script_advance(&script, 900000);
+	script.out_head = script.out_count;
+	script_inject(&script, "S", 0, 0, 65535, NULL, 0);
+	expect(&script, "S.", 0, 1, 0);
+	assert_int_equal(script.our_isn, iss);
+	assert_int_equal(script.host.counters.syns_again, 1);
+	assert_int_equal(script.host.net->tcp->syn_cache.used, config.syn_cache_count * 3 / 4 + 1);
+	/* The flood takes no more of the reserve, and the place is kept until an ACK comes. */
+	flood_cache(100);
+	assert_int_equal(script.host.net->tcp->syn_cache.used,
+	                 min_u32(config.syn_cache_count * 3 / 4 + 1 + 100, config.syn_cache_count));
+	script.our_isn = iss;
+	script_inject(&script, ".", 1, 1, 512, NULL, 0);
+	conn = script_news(&script, &news);
+	assert_int_equal(news, TCP_ACCEPTED);
+	assert_int_equal(script.host.counters.cookies_accepted, 0);
+	tcp_abort(conn);
+	script_advance(&script, 200000000);
+	script_end(&script);
+}
+
+static void test_first_syn_waits_while_behind(void **state)
+{
+	struct net_config config = test_config(22);
+	struct tcp_counters *counters = &script.host.counters;
+	struct tcp_conn *conn;
+	uint32_t news;
+
+	(void)state;
+	script_start(&script, &config);
+	assert_int_equal(tcp_listen(script.host.net, &script.local, 9), OK);
+	net_set_behind(script.host.net, true);
+	flood_cache(100);
+	assert_int_equal(script.host.net->tcp->syn_cache.used, config.syn_cache_count * 3 / 4);
+	assert_int_equal(counters->cookies_sent, 0);
+	assert_int_equal(counters->syns_put_off, 100 - config.syn_cache_count * 3 / 4);
+	script_inject(&script, "S", 0, 0, 65535, NULL, 0);
+	script_inject(&script, ".", 1, 1, 65535, NULL, 0); /* a stranger's, no reset either */
+	expect_nothing(&script);
+	assert_int_equal(counters->strangers_unanswered, 1);
+	script_inject(&script, "S", 0, 0, 65535, NULL, 0);
+	expect(&script, "S.", 0, 1, 0);
+	script_inject(&script, ".", 1, 1, 512, NULL, 0);
+	conn = script_news(&script, &news);
+	assert_int_equal(news, TCP_ACCEPTED);
+	net_set_behind(script.host.net, false);
+	flood_cache(1);
+	assert_int_equal(counters->cookies_sent, 0); /* its place was freed, or it came before */
 	tcp_abort(conn);
 	script_advance(&script, 200000000);
 	script_end(&script);
@@ -390,6 +471,8 @@ int main(void)
 	    cmocka_unit_test(test_syn_ack_retransmission),
 	    cmocka_unit_test(test_syn_cache_checks),
 	    cmocka_unit_test(test_flood_falls_back_to_cookies),
+	    cmocka_unit_test(test_second_syn_gets_state_in_a_flood),
+	    cmocka_unit_test(test_first_syn_waits_while_behind),
 	    cmocka_unit_test(test_cookie_expires),
 	    cmocka_unit_test(test_active_open),
 	    cmocka_unit_test(test_syn_retries_and_timeout),
