@@ -166,7 +166,7 @@ static void relay_outcome(struct gateway *g, struct mail *m, const struct smtp_c
 void relay_backend_reply(struct gateway *g, struct mail *m, const struct smtp_client_event *event)
 {
 	if (m->phase == MAIL_DATA && event->command == SMTP_CLIENT_DATA) {
-		if (event->code != 354) {
+		if (event->code / 100 != 3) {
 			relay_outcome(g, m, event);
 			return;
 		}
