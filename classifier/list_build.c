@@ -222,18 +222,32 @@ static struct bytes clean_line(const char *line, size_t len)
 	return bytes_trim(text);
 }
 
+/* One line without its end; false at the end of the file. Of a longer line LINE_BYTES_MAX octets.
+ * A NUL is an octet like others: it must hide neither what follows it nor how long the line is. */
+static bool read_line(FILE *file, char line[LINE_BYTES_MAX], size_t *out_len)
+{
+	size_t len = 0;
+	int octet;
+
+	while ((octet = getc_unlocked(file)) != EOF && octet != '\n')
+		if (len < LINE_BYTES_MAX)
+			line[len++] = (char)octet;
+	*out_len = len;
+	return octet != EOF || len > 0;
+}
+
 static enum err load_lines(struct list_builder *b, uint16_t value, FILE *file, const char *path,
                            char *reason)
 {
 	char line[LINE_BYTES_MAX];
 	uint64_t number = 0;
+	size_t len;
 
-	while (fgets(line, sizeof(line), file) != NULL) {
-		size_t len = strlen(line);
+	while (read_line(file, line, &len)) {
 		enum err err = OK;
 
 		number++;
-		if (len + 1 == sizeof(line) && line[len - 1] != '\n') {
+		if (len > LINE_BYTES_MAX - 2) {
 			snprintf(reason, REASON_BYTES,
 			         "%.300s:%llu: the line is longer than %d octets", path,
 			         (unsigned long long)number, LINE_BYTES_MAX - 2);
