@@ -190,17 +190,30 @@ static enum err take_line(struct list_builder *b, const struct list_target *targ
 	return err;
 }
 
+/* One line without its end; false at the end of the file. Of a longer line LINE_BYTES_MAX octets.
+ * A NUL is an octet like others: it must hide neither what follows it nor how long the line is. */
+static bool read_line(FILE *file, char line[LINE_BYTES_MAX], size_t *out_len)
+{
+	size_t len = 0;
+	int octet;
+
+	while ((octet = getc_unlocked(file)) != EOF && octet != '\n')
+		if (len < LINE_BYTES_MAX)
+			line[len++] = (char)octet;
+	*out_len = len;
+	return octet != EOF || len > 0;
+}
+
 static enum err load_lines(struct list_builder *b, const struct list_target *target, FILE *file,
                            const char *path, char *reason)
 {
 	char line[LINE_BYTES_MAX], place[LIST_REASON_BYTES / 2 + 64];
 	uint64_t number = 0;
+	size_t len;
 
-	while (fgets(line, sizeof(line), file) != NULL) {
-		size_t len = strlen(line);
-
+	while (read_line(file, line, &len)) {
 		snprintf(place, sizeof(place), "%.250s:%llu", path, (unsigned long long)++number);
-		if (len + 1 == sizeof(line) && line[len - 1] != '\n') {
+		if (len > LINE_BYTES_MAX - 2) {
 			snprintf(reason, LIST_REASON_BYTES, "%s: the line is longer than %d octets",
 			         place, LINE_BYTES_MAX - 2);
 			return ERR_SYNTAX;

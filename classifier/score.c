@@ -164,30 +164,30 @@ static struct value select_value(struct value condition, struct value yes, struc
 static struct value run_code(struct scan_context *c, const struct blob_rule *rule)
 {
 	const struct ruleset *r = c->ruleset;
-	struct value *top = c->stack - 1;
+	struct value *top = c->stack; /* behind the last operand */
 
 	for (uint32_t i = 0; i < rule->code_count; i++) {
 		enum meta_op op = r->code[rule->code + i] & 0xff;
 		uint32_t operand = r->code[rule->code + i] >> 8;
 
 		if (op == META_NUMBER) {
-			*++top = point(r->number[operand]);
+			*top++ = point(r->number[operand]);
 		} else if (op == META_RULE) {
-			*++top = c->value[operand];
+			*top++ = c->value[operand];
 		} else if (op == META_NOT) {
-			*top = not_value(*top);
+			top[-1] = not_value(top[-1]);
 		} else if (op == META_NEGATE) {
-			*top = span(-top->hi, -top->lo);
+			top[-1] = span(-top[-1].hi, -top[-1].lo);
 		} else if (op == META_SELECT) {
 			top -= 2;
-			*top = select_value(top[0], top[1], top[2]);
+			top[-1] = select_value(top[-1], top[0], top[1]);
 		} else {
 			top--;
-			*top = binary(op, top[0], top[1]);
+			top[-1] = binary(op, top[-1], top[0]);
 		}
 	}
-	DEBUG_ASSERT(top == c->stack);
-	return *top;
+	DEBUG_ASSERT(top == c->stack + 1);
+	return c->stack[0];
 }
 
 /* What a plain rule is worth from what the scan found. */

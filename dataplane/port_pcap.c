@@ -113,6 +113,7 @@ static const struct port_ops pcap_ops = {
     .close = pcap_port_close,
 };
 
+/* On failure what is open already stays open: the caller closes the port. */
 static enum err open_files(struct port_pcap *port, const char *files, char *reason)
 {
 	char error[PCAP_ERRBUF_SIZE] = "";
@@ -164,5 +165,8 @@ enum err port_pcap_open(struct arena *arena, const struct config *config, uint32
 		port->pool = pools[w];
 		out_ports[w] = &port->base;
 	}
-	return open_files((struct port_pcap *)out_ports[0], c->interface, reason);
+	enum err err = open_files((struct port_pcap *)out_ports[0], c->interface, reason);
+	if (err != OK)
+		pcap_port_close(out_ports[0]);
+	return err;
 }

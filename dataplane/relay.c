@@ -10,7 +10,8 @@
 #include "smtp/data.h"
 #include "smtp/trace_header.h"
 
-#define TRACE_BYTES     8192
+/* Not more than the smallest send buffer (options.def) takes at once. */
+#define TRACE_BYTES     4096
 #define TRACE_RULES_MAX 64
 
 void relay_commit(struct gateway *g, struct mail *m)
@@ -41,11 +42,30 @@ static uint32_t trace_rules(const struct mail *m, struct trace_rule rules[TRACE_
 	return count;
 }
 
+/* All rules; when there is no room for them half as many, the weightiest, and so on. */
+static bool write_verdict(const struct mail *m, struct bytes id, struct buf *out)
+{
+	struct trace_rule rules[TRACE_RULES_MAX];
+	struct trace_verdict verdict = {.spam = m->verdict == VERDICT_TAG,
+	                                .score_milli = m->judgement.score_milli,
+	                                .required_milli = m->limits.tag_milli,
+	                                .rules = rules,
+	                                .rule_count = trace_rules(m, rules),
+	                                .id = id};
+
+	while (!trace_write_verdict(&verdict, out)) {
+		if (verdict.rule_count == 0)
+			return false;
+		verdict.rule_count /= 2;
+		out->overflow = false;
+	}
+	return true;
+}
+
 static bool relay_trace(struct gateway *g, struct mail *m)
 {
 	uint8_t memory[TRACE_BYTES];
 	struct buf out = buf_over(memory, sizeof(memory));
-	struct trace_rule rules[TRACE_RULES_MAX];
 	struct session *s = m->session;
 	struct endpoint local, remote;
 	char date[32], id_text[EVENT_ID_TEXT_BYTES], client[ADDR_TEXT_MAX];
@@ -64,14 +84,7 @@ static bool relay_trace(struct gateway *g, struct mail *m)
 	                             .date = bytes_text(date)},
 	    &out);
 	if (g->config->add_headers)
-		fits &= trace_write_verdict(
-		    &(struct trace_verdict){.spam = m->verdict == VERDICT_TAG,
-		                            .score_milli = m->judgement.score_milli,
-		                            .required_milli = m->limits.tag_milli,
-		                            .rules = rules,
-		                            .rule_count = trace_rules(m, rules),
-		                            .id = bytes_text(id_text)},
-		    &out);
+		fits &= write_verdict(m, bytes_text(id_text), &out);
 	ASSERT(fits);
 	if (tcp_writable(m->backend->leg.conn) < out.len)
 		return false;
@@ -166,7 +179,7 @@ static void relay_outcome(struct gateway *g, struct mail *m, const struct smtp_c
 void relay_backend_reply(struct gateway *g, struct mail *m, const struct smtp_client_event *event)
 {
 	if (m->phase == MAIL_DATA && event->command == SMTP_CLIENT_DATA) {
-		if (event->code != 354) {
+		if (event->code / 100 != 3) {
 			relay_outcome(g, m, event);
 			return;
 		}

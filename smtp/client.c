@@ -210,11 +210,24 @@ static bool emit_unasked(struct smtp_client *client, struct smtp_client_event *o
 	return true;
 }
 
+/* RFC 5321 4.3.2: 3xx asks for more, which only DATA offers, and there 2xx would say that a message
+ * nobody has sent was taken. Who answers so is out of step: its next word may be believed for
+ * another command than it was meant for. */
+static bool reply_fits(const struct smtp_client *client)
+{
+	enum smtp_client_command command = client->pending[client->pending_head];
+	uint16_t wanted = command == SMTP_CLIENT_DATA ? 3 : 2, class = client->reply_code / 100;
+
+	return class == wanted || class >= 4;
+}
+
 static bool emit_reply(struct smtp_client *client, struct smtp_client_event *out)
 {
 	client->reply_lines = 0;
 	if (client->pending_count == 0)
 		return emit_unasked(client, out);
+	if (!reply_fits(client))
+		return emit_broken(client, &client->counters->client_reply_unfitting, out);
 	count_reply(client);
 	*out = (struct smtp_client_event){.kind = SMTP_CLIENT_REPLY,
 	                                  .command = pop_pending(client),

@@ -34,9 +34,9 @@ enum smtp_client_command {
 enum smtp_client_event_kind {
 	SMTP_CLIENT_NONE,  /* wants more input */
 	SMTP_CLIENT_REPLY, /* a whole reply to event.command */
-	SMTP_CLIENT_BROKEN /* not SMTP, a reply nobody asked for, or one over our bounds: close. An
-	                      unasked 421 (RFC 5321 3.8) has its code and text; else the code is 0
-	                    */
+	SMTP_CLIENT_BROKEN /* not SMTP, a reply nobody asked for, one that its command cannot have,
+	                      or one over our bounds: close. An unasked 421 (RFC 5321 3.8) has its
+	                      code and text; else the code is 0 */
 };
 
 struct smtp_client_event {

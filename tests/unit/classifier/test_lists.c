@@ -228,17 +228,22 @@ static void walks_over_every_entry_once(void **state)
 	generation_close(&g);
 }
 
-static enum err load(struct list_builder *b, const char *text, char *reason)
+static enum err load_octets(struct list_builder *b, struct bytes text, char *reason)
 {
 	char path[] = "/tmp/postern-XXXXXX";
 	int fd = mkstemp(path);
 
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	assert_int_equal(write(fd, text.data, text.len), (ssize_t)text.len);
 	close(fd);
 	enum err err = list_builder_load(b, "file", LIST_DENY, path, reason);
 	unlink(path);
 	return err;
+}
+
+static enum err load(struct list_builder *b, const char *text, char *reason)
+{
+	return load_octets(b, bytes_text(text), reason);
 }
 
 static void loads_text_files(void **state)
@@ -285,6 +290,28 @@ static void takes_nothing_of_a_bad_file(void **state)
 		assert_int_equal(list_builder_entry_count(b), 0);
 	}
 	assert_int_equal(list_builder_load(b, "x", LIST_DENY, "/no/such/file", reason), ERR_IO);
+	list_builder_free(b);
+}
+
+/* Neither what stands behind it nor how long its line is. */
+static void a_nul_hides_nothing(void **state)
+{
+	(void)state;
+	struct list_builder *b = list_builder_new(0);
+	char reason[512], long_line[1100];
+
+	assert_int_equal(load_octets(b, BYTES("1.2.3.4\0.5\n"), reason), ERR_SYNTAX);
+	assert_int_equal(load_octets(b, BYTES("\0word\n"), reason), ERR_SYNTAX);
+	memset(long_line, ' ', sizeof(long_line));
+	long_line[0] = '#';
+	long_line[1] = '\0';
+	memcpy(long_line + sizeof(long_line) - 8, "1.2.3.4\n", 8);
+	assert_int_equal(load_octets(b, bytes_of(long_line, sizeof(long_line)), reason),
+	                 ERR_SYNTAX);
+	assert_non_null(strstr(reason, ":1: the line is longer than"));
+	assert_int_equal(list_builder_entry_count(b), 0);
+	assert_int_equal(load_octets(b, BYTES("# a\0b\n1.2.3.4"), reason), OK);
+	assert_int_equal(list_builder_entry_count(b), 1);
 	list_builder_free(b);
 }
 
@@ -589,6 +616,7 @@ int main(void)
 	    cmocka_unit_test(walks_over_every_entry_once),
 	    cmocka_unit_test(loads_text_files),
 	    cmocka_unit_test(takes_nothing_of_a_bad_file),
+	    cmocka_unit_test(a_nul_hides_nothing),
 	    cmocka_unit_test(cuts_the_widest_range),
 	    cmocka_unit_test(every_scored_list_counts),
 	    cmocka_unit_test(domains_of_many_labels_are_bounded),

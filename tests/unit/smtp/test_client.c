@@ -60,6 +60,40 @@ static void test_a_line_end_cannot_be_sent_inside_a_command(void **state)
 	assert_int_equal(smtp_client_pending(&client), 0);
 }
 
+/* Else a backend that is out of step would have a message told taken that it never got. */
+static void test_a_reply_that_its_command_cannot_have_ends_the_session(void **state)
+{
+	const struct {
+		enum smtp_client_command command;
+		struct bytes reply;
+		enum smtp_client_event_kind kind;
+	} cases[] = {
+	    {SMTP_CLIENT_DATA, BYTES("250 2.0.0 Ok\r\n"), SMTP_CLIENT_BROKEN},
+	    {SMTP_CLIENT_DATA, BYTES("354 go\r\n"), SMTP_CLIENT_REPLY},
+	    {SMTP_CLIENT_DATA, BYTES("350 go\r\n"), SMTP_CLIENT_REPLY},
+	    {SMTP_CLIENT_DATA, BYTES("451 4.3.0 later\r\n"), SMTP_CLIENT_REPLY},
+	    {SMTP_CLIENT_DOT, BYTES("354 more\r\n"), SMTP_CLIENT_BROKEN},
+	    {SMTP_CLIENT_RSET, BYTES("354 go\r\n"), SMTP_CLIENT_BROKEN},
+	    {SMTP_CLIENT_NOOP, BYTES("554 5.0.0 no\r\n"), SMTP_CLIENT_REPLY},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct smtp_client client = started();
+		struct smtp_client_event event;
+		struct bytes input = cases[i].reply;
+		uint8_t memory[64];
+		struct buf out = buf_over(memory, sizeof(memory));
+
+		if (cases[i].command == SMTP_CLIENT_DOT)
+			smtp_client_sent_dot(&client);
+		else
+			assert_true(smtp_client_send_verb(&client, cases[i].command, &out));
+		assert_true(smtp_client_next(&client, &input, &event));
+		assert_int_equal(event.kind, cases[i].kind);
+	}
+}
+
 static void test_bounds_leave_nothing_behind(void **state)
 {
 	struct smtp_client client = started();
@@ -193,8 +227,11 @@ static void test_every_reply_of_ours_parses(void **state)
 		struct smtp_client_event event;
 		static uint8_t detail[700];
 
-		smtp_client_send_verb(&client, SMTP_CLIENT_NOOP, &out);
-		smtp_client_send_verb(&client, SMTP_CLIENT_NOOP, &out);
+		enum smtp_client_command command = reply_table[r].code / 100 == 3
+		                                       ? SMTP_CLIENT_DATA
+		                                       : SMTP_CLIENT_NOOP;
+		smtp_client_send_verb(&client, command, &out);
+		smtp_client_send_verb(&client, command, &out);
 		buf_clear(&out);
 		for (size_t i = 0; i < sizeof(detail); i++)
 			detail[i] = (uint8_t)i;
@@ -240,6 +277,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_commands_on_the_wire),
 	    cmocka_unit_test(test_a_line_end_cannot_be_sent_inside_a_command),
+	    cmocka_unit_test(test_a_reply_that_its_command_cannot_have_ends_the_session),
 	    cmocka_unit_test(test_bounds_leave_nothing_behind),
 	    cmocka_unit_test(test_replies_do_not_depend_on_the_cut),
 	    cmocka_unit_test(test_what_is_not_smtp_breaks),
