@@ -279,6 +279,12 @@ static void set_pattern(struct rule_compiler *c, const struct rule_text *rule,
 		return;
 
 	pcre2_code *code = pattern_compile(c->tables, pattern, reason, &too_large);
+	if (code == NULL && !too_large) {
+		const char *grouped = rule_group_assertions(&c->reader.pool, rule->pattern);
+
+		code = pattern_compile(c->tables, bytes_text(grouped), reason, &too_large);
+		pattern = code != NULL ? bytes_text(grouped) : pattern;
+	}
 	if (code == NULL && too_large) {
 		/* What triggers the rule is found in the pattern as it was written. */
 		const char *shorter = rule_shrink(&c->reader.pool, rule->pattern);

@@ -445,6 +445,17 @@ static bool define_attribute(struct rule_reader *reader, const char *key, struct
 	return true;
 }
 
+/* Rules of kinds that are not known here: their names are, so that what leans on them is. What asks
+ * the network reads as a network check. */
+static void define_foreign(struct rule_reader *reader, const char *key, struct bytes value)
+{
+	struct bytes name = rule_word(&value);
+
+	if (valid_name(name))
+		redefine(reader, name, RULE_EVAL)->expr = rule_pool_printf(
+		    &reader->pool, "%s()", strcmp(key, "askdns") == 0 ? "check_dns_ask" : key);
+}
+
 void rule_define(struct rule_reader *reader, const char *key, struct bytes value)
 {
 	static const struct {
@@ -463,6 +474,10 @@ void rule_define(struct rule_reader *reader, const char *key, struct bytes value
 			define_rule(reader, tests[i].type, value);
 			return;
 		}
+	if (strcmp(key, "uri_detail") == 0 || strcmp(key, "askdns") == 0) {
+		define_foreign(reader, key, value);
+		return;
+	}
 	if (!define_attribute(reader, key, value) && !define_replacement(reader, key, value) &&
 	    !rule_directive(reader, key, value))
 		rule_reader_report(reader, false,

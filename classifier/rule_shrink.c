@@ -1,4 +1,4 @@
-/* rule_shrink.c - a pattern that is too large for PCRE2, said with less.
+/* rule_shrink.c - patterns that Perl takes and PCRE2 does not, said so that it does.
  *
  * PCRE2 compiles a group anew wherever it is written, and as many times as {n,m} says. A group that
  * captures nothing matches the same octets, and backtracks the same, when it is defined once,
@@ -248,4 +248,39 @@ char *rule_shrink(struct rule_pool *pool, const char *pattern)
 	put_called(pool, &writer, &groups, pattern + front, len - front, NULL);
 	writer.text[writer.len] = '\0';
 	return writer.text;
+}
+
+/* How many octets at `text` are an assertion that a quantifier follows; 0: none. */
+static size_t repeated_assertion(const char *text)
+{
+	size_t len = text[0] == '$' || text[0] == '^' ? 1 : 0;
+
+	if (text[0] == '\\' && text[1] != '\0' && strchr("bBAzZ", text[1]) != NULL)
+		len = 2;
+	return len > 0 && text[len] != '\0' && strchr("?*+{", text[len]) != NULL ? len : 0;
+}
+
+char *rule_group_assertions(struct rule_pool *pool, const char *pattern)
+{
+	char *out = rule_pool_take(pool, 5 * strlen(pattern) + 1);
+	struct writer writer = {.text = out};
+
+	for (size_t at = 0; pattern[at] != '\0';) {
+		size_t len = repeated_assertion(pattern + at), end = at + 1;
+
+		if (len > 0) {
+			put(&writer, "(?:", 3);
+			put(&writer, pattern + at, len);
+			put(&writer, ")", 1);
+			at += len;
+			continue;
+		}
+		if (pattern[at] == '[')
+			end = class_end(pattern, at);
+		else if (pattern[at] == '\\' && pattern[at + 1] != '\0')
+			end = at + 2;
+		put(&writer, pattern + at, end - at);
+		at = end;
+	}
+	return out;
 }
