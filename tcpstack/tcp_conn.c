@@ -145,6 +145,8 @@ static void end(struct tcp_conn *conn, enum err err, uint64_t hash)
 	conn->snd_head = conn->snd_next = cold->snd_tail = NULL;
 	reassembly_free(conn);
 	sent_free(conn);
+	if (tcp->dsack_conn == conn->index)
+		tcp->dsack_conn = TCP_NONE;
 	/* After an orderly end the user may still read what came before the peer's FIN. */
 	if (err != OK || (conn->flags & CONN_ORPHAN))
 		free_received(conn);
@@ -246,6 +248,9 @@ void conn_settle(struct tcp_conn *conn, uint8_t options, uint8_t peer_scale, uin
 	}
 	conn_cold(conn)->peer_mss = peer_mss;
 	conn_set_mss(conn);
+	/* Until it has sent something: likely what it wants itself. Every second segment of its is
+	 * to be acknowledged, RFC 5681 4.2. */
+	conn->rcv_mss = (uint16_t)min_u32(conn->rcv_mss, conn->mss);
 	congestion_init(conn);
 }
 

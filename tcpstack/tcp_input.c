@@ -372,6 +372,17 @@ static bool advance_state(struct tcp_conn *conn)
 		conn->state = TCP_STATE_FIN_WAIT_2;
 		if (conn->flags & CONN_ORPHAN) {
 			conn->rexmit_at_ms = tcp_deadline_ms(conn_tcp(conn), TCP_FIN_WAIT_US);
+/* RFC 5681 4.2: each segment out of order is answered by an ACK of its own, and each that fills a
+ * hole; what follows without a gap may be told by one. In order a burst is answered by one. */
+static void answer_each(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	if (!(conn->flags & CONN_ACK_NOW) || segment->len == 0)
+		return;
+	if (seq_after(segment->seq, conn->rcv_nxt) ? !reassembly_extends(conn, segment->seq)
+	                                           : conn_cold(conn)->recovery != 0)
+		conn_send_ack(conn);
+}
+
 			conn_arm(conn);
 		}
 		return true;
@@ -491,3 +502,4 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 		input_text(conn, segment);
 	}
 }
+		answer_each(conn, segment);

@@ -187,25 +187,26 @@ struct tcp_cold {
 };
 static_assert(sizeof(struct tcp_cold) == 128, "two cache lines");
 
-/* Only while segments are missing. */
-struct tcp_recovery {
-	struct pkt *head; /* out of order, sorted by seq, disjoint */
-	struct pkt *tail;
-	uint32_t count, bytes;
-	uint32_t recent[TCP_SACK_BLOCKS_MAX]; /* a sequence number in each block, newest first; RFC
-	                                         2018 4 */
-	uint32_t recent_count;
-	uint32_t fin_seq; /* of a FIN that came out of order */
-	bool has_fin;
-};
-
 /* A run of sequence numbers. */
 struct tcp_sack {
 	uint32_t start, end;
 };
 
-#define TCP_SACKED_MAX 32
-#define TCP_AGAIN_MAX  32
+/* Only while segments are missing. */
+struct tcp_recovery {
+	struct pkt *head; /* out of order, sorted by seq, disjoint */
+	struct pkt *tail;
+	uint32_t count, bytes;
+	struct tcp_sack recent[TCP_SACK_BLOCKS_MAX]; /* blocks, newest first; RFC 2018 4 */
+	uint32_t recent_count;
+	uint32_t fin_seq; /* of a FIN that came out of order */
+	bool has_fin;
+};
+
+#define TCP_SACKED_MAX  64
+#define TCP_AGAIN_MAX   32
+#define TCP_MARKS_MAX   16
+#define TCP_ROUND_MARKS (TCP_MARKS_MAX / 2) /* of each round, and two rounds overlap */
 
 /* Octets sent a second time, on their way. */
 struct tcp_again {
@@ -551,6 +552,8 @@ void conn_send_reset(struct tcp_conn *conn);
 void conn_send_probe(struct tcp_conn *conn);
 void conn_send_keepalive(struct tcp_conn *conn);
 uint32_t conn_flight(const struct tcp_conn *conn);
+/* Does what begins there follow what was told of last? */
+bool reassembly_extends(const struct tcp_conn *conn, uint32_t seq);
 /* A tail loss probe: new data if there is some, else the last segment again. True when it was the
  * latter. */
 bool conn_send_tail(struct tcp_conn *conn, struct tcp_sent *sent);
@@ -565,6 +568,8 @@ void sent_free(struct tcp_conn *conn);
 void sent_take(struct tcp_conn *conn, const struct tcp_segment *segment,
                struct tcp_delivery *out_delivery);
 uint32_t sent_pipe(const struct tcp_conn *conn, const struct tcp_sent *sent);
+/* At once, beside those of the turn. */
+void conn_send_ack(struct tcp_conn *conn);
 /* The lowest run that is lost and not on its way again. */
 bool sent_next_hole(const struct tcp_conn *conn, const struct tcp_sent *sent,
                     struct tcp_sack *out_hole);

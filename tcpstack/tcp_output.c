@@ -432,7 +432,7 @@ void conn_output(struct tcp_conn *conn, size_t segments_max)
 			conn_mark_dirty(conn);
 	}
 	if (conn->flags & CONN_ACK_NOW)
-		send_segment(conn, conn->snd_nxt, 0, 0);
+		conn_send_ack(conn);
 	/* Last: the ACK may have taken away the deadline that would have brought us back. */
 	if (state_sends(conn))
 		consider_persist(conn);
@@ -461,6 +461,11 @@ void tcp_output_all(struct net *net, size_t max)
 
 void conn_send_reset(struct tcp_conn *conn)
 {
+void conn_send_ack(struct tcp_conn *conn)
+{
+	send_segment(conn, conn->snd_nxt, 0, 0);
+}
+
 	struct net *net = conn_tcp(conn)->net;
 	struct tcp_header_fields fields = {
 	    .seq = conn->snd_nxt, .ack = conn->rcv_nxt, .flags = TCP_FLAG_RST | TCP_FLAG_ACK};
