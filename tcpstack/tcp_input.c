@@ -201,6 +201,18 @@ static void input_syn_sent(struct tcp_conn *conn, struct tcp_segment *segment)
 	become_established(conn);
 }
 
+/* Out of order on its way, as ACKs may be that have no sequence numbers of their own: it repeats
+ * what is known, but for its SACK blocks, and is no older than a path may hold things back. */
+static bool is_late_ack(const struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	uint32_t age_ms = conn->ts_recent - segment->options.ts_val;
+
+	return segment->options.has_timestamps && (conn->options & OPTION_TIMESTAMPS) &&
+	       age_ms != 0 && age_ms <= rtt_rto_us(conn) / 1000 && segment->len == 0 &&
+	       segment->flags == TCP_FLAG_ACK && segment->seq == conn->rcv_nxt &&
+	       segment->ack == conn->snd_una && segment->options.sack_count > 0;
+}
+
 /* RFC 7323 5.3, R1: older than what was seen last, unless that is 24 days ago. */
 static bool is_paws_old(const struct tcp_conn *conn, const struct tcp_segment *segment)
 {
@@ -360,6 +372,17 @@ static void input_text(struct tcp_conn *conn, struct tcp_segment *segment)
 		input_fin(conn);
 }
 
+/* RFC 5681 4.2: each segment out of order is answered by an ACK of its own, and each that fills a
+ * hole; what follows without a gap may be told by one. In order a burst is answered by one. */
+static void answer_each(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	if (!(conn->flags & CONN_ACK_NOW) || segment->len == 0)
+		return;
+	if (seq_after(segment->seq, conn->rcv_nxt) ? !reassembly_extends(conn, segment->seq)
+	                                           : conn_cold(conn)->recovery != 0)
+		conn_send_ack(conn);
+}
+
 /* 3.10.7.4 fifth, what our FIN's acknowledgment changes. False: the connection is gone. */
 static bool advance_state(struct tcp_conn *conn)
 {
@@ -372,17 +395,6 @@ static bool advance_state(struct tcp_conn *conn)
 		conn->state = TCP_STATE_FIN_WAIT_2;
 		if (conn->flags & CONN_ORPHAN) {
 			conn->rexmit_at_ms = tcp_deadline_ms(conn_tcp(conn), TCP_FIN_WAIT_US);
-/* RFC 5681 4.2: each segment out of order is answered by an ACK of its own, and each that fills a
- * hole; what follows without a gap may be told by one. In order a burst is answered by one. */
-static void answer_each(struct tcp_conn *conn, const struct tcp_segment *segment)
-{
-	if (!(conn->flags & CONN_ACK_NOW) || segment->len == 0)
-		return;
-	if (seq_after(segment->seq, conn->rcv_nxt) ? !reassembly_extends(conn, segment->seq)
-	                                           : conn_cold(conn)->recovery != 0)
-		conn_send_ack(conn);
-}
-
 			conn_arm(conn);
 		}
 		return true;
@@ -456,6 +468,7 @@ static void strip_crossed_syn(const struct tcp_conn *conn, struct tcp_segment *s
 void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 {
 	struct tcp_counters *counters = conn_counters(conn);
+	bool late;
 
 	if (conn->state == TCP_STATE_SYN_SENT) {
 		input_syn_sent(conn, segment);
@@ -463,7 +476,8 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 	}
 	strip_crossed_syn(conn, segment);
 	/* First, sequence number. */
-	if (COUNT_IF(is_paws_old(conn, segment), counters->segments_old_timestamp)) {
+	late = is_late_ack(conn, segment);
+	if (COUNT_IF(!late && is_paws_old(conn, segment), counters->segments_old_timestamp)) {
 		answer_unacceptable(conn, segment);
 		return;
 	}
@@ -490,7 +504,8 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 		return;
 	conn_cold(conn)->received_at_ms = tcp_now_ms(conn_tcp(conn));
 	/* RFC 7323 4.3: only what spans the last ACK sent may move TS.Recent. */
-	if (segment->options.has_timestamps && !seq_after(segment->seq, conn->last_ack_sent))
+	if (!late && segment->options.has_timestamps &&
+	    !seq_after(segment->seq, conn->last_ack_sent))
 		conn->ts_recent = segment->options.ts_val;
 	if (!advance_state(conn))
 		return;
@@ -498,8 +513,8 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 	/* Sixth, URG: ignored, its octets are data. Seventh, text; eighth, FIN. */
 	if (conn->state == TCP_STATE_ESTABLISHED || conn->state == TCP_STATE_FIN_WAIT_1 ||
 	    conn->state == TCP_STATE_FIN_WAIT_2) {
+		answer_each(conn, segment);
 		trim(conn, segment);
 		input_text(conn, segment);
 	}
 }
-		answer_each(conn, segment);
