@@ -215,8 +215,14 @@ struct tcp_again {
 	uint32_t nxt; /* snd_nxt when they left: what lies beyond was sent later */
 };
 
-/* Of the sending side, only while there is loss (RFC 6675, RFC 8985): from the first block of a
- * SACK, timeout or tail probe until nothing is in flight and nothing waits. */
+/* When new data left: the first segment of each of the first bursts of a round. */
+struct tcp_mark {
+	uint32_t end, at_us;
+};
+
+/* Of the sending side, only while there is loss (RFC 6675, RFC 8985) or much is sent: from the
+ * first block of a SACK, timeout or tail probe, or the first growth of the window, until nothing is
+ * in flight and nothing waits. */
 struct tcp_sent {
 	struct tcp_sack sacked[TCP_SACKED_MAX]; /* sorted, disjoint, above snd_una */
 	struct tcp_again again[TCP_AGAIN_MAX];  /* sorted, disjoint, not yet delivered */
@@ -231,6 +237,13 @@ struct tcp_sent {
 	uint32_t rack_us; /* when the last of `again` to have arrived was sent */
 	uint32_t cubic_max, cubic_origin, cubic_k_ms, cubic_epoch_ms, cubic_reno; /* RFC 9438 */
 	uint8_t frto;     /* RFC 5682: 1 after the timeout, 2 new data is out to tell */
+	struct tcp_mark marks[TCP_MARKS_MAX]; /* in flight, oldest first */
+	uint32_t marks_count;
+	uint32_t rtt_min_us;                            /* least of this burst's, 0: none yet */
+	uint32_t round_end;                             /* HyStart++, RFC 9406 4.2 */
+	uint32_t round_rtt_us, last_rtt_us, css_rtt_us; /* least of each, 0: none */
+	uint32_t round_at_us, train_at_us;              /* its first ACK; the last close behind */
+	uint8_t round_marks, round_samples, css_rounds; /* css_rounds 0: plain slow start */
 	bool probe_again; /* the probe was a segment sent before */
 	bool has_probe, has_rack;
 	bool reordering;    /* has been seen: time alone tells what is lost */
@@ -589,6 +602,10 @@ uint32_t sent_gap(const struct tcp_conn *conn, const struct tcp_sent *sent);
 /* Marks what is lost by now; true when something is lost and not on its way again. */
 bool rack_detect(struct tcp_conn *conn, struct tcp_sent *sent);
 void rack_reorder_due(struct tcp_conn *conn);
+/* [.., snd_nxt) has just been sent for the first time. */
+void sent_mark(const struct tcp_conn *conn, struct tcp_sent *sent);
+/* The round trip in us that snd_una, which has just moved, tells of; 0: none. */
+uint32_t sent_take_marks(const struct tcp_conn *conn, struct tcp_sent *sent);
 /* Arms RACK's timer, or a tail probe instead of the timeout. */
 void rack_arm(struct tcp_conn *conn);
 /* False: there is no memory for a probe. */
@@ -641,6 +658,15 @@ void congestion_dupack(struct tcp_conn *conn);
 /* The same with a scoreboard; `flight_before` as above. */
 void congestion_sack(struct tcp_conn *conn, struct tcp_sent *sent,
                      const struct tcp_segment *segment, const struct tcp_delivery *delivery,
+/* tcp_hystart.c, RFC 9406 */
+/* A sender that has more to say than its window takes a scoreboard along, if there is one to spare.
+ */
+void hystart_begin(struct tcp_conn *conn);
+/* snd_una has moved; may end slow start. */
+void hystart_ack(struct tcp_conn *conn, struct tcp_sent *sent);
+/* By how much slow start lets the window grow. */
+uint32_t hystart_increase(const struct tcp_conn *conn, const struct tcp_sent *sent, uint32_t acked);
+
                      uint32_t flight_before);
 void congestion_enter_recovery(struct tcp_conn *conn, struct tcp_sent *sent);
 /* A loss that is repaired already: the window shrinks once. */

@@ -308,8 +308,10 @@ static void note_new(struct tcp_conn *conn, uint32_t span)
 	struct tcp_sent *sent = sent_of(conn);
 
 	conn->snd_nxt += span;
-	if (sent != NULL)
-		sent->prr_out += span;
+	if (sent == NULL)
+		return;
+	sent->prr_out += span;
+	sent_mark(conn, sent);
 }
 
 /* What is lost goes before what is new. */
@@ -459,13 +461,13 @@ void tcp_output_all(struct net *net, size_t max)
 	}
 }
 
-void conn_send_reset(struct tcp_conn *conn)
-{
 void conn_send_ack(struct tcp_conn *conn)
 {
 	send_segment(conn, conn->snd_nxt, 0, 0);
 }
 
+void conn_send_reset(struct tcp_conn *conn)
+{
 	struct net *net = conn_tcp(conn)->net;
 	struct tcp_header_fields fields = {
 	    .seq = conn->snd_nxt, .ack = conn->rcv_nxt, .flags = TCP_FLAG_RST | TCP_FLAG_ACK};

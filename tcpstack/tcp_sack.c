@@ -141,6 +141,7 @@ void sent_note_again(struct tcp_conn *conn, struct tcp_sent *sent, uint32_t star
 	uint32_t at = 0;
 
 	sent->undo_again++;
+	sent->marks_count = 0; /* Karn: from here on an ACK may be of either time it was sent */
 	(void)again_cut(sent, start, end); /* a tail sent for the second time */
 	while (at < sent->again_count && seq_before(sent->again[at].start, start))
 		at++;
@@ -309,4 +310,33 @@ uint32_t sent_gap(const struct tcp_conn *conn, const struct tcp_sent *sent)
 	if (!seq_before(sent->lost_end, high))
 		return 0;
 	return high - sent->lost_end - sacked_in(sent, sent->lost_end, high);
+}
+
+void sent_mark(const struct tcp_conn *conn, struct tcp_sent *sent)
+{
+	uint32_t now_us = (uint32_t)conn_tcp(conn)->net->now_us;
+
+	if (sent->round_marks == TCP_ROUND_MARKS || sent->marks_count == TCP_MARKS_MAX ||
+	    sent->again_count > 0 || (conn->flags & (CONN_RECOVERY | CONN_LOSS)))
+		return;
+	/* What leaves together may be acknowledged together: one sample. */
+	if (sent->marks_count > 0 && sent->marks[sent->marks_count - 1].at_us == now_us)
+		return;
+	sent->marks[sent->marks_count++] = (struct tcp_mark){conn->snd_nxt, now_us};
+	sent->round_marks++;
+}
+
+uint32_t sent_take_marks(const struct tcp_conn *conn, struct tcp_sent *sent)
+{
+	uint32_t now_us = (uint32_t)conn_tcp(conn)->net->now_us;
+	uint32_t taken = 0, at_us;
+
+	while (taken < sent->marks_count && !seq_after(sent->marks[taken].end, conn->snd_una))
+		taken++;
+	if (taken == 0)
+		return 0;
+	at_us = sent->marks[taken - 1].at_us;
+	sent->marks_count -= taken;
+	memmove(sent->marks, sent->marks + taken, sent->marks_count * sizeof(sent->marks[0]));
+	return max_u32(now_us - at_us, 1);
 }
