@@ -164,8 +164,10 @@ void congestion_sack(struct tcp_conn *conn, struct tcp_sent *sent,
 		hystart_ack(conn, sent);
 	rack_judge(conn, sent, segment, delivery);
 	if ((conn->flags & (CONN_RECOVERY | CONN_LOSS)) &&
-	    !seq_before(conn->snd_una, conn_cold(conn)->recover))
+	    !seq_before(conn->snd_una, conn_cold(conn)->recover)) {
 		leave_recovery(conn);
+		rack_recovered(sent);
+	}
 	lost = rack_detect(conn, sent);
 	if (!(conn->flags & (CONN_RECOVERY | CONN_LOSS)) && lost)
 		congestion_enter_recovery(conn, sent);

@@ -176,13 +176,21 @@ static bool is_in_flight(const struct tcp_conn *conn, const struct tcp_segment *
 	       !seq_before(block->start, conn->snd_una) && !seq_after(block->end, conn->snd_nxt);
 }
 
+/* RFC 8985 6.2 step 3: of what lies below `high`, the highest that had arrived, `before` octets had
+ * been known and now more are, not all of which had been sent again. */
+static bool is_reordered(const struct tcp_conn *conn, const struct tcp_sent *sent, uint32_t high,
+                         uint32_t before, uint32_t again)
+{
+	return !(conn->flags & CONN_LOSS) && sacked_in(sent, conn->snd_una, high) > before + again;
+}
+
 static void take_blocks(struct tcp_conn *conn, const struct tcp_segment *segment,
                         struct tcp_delivery *delivery)
 {
 	for (uint32_t i = delivery->duplicate; i < segment->options.sack_count; i++) {
 		const struct tcp_sack *block = &segment->options.sack[i];
 		struct tcp_sent *sent = sent_of(conn);
-		uint32_t fresh, again;
+		uint32_t fresh, again, high, before;
 
 		if (!is_in_flight(conn, segment, block))
 			continue;
@@ -191,8 +199,11 @@ static void take_blocks(struct tcp_conn *conn, const struct tcp_segment *segment
 			sent = sent_get(conn);
 		if (sent == NULL)
 			return;
+		high = sent_high(conn, sent);
+		before = sacked_in(sent, conn->snd_una, high);
 		fresh = sacked_add(sent, block->start, block->end);
 		again = fresh > 0 ? again_cut(sent, block->start, block->end) : 0;
+		delivery->reordered |= fresh > 0 && is_reordered(conn, sent, high, before, again);
 		/* The tail probe has arrived: what was sent long before it has not. */
 		if (again > 0 && sent->has_probe)
 			sent->lost_end = seq_later(sent->lost_end, block->start);
@@ -218,12 +229,16 @@ void sent_take(struct tcp_conn *conn, const struct tcp_segment *segment,
 		return;
 	if (sent != NULL && advanced) {
 		uint32_t known = sacked_in(sent, conn->snd_una, segment->ack);
+		uint32_t high = seq_earlier(sent_high(conn, sent), segment->ack);
+		uint32_t below = high - conn->snd_una - sacked_in(sent, conn->snd_una, high);
+		uint32_t again;
 
 		out_delivery->delivered -= known;
 		out_delivery->original -= known;
 		sacked_trim(sent, segment->ack);
-		out_delivery->original -= min_u32(again_cut(sent, conn->snd_una, segment->ack),
-		                                  out_delivery->original);
+		again = again_cut(sent, conn->snd_una, segment->ack);
+		out_delivery->original -= min_u32(again, out_delivery->original);
+		out_delivery->reordered = below > again && !(conn->flags & CONN_LOSS);
 		sent->lost_end = seq_later(sent->lost_end, segment->ack);
 	}
 	take_blocks(conn, segment, out_delivery);
