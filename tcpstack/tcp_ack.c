@@ -139,13 +139,31 @@ static void update_window(struct tcp_conn *conn, const struct tcp_segment *segme
 	cold->snd_wnd_max = max_u32(cold->snd_wnd_max, window);
 }
 
+/* A peer that agreed to SACK and sends a duplicate without blocks: while the scoreboard knows of
+ * nothing, duplicates count as they would without it. */
+static void count_plain_duplicate(struct tcp_conn *conn, const struct tcp_sent *sent)
+{
+	if (sent->sacked_count > 0 || sent->again_count > 0 || sent->has_probe ||
+	    (conn->flags & (CONN_RECOVERY | CONN_LOSS)))
+		return;
+	if (conn->dupacks + 1 == TCP_DUPACKS)
+		sent_free(conn);
+	congestion_dupack(conn);
+	conn_mark_dirty(conn);
+}
+
 /* An ACK that moves nothing but the scoreboard. */
 static void input_sack(struct tcp_conn *conn, const struct tcp_segment *segment,
                        const struct tcp_delivery *delivery)
 {
-	conn_counters(conn)->duplicate_acks_in += is_duplicate(conn, segment);
-	if (delivery->sacked == 0 && !delivery->duplicate)
+	bool duplicate = is_duplicate(conn, segment);
+
+	conn_counters(conn)->duplicate_acks_in += duplicate;
+	if (delivery->sacked == 0 && !delivery->duplicate) {
+		if (duplicate && segment->options.sack_count == 0)
+			count_plain_duplicate(conn, sent_of(conn));
 		return;
+	}
 	congestion_sack(conn, sent_of(conn), segment, delivery, delivery->flight);
 	rack_arm(conn);
 }

@@ -22,7 +22,8 @@ static void grow(struct tcp_conn *conn, struct tcp_sent *sent, uint32_t acked,
 	/* A window that is not used proves nothing about the path (RFC 7661's reason). */
 	if (conn->cwnd < ssthresh) {
 		if (flight_before * 2 >= conn->cwnd)
-			conn->cwnd += min_u32(acked, 2u * conn->mss);
+			conn->cwnd += sent != NULL ? hystart_increase(conn, sent, acked)
+			                           : min_u32(acked, 2u * conn->mss);
 	} else if (flight_before + conn->mss >= conn->cwnd && sent != NULL) {
 		conn->cwnd += cubic_increase(conn, sent, acked);
 	} else if (flight_before + conn->mss >= conn->cwnd) {
@@ -65,6 +66,8 @@ void congestion_ack(struct tcp_conn *conn, uint32_t acked, uint32_t flight_befor
 			conn->flags &= (uint16_t)~CONN_LOSS;
 	}
 	grow(conn, NULL, acked, flight_before);
+	if (conn->cwnd < cold->ssthresh && flight_before * 2 >= conn->cwnd)
+		hystart_begin(conn);
 }
 
 /* RFC 3168 6.1.2: whatever the reason, the next new data tells of it. */
@@ -175,14 +178,18 @@ void congestion_sack(struct tcp_conn *conn, struct tcp_sent *sent,
 
 	/* RFC 6675 5: an ACK that SACKs something new is a duplicate, small segments count as well.
 	 */
-	if (delivery->acked > 0)
+	if (delivery->acked > 0) {
 		conn->dupacks = 0;
+		hystart_ack(conn, sent);
+	}
 	if (delivery->sacked > 0 && conn->dupacks < UINT8_MAX)
 		conn->dupacks++;
 	rack_judge(conn, sent, segment, delivery);
 	if ((conn->flags & (CONN_RECOVERY | CONN_LOSS)) &&
-	    !seq_before(conn->snd_una, conn_cold(conn)->recover))
+	    !seq_before(conn->snd_una, conn_cold(conn)->recover)) {
 		leave_recovery(conn);
+		rack_recovered(sent);
+	}
 	lost = rack_detect(conn, sent);
 	if (!(conn->flags & (CONN_RECOVERY | CONN_LOSS)) && lost)
 		congestion_enter_recovery(conn, sent);

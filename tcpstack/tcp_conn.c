@@ -182,6 +182,8 @@ static void end(struct tcp_conn *conn, enum err err, uint64_t hash)
 	conn->snd_head = conn->snd_next = cold->snd_tail = NULL;
 	reassembly_free(conn);
 	sent_free(conn);
+	if (tcp->dsack_conn == conn->index)
+		tcp->dsack_conn = TCP_NONE;
 	/* The user may still read what came in order, as everywhere: RFC 9293 3.10.7.4 flushes the
 	 * queues of segments, not what they have delivered. Unless it is the memory that is wanted.
 	 */
@@ -293,6 +295,9 @@ void conn_settle(struct tcp_conn *conn, uint8_t options, uint8_t peer_scale, uin
 	}
 	conn_cold(conn)->peer_mss = peer_mss;
 	conn_set_mss(conn);
+	/* Until it has sent something: likely what it wants itself. Every second segment of its is
+	 * to be acknowledged, RFC 5681 4.2. */
+	conn->rcv_mss = (uint16_t)min_u32(conn->rcv_mss, conn->mss);
 	congestion_init(conn);
 }
 

@@ -400,6 +400,17 @@ static void input_syn_sent(struct tcp_conn *conn, struct tcp_segment *segment)
 	input_text_in_window(conn, segment);
 }
 
+/* RFC 5681 4.2: each segment out of order is answered by an ACK of its own, and each that fills a
+ * hole; what follows without a gap may be told by one. In order a burst is answered by one. */
+static void answer_each(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	if (!(conn->flags & CONN_ACK_NOW) || segment->len == 0)
+		return;
+	if (seq_after(segment->seq, conn->rcv_nxt) ? !reassembly_extends(conn, segment->seq)
+	                                           : conn_cold(conn)->recovery != 0)
+		conn_send_ack(conn);
+}
+
 /* 3.10.7.4 fifth, what our FIN's acknowledgment changes. False: the connection is gone. */
 static bool advance_state(struct tcp_conn *conn)
 {
@@ -528,6 +539,7 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 	/* Sixth, URG: ignored, its octets are data. Seventh, text; eighth, FIN. */
 	if (conn->state == TCP_STATE_ESTABLISHED || conn->state == TCP_STATE_FIN_WAIT_1 ||
 	    conn->state == TCP_STATE_FIN_WAIT_2) {
+		answer_each(conn, segment);
 		input_text_in_window(conn, segment);
 	}
 }

@@ -198,25 +198,26 @@ struct tcp_cold {
 };
 static_assert(sizeof(struct tcp_cold) == 128, "two cache lines");
 
-/* Only while segments are missing. */
-struct tcp_recovery {
-	struct pkt *head; /* out of order, sorted by seq, disjoint */
-	struct pkt *tail;
-	uint32_t count, bytes;
-	uint32_t recent[TCP_SACK_BLOCKS_MAX]; /* a sequence number in each block, newest first; RFC
-	                                         2018 4 */
-	uint32_t recent_count;
-	uint32_t fin_seq; /* of a FIN that came out of order */
-	bool has_fin;
-};
-
 /* A run of sequence numbers. */
 struct tcp_sack {
 	uint32_t start, end;
 };
 
-#define TCP_SACKED_MAX 32
-#define TCP_AGAIN_MAX  32
+/* Only while segments are missing. */
+struct tcp_recovery {
+	struct pkt *head; /* out of order, sorted by seq, disjoint */
+	struct pkt *tail;
+	uint32_t count, bytes;
+	struct tcp_sack recent[TCP_SACK_BLOCKS_MAX]; /* blocks, newest first; RFC 2018 4 */
+	uint32_t recent_count;
+	uint32_t fin_seq; /* of a FIN that came out of order */
+	bool has_fin;
+};
+
+#define TCP_SACKED_MAX  64
+#define TCP_AGAIN_MAX   32
+#define TCP_MARKS_MAX   16
+#define TCP_ROUND_MARKS (TCP_MARKS_MAX / 2) /* of each round, and two rounds overlap */
 
 /* Octets sent a second time, on their way. */
 struct tcp_again {
@@ -225,8 +226,14 @@ struct tcp_again {
 	uint32_t nxt; /* snd_nxt when they left: what lies beyond was sent later */
 };
 
-/* Of the sending side, only while there is loss (RFC 6675, RFC 8985): from the first block of a
- * SACK, timeout or tail probe until nothing is in flight and nothing waits. */
+/* When new data left: the first segment of each of the first bursts of a round. */
+struct tcp_mark {
+	uint32_t end, at_us;
+};
+
+/* Of the sending side, only while there is loss (RFC 6675, RFC 8985) or much is sent: from the
+ * first block of a SACK, timeout or tail probe, or the first growth of the window, until nothing is
+ * in flight and nothing waits. */
 struct tcp_sent {
 	struct tcp_sack sacked[TCP_SACKED_MAX]; /* sorted, disjoint, above snd_una */
 	struct tcp_again again[TCP_AGAIN_MAX];  /* sorted, disjoint, not yet delivered */
@@ -234,17 +241,28 @@ struct tcp_sent {
 	uint32_t lost_end;      /* what is below, not SACKed and not in `again` is lost */
 	uint32_t reorder_at_ms; /* RACK's timer, 0: none; then what is below reorder_seq is lost */
 	uint32_t reorder_seq;
+	uint32_t dsack_round;
 	uint32_t prr_delivered, prr_out, prr_flight; /* RFC 6937 */
 	uint32_t undo_cwnd, undo_ssthresh, undo_ts;  /* before the reduction; undo_cwnd 0: none */
 	uint32_t undo_again, undo_duplicates;        /* segments sent again; D-SACKs seen */
 	uint32_t probe_end, probe_ts;                /* tail probe out until snd_una is there */
 	uint32_t rack_us; /* when the last of `again` to have arrived was sent */
 	uint32_t cubic_max, cubic_origin, cubic_k_ms, cubic_epoch_ms, cubic_reno; /* RFC 9438 */
+	struct tcp_mark marks[TCP_MARKS_MAX]; /* in flight, oldest first */
+	uint32_t marks_count;
+	uint32_t rtt_min_us;                            /* least of this burst's, 0: none yet */
+	uint32_t round_end;                             /* HyStart++, RFC 9406 4.2 */
+	uint32_t round_rtt_us, last_rtt_us, css_rtt_us; /* least of each, 0: none */
+	uint32_t round_at_us, train_at_us;              /* its first ACK; the last close behind */
+	uint8_t round_marks, round_samples, css_rounds; /* css_rounds 0: plain slow start */
 	uint8_t frto;     /* RFC 5682: 1 after the timeout, 2 new data is out to tell */
 	bool probe_again; /* the probe was a segment sent before */
 	bool has_probe, has_rack;
-	bool reordering;    /* has been seen: time alone tells what is lost */
-	bool cubic_running; /* the epoch's values are valid */
+	bool reordering;      /* has been seen: time alone tells what is lost */
+	bool has_dsack_round; /* before snd_una is at dsack_round no D-SACK widens the window */
+	uint8_t reorder_quarters, reorder_persist; /* more than one quarter of a round trip, for so
+	                                              many recoveries: RFC 8985 6.2 step 4 */
+	bool cubic_running;                        /* the epoch's values are valid */
 };
 
 /* What one acknowledgment tells. */
@@ -254,6 +272,7 @@ struct tcp_delivery {
 	uint32_t delivered;     /* newly known to have arrived, by either */
 	uint32_t original;      /* of them never sent again */
 	bool duplicate;         /* a D-SACK came: something arrived twice */
+	bool reordered;         /* something never sent again arrived after what was sent later */
 };
 
 /* Slot 0 of the hot array. */
@@ -575,6 +594,8 @@ void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment);
  * reached. */
 bool reassembly_drain(struct tcp_conn *conn);
 void reassembly_free(struct tcp_conn *conn);
+/* Does what begins there follow what was told of last? */
+bool reassembly_extends(const struct tcp_conn *conn, uint32_t seq);
 uint32_t reassembly_sack(const struct tcp_conn *conn,
                          struct tcp_sack out_sack[TCP_SACK_BLOCKS_MAX]);
 /* Appends in-order payload to the receive chain, by copy when it is small. Takes pkt. */
@@ -589,6 +610,8 @@ void conn_output(struct tcp_conn *conn, size_t segments_max);
 uint16_t conn_take_window(struct tcp_conn *conn);
 /* Would an ACK now open the window enough to be worth sending? */
 bool conn_window_update_due(const struct tcp_conn *conn);
+/* At once, beside those of the turn. */
+void conn_send_ack(struct tcp_conn *conn);
 void conn_send_reset(struct tcp_conn *conn);
 void conn_send_probe(struct tcp_conn *conn);
 void conn_send_keepalive(struct tcp_conn *conn);
@@ -623,6 +646,10 @@ void sent_lose_late(const struct tcp_conn *conn, struct tcp_sent *sent, uint32_t
 uint32_t sent_high(const struct tcp_conn *conn, const struct tcp_sent *sent);
 /* Octets below it neither SACKed nor lost. */
 uint32_t sent_gap(const struct tcp_conn *conn, const struct tcp_sent *sent);
+/* [.., snd_nxt) has just been sent for the first time. */
+void sent_mark(const struct tcp_conn *conn, struct tcp_sent *sent);
+/* The round trip in us that snd_una, which has just moved, tells of; 0: none. */
+uint32_t sent_take_marks(const struct tcp_conn *conn, struct tcp_sent *sent);
 
 /* tcp_rack.c: what is lost, RFC 8985; when it was not, RFC 5682 and RFC 4015. */
 /* Marks what is lost by now; true when something is lost and not on its way again. */
@@ -632,6 +659,8 @@ void rack_reorder_due(struct tcp_conn *conn);
 void rack_arm(struct tcp_conn *conn);
 /* False: there is no memory for a probe. */
 bool rack_probe_fired(struct tcp_conn *conn);
+/* A recovery is over: what D-SACKs taught wears off. */
+void rack_recovered(struct tcp_sent *sent);
 /* What an ACK says of the tail probe, and whether the last reduction was wrong: then it is taken
  * back. */
 void rack_judge(struct tcp_conn *conn, struct tcp_sent *sent, const struct tcp_segment *segment,
@@ -673,6 +702,15 @@ uint8_t ecn_output(struct tcp_conn *conn, bool new_data, uint8_t *flags);
 /* `window`: what the path was given when it was too much. */
 void cubic_reduce(struct tcp_conn *conn, struct tcp_sent *sent, uint32_t window);
 uint32_t cubic_increase(struct tcp_conn *conn, struct tcp_sent *sent, uint32_t acked);
+
+/* tcp_hystart.c, RFC 9406 */
+/* A sender that has more to say than its window takes a scoreboard along, if there is one to spare.
+ */
+void hystart_begin(struct tcp_conn *conn);
+/* snd_una has moved; may end slow start. */
+void hystart_ack(struct tcp_conn *conn, struct tcp_sent *sent);
+/* By how much slow start lets the window grow. */
+uint32_t hystart_increase(const struct tcp_conn *conn, const struct tcp_sent *sent, uint32_t acked);
 
 /* tcp_congestion.c, RFC 5681, RFC 6582, RFC 6937 */
 void congestion_init(struct tcp_conn *conn);

@@ -311,8 +311,10 @@ static void note_new(struct tcp_conn *conn, uint32_t span)
 	struct tcp_sent *sent = sent_of(conn);
 
 	conn->snd_nxt += span;
-	if (sent != NULL)
-		sent->prr_out += span;
+	if (sent == NULL)
+		return;
+	sent->prr_out += span;
+	sent_mark(conn, sent);
 }
 
 /* What is lost goes before what is new. */
@@ -437,7 +439,7 @@ void conn_output(struct tcp_conn *conn, size_t segments_max)
 			conn_mark_dirty(conn);
 	}
 	if (conn->flags & CONN_ACK_NOW)
-		send_segment(conn, conn->snd_nxt, 0, 0);
+		conn_send_ack(conn);
 	/* Last: the ACK may have taken away the deadline that would have brought us back. */
 	if (state_sends(conn))
 		consider_persist(conn);
@@ -462,6 +464,11 @@ void tcp_output_all(struct net *net, size_t max)
 		if (index == last)
 			break;
 	}
+}
+
+void conn_send_ack(struct tcp_conn *conn)
+{
+	send_segment(conn, conn->snd_nxt, 0, 0);
 }
 
 void conn_send_reset(struct tcp_conn *conn)

@@ -9,10 +9,35 @@
 
 #define PROBE_DELAYED_ACK_US 200000 /* RFC 8985 7.2: a lone segment's ACK may be delayed */
 #define REORDER_WINDOW_US    1000   /* at least; the wheel's tick */
+#define REORDER_PERSIST      16     /* recoveries */
 
-static uint32_t reorder_window_us(const struct tcp_conn *conn)
+/* RFC 8985 6.2 step 4: a quarter of the least round trip, and one more for each round with
+ * D-SACKs. */
+static uint32_t reorder_window_us(const struct tcp_conn *conn, const struct tcp_sent *sent)
 {
-	return max_u32(conn->srtt_us8 / 32, REORDER_WINDOW_US);
+	uint32_t srtt_us = conn->srtt_us8 / 8;
+	uint32_t rtt_us = sent->rtt_min_us != 0 ? min_u32(sent->rtt_min_us, srtt_us) : srtt_us;
+	uint64_t window_us = (uint64_t)rtt_us * (1u + sent->reorder_quarters) / 4;
+
+	return max_u32(window_us < srtt_us ? (uint32_t)window_us : srtt_us, REORDER_WINDOW_US);
+}
+
+/* The D-SACK of something that was not sent again tells of a network that doubles. */
+static void widen_window(const struct tcp_conn *conn, struct tcp_sent *sent)
+{
+	if (sent->has_dsack_round && seq_before(conn->snd_una, sent->dsack_round))
+		return;
+	sent->has_dsack_round = true;
+	sent->dsack_round = conn->snd_nxt;
+	sent->reorder_persist = REORDER_PERSIST;
+	if (sent->reorder_quarters < UINT8_MAX)
+		sent->reorder_quarters++;
+}
+
+void rack_recovered(struct tcp_sent *sent)
+{
+	if (sent->reorder_persist > 0 && --sent->reorder_persist == 0)
+		sent->reorder_quarters = 0;
 }
 
 /* RFC 6675 4, IsLost(): below what is returned three runs or more than two segments arrived. */
@@ -31,7 +56,7 @@ static uint32_t lost_by_count(const struct tcp_conn *conn, const struct tcp_sent
 
 bool rack_detect(struct tcp_conn *conn, struct tcp_sent *sent)
 {
-	uint32_t window_us = reorder_window_us(conn);
+	uint32_t window_us = reorder_window_us(conn, sent);
 	struct tcp_sack hole;
 	uint32_t left_us;
 
@@ -168,8 +193,10 @@ void rack_judge(struct tcp_conn *conn, struct tcp_sent *sent, const struct tcp_s
 	bool again = delivery->acked > 0;
 
 	probe_acked(conn, sent, segment, delivery);
-	if (delivery->duplicate)
-		sent->undo_duplicates++;
+	if (delivery->reordered)
+		sent->reordering = true;
+	if (delivery->duplicate && sent->undo_duplicates++ < sent->undo_again)
+		widen_window(conn, sent);
 	if (sent->undo_cwnd == 0)
 		return;
 	/* RFC 4015 3: the ACK echoes a time before anything was sent again. */

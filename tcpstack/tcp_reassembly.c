@@ -83,20 +83,8 @@ void reassembly_free(struct tcp_conn *conn)
 	conn_cold(conn)->recovery = 0;
 }
 
-/* RFC 2018 4: the block with what came last goes first, then those reported most recently. */
-static void remember(struct tcp_recovery *recovery, uint32_t seq)
-{
-	uint32_t count = min_u32(recovery->recent_count, TCP_SACK_BLOCKS_MAX - 1);
-
-	for (uint32_t i = count; i > 0; i--)
-		recovery->recent[i] = recovery->recent[i - 1];
-	recovery->recent[0] = seq;
-	recovery->recent_count = count + 1;
-}
-
-/* The run of neighbours around `seq`; false when nothing is kept there. */
-static bool find_block(const struct tcp_recovery *recovery, uint32_t seq,
-                       struct tcp_sack *out_block)
+/* The run of neighbours around `seq`, which is kept. */
+static struct tcp_sack find_block(const struct tcp_recovery *recovery, uint32_t seq)
 {
 	struct tcp_sack block = {0, 0};
 	bool found = false;
@@ -113,9 +101,64 @@ static bool find_block(const struct tcp_recovery *recovery, uint32_t seq,
 		if (!seq_before(seq, pkt->seq) && seq_before(seq, end))
 			found = true;
 	}
-	if (found)
-		*out_block = block;
-	return found;
+	ASSERT(found);
+	return block;
+}
+
+/* Takes the blocks that `block` touches out of the list and into it. */
+static void absorb(struct tcp_recovery *recovery, struct tcp_sack *block)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < recovery->recent_count; i++) {
+		const struct tcp_sack old = recovery->recent[i];
+
+		if (seq_after(old.start, block->end) || seq_before(old.end, block->start)) {
+			recovery->recent[kept++] = old;
+			continue;
+		}
+		if (seq_before(old.start, block->start))
+			block->start = old.start;
+		block->end = seq_later(block->end, old.end);
+	}
+	recovery->recent_count = kept;
+}
+
+/* RFC 2018 4: the block with what came last goes first, then those reported most recently.
+ * [start, end) has been linked in behind `before`. */
+static void remember(struct tcp_recovery *recovery, const struct pkt *before, uint32_t start,
+                     uint32_t end)
+{
+	const struct pkt *next = before != NULL ? before->next : recovery->head;
+	struct tcp_sack block = {start, end};
+	uint32_t count;
+
+	if (next != NULL && next->seq == start)
+		next = next->next; /* else it was copied into `before` */
+	absorb(recovery, &block);
+	/* A neighbour that is not in the list belongs to a block that was forgotten. */
+	if ((before != NULL && !seq_before(before->seq + before->len, start) &&
+	     seq_before(before->seq, block.start)) ||
+	    (next != NULL && !seq_after(next->seq, end) &&
+	     seq_after(next->seq + next->len, block.end))) {
+		block = find_block(recovery, start);
+		absorb(recovery, &block);
+	}
+	count = min_u32(recovery->recent_count, TCP_SACK_BLOCKS_MAX - 1);
+	memmove(&recovery->recent[1], &recovery->recent[0], count * sizeof(recovery->recent[0]));
+	recovery->recent[0] = block;
+	recovery->recent_count = count + 1;
+}
+
+/* What is in order needs no block. */
+static void forget_below(struct tcp_recovery *recovery, uint32_t seq)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < recovery->recent_count; i++)
+		if (seq_after(recovery->recent[i].end, seq))
+			recovery->recent[kept++] = recovery->recent[i];
+	recovery->recent_count = kept;
 }
 
 void dsack_note(struct tcp_conn *conn, uint32_t start, uint32_t end)
@@ -124,10 +167,13 @@ void dsack_note(struct tcp_conn *conn, uint32_t start, uint32_t end)
 
 	if (!(conn->options & OPTION_SACK) || !seq_before(start, end))
 		return;
-	/* A burst is answered by one ACK: what comes twice in it may be told in one block, else the
-	 * sender waits in vain for the proof that none of what it sent again was lost. */
+	/* A burst is answered by one ACK: what comes twice in it may be told in one block, or takes
+	 * an ACK more. Else the sender waits in vain for the proof that none of what it sent again
+	 * was lost. */
 	if (tcp->dsack_conn == conn->index && tcp->dsack.end == start)
 		start = tcp->dsack.start;
+	else if (tcp->dsack_conn != TCP_NONE)
+		conn_send_ack(&tcp->conns[tcp->dsack_conn]);
 	tcp->dsack = (struct tcp_sack){start, end};
 	tcp->dsack_conn = conn->index;
 }
@@ -138,27 +184,24 @@ uint32_t reassembly_sack(const struct tcp_conn *conn, struct tcp_sack out_sack[T
 	uint32_t max = conn->options & OPTION_TIMESTAMPS ? TCP_SACK_BLOCKS_MAX - 1
 	                                                 : TCP_SACK_BLOCKS_MAX;
 	struct tcp *tcp = conn_tcp(conn);
-	uint32_t count = 0, first = 0;
+	uint32_t count = 0;
 
 	if (!(conn->options & OPTION_SACK))
 		return 0;
 	if (tcp->dsack_conn == conn->index) { /* RFC 2883 4: once, and before the others */
 		out_sack[count++] = tcp->dsack;
 		tcp->dsack_conn = TCP_NONE;
-		first = 1;
 	}
-	for (uint32_t i = 0; recovery != NULL && i < recovery->recent_count && count < max; i++) {
-		struct tcp_sack block;
-		bool known = false;
-
-		if (!find_block(recovery, recovery->recent[i], &block))
-			continue;
-		for (uint32_t j = first; j < count; j++)
-			known = known || out_sack[j].start == block.start;
-		if (!known)
-			out_sack[count++] = block;
-	}
+	for (uint32_t i = 0; recovery != NULL && i < recovery->recent_count && count < max; i++)
+		out_sack[count++] = recovery->recent[i];
 	return count;
+}
+
+bool reassembly_extends(const struct tcp_conn *conn, uint32_t seq)
+{
+	const struct tcp_recovery *recovery = recovery_of(conn);
+
+	return recovery != NULL && recovery->recent_count > 0 && recovery->recent[0].end == seq;
 }
 
 /* Cuts off of `pkt` what `before` already has. */
@@ -223,7 +266,7 @@ void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment)
 {
 	struct tcp *tcp = conn_tcp(conn);
 	struct tcp_recovery *recovery = pressure_keeps_order(tcp) ? NULL : recovery_get(conn);
-	uint32_t count_before;
+	uint32_t count_before, start, end;
 	struct pkt *pkt = segment->pkt;
 	struct pkt *before;
 
@@ -238,17 +281,20 @@ void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment)
 	if (segment->len == 0)
 		return;
 	before = find_before(recovery, pkt->seq);
-	remember(recovery, pkt->seq);
+	end = pkt->seq + pkt->len;
 	if (before != NULL && seq_after(before->seq + before->len, pkt->seq)) {
 		if (!seq_after(pkt->seq + pkt->len, before->seq + before->len)) {
-			dsack_note(conn, pkt->seq, pkt->seq + pkt->len);
+			dsack_note(conn, pkt->seq, end);
+			remember(recovery, before, pkt->seq, end);
 			return; /* nothing new */
 		}
 		trim_front(pkt, before->seq + before->len);
 	}
 	segment->pkt = NULL;
+	start = pkt->seq;
 	count_before = recovery->count;
 	link_in(recovery, before, pkt);
+	remember(recovery, before, start, end);
 	tcp->reassembly_pkts += recovery->count - count_before;
 	conn_counters(conn)->out_of_order_kept++;
 }
@@ -277,6 +323,7 @@ bool reassembly_drain(struct tcp_conn *conn)
 	}
 	if (recovery->head == NULL)
 		recovery->tail = NULL;
+	forget_below(recovery, conn->rcv_nxt);
 	fin = recovery->has_fin && recovery->fin_seq == conn->rcv_nxt;
 	if (recovery->head == NULL && (fin || !recovery->has_fin))
 		reassembly_free(conn);

@@ -141,6 +141,7 @@ void sent_note_again(struct tcp_conn *conn, struct tcp_sent *sent, uint32_t star
 	uint32_t at = 0;
 
 	sent->undo_again++;
+	sent->marks_count = 0; /* Karn: from here on an ACK may be of either time it was sent */
 	(void)again_cut(sent, start, end); /* a tail sent for the second time */
 	while (at < sent->again_count && seq_before(sent->again[at].start, start))
 		at++;
@@ -183,13 +184,21 @@ bool sent_is_told(const struct tcp_conn *conn, const struct tcp_segment *segment
 	return false;
 }
 
+/* RFC 8985 6.2 step 3: of what lies below `high`, the highest that had arrived, `before` octets had
+ * been known and now more are, not all of which had been sent again. */
+static bool is_reordered(const struct tcp_conn *conn, const struct tcp_sent *sent, uint32_t high,
+                         uint32_t before, uint32_t again)
+{
+	return !(conn->flags & CONN_LOSS) && sacked_in(sent, conn->snd_una, high) > before + again;
+}
+
 static void take_blocks(struct tcp_conn *conn, const struct tcp_segment *segment,
                         struct tcp_delivery *delivery)
 {
 	for (uint32_t i = delivery->duplicate; i < segment->options.sack_count; i++) {
 		const struct tcp_sack *block = &segment->options.sack[i];
 		struct tcp_sent *sent = sent_of(conn);
-		uint32_t fresh, again;
+		uint32_t fresh, again, high, before;
 
 		if (!is_in_flight(conn, segment, block))
 			continue;
@@ -198,8 +207,11 @@ static void take_blocks(struct tcp_conn *conn, const struct tcp_segment *segment
 			sent = sent_get(conn);
 		if (sent == NULL)
 			return;
+		high = sent_high(conn, sent);
+		before = sacked_in(sent, conn->snd_una, high);
 		fresh = sacked_add(sent, block->start, block->end);
 		again = fresh > 0 ? again_cut(sent, block->start, block->end) : 0;
+		delivery->reordered |= fresh > 0 && is_reordered(conn, sent, high, before, again);
 		/* The tail probe has arrived: what was sent long before it has not. */
 		if (again > 0 && sent->has_probe)
 			sent->lost_end = seq_later(sent->lost_end, block->start);
@@ -225,12 +237,16 @@ void sent_take(struct tcp_conn *conn, const struct tcp_segment *segment,
 		return;
 	if (sent != NULL && advanced) {
 		uint32_t known = sacked_in(sent, conn->snd_una, segment->ack);
+		uint32_t high = seq_earlier(sent_high(conn, sent), segment->ack);
+		uint32_t below = high - conn->snd_una - sacked_in(sent, conn->snd_una, high);
+		uint32_t again;
 
 		out_delivery->delivered -= known;
 		out_delivery->original -= known;
 		sacked_trim(sent, segment->ack);
-		out_delivery->original -= min_u32(again_cut(sent, conn->snd_una, segment->ack),
-		                                  out_delivery->original);
+		again = again_cut(sent, conn->snd_una, segment->ack);
+		out_delivery->original -= min_u32(again, out_delivery->original);
+		out_delivery->reordered = below > again && !(conn->flags & CONN_LOSS);
 		sent->lost_end = seq_later(sent->lost_end, segment->ack);
 	}
 	take_blocks(conn, segment, out_delivery);
@@ -317,4 +333,33 @@ uint32_t sent_gap(const struct tcp_conn *conn, const struct tcp_sent *sent)
 	if (!seq_before(sent->lost_end, high))
 		return 0;
 	return high - sent->lost_end - sacked_in(sent, sent->lost_end, high);
+}
+
+void sent_mark(const struct tcp_conn *conn, struct tcp_sent *sent)
+{
+	uint32_t now_us = (uint32_t)conn_tcp(conn)->net->now_us;
+
+	if (sent->round_marks == TCP_ROUND_MARKS || sent->marks_count == TCP_MARKS_MAX ||
+	    sent->again_count > 0 || (conn->flags & (CONN_RECOVERY | CONN_LOSS)))
+		return;
+	/* What leaves together may be acknowledged together: one sample. */
+	if (sent->marks_count > 0 && sent->marks[sent->marks_count - 1].at_us == now_us)
+		return;
+	sent->marks[sent->marks_count++] = (struct tcp_mark){conn->snd_nxt, now_us};
+	sent->round_marks++;
+}
+
+uint32_t sent_take_marks(const struct tcp_conn *conn, struct tcp_sent *sent)
+{
+	uint32_t now_us = (uint32_t)conn_tcp(conn)->net->now_us;
+	uint32_t taken = 0, at_us;
+
+	while (taken < sent->marks_count && !seq_after(sent->marks[taken].end, conn->snd_una))
+		taken++;
+	if (taken == 0)
+		return 0;
+	at_us = sent->marks[taken - 1].at_us;
+	sent->marks_count -= taken;
+	memmove(sent->marks, sent->marks + taken, sent->marks_count * sizeof(sent->marks[0]));
+	return max_u32(now_us - at_us, 1);
 }
