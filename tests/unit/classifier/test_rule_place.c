@@ -59,7 +59,7 @@ static enum rule_placement placed(const char *pattern)
 {
 	struct rule_pool pool = {NULL};
 	struct placing placing = {.pool = &pool, .kind = TEXT_BODY};
-	enum rule_placement placement = rule_place(&placing, 0, bytes_text(pattern), false);
+	enum rule_placement placement = rule_place(&placing, 0, 0, bytes_text(pattern), false);
 
 	rule_pool_free(&pool);
 	return placement;
