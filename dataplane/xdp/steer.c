@@ -239,6 +239,28 @@ static bool link_local_add(const struct steer *steer, const struct config_port *
 	return address_add(steer, &addr);
 }
 
+/* Queries about multicast groups go to all nodes, hence to the kernel. It answers for our groups,
+ * too, and has the card hear them, when a socket of ours is a member: without that, switches that
+ * listen to reports stop passing on solicitations for our addresses (RFC 4541). Where the kernel
+ * does without IPv6, or under a VLAN, the stack's own report at the start has to do. */
+static void groups_join(struct steer *steer, const struct config_port *port)
+{
+	steer->groups = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	for (uint32_t i = 0; i < port->address_count && steer->groups >= 0 && port->vlan == 0;
+	     i++) {
+		const struct addr *addr = &port->address[i].addr;
+		struct ipv6_mreq group = {.ipv6mr_interface = (unsigned)steer->ifindex};
+		const uint8_t solicited_node[13] = {0xff, 2, [11] = 1, [12] = 0xff};
+
+		if (addr_is_ip4(addr))
+			continue;
+		memcpy(group.ipv6mr_multiaddr.s6_addr, solicited_node, sizeof(solicited_node));
+		memcpy(group.ipv6mr_multiaddr.s6_addr + 13, addr->octet + 13, 3);
+		(void)setsockopt(steer->groups, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &group,
+		                 sizeof(group));
+	}
+}
+
 /* What is ours, before the program sees its first frame. */
 static enum err maps_fill(const struct steer *steer, const struct config *config, uint32_t port)
 {
@@ -323,6 +345,7 @@ enum err steer_attach(struct arena *arena, const struct config *config, uint32_t
 		         strerror(errno));
 		return err;
 	}
+	groups_join(steer, &config->port[port]);
 	*out_steer = steer;
 	return OK;
 }
@@ -334,6 +357,8 @@ void steer_detach(struct steer *steer)
 
 	(void)bpf_xdp_detach(steer->ifindex, steer->attach_flags, &options);
 	steer_deny_close(steer);
+	if (steer->groups >= 0)
+		close(steer->groups);
 	bpf_object__close(steer->object);
 	steer->object = NULL;
 }

@@ -30,6 +30,7 @@ struct steer {
 	uint32_t attach_flags;
 	struct bpf_object *object;
 	int program;
+	int groups; /* socket that holds memberships; -1: none */
 	int addrs, ports, backs, deny4, deny6, count, vlan; /* maps; the object's */
 	uint32_t deny_networks_max;                         /* of each family and level */
 	struct deny_build build[STEER_LEVELS];

@@ -127,6 +127,19 @@ def link_local_serves_and_stays_the_kernels(setup):
         assert net.ping(ours + "%p0"), "the kernel lost its link-local address"
 
 
+def the_kernel_reports_our_groups(setup):
+    def groups():
+        return subprocess.run(["ip", "-n", net.GATE, "-6", "maddr", "show", "dev", "g0"], stdout=subprocess.PIPE).stdout
+
+    ours = b"ff02::1:ff00:1"  # of fd99:7::1
+    assert ours not in groups(), groups()
+    with setup.postern() as postern:
+        net.expect_greeting(net.OURS6)
+        assert ours in groups(), groups()
+        postern.end()
+    assert ours not in groups(), groups()
+
+
 def a_link_local_gateway_is_found(setup):
     gateway = link_local(net.PEER, "p0")
     with setup.postern(port='gateway6 = "%s";' % gateway):
@@ -253,7 +266,7 @@ def what_has_no_room_is_answered_by_the_workers(setup):
 
 
 CASES = [other_ports_of_ours_are_refused, a_kernels_address_is_warned_of, fragments_reach_the_workers,
-         link_local_serves_and_stays_the_kernels, a_link_local_gateway_is_found,
+         link_local_serves_and_stays_the_kernels, the_kernel_reports_our_groups, a_link_local_gateway_is_found,
          listed_addresses_are_dropped_when_told_to, the_most_specific_entry_counts,
          a_new_generation_takes_the_place_of_the_old, what_has_no_room_is_answered_by_the_workers]
 
