@@ -4,25 +4,26 @@
 
 #define IP4_TTL 64 /* RFC 1700 */
 
-/* RFC 1122 3.2.1.3: no host sends from "this network", loopback, a group, class E or a broadcast
- * address. */
-static bool source_is_bad(const struct link *link, const struct addr *source)
+/* RFC 1122 3.2.1.3: nobody has an address of "this network", loopback, a group, class E or a
+ * broadcast address; and our own no other has. */
+bool ip4_is_other_host(const struct net *net, const struct addr *addr)
 {
-	uint8_t first = source->octet[12];
+	const struct link *link = net->link;
+	uint8_t first = addr->octet[12];
 
 	if (first == 0 || first == 127 || first >= 224)
-		return true;
+		return false;
 	for (uint16_t i = 0; i < link->address_count; i++) {
 		const struct our_address *our = &link->addresses[i];
-		if (addr_equal(source, &our->addr))
-			return true;
+		if (addr_equal(addr, &our->addr))
+			return false;
 		if (!addr_is_ip4(&our->addr) || our->network.bits >= 127)
 			continue; /* RFC 3021: a /31 has no broadcast address */
 		uint32_t host_mask = UINT32_MAX >> (our->network.bits - 96);
-		if (addr_ip4(source) == (addr_ip4(&our->network.addr) | host_mask))
-			return true;
+		if (addr_ip4(addr) == (addr_ip4(&our->network.addr) | host_mask))
+			return false;
 	}
-	return false;
+	return true;
 }
 
 /* Checks the header and cuts link padding off; 0 and counted when the packet is not for us. */
@@ -46,7 +47,7 @@ static size_t ip4_accept(struct net *net, const struct frame *frame, struct pkt 
 	pkt->len = (uint16_t)total_bytes;
 
 	struct addr source = addr_of_ip4(ip->source), destination = addr_of_ip4(ip->destination);
-	if (COUNT_IF(source_is_bad(net->link, &source), counters->ip4_source_bad))
+	if (COUNT_IF(!ip4_is_other_host(net, &source), counters->ip4_source_bad))
 		return 0;
 	if (COUNT_IF(frame->multicast || ip->destination.octet[0] >= 224, counters->ip_broadcast))
 		return 0;

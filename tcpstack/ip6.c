@@ -37,16 +37,20 @@ static bool group_is_ours(const struct link *link, const struct addr *group)
 
 /* A mapped address (::ffff:0:0/96) on the wire would pass for IPv4 further up: never (RFC
  * 4038 4.2). */
-static bool source_is_bad(const struct net *net, const struct addr *source, uint8_t next_header)
+bool ip6_is_other_host(const struct net *net, const struct addr *addr)
 {
 	static const struct addr loopback = {{[15] = 1}};
 
-	if (source->octet[0] == 0xff || addr_is_ip4(source) || addr_equal(source, &loopback))
-		return true;
+	return addr->octet[0] != 0xff && !addr_is_ip4(addr) && !addr_equal(addr, &loopback) &&
+	       !addr_is_unspecified(addr) && !ip_is_ours(net, addr);
+}
+
+static bool source_is_bad(const struct net *net, const struct addr *source, uint8_t next_header)
+{
 	if (addr_is_unspecified(
 	        source)) /* duplicate address detection, behind which there is nothing else */
 		return next_header != IP_PROTOCOL_ICMP6;
-	return ip_is_ours(net, source);
+	return !ip6_is_other_host(net, source);
 }
 
 static bool ip6_accept(struct net *net, const struct frame *frame, struct pkt *pkt)

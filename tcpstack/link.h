@@ -122,6 +122,8 @@ void ip6_observe(struct net *net, const struct frame *frame, struct pkt *pkt);
 /* Each *_input takes `pkt`, whose data begins at its own header. */
 void eth_input(struct net *net, struct pkt *pkt);
 void arp_input(struct net *net, const struct frame *frame, struct pkt *pkt);
+bool ip4_is_other_host(const struct net *net, const struct addr *addr);
+bool ip6_is_other_host(const struct net *net, const struct addr *addr);
 void ip4_input(struct net *net, const struct frame *frame, struct pkt *pkt);
 void ip6_input(struct net *net, const struct frame *frame, struct pkt *pkt);
 void icmp4_input(struct net *net, const struct ip_info *ip, struct pkt *pkt);

@@ -208,6 +208,11 @@ bool ip_is_ours(const struct net *net, const struct addr *addr)
 	return false;
 }
 
+bool ip_is_other_host(const struct net *net, const struct addr *addr)
+{
+	return addr_is_ip4(addr) ? ip4_is_other_host(net, addr) : ip6_is_other_host(net, addr);
+}
+
 bool link_is_ours(const struct link *link, uint8_t interface, const struct addr *addr)
 {
 	for (uint16_t i = 0; i < link->address_count; i++)

@@ -79,6 +79,8 @@ void ip_output(struct net *net, struct pkt *pkt, const struct addr *source,
 MUST_CHECK enum err ip_source(const struct net *net, const struct addr *destination,
                               struct addr *out_source);
 bool ip_is_ours(const struct net *net, const struct addr *addr);
+/* One host has it, and not we: no group, no broadcast, no loopback. */
+bool ip_is_other_host(const struct net *net, const struct addr *addr);
 /* Of IP, on the way to `destination`. */
 uint16_t ip_mtu(const struct net *net, const struct addr *destination);
 

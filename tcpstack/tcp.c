@@ -170,6 +170,8 @@ enum err tcp_connect(struct net *net, uint64_t now_us, const struct endpoint *lo
 
 	if (now_us > net->now_us)
 		net->now_us = now_us;
+	if (!ip_is_other_host(net, &remote->addr))
+		return ERR_UNREACHABLE; /* RFC 9293 3.9.2.3: no group, no broadcast */
 	err = choose_local(net, local, &tuple);
 	if (err != OK)
 		return err;

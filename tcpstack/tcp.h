@@ -41,7 +41,8 @@ void tcp_listen_mss(struct net *net, const struct endpoint *local, uint16_t mss)
 void tcp_unlisten(struct net *net, const struct endpoint *local);
 /* Starts an active open; its outcome comes as news. `local` may be NULL or hold port 0: then a
  * random free port is taken (RFC 6056). ERR_FULL, ERR_PORTS_EXHAUSTED (also when the given port is
- * in use towards `remote`), ERR_UNREACHABLE (no address or route of that family). */
+ * in use towards `remote`), ERR_UNREACHABLE (no address or route of that family, or `remote` is no
+ * host's address). */
 MUST_CHECK enum err tcp_connect(struct net *net, uint64_t now_us, const struct endpoint *local,
                                 const struct endpoint *remote, struct tcp_conn **out_conn);
 /* The next connection with news and what happened since it was last handed out; NULL when none is

@@ -50,7 +50,8 @@ enum tcp_state_flags {
 #define TCP_FLIGHT_SEGMENTS_MAX 1024 /* tiny ones cost more than their octets */
 #define TCP_MTU_FLOOR_IP4       552  /* a Packet Too Big is not believed below it */
 #define TCP_MTU_FLOOR_IP6       1280
-#define TCP_SYN_RETRIES         5
+#define TCP_SYN_RETRIES         5       /* of a SYN-ACK */
+#define TCP_SYN_RETRIES_ACTIVE  7       /* R2 of three minutes and more, RFC 9293 3.8.3 */
 #define TCP_RTO_FALLBACK_US     3000000 /* RFC 6298 5.7 */
 #define TCP_DUPACKS             3
 #define TCP_QUICK_ACKS          16 /* segments acknowledged at once before the peer's manner is known */

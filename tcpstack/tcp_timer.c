@@ -71,7 +71,7 @@ static uint32_t retries_max(const struct tcp_conn *conn)
 	uint32_t max = conn_tcp(conn)->net->config.retries_max;
 
 	if (conn->state == TCP_STATE_SYN_SENT || conn->state == TCP_STATE_SYN_RECEIVED)
-		return min_u32(max, TCP_SYN_RETRIES);
+		return min_u32(max, TCP_SYN_RETRIES_ACTIVE);
 	return max;
 }
 

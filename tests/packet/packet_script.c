@@ -14,7 +14,8 @@
  *   peer PORT [isn N]             who speaks from now on
  *   port N                        and to which port of ours
  *   listen [= ERROR]              on our port; close listener ends it
- *   accept [= ERROR]              connect [from PORT] [= ERROR]
+ *   accept [= ERROR]
+ *   connect [from PORT] [to ADDRESS] [= ERROR]
  *   read N = RESULT               write N [more] = RESULT
  *   shutdown rd|wr|rdwr [= ERROR] close              abort
  *   set NAME=VALUE [= ERROR]      set listener NAME=VALUE

@@ -97,6 +97,21 @@ bool step_accept(struct script *script)
 	return check_result(script, result);
 }
 
+/* Another host than the script's peer. */
+static bool address_from(const char *text, struct sockaddr_storage *address)
+{
+	struct sockaddr_in ip4 = {.sin_family = AF_INET, .sin_port = htons(25)};
+	struct sockaddr_in6 ip6 = {.sin6_family = AF_INET6, .sin6_port = htons(25)};
+
+	if (inet_pton(AF_INET, text, &ip4.sin_addr) == 1)
+		memcpy(address, &ip4, sizeof(ip4));
+	else if (inet_pton(AF_INET6, text, &ip6.sin6_addr) == 1)
+		memcpy(address, &ip6, sizeof(ip6));
+	else
+		return false;
+	return true;
+}
+
 bool step_connect(struct script *script)
 {
 	struct sockaddr_storage local, remote;
@@ -107,6 +122,10 @@ bool step_connect(struct script *script)
 		return false;
 	script_address(script, false, (uint16_t)from, &local);
 	script_address(script, true, script->flow->peer_port, &remote);
+	for (int i = 1; i + 1 < script->count; i++)
+		if (strcmp(script->words[i], "to") == 0 &&
+		    !address_from(script->words[i + 1], &remote))
+			return script_fail(script, "no address: %s", script->words[i + 1]);
 	result = pc_connect(from != 0 ? (const struct sockaddr *)&local : NULL,
 	                    (const struct sockaddr *)&remote);
 	if (result > 0) {
