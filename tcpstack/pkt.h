@@ -14,6 +14,8 @@
 
 struct pkt_pool;
 
+#define PKT_START_BYTES 32 /* 64 of them cover a buffer */
+
 struct pkt {
 	struct pkt *next;      /* chain; owner's */
 	uint8_t *data;         /* first octet of what is left of the frame */
@@ -25,7 +27,11 @@ struct pkt {
 	uint16_t reserved;
 	uint32_t seq;   /* TCP: sequence number of data[0], once the headers are off */
 	uint32_t acked; /* TCP: how many octets of ours its sender had acknowledged */
-	uint64_t at_us; /* output: when it left */
+	union {
+		uint64_t at_us;  /* output: when it left */
+		uint64_t starts; /* TCP's send queue: a bit for each PKT_START_BYTES of the buffer
+		                    that a segment began in */
+	};
 	struct pkt_pool *pool;
 };
 

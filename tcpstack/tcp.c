@@ -337,8 +337,12 @@ static void close_conn(struct tcp_conn *conn, bool unread)
 	case TCP_STATE_CLOSED:
 		conn_release(conn);
 		return;
-	case TCP_STATE_SYN_SENT:
 	case TCP_STATE_TIME_WAIT: /* the table knows it since then */
+		if (conn->flags & CONN_ACK_NOW)
+			conn_output(conn, 1);
+		conn_end(conn, OK);
+		return;
+	case TCP_STATE_SYN_SENT:
 		conn_end(conn, OK);
 		return;
 	case TCP_STATE_FIN_WAIT_2:

@@ -306,6 +306,14 @@ static uint32_t new_data_len(const struct tcp_conn *conn, uint32_t window, bool 
 	return 0;
 }
 
+/* Segments are not kept, only where they began: tcp_info() counts them. */
+static void note_start(struct pkt *pkt, uint32_t seq)
+{
+	size_t at = (size_t)(pkt->data - pkt->buffer) + (seq - pkt->seq);
+
+	pkt->starts |= 1ull << (at / PKT_START_BYTES & 63);
+}
+
 static void note_new(struct tcp_conn *conn, uint32_t span)
 {
 	struct tcp_sent *sent = sent_of(conn);
@@ -364,6 +372,8 @@ static bool send_new(struct tcp_conn *conn, bool force)
 	if (!send_segment(conn, conn->snd_nxt, len, flags))
 		return false;
 
+	if (len > 0 && conn->snd_next != NULL)
+		note_start(conn->snd_next, conn->snd_nxt);
 	note_new(conn, len + fin);
 	if (len > 0 && len < conn->mss)
 		conn_cold(conn)->snd_small = conn->snd_nxt;

@@ -154,6 +154,7 @@ static void append_sent(struct tcp_conn *conn, struct pkt *pkt)
 	struct tcp_cold *cold = conn_cold(conn);
 
 	pkt->next = NULL;
+	pkt->starts = 0;
 	pkt->seq = conn->snd_end;
 	if (cold->snd_tail != NULL)
 		cold->snd_tail->next = pkt;

@@ -156,7 +156,8 @@ static void inject_packet(struct script *script, uint8_t protocol, const uint8_t
 	memcpy(pkt->data + 20, body, bytes);
 	pkt->len = (uint16_t)(20 + bytes);
 	net_input_ip(script->host.net, script->now_us, pkt);
-	script_collect(script);
+	if (!script->hold)
+		script_collect(script);
 }
 
 void script_inject(struct script *script, const char *flags, uint32_t seq, uint32_t ack,

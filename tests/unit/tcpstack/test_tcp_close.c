@@ -157,6 +157,26 @@ static void test_half_close_keeps_reading(void **state)
 	script_end(&script);
 }
 
+/* In one turn the peer's FIN comes and the user closes: the FIN is acknowledged all the same. */
+static void test_fin_and_close_in_one_turn(void **state)
+{
+	struct tcp_conn *conn = start(21);
+	uint32_t news;
+
+	(void)state;
+	tcp_shutdown(conn);
+	expect(&script, "F.", 1, 1, 0);
+	script.hold = true;
+	script_inject(&script, "F.", 1, 2, 65535, NULL, 0);
+	assert_ptr_equal(script_news(&script, &news), conn);
+	tcp_close(conn);
+	script.hold = false;
+	script_collect(&script);
+	expect(&script, ".", 2, 2, 0);
+	script_advance(&script, 61000000);
+	script_end(&script);
+}
+
 static void test_close_with_unread_data_resets(void **state)
 {
 	struct tcp_conn *conn = start(8);
@@ -483,6 +503,7 @@ int main(void)
 	    cmocka_unit_test(test_lost_fin_gives_up),
 	    cmocka_unit_test(test_fin_wait_2_does_not_last),
 	    cmocka_unit_test(test_half_close_keeps_reading),
+	    cmocka_unit_test(test_fin_and_close_in_one_turn),
 	    cmocka_unit_test(test_close_with_unread_data_resets),
 	    cmocka_unit_test(test_close_gives_back_what_lies_behind_a_hole),
 	    cmocka_unit_test(test_data_after_close_resets),

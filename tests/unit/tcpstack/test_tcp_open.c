@@ -365,8 +365,8 @@ static void test_syn_retries_and_timeout(void **state)
 	script.local.port = 50000;
 	assert_int_equal(
 	    tcp_connect(script.host.net, script.now_us, &script.local, &script.peer, &conn), OK);
-	script_advance(&script, 100000000);
-	for (int i = 0; i < 1 + TCP_SYN_RETRIES; i++)
+	script_advance(&script, 200000000);
+	for (int i = 0; i < 1 + TCP_SYN_RETRIES_ACTIVE; i++)
 		expect(&script, "S", 0, 0, 0);
 	expect_nothing(&script);
 	assert_ptr_equal(script_news(&script, &news), conn);
