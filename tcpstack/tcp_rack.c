@@ -122,8 +122,15 @@ void rack_arm(struct tcp_conn *conn)
 
 bool rack_probe_fired(struct tcp_conn *conn)
 {
-	struct tcp_sent *sent = sent_get(conn);
+	struct tcp_sent *sent;
 
+	/* A recovery that began without a scoreboard, after the probe was armed, goes on without.
+	 */
+	if (conn->flags & (CONN_RECOVERY | CONN_LOSS)) {
+		conn_start_rexmit(conn);
+		return true;
+	}
+	sent = sent_get(conn);
 	if (sent == NULL || sent->again_count == TCP_AGAIN_MAX)
 		return false;
 	if (sent->sacked_count > 0) { /* it is known already what is missing */

@@ -7,9 +7,10 @@
  * at once rate=N           bits per second and direction; 0: endless queue_bytes=N    what may wait
  * for the rate; beyond it frames are dropped at the tail
  *
- * Each direction has chances of its own. A frame that is not lost first takes its turn on the rate,
- * then waits for its delay in a heap; jitter alone already reorders. Runs until it is told to end,
- * then prints what became of the frames.
+ * Each direction has chances of its own, and only TCP takes them: who has to ask for a neighbour's
+ * address first has the same luck as who knows it. A frame that is not lost first takes its turn on
+ * the rate, then waits for its delay in a heap; jitter alone already reorders. Runs until it is
+ * told to end, then prints what became of the frames.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -151,8 +152,17 @@ static uint64_t take_line(const struct link *link, struct side *to, size_t len, 
 	return to->free_ns / 1000;
 }
 
+static bool is_tcp(const uint8_t *data, size_t len)
+{
+	if (len < ETH_HLEN + 20)
+		return false;
+	if (data[12] == 0x08 && data[13] == 0x00)
+		return data[ETH_HLEN + 9] == IPPROTO_TCP;
+	return data[12] == 0x86 && data[13] == 0xdd && data[ETH_HLEN + 6] == IPPROTO_TCP;
+}
+
 static void carry(struct link *link, struct side *from, struct side *to, const uint8_t *data,
-                  size_t len, uint64_t now_us)
+                  size_t len, bool lucky, uint64_t now_us)
 {
 	uint64_t sent_us = take_line(link, to, len, now_us);
 
@@ -164,16 +174,16 @@ static void carry(struct link *link, struct side *from, struct side *to, const u
 	if (frame == NULL)
 		die("malloc");
 	frame->due_us = sent_us + link->delay_us;
-	if (link->jitter_us > 0)
+	if (link->jitter_us > 0 && !lucky)
 		frame->due_us += random_below(&from->random, link->jitter_us);
-	if (chance(from, link->reorder_ppm)) {
+	if (!lucky && chance(from, link->reorder_ppm)) {
 		from->reordered++;
 		frame->due_us = link->hold_us > 0 ? frame->due_us + link->hold_us : sent_us;
 	}
 	frame->order = link->order++;
 	frame->len = (uint16_t)len;
 	memcpy(frame->data, data, len);
-	if (len > ETH_HLEN && chance(from, link->corrupt_ppm)) {
+	if (!lucky && chance(from, link->corrupt_ppm)) {
 		uint32_t bit = random_below(&from->random, (uint32_t)(len - ETH_HLEN) * 8);
 		frame->data[ETH_HLEN + bit / 8] ^= (uint8_t)(1 << bit % 8);
 		from->damaged++;
@@ -196,14 +206,15 @@ static void take_in(struct link *link, struct side *from, struct side *to, uint6
 			from->overflowed++;
 			continue;
 		}
-		if (chance(from, link->loss_ppm)) {
+		bool lucky = !is_tcp(data, (size_t)len);
+		if (!lucky && chance(from, link->loss_ppm)) {
 			from->lost++;
 			continue;
 		}
-		carry(link, from, to, data, (size_t)len, now_us);
-		if (chance(from, link->duplicate_ppm)) {
+		carry(link, from, to, data, (size_t)len, lucky, now_us);
+		if (!lucky && chance(from, link->duplicate_ppm)) {
 			from->doubled++;
-			carry(link, from, to, data, (size_t)len, now_us);
+			carry(link, from, to, data, (size_t)len, lucky, now_us);
 		}
 	}
 }

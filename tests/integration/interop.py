@@ -23,6 +23,7 @@ OFFLOADS = "rx off tx off tso off gso off gro off".split()
 RATE = 100_000_000
 PROGRAMS = ("bad_link", "kernel_peer", "stack_peer")
 LABS = 6
+DELIVERY_LABS = 16  # most of a slow transfer is waiting
 SLACK_BYTES = 262144  # the least that a queue holds
 
 
@@ -277,43 +278,94 @@ def measure(lab, cell, size, rounds, rounds_max, wanted, until, timeout):
     return directions
 
 
-def measure_all(programs, cells, labs, done, **how):
-    """Cells side by side in `labs` labs; `done(cell, directions or error)` is called in the order of `cells`."""
-    left, results, ready = queue.SimpleQueue(), {}, threading.Condition()
-    for cell in sorted(cells, key=lambda cell: not cell.is_slow):  # the slow ones must not come last
-        left.put(cell)
+def in_labs(programs, units, labs, work, finish, lost):
+    """Hands `units` to `labs` labs side by side: finish(unit, work(lab, unit) or its error). A lab that cannot be laid out
+    calls lost(error)."""
+    left = queue.SimpleQueue()
+    for unit in units:
+        left.put(unit)
 
-    def work(number):
+    def run_lab(number):
         lab = Lab(programs, f"pn-io-{os.getpid()}-{number}")
         try:
             lab.open()
             while True:
                 try:
-                    cell = left.get_nowait()
+                    unit = left.get_nowait()
                 except queue.Empty:
                     return
                 try:
-                    result = measure(lab, cell, **how)
+                    result = work(lab, unit)
                 except (InteropError, OSError, ValueError) as error:
                     result = error
-                with ready:
-                    results[cell] = result
-                    ready.notify_all()
-        except Exception as error:  # a lab that cannot be laid out must not leave anyone waiting
-            with ready:
-                for cell in cells:
-                    results.setdefault(cell, error)
-                ready.notify_all()
+                finish(unit, result)
+        except Exception as error:
+            lost(error)
         finally:
             lab.close()
 
-    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(labs)]
+    threads = [threading.Thread(target=run_lab, args=(number,), daemon=True) for number in range(labs)]
     for thread in threads:
         thread.start()
+    return threads
+
+
+def measure_all(programs, cells, labs, done, **how):
+    """Cells side by side in `labs` labs; `done(cell, directions or error)` is called in the order of `cells`."""
+    results, ready = {}, threading.Condition()
+
+    def finish(cell, result):
+        with ready:
+            results[cell] = result
+            ready.notify_all()
+
+    def lost(error):  # it must not leave anyone waiting
+        with ready:
+            for cell in cells:
+                results.setdefault(cell, error)
+            ready.notify_all()
+
+    units = sorted(cells, key=lambda cell: not cell.is_slow)  # the slow ones must not come last
+    threads = in_labs(programs, units, labs, lambda lab, cell: measure(lab, cell, **how), finish, lost)
     for cell in cells:
         with ready:
             ready.wait_for(lambda cell=cell: cell in results)
         done(cell, results[cell])
+    for thread in threads:
+        thread.join()
+
+
+def deliver_all(programs, cells, labs, done, size, timeout):
+    """`size` octets through every cell to and from our stack, as client and as server, without a baseline: each of the four
+    transfers goes to whichever lab is free, so that the slowest cell bounds the time and not the sum of its transfers.
+    `done(cell, seconds or error)` is called in the order of `cells`; seconds by (way, role)."""
+    ways = [(way, role) for way in ("send", "receive") for role in ("client", "server")]
+    results, ready = {cell: {} for cell in cells}, threading.Condition()
+
+    def work(lab, unit):
+        cell, way, role = unit
+        seed = int.from_bytes(hashlib.sha256(f"{cell.name} {way} {role}".encode()).digest()[:3], "big")
+        return lab.transfer(cell, True, way == "send", role == "client", size, seed, timeout)["seconds"]
+
+    def finish(unit, result):
+        with ready:
+            results[unit[0]][unit[1:]] = result
+            ready.notify_all()
+
+    def lost(error):
+        with ready:
+            for cell, way in itertools.product(cells, ways):
+                results[cell].setdefault(way, error)
+            ready.notify_all()
+
+    units = sorted(((cell, *way) for cell, way in itertools.product(cells, ways)),
+                   key=lambda unit: (-unit[0].loss * max(unit[0].delay_ms, 1) * (10 if unit[0].mss == 88 else 1)))
+    threads = in_labs(programs, units, labs, work, finish, lost)
+    for cell in cells:
+        with ready:
+            ready.wait_for(lambda cell=cell: len(results[cell]) == len(ways))
+        errors = [f"{way} as {role}: {result}" for (way, role), result in results[cell].items() if isinstance(result, Exception)]
+        done(cell, InteropError("; ".join(errors)) if errors else results[cell])
     for thread in threads:
         thread.join()
 
@@ -343,6 +395,6 @@ def measure_suite(build, quick, say):
                             "ratio": round(direction.ratio, 3)})
         say(row(cell, directions))
 
-    cells, size, rounds = (default_cells(), 2_000_000, 3) if quick else (full_cells(), 10_000_000, 5)
+    cells, size, rounds = (default_cells(), 2_000_000, 3) if quick else (full_cells(), 2_000_000, 5)
     measure_all(programs, cells, LABS, done, size=size, rounds=rounds, rounds_max=rounds, wanted=0, until=0, timeout=900)
     return results

@@ -3,9 +3,10 @@
 
     test_interop_matrix.py BUILD [--goodput] [--full] [--bytes N] [--rounds N] [--labs N] [--only TEXT]
 
-A case a cell of interop.py: in both directions, as client and as server, all octets arrive unchanged. With --goodput (or
---full) ours is also at least 90 % of what the kernel achieves against itself over the same link in the same run; a shortfall
-must be more than chance. Without, no time is judged: that is bench/run's work.
+A case a cell of interop.py: in both directions, as client and as server, all octets arrive unchanged. With --goodput ours
+is also at least 90 % of what the kernel achieves against itself over the same link in the same run; a shortfall must be more
+than chance. Without, no time is judged: that is bench/run's work. --full delivers 10 MB through each of all cells, both ways
+and in both roles; with --goodput it judges all cells too, with smaller transfers.
 """
 import argparse
 import os
@@ -48,17 +49,25 @@ def main():
         if not os.path.exists(path):
             skip_all(f"{os.path.basename(path)} is not built")
     cells = [cell for cell in (interop.full_cells() if its.full else interop.default_cells()) if its.only in cell.name]
-    goodput = its.goodput or its.full
     tap, start, rounds = Tap(), time.monotonic(), its.rounds or (4 if its.full else 2)
     until = float("inf") if its.full else start + SECONDS
 
     def done(cell, result):
-        tap.case(cell.name, judge, result, goodput)
+        tap.case(cell.name, judge, result, its.goodput)
         print(f"# {interop.row(cell, result) if isinstance(result, dict) else result}", flush=True)
 
-    interop.measure_all(programs, cells, its.labs or interop.LABS, done,
-                        size=its.bytes or (10_000_000 if its.full else 2_000_000), rounds=rounds,
-                        rounds_max=max(rounds, its.rounds_max if goodput else 0), wanted=WANTED, until=until, timeout=900 if its.full else 60)
+    def delivered(cell, result):
+        tap.case(f"{cell.name}, both ways as client and server", judge, result, False)
+        times = result.items() if isinstance(result, dict) else ()
+        print("# " + ", ".join(f"{way} as {role} {seconds:.1f} s" for (way, role), seconds in times), flush=True)
+
+    size = its.bytes or 2_000_000
+    if its.full:
+        interop.deliver_all(programs, cells, its.labs or interop.DELIVERY_LABS, delivered, its.bytes or 10_000_000, 900)
+    if its.goodput or not its.full:
+        interop.measure_all(programs, cells, its.labs or interop.LABS, done, size=size, rounds=rounds,
+                            rounds_max=max(rounds, its.rounds_max if its.goodput else 0), wanted=WANTED, until=until,
+                            timeout=300 if its.full else 60)
     print(f"# {time.monotonic() - start:.0f} s")
     tap.done()
 

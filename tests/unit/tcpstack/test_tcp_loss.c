@@ -444,6 +444,27 @@ static void test_ecn(void **state)
 	finish(conn);
 }
 
+/* Duplicates without blocks begin a recovery without a scoreboard; a tail probe that was armed
+ * before does not bring one into it. */
+static void test_plain_duplicates_and_probe(void **state)
+{
+	struct tcp_conn *conn = start(31, 10 * MSS);
+
+	(void)state;
+	skip_sent(10);
+	for (int i = 0; i < 3; i++)
+		ack_sack(0, NULL, 0);
+	expect_segment(0);
+	assert_true(conn->flags & CONN_RECOVERY);
+	script_advance(&script, 250000);
+	script.out_head = script.out_count;
+	ack_sack(2, NULL, 0);
+	SACK(2, 3, 4);
+	SACK(3, 4, 6);
+	ack_sack(10, NULL, 0);
+	finish(conn);
+}
+
 /* Blocks that make no sense change nothing; as many as there can be are bounded. */
 static void test_hostile_blocks(void **state)
 {
@@ -483,6 +504,7 @@ int main(void)
 	    cmocka_unit_test(test_late_data_after_timeout_takes_back),
 	    cmocka_unit_test(test_frto_tells_by_new_data),
 	    cmocka_unit_test(test_duplicates_are_reported),
+	    cmocka_unit_test(test_plain_duplicates_and_probe),
 	    cmocka_unit_test(test_hostile_blocks),
 	    cmocka_unit_test(test_black_hole),
 	    cmocka_unit_test(test_small_segments_suspect_nothing),
