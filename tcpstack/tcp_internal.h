@@ -333,7 +333,7 @@ struct tcp_syn_cache {
 	uint64_t cookies_until_us; /* cookies sent until then are still good: else none is tested */
 };
 
-/* SYNs that got no state, by a tag each: a bucket is a line, the newest first. */
+/* What was seen lately, by a tag each: a bucket is a line, the newest first. */
 #define TCP_SEEN_TAGS 16
 struct tcp_seen_bucket {
 	uint32_t tag[TCP_SEEN_TAGS]; /* 0: none */
@@ -399,7 +399,8 @@ struct tcp {
 	uint32_t free_head;
 	struct tcp_table table;
 	struct tcp_syn_cache syn_cache;
-	struct tcp_seen seen;
+	struct tcp_seen seen;  /* SYNs that got no state */
+	struct tcp_seen known; /* sources whose connections were accepted */
 	struct tcp_time_wait_table time_wait;
 	struct timer_wheel
 	    *timers;       /* handle = connection; 0 = SYN cache; conns_max + 1 = TIME-WAIT */
@@ -551,10 +552,13 @@ void segment_ack(struct net *net, const struct tcp_tuple *tuple,
                  const struct tcp_header_fields *fields, bool timestamps, uint32_t ts_recent);
 
 /* tcp_seen.c */
-size_t seen_bytes(uint32_t count);
-bool seen_init(struct tcp *tcp, struct arena *arena, uint32_t count);
+size_t seen_bytes(uint32_t syn_count);
+bool seen_init(struct tcp *tcp, struct arena *arena, uint32_t syn_count);
 /* Has this SYN come before, as far as is remembered? It has from now on. */
 bool seen_note(struct tcp *tcp, const struct tcp_segment *syn);
+/* Has a connection of this source been accepted lately? */
+bool source_is_known(const struct tcp *tcp, const struct addr *source);
+void source_note(struct tcp *tcp, const struct addr *source);
 
 /* tcp_syn.c */
 bool syn_cache_init(struct tcp *tcp, struct arena *arena, uint32_t count);

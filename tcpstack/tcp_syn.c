@@ -12,10 +12,11 @@
  * An epoch lasts 2^25 us, a cookie is good for one to two of them (34 to 67 s).
  *
  * Who answers a cookie by an ACK that is lost waits for a greeting that nobody knows of. So the
- * last quarter of the cache is kept for SYNs that come a second time, which a flood's do not; and
- * when frames come faster than they are handled, when that ACK is lost in our own ring, a first SYN
- * gets no answer at all: answers are what costs most. The ISN of an entry made while cookies are
- * out is the cookie, so that the ACK of either answer is right.
+ * last quarter of the cache is kept for SYNs that come a second time, which a flood's do not, and
+ * the first half of that also for sources that have been here; and when frames come faster than
+ * they are handled, when that ACK is lost in our own ring, a first SYN of a stranger gets no answer
+ * at all: answers are what costs most. The ISN of an entry made while cookies are out is the
+ * cookie, so that the ACK of either answer is right.
  *
  * Equal delays make
  * each of the lists by number of tries a queue in order of deadline, so one timer serves all
@@ -370,6 +371,10 @@ static enum answer choose_answer(struct tcp *tcp, const struct tcp_segment *segm
 		return ANSWER_STATE;
 	if (!stateless)
 		counters->syn_cache_full++;
+	/* Whose address a flood borrows gets no more than the first half of the reserve. */
+	if (!stateless && cache->used < cache->count - cache->count / 8 &&
+	    COUNT_IF(source_is_known(tcp, &segment->tuple.remote.addr), counters->syns_known))
+		return ANSWER_STATE;
 	again = COUNT_IF(seen_note(tcp, segment), counters->syns_again);
 	/* Without that memory nobody would ever be known again. */
 	if (tcp->net->behind && !again && tcp->seen.buckets != NULL) {
@@ -446,6 +451,7 @@ static struct tcp_conn *open_conn(struct tcp *tcp, const struct tcp_segment *seg
 		rtt_sample(conn, opening->rtt_us);
 	conn_syn_resent(conn, opening->resent_count);
 	conn_add_news(conn, TCP_ACCEPTED);
+	source_note(tcp, &segment->tuple.remote.addr);
 	tcp->net->tcp_counters->connections_accepted++;
 	return conn;
 }

@@ -35,6 +35,7 @@ FIRST = "10.64.0.1"
 ALLOWANCE_MS = 12
 RATE, RATE_STRICT = 20, 100  # messages a second of each legitimate source
 NOBODY = "10.25.0.99"
+STEADY_MESSAGES = 900  # of one session: fewer than it may have
 BYE = "bye=1"
 
 # What must be seen in the counters of the gateway: (group, name, at least).
@@ -137,7 +138,7 @@ class Attacks:
 
     # -- cases ----------------------------------------------------------------------------------------
     def without(self):
-        for name, per_session in (("steady", 1000000), ("fresh", 1)):
+        for name, per_session in (("steady", STEADY_MESSAGES), ("fresh", 1)):
             self.load(name, self.seconds, per_session).wait(60)
             entries, refused, self.idle_ms[name] = self.results(name)
             assert entries and not refused, refused[:3]
@@ -170,7 +171,7 @@ class Attacks:
 
     def control(self, frames_per_s):
         """p99 of the same mail beside a sender of as many frames, none of them for the gateway."""
-        steady = self.load("steady", self.seconds + 2, 1000000)
+        steady = self.load("steady", self.seconds + 2, STEADY_MESSAGES)
         time.sleep(0.5)
         attacker = self.start_attacker("ack-flood", NOBODY, f"rate={int(frames_per_s) + 1}")
         time.sleep(0.5)
@@ -190,12 +191,12 @@ class Attacks:
         if not arguments:
             arguments = (f"rate={self.flood}",)
         before, rss_before = self.counters(), self.rss_kib()
-        steady = self.load("steady", self.seconds + 2, 1000000)
+        steady = self.load("steady", self.seconds + 2, STEADY_MESSAGES)
         time.sleep(0.5)
         attacker = self.start_attacker(mode, GATEWAY, *arguments)
         time.sleep(0.5)
         # In a flood a SYN may have to be sent again a second later: more sessions than usual are under way.
-        fresh = self.load("fresh", self.seconds - 1, 1, 64 if mode in FLOODS else 4)
+        fresh = self.load("fresh", self.seconds - 1, 1, self.rate * 4 if mode in FLOODS else 4)
         time.sleep(self.seconds - 1.5)
         during, rss_during = self.counters(), self.rss_kib()
         equal(attacker.wait(30), 0, "attacker")

@@ -306,6 +306,38 @@ static void test_first_syn_waits_while_behind(void **state)
 	script_end(&script);
 }
 
+/* Who has been here gets in at once, and no flood with its address takes all that is kept. */
+static void test_known_source_does_not_wait(void **state)
+{
+	struct net_config config = test_config(23);
+	struct tcp_counters *counters = &script.host.counters;
+	struct addr known;
+	struct tcp_conn *conn;
+
+	(void)state;
+	script_start(&script, &config);
+	known = script.peer.addr;
+	conn = script_accept(&script, 65535);
+	net_set_behind(script.host.net, true);
+	script.have_isn = false;
+	script.peer.addr.octet[15] ^= 1;
+	flood_cache(100);
+	assert_int_equal(script.host.net->tcp->syn_cache.used, config.syn_cache_count * 3 / 4);
+	script.peer.addr = known;
+	script.peer.port = 50000;
+	script_inject(&script, "S", 0, 0, 65535, NULL, 0);
+	expect(&script, "S.", 0, 1, 0);
+	assert_int_equal(counters->syns_known, 1);
+	flood_cache(100);
+	assert_int_equal(script.host.net->tcp->syn_cache.used, config.syn_cache_count * 7 / 8);
+	assert_int_equal(counters->cookies_sent, 0);
+	tcp_abort(conn);
+	net_set_behind(script.host.net, false);
+	script_advance(&script, 200000000);
+	script.out_head = script.out_count;
+	script_end(&script);
+}
+
 static void test_cookie_expires(void **state)
 {
 	struct net_config config = test_config(7);
@@ -473,6 +505,7 @@ int main(void)
 	    cmocka_unit_test(test_flood_falls_back_to_cookies),
 	    cmocka_unit_test(test_second_syn_gets_state_in_a_flood),
 	    cmocka_unit_test(test_first_syn_waits_while_behind),
+	    cmocka_unit_test(test_known_source_does_not_wait),
 	    cmocka_unit_test(test_cookie_expires),
 	    cmocka_unit_test(test_active_open),
 	    cmocka_unit_test(test_syn_retries_and_timeout),
