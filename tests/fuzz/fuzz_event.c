@@ -102,7 +102,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(ring->records, data + at, left < bytes ? left : bytes);
 		if (left > 0)
 			ring->head += 1 + data[at] % EVENT_COUNT;
-		for (int n = 0; n < 2 * EVENT_COUNT && ring_pop(ring, &event); n++)
+		/* What was checked when it was opened may change behind our back. */
+		ring->record_bytes ^= left > 1 ? data[at + 1] : 0u;
+		ring->record_count ^= left > 2 ? data[at + 2] : 0u;
+		for (int n = 0; n < 2 * EVENT_COUNT &&
+		                ring_pop_shared(ring, sizeof(event), telemetry.event_count, &event);
+		     n++)
 			check_event(&event);
 	}
 	telemetry_close(&telemetry);
