@@ -148,8 +148,8 @@ def work(fuzzers, options):
         fuzzer, lock = take(fuzzers, options.seconds)
         if fuzzer is None:
             break
-        left = min(options.piece, end - time.time(), options.seconds - fuzzer.spent() + 1)
-        fuzzer.run(max(1, int(left)), shlex.split(options.through))
+        seconds = int(min(options.piece, end - time.time()))
+        fuzzer.run(seconds, shlex.split(options.through))
         lock.close()
 
 
