@@ -23,9 +23,9 @@ struct ring *ring_init(void *memory, uint32_t record_bytes, uint32_t record_coun
 	return ring;
 }
 
-static uint8_t *record_at(struct ring *ring, uint64_t number)
+static uint8_t *record_at(struct ring *ring, uint64_t number, uint32_t bytes, uint32_t count)
 {
-	return ring->records + (size_t)(number & (ring->record_count - 1)) * ring->record_bytes;
+	return ring->records + (size_t)(number & (count - 1)) * bytes;
 }
 
 bool ring_push(struct ring *ring, const void *record)
@@ -40,24 +40,31 @@ bool ring_push(struct ring *ring, const void *record)
 		ring->lost++;
 		return false;
 	}
-	memcpy(record_at(ring, head), record, ring->record_bytes);
+	memcpy(record_at(ring, head, ring->record_bytes, ring->record_count), record,
+	       ring->record_bytes);
 	atomic_store_explicit(&ring->head, head + 1, memory_order_release);
 	return true;
 }
 
 bool ring_pop(struct ring *ring, void *out_record)
 {
+	return ring_pop_shared(ring, ring->record_bytes, ring->record_count, out_record);
+}
+
+bool ring_pop_shared(struct ring *ring, uint32_t record_bytes, uint32_t record_count,
+                     void *out_record)
+{
 	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 	uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
 
 	if (head == tail)
 		return false;
-	if (head - tail > ring->record_count) {
+	if (head - tail > record_count) {
 		/* No honest producer does this. Start again from where it says it is. */
 		atomic_store_explicit(&ring->tail, head, memory_order_release);
 		return false;
 	}
-	memcpy(out_record, record_at(ring, tail), ring->record_bytes);
+	memcpy(out_record, record_at(ring, tail, record_bytes, record_count), record_bytes);
 	atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
 	return true;
 }

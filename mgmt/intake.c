@@ -89,7 +89,10 @@ uint32_t intake_run(struct intake *intake)
 		struct ring *ring = telemetry_events(&intake->telemetry, i);
 		struct event event;
 
-		for (int n = 0; n < EVENTS_WORKER_MAX && ring_pop(ring, &event); n++) {
+		for (int n = 0;
+		     n < EVENTS_WORKER_MAX &&
+		     ring_pop_shared(ring, sizeof(event), intake->telemetry.event_count, &event);
+		     n++) {
 			if (count++ == 0)
 				history_begin(intake->history);
 			take(intake, &event);

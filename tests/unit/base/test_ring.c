@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -42,6 +43,29 @@ static void records_come_out_in_the_order_they_went_in(void **state)
 		}
 		assert_false(ring_pop(ring, &value));
 	}
+	free(ring);
+}
+
+/* The producer is another process: it may say anything after the ring was looked at. */
+static void a_shape_changed_later_is_not_believed(void **state)
+{
+	struct ring *ring = ring_new(sizeof(uint64_t), 4);
+	struct {
+		uint64_t value, guard;
+	} out = {0, 7};
+	uint64_t in = 5;
+
+	(void)state;
+	assert_true(ring_push(ring, &in));
+	ring->record_bytes = 4096;
+	ring->record_count = 1u << 31;
+	atomic_store(&ring->head, 4);
+	for (int i = 0; i < 4; i++)
+		assert_true(ring_pop_shared(ring, sizeof(uint64_t), 4, &out.value));
+	assert_false(ring_pop_shared(ring, sizeof(uint64_t), 4, &out.value));
+	assert_int_equal(out.guard, 7);
+	atomic_store(&ring->head, 10);
+	assert_false(ring_pop_shared(ring, sizeof(uint64_t), 4, &out.value));
 	free(ring);
 }
 
@@ -128,6 +152,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(records_come_out_in_the_order_they_went_in),
+	    cmocka_unit_test(a_shape_changed_later_is_not_believed),
 	    cmocka_unit_test(a_full_ring_refuses_and_counts_the_loss),
 	    cmocka_unit_test(the_producer_takes_a_tail_ahead_of_it_for_a_full_ring),
 	    cmocka_unit_test(the_consumer_gets_over_a_head_that_cannot_be),
