@@ -33,7 +33,7 @@ struct scan_options {
 	const char *rules[RULE_FOLDERS_MAX];
 	uint32_t rules_count;
 	const char *cache_folder;
-	bool json, summary, list_unsupported;
+	bool json, summary, list_unsupported, subtests;
 	struct verdict_policy policy;
 	uint64_t budget_ms;
 	size_t bytes_max;
@@ -66,6 +66,7 @@ static const char usage
          "Judges mail messages with SpamAssassin rules. FILE \"-\" is the standard input.\n\n"
          "  --rules PATH         a .cf file, or a folder of .pre and .cf files; may be repeated\n"
          "  --json               one JSON object a line\n"
+         "  --subtests           lists also rules that hit without points, with their values\n"
          "  --score-tag X        points from which a message is tagged (5)\n"
          "  --score-reject X     points from which a message is rejected (10)\n"
          "  --cache FOLDER       keeps compiled databases there\n"
@@ -95,6 +96,7 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *out_number)
 enum option_key {
 	OPTION_RULES = 256,
 	OPTION_JSON,
+	OPTION_SUBTESTS,
 	OPTION_TAG,
 	OPTION_REJECT,
 	OPTION_CACHE,
@@ -119,6 +121,8 @@ static bool take_option(struct scan_options *options, int key, const char *value
 		return true;
 	case OPTION_JSON:
 		return options->json = true;
+	case OPTION_SUBTESTS:
+		return options->subtests = true;
 	case OPTION_TAG:
 		return parse_points(value, &options->policy.tag_milli);
 	case OPTION_REJECT:
@@ -147,6 +151,7 @@ static void take_options(struct scan_options *options, int argc, char **argv)
 	static const struct option known[] = {
 	    {"rules", required_argument, NULL, OPTION_RULES},
 	    {"json", no_argument, NULL, OPTION_JSON},
+	    {"subtests", no_argument, NULL, OPTION_SUBTESTS},
 	    {"score-tag", required_argument, NULL, OPTION_TAG},
 	    {"score-reject", required_argument, NULL, OPTION_REJECT},
 	    {"cache", required_argument, NULL, OPTION_CACHE},
@@ -313,6 +318,21 @@ static json_t *rules_json(const struct scanner *s, const struct judgement *j)
 	return rules;
 }
 
+/* The value of every rule that hit. */
+static json_t *subtests_json(const struct scanner *s)
+{
+	json_t *object = json_object();
+
+	for (uint32_t i = 0; i < ruleset_rule_count(s->ruleset); i++) {
+		double value;
+
+		if (classifier_rule_value(s->context, i, &value) && value != 0)
+			json_object_set_new(object, ruleset_rule_name(s->ruleset, i),
+			                    json_real(value));
+	}
+	return object;
+}
+
 static json_t *parse_json(const struct normalised *n)
 {
 	json_t *parse = json_object(), *defects = json_array();
@@ -336,6 +356,8 @@ static void print_json(const struct scanner *s, const char *path, const struct s
 	json_object_set_new(object, "score", json_points(scanned->judgement.score_milli));
 	json_object_set_new(object, "required", json_points(s->options->policy.tag_milli));
 	json_object_set_new(object, "rules", rules_json(s, &scanned->judgement));
+	if (s->options->subtests)
+		json_object_set_new(object, "values", subtests_json(s));
 	json_object_set_new(object, "parse", parse_json(&scanned->normalised));
 	json_object_set_new(object, "usec", json_integer((json_int_t)scanned->usec));
 
@@ -357,6 +379,12 @@ static void print_text(const struct scanner *s, const char *path, const struct s
 		printf("  %8.3f  %-32s %s\n", j->hit[i].score_milli / 1000.0,
 		       ruleset_rule_name(s->ruleset, j->hit[i].rule),
 		       ruleset_rule_description(s->ruleset, j->hit[i].rule));
+	for (uint32_t i = 0; s->options->subtests && i < ruleset_rule_count(s->ruleset); i++) {
+		double value;
+
+		if (classifier_rule_value(s->context, i, &value) && value != 0)
+			printf("  %8g  %s\n", value, ruleset_rule_name(s->ruleset, i));
+	}
 	for (int i = 0; i < DEFECT_COUNT; i++)
 		if ((scanned->normalised.defects >> i & 1) != 0)
 			printf("  defect: %s\n", message_defect_text((enum message_defect)i));
