@@ -1,7 +1,8 @@
 /* scan_tool.c - postern-scan: judges message files offline with the gateway's own code.
  *
  * A message never makes it fail: it is judged. Exit status: 0 all files were judged, 1 some file
- * could not be read, 2 wrong use or rules that cannot be used.
+ * could not be read (or spamd not asked), 2 wrong use or rules that cannot be used, 3 spamd has
+ * other hits.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -21,6 +22,7 @@
 #include "classifier/rule_compile.h"
 #include "mgmt/heap.h"
 #include "mgmt/json_text.h"
+#include "mgmt/scan_compare.h"
 #include "smtp/normalise.h"
 
 #define RULE_FOLDERS_MAX  16
@@ -28,12 +30,15 @@
 #define BUDGET_MS_MAX     600000u
 #define STATUS_UNREADABLE 1
 #define STATUS_UNUSABLE   2
+#define STATUS_DIFFERENT  3
+#define SPAMD_DEFAULT     "127.0.0.1:783"
 
 struct scan_options {
 	const char *rules[RULE_FOLDERS_MAX];
 	uint32_t rules_count;
 	const char *cache_folder;
-	bool json, summary, list_unsupported, subtests;
+	bool json, summary, list_unsupported, subtests, compare;
+	const char *spamd;
 	struct verdict_policy policy;
 	uint64_t budget_ms;
 	size_t bytes_max;
@@ -45,6 +50,7 @@ struct scanner {
 	struct generation generation;
 	struct ruleset *ruleset;
 	struct scan_context *context;
+	struct scan_compare *compare; /* NULL: not asked for */
 	struct classifier_counters counters;
 	struct mime_counters mime_counters;
 	struct arena arena;
@@ -75,6 +81,8 @@ static const char usage
          "  --summary            what was compiled and how, on standard error\n"
          "  --list-unsupported   what the rules ask for that is not supported, and ends\n"
          "                       unless files are named\n"
+         "  --compare spamd      asks a spamd about the same messages and lists what differs\n"
+         "  --socket WHERE       of that spamd: HOST:PORT or a path (127.0.0.1:783)\n"
          "  --help, --version\n";
 
 static bool parse_points(const char *text, int32_t *out_milli)
@@ -97,6 +105,8 @@ enum option_key {
 	OPTION_RULES = 256,
 	OPTION_JSON,
 	OPTION_SUBTESTS,
+	OPTION_COMPARE,
+	OPTION_SOCKET,
 	OPTION_TAG,
 	OPTION_REJECT,
 	OPTION_CACHE,
@@ -123,6 +133,11 @@ static bool take_option(struct scan_options *options, int key, const char *value
 		return options->json = true;
 	case OPTION_SUBTESTS:
 		return options->subtests = true;
+	case OPTION_COMPARE:
+		return options->compare = strcmp(value, "spamd") == 0;
+	case OPTION_SOCKET:
+		options->spamd = value;
+		return true;
 	case OPTION_TAG:
 		return parse_points(value, &options->policy.tag_milli);
 	case OPTION_REJECT:
@@ -152,6 +167,8 @@ static void take_options(struct scan_options *options, int argc, char **argv)
 	    {"rules", required_argument, NULL, OPTION_RULES},
 	    {"json", no_argument, NULL, OPTION_JSON},
 	    {"subtests", no_argument, NULL, OPTION_SUBTESTS},
+	    {"compare", required_argument, NULL, OPTION_COMPARE},
+	    {"socket", required_argument, NULL, OPTION_SOCKET},
 	    {"score-tag", required_argument, NULL, OPTION_TAG},
 	    {"score-reject", required_argument, NULL, OPTION_REJECT},
 	    {"cache", required_argument, NULL, OPTION_CACHE},
@@ -244,7 +261,9 @@ static bool open_rules(struct scanner *s, int fd)
 	                   .data;
 
 	size_t bytes_max = s->options->bytes_max;
-	if (s->context == NULL ||
+	if (s->options->compare)
+		s->compare = scan_compare_new(s->options->spamd, s->ruleset);
+	if (s->context == NULL || (s->options->compare && s->compare == NULL) ||
 	    arena_init(&s->arena, normaliser_bytes(bytes_max) + bytes_max + 4096, false) != OK) {
 		fputs("postern-scan: out of memory\n", stderr);
 		return false;
@@ -406,11 +425,21 @@ static int scan_files(struct scanner *s, char **paths, int count)
 			continue;
 		}
 		judge(s, message, &scanned);
-		if (s->options->json)
+		if (s->compare != NULL) {
+			char reason[200];
+
+			if (scan_compare_message(s->compare, paths[i], message, s->context,
+			                         &scanned.judgement, reason) != OK) {
+				fprintf(stderr, "postern-scan: %s: %s\n", paths[i], reason);
+				status = STATUS_UNREADABLE;
+			}
+		} else if (s->options->json)
 			print_json(s, paths[i], &scanned);
 		else
 			print_text(s, paths[i], &scanned);
 	}
+	if (s->compare != NULL && !scan_compare_print(s->compare, stdout) && status == 0)
+		status = STATUS_DIFFERENT;
 	return status;
 }
 
@@ -418,6 +447,7 @@ static void close_all(struct scanner *s)
 {
 	if (s->normaliser != NULL)
 		normaliser_close(s->normaliser);
+	scan_compare_free(s->compare);
 	scan_context_free(s->context);
 	ruleset_close(s->ruleset);
 	if (s->generation.memory != NULL)
@@ -452,8 +482,8 @@ static int run(struct scanner *s, char **paths, int count)
 int main(int argc, char **argv)
 {
 	static struct config config;
-	struct scan_options options = {.budget_ms = BUDGET_MS_DEFAULT,
-	                               .bytes_max = (size_t)16 << 20};
+	struct scan_options options = {
+	    .budget_ms = BUDGET_MS_DEFAULT, .bytes_max = (size_t)16 << 20, .spamd = SPAMD_DEFAULT};
 	struct scanner scanner = {.options = &options};
 
 	config_defaults(&config);
