@@ -67,6 +67,9 @@ struct judgement {
 void classifier_judge(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
                       uint64_t (*cpu_now_ns)(void), struct judgement *out_judgement);
 
+/* What a rule, subtests included, was worth in the last judgement; false when nobody knows. */
+bool classifier_rule_value(const struct scan_context *context, uint32_t rule, double *out_value);
+
 /* Points and policy to a verdict. */
 struct verdict_policy {
 	int32_t tag_milli, reject_milli;

@@ -35,6 +35,11 @@ void eval_run(struct scan_context *context, const struct texts *texts)
 	}
 }
 
+const struct text *eval_own_text(const struct eval_call *call)
+{
+	return &call->texts->kind[call->ruleset->rule[call->eval->rule].text_kind];
+}
+
 struct bytes eval_text(const struct eval_call *call, uint32_t argument)
 {
 	const struct ruleset_evals *e = &call->ruleset->evals;

@@ -22,7 +22,7 @@ static int32_t blanks_percent(struct bytes line)
 
 int32_t eval_tvd_vertical_words(const struct eval_call *call)
 {
-	const struct text *body = &call->texts->kind[TEXT_BODY];
+	const struct text *body = eval_own_text(call);
 	struct eval_state *state = call->state;
 	double max = eval_number(call, 1) >= 100 ? 101 : eval_number(call, 1);
 

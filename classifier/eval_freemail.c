@@ -1,6 +1,8 @@
 /* eval_freemail.c - eval functions about addresses of free mail providers. */
 #include "classifier/eval.h"
 
+#define LINKED_EMAILS_MAX 20u
+
 static bool in_list(const struct eval_call *call, uint32_t list, struct bytes text)
 {
 	return eval_list_find(call->ruleset, list, text, false) != NULL;
@@ -148,9 +150,33 @@ static bool take_email(const struct eval_call *call, struct bytes email, struct 
 	       state->emails.count != (uint32_t)setting[EVAL_SETTING_FREEMAIL_MAX_BODY_FREEMAILS];
 }
 
+/* Addresses HTML links to do not show in the text. */
+static bool read_links(const struct eval_call *call, struct eval_addresses *all)
+{
+	for (uint32_t i = 0; i < call->facts->html_count; i++) {
+		const struct fact_html *html = &call->facts->html[i];
+
+		for (uint32_t k = 0; k < html->anchor_count && k < FACT_HTML_TEXTS_MAX &&
+		                     all->count < LINKED_EMAILS_MAX;
+		     k++) {
+			struct bytes href = html->anchor[k].href, email;
+			size_t at = 7;
+
+			if (bytes_starts_nocase(href, BYTES("mailto:")) &&
+			    eval_next_email(call->ruleset, href, &at, &email) &&
+			    email.data == href.data + 7 && !take_email(call, email, all))
+				return false;
+		}
+	}
+	return true;
+}
+
 static bool read_body(const struct eval_call *call, struct eval_addresses *all)
 {
 	const struct text *body = &call->texts->kind[TEXT_BODY];
+
+	if (!read_links(call, all))
+		return false;
 
 	for (uint32_t i = 0; i < body->segment_count; i++) {
 		struct bytes line = text_segment(body, i), email;
@@ -243,7 +269,7 @@ int32_t eval_check_freemail_replyto(const struct eval_call *call)
 		return 1;
 	if (!reply)
 		return reply_free && body_differs(call, REPLY_REPLY_TO);
-	if (eval_has_header(call, REPLY_REPLY_TO) ? !reply_free : !from_free)
+	if ((eval_has_header(call, REPLY_REPLY_TO) && !reply_free) || !from_free)
 		return 0;
 	return body_differs(call, reply_free ? REPLY_REPLY_TO : REPLY_FROM);
 }

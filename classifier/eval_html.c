@@ -148,7 +148,7 @@ static bool html_flag(const struct fact_html *h, struct bytes name)
 	double value;
 
 	if (bytes_equal(name, BYTES("html")))
-		return h->element_count > 0;
+		return true;
 	if (bytes_equal(name, BYTES("embeds")))
 		return h->embeds;
 	if (bytes_equal(name, BYTES("form_action_mailto")))

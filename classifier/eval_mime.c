@@ -185,7 +185,7 @@ int32_t eval_pixel_coverage(const struct eval_call *call)
 
 int32_t eval_image_to_text_ratio(const struct eval_call *call)
 {
-	const struct text *body = &call->texts->kind[TEXT_BODY];
+	const struct text *body = eval_own_text(call);
 	double area = image_area(call, eval_text(call, 0)), length = 0;
 
 	for (uint32_t i = 0; i < body->segment_count; i++)

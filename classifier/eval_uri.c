@@ -3,7 +3,7 @@
 
 #define LABELS_LOOKED_UP 11u
 
-/* The host of a URI in canonical form; false for addresses of mail and what has none. */
+/* The host of a URI in canonical form; false for addresses of mail and what has no valid one. */
 static bool uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host)
 {
 	struct eval_match match;
@@ -11,7 +11,7 @@ static bool uri_host(const struct eval_call *call, struct bytes uri, struct byte
 	if (!eval_find(call, EVAL_PATTERN_URI_HOST, uri, 0, &match))
 		return false;
 	*out_host = bytes_slice(uri, match.group, match.group_len);
-	return out_host->len > 0;
+	return eval_is_ip4(*out_host) || eval_has_valid_tld(call->ruleset, *out_host);
 }
 
 /* 1: the host or a domain above it is listed; -1: it is excepted; 0: neither. The closest word

@@ -350,6 +350,7 @@ static void set_eval(struct rule_compiler *c, const struct rule_text *rule, stru
 	if (!set_call_pattern(c, rule, call.pattern, out))
 		return;
 	out->kind = BLOB_RULE_EVAL;
+	out->text_kind = (uint8_t)text_kind_of(rule->called_as);
 	rule_eval_add(&c->reader, &c->evals, &call, c->rule_count, selector);
 }
 

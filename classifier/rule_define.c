@@ -134,7 +134,8 @@ static void define_pattern(struct rule_reader *reader, struct bytes name, enum r
 	redefine(reader, name, type)->pattern = pattern;
 }
 
-static void define_eval(struct rule_reader *reader, struct bytes name, struct bytes call)
+static void define_eval(struct rule_reader *reader, struct bytes name, enum rule_type type,
+                        struct bytes call)
 {
 	size_t open = bytes_find(call, '(');
 
@@ -145,6 +146,7 @@ static void define_eval(struct rule_reader *reader, struct bytes name, struct by
 
 	struct rule_text *rule = redefine(reader, name, RULE_EVAL);
 	rule->expr = rule_pool_copy(&reader->pool, call);
+	rule->called_as = type;
 	rule->rbl = bytes_starts_nocase(call, BYTES("check_rbl")) ||
 	            bytes_starts_nocase(call, BYTES("check_dns"));
 }
@@ -243,9 +245,9 @@ static void define_rule(struct rule_reader *reader, enum rule_type type, struct 
 	if (type == RULE_META)
 		redefine(reader, name, RULE_META)->expr = rule_pool_copy(&reader->pool, value);
 	else if (bytes_starts_nocase(value, BYTES("eval:")))
-		define_eval(reader, name, bytes_slice(value, 5, value.len));
+		define_eval(reader, name, type, bytes_slice(value, 5, value.len));
 	else if (bytes_starts_nocase(value, BYTES("rbleval:")))
-		define_eval(reader, name, bytes_slice(value, 8, value.len));
+		define_eval(reader, name, type, bytes_slice(value, 8, value.len));
 	else if (type == RULE_HEADER || type == RULE_MIMEHEADER)
 		define_header(reader, name, type, value);
 	else

@@ -46,10 +46,11 @@ enum rule_tflag {
 struct rule_text {
 	char *name;
 	enum rule_type type;
-	char *pattern;  /* regex rules */
-	char *selector; /* header rules, as written */
-	char *if_unset; /* NULL: none */
-	char *expr;     /* meta expression, or the eval call */
+	char *pattern;            /* regex rules */
+	char *selector;           /* header rules, as written */
+	char *if_unset;           /* NULL: none */
+	char *expr;               /* meta expression, or the eval call */
+	enum rule_type called_as; /* the type of the line that has the eval call */
 	char *describe;
 	bool negated, replace;
 	bool rbl; /* an eval that asks DNS lists */

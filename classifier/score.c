@@ -291,6 +291,16 @@ void score_rules(struct scan_context *context, struct judgement *out_judgement)
 	out_judgement->incomplete = out_judgement->rules_not_run > 0 || context->scan_failed;
 }
 
+bool classifier_rule_value(const struct scan_context *context, uint32_t rule, double *out_value)
+{
+	struct value v = {0, 1};
+
+	if (rule < context->ruleset->rule_count)
+		v = context->value[rule];
+	*out_value = v.lo;
+	return v.lo == v.hi;
+}
+
 void classifier_judge(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
                       uint64_t (*cpu_now_ns)(void), struct judgement *out_judgement)
 {

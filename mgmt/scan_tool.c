@@ -1,7 +1,8 @@
 /* scan_tool.c - postern-scan: judges message files offline with the gateway's own code.
  *
  * A message never makes it fail: it is judged. Exit status: 0 all files were judged, 1 some file
- * could not be read, 2 wrong use or rules that cannot be used.
+ * could not be read (or spamd not asked), 2 wrong use or rules that cannot be used, 3 spamd has
+ * other hits.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -21,6 +22,7 @@
 #include "classifier/rule_compile.h"
 #include "mgmt/heap.h"
 #include "mgmt/json_text.h"
+#include "mgmt/scan_compare.h"
 #include "smtp/normalise.h"
 
 #define RULE_FOLDERS_MAX  16
@@ -28,12 +30,15 @@
 #define BUDGET_MS_MAX     600000u
 #define STATUS_UNREADABLE 1
 #define STATUS_UNUSABLE   2
+#define STATUS_DIFFERENT  3
+#define SPAMD_DEFAULT     "127.0.0.1:783"
 
 struct scan_options {
 	const char *rules[RULE_FOLDERS_MAX];
 	uint32_t rules_count;
 	const char *cache_folder;
-	bool json, summary, list_unsupported;
+	bool json, summary, list_unsupported, subtests, compare;
+	const char *spamd;
 	struct verdict_policy policy;
 	uint64_t budget_ms;
 	size_t bytes_max;
@@ -45,6 +50,7 @@ struct scanner {
 	struct generation generation;
 	struct ruleset *ruleset;
 	struct scan_context *context;
+	struct scan_compare *compare; /* NULL: not asked for */
 	struct classifier_counters counters;
 	struct mime_counters mime_counters;
 	struct arena arena;
@@ -66,6 +72,7 @@ static const char usage
          "Judges mail messages with SpamAssassin rules. FILE \"-\" is the standard input.\n\n"
          "  --rules PATH         a .cf file, or a folder of .pre and .cf files; may be repeated\n"
          "  --json               one JSON object a line\n"
+         "  --subtests           lists also rules that hit without points, with their values\n"
          "  --score-tag X        points from which a message is tagged (5)\n"
          "  --score-reject X     points from which a message is rejected (10)\n"
          "  --cache FOLDER       keeps compiled databases there\n"
@@ -74,6 +81,8 @@ static const char usage
          "  --summary            what was compiled and how, on standard error\n"
          "  --list-unsupported   what the rules ask for that is not supported, and ends\n"
          "                       unless files are named\n"
+         "  --compare spamd      asks a spamd about the same messages and lists what differs\n"
+         "  --socket WHERE       of that spamd: HOST:PORT or a path (127.0.0.1:783)\n"
          "  --help, --version\n";
 
 static bool parse_points(const char *text, int32_t *out_milli)
@@ -95,6 +104,9 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *out_number)
 enum option_key {
 	OPTION_RULES = 256,
 	OPTION_JSON,
+	OPTION_SUBTESTS,
+	OPTION_COMPARE,
+	OPTION_SOCKET,
 	OPTION_TAG,
 	OPTION_REJECT,
 	OPTION_CACHE,
@@ -119,6 +131,13 @@ static bool take_option(struct scan_options *options, int key, const char *value
 		return true;
 	case OPTION_JSON:
 		return options->json = true;
+	case OPTION_SUBTESTS:
+		return options->subtests = true;
+	case OPTION_COMPARE:
+		return options->compare = strcmp(value, "spamd") == 0;
+	case OPTION_SOCKET:
+		options->spamd = value;
+		return true;
 	case OPTION_TAG:
 		return parse_points(value, &options->policy.tag_milli);
 	case OPTION_REJECT:
@@ -147,6 +166,9 @@ static void take_options(struct scan_options *options, int argc, char **argv)
 	static const struct option known[] = {
 	    {"rules", required_argument, NULL, OPTION_RULES},
 	    {"json", no_argument, NULL, OPTION_JSON},
+	    {"subtests", no_argument, NULL, OPTION_SUBTESTS},
+	    {"compare", required_argument, NULL, OPTION_COMPARE},
+	    {"socket", required_argument, NULL, OPTION_SOCKET},
 	    {"score-tag", required_argument, NULL, OPTION_TAG},
 	    {"score-reject", required_argument, NULL, OPTION_REJECT},
 	    {"cache", required_argument, NULL, OPTION_CACHE},
@@ -239,7 +261,9 @@ static bool open_rules(struct scanner *s, int fd)
 	                   .data;
 
 	size_t bytes_max = s->options->bytes_max;
-	if (s->context == NULL ||
+	if (s->options->compare)
+		s->compare = scan_compare_new(s->options->spamd, s->ruleset);
+	if (s->context == NULL || (s->options->compare && s->compare == NULL) ||
 	    arena_init(&s->arena, normaliser_bytes(bytes_max) + bytes_max + 4096, false) != OK) {
 		fputs("postern-scan: out of memory\n", stderr);
 		return false;
@@ -313,6 +337,21 @@ static json_t *rules_json(const struct scanner *s, const struct judgement *j)
 	return rules;
 }
 
+/* The value of every rule that hit. */
+static json_t *subtests_json(const struct scanner *s)
+{
+	json_t *object = json_object();
+
+	for (uint32_t i = 0; i < ruleset_rule_count(s->ruleset); i++) {
+		double value;
+
+		if (classifier_rule_value(s->context, i, &value) && value != 0)
+			json_object_set_new(object, ruleset_rule_name(s->ruleset, i),
+			                    json_real(value));
+	}
+	return object;
+}
+
 static json_t *parse_json(const struct normalised *n)
 {
 	json_t *parse = json_object(), *defects = json_array();
@@ -336,6 +375,8 @@ static void print_json(const struct scanner *s, const char *path, const struct s
 	json_object_set_new(object, "score", json_points(scanned->judgement.score_milli));
 	json_object_set_new(object, "required", json_points(s->options->policy.tag_milli));
 	json_object_set_new(object, "rules", rules_json(s, &scanned->judgement));
+	if (s->options->subtests)
+		json_object_set_new(object, "values", subtests_json(s));
 	json_object_set_new(object, "parse", parse_json(&scanned->normalised));
 	json_object_set_new(object, "usec", json_integer((json_int_t)scanned->usec));
 
@@ -357,6 +398,12 @@ static void print_text(const struct scanner *s, const char *path, const struct s
 		printf("  %8.3f  %-32s %s\n", j->hit[i].score_milli / 1000.0,
 		       ruleset_rule_name(s->ruleset, j->hit[i].rule),
 		       ruleset_rule_description(s->ruleset, j->hit[i].rule));
+	for (uint32_t i = 0; s->options->subtests && i < ruleset_rule_count(s->ruleset); i++) {
+		double value;
+
+		if (classifier_rule_value(s->context, i, &value) && value != 0)
+			printf("  %8g  %s\n", value, ruleset_rule_name(s->ruleset, i));
+	}
 	for (int i = 0; i < DEFECT_COUNT; i++)
 		if ((scanned->normalised.defects >> i & 1) != 0)
 			printf("  defect: %s\n", message_defect_text((enum message_defect)i));
@@ -378,11 +425,21 @@ static int scan_files(struct scanner *s, char **paths, int count)
 			continue;
 		}
 		judge(s, message, &scanned);
-		if (s->options->json)
+		if (s->compare != NULL) {
+			char reason[200];
+
+			if (scan_compare_message(s->compare, paths[i], message, s->context,
+			                         &scanned.judgement, reason) != OK) {
+				fprintf(stderr, "postern-scan: %s: %s\n", paths[i], reason);
+				status = STATUS_UNREADABLE;
+			}
+		} else if (s->options->json)
 			print_json(s, paths[i], &scanned);
 		else
 			print_text(s, paths[i], &scanned);
 	}
+	if (s->compare != NULL && !scan_compare_print(s->compare, stdout) && status == 0)
+		status = STATUS_DIFFERENT;
 	return status;
 }
 
@@ -390,6 +447,7 @@ static void close_all(struct scanner *s)
 {
 	if (s->normaliser != NULL)
 		normaliser_close(s->normaliser);
+	scan_compare_free(s->compare);
 	scan_context_free(s->context);
 	ruleset_close(s->ruleset);
 	if (s->generation.memory != NULL)
@@ -424,8 +482,8 @@ static int run(struct scanner *s, char **paths, int count)
 int main(int argc, char **argv)
 {
 	static struct config config;
-	struct scan_options options = {.budget_ms = BUDGET_MS_DEFAULT,
-	                               .bytes_max = (size_t)16 << 20};
+	struct scan_options options = {
+	    .budget_ms = BUDGET_MS_DEFAULT, .bytes_max = (size_t)16 << 20, .spamd = SPAMD_DEFAULT};
 	struct scanner scanner = {.options = &options};
 
 	config_defaults(&config);

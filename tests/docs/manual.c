@@ -1,5 +1,5 @@
-/* manual.c - prints a page of docs/reference from the tables: options, counters, replies, events.
- */
+/* manual.c - prints a page of docs/reference from the tables: options, counters, replies, events,
+ * evals. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/counter.h"
 #include "base/event.h"
+#include "classifier/eval_signature.h"
 #include "dataplane/worker.h"
 #include "smtp/reply.h"
 
@@ -73,13 +74,66 @@ static void print_events(FILE *out)
 	fputs(".\n", out);
 }
 
+/* The arguments of a function in words: "number, number or `undef`[, text]". */
+static void print_arguments(FILE *out, const char *kinds)
+{
+	static const char *const words[128] = {['n'] = "number", ['u'] = "number or `undef`",
+	                                       ['s'] = "text",   ['p'] = "pattern",
+	                                       ['l'] = "list",   ['h'] = "header",
+	                                       ['a'] = "header", ['w'] = "header"};
+	const char *between = "";
+	bool optional = false;
+
+	for (; *kinds != '\0'; kinds++) {
+		if (*kinds == '?') {
+			optional = true;
+			fputs(" [", out);
+			continue;
+		}
+		fprintf(out, "%s%s", between, words[(unsigned char)*kinds & 127]);
+		between = ", ";
+	}
+	fputs(optional ? "]" : "", out);
+}
+
+static void print_evals(FILE *out)
+{
+	static const char *const lists[] = {
+#define LIST(directive, list, form)     directive,
+#define NAMED(directive, form)          directive,
+#define NAMED_AS(directive, name, form) directive,
+#define DELIST(directive, list)         directive,
+#define NAMED_DELIST(directive)         directive,
+#define CLEAR(directive, list)          directive,
+#define CLEAR_BOUNDARIES(directive)     directive,
+#include "classifier/eval_lists.def"
+#define EVAL_SETTING(directive, name, standard) directive,
+#include "classifier/eval_settings.def"
+	};
+
+	fputs(
+	    "# Eval functions\n\nWhat `eval:` in a rule may call, by SpamAssassin's names. `a` and "
+	    "`b` are the numbers among the arguments,\nin order; `(a, b]` is above a and up to b. "
+	    "Old spellings with white and black are known too.\n\n"
+	    "| function | arguments | the rule hits when |\n|---|---|---|\n",
+	    out);
+	for (int i = 0; i < EVAL_mimeheader; i++) {
+		fprintf(out, "| `%s` | ", eval_signatures[i].name);
+		print_arguments(out, eval_signatures[i].arguments);
+		fprintf(out, " | %s |\n", eval_signatures[i].help);
+	}
+	fputs("\n## Lists and settings they heed\n\n", out);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		fprintf(out, "- `%s`\n", lists[i]);
+	fputs("\nChecks that ask the network count as not run: their value is 0.\n", out);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct page pages[] = {
-	    {"options", config_print_manual},
-	    {"counters", print_counters},
-	    {"replies", print_replies},
-	    {"events", print_events},
+	    {"options", config_print_manual}, {"counters", print_counters},
+	    {"replies", print_replies},       {"events", print_events},
+	    {"evals", print_evals},
 	};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(pages) / sizeof(pages[0]); i++) {
@@ -88,6 +142,6 @@ int main(int argc, char **argv)
 		pages[i].print(stdout);
 		return ferror(stdout) || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
-	fputs("usage: postern-manual options|counters|replies|events\n", stderr);
+	fputs("usage: postern-manual options|counters|replies|events|evals\n", stderr);
 	return 2;
 }

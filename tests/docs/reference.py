@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-PAGES = ("options", "counters", "replies", "events")
+PAGES = ("options", "counters", "replies", "events", "evals")
 NOTICE = "<!-- Made from the tables in the source by `ninja -C build reference`; do not edit. -->\n"
 
 

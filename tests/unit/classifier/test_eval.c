@@ -307,10 +307,11 @@ static void compares_recipients(void **state)
 static void looks_up_hosts_of_uris(void **state)
 {
 	(void)state;
-	struct fixture *f = fixture_new("enlist_uri_host (S) short.example !ok.short.example\n"
-	                                "blocklist_uri_host 192.0.2.1\n"
-	                                "header A eval:check_uri_host_listed('S')\n"
-	                                "header B eval:check_uri_host_in_blocklist()\n");
+	struct fixture *f = fixture_new(
+	    "util_rb_tld example\nenlist_uri_host (S) short.example !ok.short.example\n"
+	    "blocklist_uri_host 192.0.2.1\n"
+	    "header A eval:check_uri_host_listed('S')\n"
+	    "header B eval:check_uri_host_in_blocklist()\n");
 
 	fixture_add(f, TEXT_URI, "http://a.ok.short.example/x");
 	fixture_add(f, TEXT_URI, "mailto:me@short.example");
