@@ -16,7 +16,7 @@
 #define ITEMS_MAX   96u
 #define COPIES_MAX  24u
 #define RATE_ENOUGH 2e-6
-#define RATE_MAX    2e-3
+#define RATE_MAX    6e-3
 
 struct item {
 	struct octets first, rest;

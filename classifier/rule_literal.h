@@ -7,7 +7,7 @@
 #include "classifier/rule_regex.h"
 
 #define LITERAL_BYTES_MAX 24
-#define LITERALS_MAX      256
+#define LITERALS_MAX      512
 #define BEFORE_ENDLESS    UINT16_MAX
 
 struct literal {
