@@ -74,22 +74,27 @@ static bool is_part(const struct literal *part, const char *text)
 	return false;
 }
 
-static double string_rate(enum text_kind kind, const struct literal *string)
+const struct common_string *common_strings(uint32_t *out_count)
 {
-	static const struct {
-		enum text_kind kind;
-		const char *text;
-		double rate;
-	} common[] = {
+	static const struct common_string common[] = {
 #define COMMON(kind, text, often) {TEXT_##kind, text, often / 10000.0},
 #include "classifier/common_strings.def"
 	};
+
+	*out_count = sizeof(common) / sizeof(common[0]);
+	return common;
+}
+
+static double string_rate(enum text_kind kind, const struct literal *string)
+{
+	uint32_t count;
+	const struct common_string *common = common_strings(&count);
 	double bits = 0, rate;
 
 	for (uint8_t k = 0; k < string->len; k++)
 		bits += octet_bits(string->octet[k]);
 	rate = exp2(-bits);
-	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
+	for (uint32_t i = 0; i < count; i++)
 		if (common[i].kind == kind && common[i].rate > rate &&
 		    is_part(string, common[i].text))
 			rate = common[i].rate;

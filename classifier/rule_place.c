@@ -107,7 +107,7 @@ enum rule_placement rule_place(struct placing *p, uint32_t rule, uint32_t select
 
 	if (!always && regex_parse(&scratch, pattern, &regex) == OK) {
 		rule_literals(&scratch, &regex, p->kind, &literals);
-		rule_gate(&scratch, &regex, &windows);
+		rule_gate(&scratch, &regex, p->kind, &windows);
 	}
 	if (windows.count > 0 &&
 	    (literals.count == 0 || gate_cost(&windows) < literal_cost(&literals)) &&
