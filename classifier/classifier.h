@@ -62,8 +62,16 @@ struct judgement {
 	bool incomplete;        /* rules_not_run > 0, or a scan failed */
 };
 
-/* `budget_ns`: CPU time confirmation may take. `cpu_now_ns` is the time hook: a clock of the
- * caller. */
+/* Begins to judge; texts must stay until it is done. `budget_ns`: CPU time it may take, all slices
+ * together; what is left over then has not run. `cpu_now_ns` is the time hook: a clock of the
+ * caller. What was begun before and not finished is forgotten. */
+void classifier_begin(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
+                      uint64_t (*cpu_now_ns)(void));
+/* Goes on for about `slice_ns` of CPU time; a step (one text segment) is not cut. True when done,
+ * and only then is the judgement filled. The result does not depend on how it was cut. */
+bool classifier_continue(struct scan_context *context, uint64_t slice_ns,
+                         struct judgement *out_judgement);
+/* Both in one go. */
 void classifier_judge(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
                       uint64_t (*cpu_now_ns)(void), struct judgement *out_judgement);
 

@@ -24,6 +24,8 @@
 #include "classifier/ruleset_pattern.h"
 #include "smtp/selector.h"
 
+#define COSTS_SHOWN    10
+#define COST_MUCH      1.0
 #define SECTIONS_TOTAL (BLOB_KIND_FIRST + GROUP_COUNT * BLOB_KIND_SECTIONS)
 
 struct texts_pool { /* the blob's texts */
@@ -53,6 +55,7 @@ struct rule_compiler {
 	struct placing placing[GROUP_COUNT];
 	struct bytes section[SECTIONS_TOTAL];
 	uint32_t placed[GROUP_COUNT][PLACED_COUNT];
+	double *cost; /* by rule: an estimate, nanoseconds per octet of its text */
 	uint32_t unknown_count, off_count, doubtful_count;
 	bool no_triggers, finished;
 };
@@ -503,6 +506,7 @@ static uint32_t group_of(const struct rule_compiler *c, const struct blob_rule *
 
 static void place_rules(struct rule_compiler *c)
 {
+	c->cost = rule_pool_take(&c->reader.pool, c->rule_count * sizeof(*c->cost));
 	for (uint32_t i = 0; i < c->rule_count; i++) {
 		const struct blob_rule *rule = &c->rule[i];
 
@@ -519,8 +523,8 @@ static void place_rules(struct rule_compiler *c)
 		                           : bytes_of(c->texts.data + rule->pattern,
 		                                      rule->pattern_bytes);
 		uint32_t group = group_of(c, rule);
-		c->placed[group]
-		         [rule_place(&c->placing[group], i, rule->selector, pattern, always)]++;
+		c->placed[group][rule_place(&c->placing[group], i, rule->selector, pattern, always,
+		                            &c->cost[i])]++;
 	}
 }
 
@@ -683,6 +687,35 @@ enum err rule_compiler_finish(struct rule_compiler *compiler, uint64_t number,
 	return seal(compiler, number, made_wall_us, label, out_fd);
 }
 
+/* The rules that may cost most, and those beyond what a rule should. */
+static void print_costs(const struct rule_compiler *c, FILE *out)
+{
+	uint32_t over = 0;
+	double below = INFINITY;
+
+	for (uint32_t i = 0; i < c->rule_count; i++)
+		over += c->cost[i] > COST_MUCH;
+	fprintf(out,
+	        "%u rules may cost more than %.1f ns per octet of their text; the costliest:\n",
+	        over, COST_MUCH);
+	for (uint32_t shown = 0; shown < COSTS_SHOWN;) {
+		double most = 0;
+
+		for (uint32_t i = 0; i < c->rule_count; i++)
+			if (c->cost[i] < below && c->cost[i] > most)
+				most = c->cost[i];
+		if (most == 0)
+			return;
+		for (uint32_t i = 0; i < c->rule_count && shown < COSTS_SHOWN; i++)
+			if (c->cost[i] == most) {
+				fprintf(out, "  %8.3f  %s\n", most,
+				        c->texts.data + c->rule[i].name);
+				shown++;
+			}
+		below = most;
+	}
+}
+
 void rule_compiler_print_summary(const struct rule_compiler *compiler, FILE *out)
 {
 	static const char *const group_name[GROUP_COUNT] = {"body",   "rawbody", "uri",  "full",
@@ -701,6 +734,7 @@ void rule_compiler_print_summary(const struct rule_compiler *compiler, FILE *out
 		    compiler->placed[group][PLACED_LITERAL], compiler->placed[group][PLACED_GATE],
 		    compiler->placed[group][PLACED_RESIDUAL], compiler->placing[group].string_count,
 		    compiler->section[BLOB_SECTION(group, BLOB_LITERAL_DB)].len);
+	print_costs(compiler, out);
 	for (uint32_t i = 0; i < compiler->reader.report_count; i++) {
 		const struct rule_report *r = &compiler->reader.report[i];
 

@@ -13,10 +13,11 @@
 
 #include "classifier/rule_literal.h"
 
-#define ITEMS_MAX   96u
-#define COPIES_MAX  24u
-#define RATE_ENOUGH 2e-6
-#define RATE_MAX    2e-3
+#define ITEMS_MAX       96u
+#define COPIES_MAX      24u
+#define RATE_ENOUGH     2e-6
+#define RATE_MAX        6e-3
+#define STRETCHES_TRIED 24
 
 struct item {
 	struct octets first, rest;
@@ -37,6 +38,7 @@ struct search {
 	const struct regex *regex;
 	struct items *found; /* by node */
 	double share[256];   /* of mail text, by octet */
+	enum text_kind kind;
 };
 
 static const struct octets every_octet = {{~0ull, ~0ull, ~0ull, ~0ull}};
@@ -159,20 +161,83 @@ static void offer(struct gate_windows *best, const struct gate_windows *windows)
 		*best = *windows;
 }
 
-/* The best stretch of the node's own items. */
-static void offer_own(struct search *s, struct items *items)
+/* Whether the common string passes through the stretch, as the gate walks it. */
+static bool passes(const struct gate_position *position, uint32_t count, const char *text)
 {
-	struct gate_position position[ITEMS_MAX];
+	uint64_t state = 0;
+
+	for (; *text != '\0'; text++) {
+		uint64_t entered = state << 1 | 1, next = 0;
+
+		for (uint32_t i = 0; i < count; i++) {
+			bool step = octets_has(&position[i].step, (uint8_t)*text);
+			bool stay = octets_has(&position[i].stay, (uint8_t)*text);
+
+			if ((step && (entered >> i & 1) != 0) || (stay && (state >> i & 1) != 0))
+				next |= (uint64_t)1 << i;
+		}
+		state = next;
+		if ((state >> (count - 1) & 1) != 0)
+			return true;
+	}
+	return false;
+}
+
+static double known_rate(const struct search *s, const struct gate_position *position,
+                         const struct stretch *stretch)
+{
+	uint32_t count;
+	const struct common_string *common = common_strings(&count);
+	double rate = stretch->rate;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (common[i].kind == s->kind && common[i].rate > rate &&
+		    passes(position + stretch->from, stretch->len, common[i].text))
+			rate = common[i].rate;
+	return rate;
+}
+
+/* The best stretch of the positions. What the octets alone say is checked against what is known of
+ * common strings; where that is worse, the next best one is tried. */
+static struct stretch find_stretch(const struct search *s, const struct gate_position *position,
+                                   uint32_t count)
+{
 	double step[ITEMS_MAX], stay[ITEMS_MAX];
-	struct stretch best = {0, 0, 1};
-	uint32_t count = positions_of(items, position);
+	bool poor[ITEMS_MAX] = {false};
+	struct stretch found = {0, 0, 1};
 
 	for (uint32_t i = 0; i < count; i++) {
 		step[i] = share(s, &position[i].step);
 		stay[i] = share(s, &position[i].stay);
 	}
-	for (uint32_t i = 0; i < count; i++)
-		measure(step, stay, count, i, &best);
+	for (int turn = 0; turn < STRETCHES_TRIED; turn++) {
+		struct stretch best = {0, 0, 1};
+
+		for (uint32_t i = 0; i < count; i++)
+			if (!poor[i])
+				measure(step, stay, count, i, &best);
+		if (best.len == 0)
+			break;
+
+		double rate = known_rate(s, position, &best);
+		bool as_expected = rate <= best.rate;
+		poor[best.from] = true;
+		best.rate = rate;
+		if (found.len == 0 || best.rate < found.rate)
+			found = best;
+		if (as_expected)
+			break;
+	}
+	return found;
+}
+
+/* The best stretch of the node's own items. */
+static void offer_own(struct search *s, struct items *items)
+{
+	struct gate_position position[ITEMS_MAX];
+	uint32_t count = positions_of(items, position);
+	struct stretch best = find_stretch(s, position, count);
+
 	if (best.len == 0 || best.rate > RATE_MAX)
 		return;
 
@@ -287,9 +352,10 @@ static struct items of_repeat(struct search *s, const struct regex_node *node)
 	return sum;
 }
 
-void rule_gate(struct rule_pool *pool, const struct regex *regex, struct gate_windows *out_windows)
+void rule_gate(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
+               struct gate_windows *out_windows)
 {
-	struct search s = {.pool = pool, .regex = regex};
+	struct search s = {.pool = pool, .regex = regex, .kind = kind};
 	static const struct octets none = {{0}};
 
 	s.found = rule_pool_take(pool, regex->count * sizeof(*s.found));

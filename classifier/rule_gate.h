@@ -33,7 +33,8 @@ struct gate_windows {
 };
 
 /* The windows are memory of `pool`. */
-void rule_gate(struct rule_pool *pool, const struct regex *regex, struct gate_windows *out_windows);
+void rule_gate(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
+               struct gate_windows *out_windows);
 
 /* Positions of all windows: what they cost to walk. */
 uint32_t rule_gate_positions(const struct gate_windows *windows);

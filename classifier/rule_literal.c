@@ -58,16 +58,54 @@ double octet_bits(uint8_t octet)
 	return 8.0;
 }
 
-static void rate(struct literals *set)
+/* Whether `part` stands in `text`; ASCII letters in either case. */
+static bool is_part(const struct literal *part, const char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t at = 0; at + part->len <= len; at++) {
+		uint8_t k = 0;
+
+		while (k < part->len && tolower(part->octet[k]) == text[at + k])
+			k++;
+		if (k == part->len)
+			return true;
+	}
+	return false;
+}
+
+const struct common_string *common_strings(uint32_t *out_count)
+{
+	static const struct common_string common[] = {
+#define COMMON(kind, text, often) {TEXT_##kind, text, often / 10000.0},
+#include "classifier/common_strings.def"
+	};
+
+	*out_count = sizeof(common) / sizeof(common[0]);
+	return common;
+}
+
+static double string_rate(enum text_kind kind, const struct literal *string)
+{
+	uint32_t count;
+	const struct common_string *common = common_strings(&count);
+	double bits = 0, rate;
+
+	for (uint8_t k = 0; k < string->len; k++)
+		bits += octet_bits(string->octet[k]);
+	rate = exp2(-bits);
+	for (uint32_t i = 0; i < count; i++)
+		if (common[i].kind == kind && common[i].rate > rate &&
+		    is_part(string, common[i].text))
+			rate = common[i].rate;
+	return rate;
+}
+
+static void rate(struct search *s, struct literals *set)
 {
 	set->rate = 0;
-	for (uint32_t i = 0; i < set->count; i++) {
-		double bits = 0;
-
-		for (uint8_t k = 0; k < set->item[i].len; k++)
-			bits += octet_bits(set->item[i].octet[k]);
-		set->rate += exp2(-bits);
-	}
+	for (uint32_t i = 0; i < set->count; i++)
+		set->rate += string_rate(s->kind, &set->item[i]);
 }
 
 /* Sum and product of lengths; what would be BEFORE_ENDLESS or more is. */
@@ -99,13 +137,13 @@ static double cost(const struct literals *set)
 }
 
 /* Takes `set` as the best when it is usable and cheaper. */
-static void offer(struct literals *best, const struct literals *set)
+static void offer(struct search *s, struct literals *best, const struct literals *set)
 {
 	struct literals rated = *set;
 
 	if (set->count == 0 || shortest(set) < STRING_BYTES_MIN)
 		return;
-	rate(&rated);
+	rate(s, &rated);
 	if (best->count == 0 || cost(&rated) < cost(best))
 		*best = rated;
 }
@@ -239,7 +277,7 @@ static void close_current(struct search *s, struct gathering *g)
 
 	if (!g->open)
 		g->found.prefix = g->current;
-	offer(&g->found.best, &g->current);
+	offer(s, &g->found.best, &g->current);
 	g->open = true;
 	g->current = placed(g, &none);
 }
@@ -249,11 +287,11 @@ static void gather_open(struct search *s, struct gathering *g, const struct foun
 	struct literals product, inner = placed(g, &next->best);
 
 	if (next->prefix.count > 0 && multiply(s, &g->current, &next->prefix, &product)) {
-		offer(&g->found.best, &g->current);
+		offer(s, &g->found.best, &g->current);
 		g->current = product;
 	}
 	close_current(s, g);
-	offer(&g->found.best, &inner);
+	offer(s, &g->found.best, &inner);
 	if (next->suffix.count > 0)
 		g->current = placed(g, &next->suffix);
 }
@@ -277,7 +315,7 @@ static void gather(struct search *s, struct gathering *g, const struct found *ne
 		gather_open(s, g, next);
 	} else {
 		if (next->all.count > 1)
-			offer(&g->found.best, &g->current);
+			offer(s, &g->found.best, &g->current);
 		if (multiply(s, &g->current, &next->all, &product)) {
 			g->current = product;
 		} else {
@@ -292,9 +330,9 @@ static void gather(struct search *s, struct gathering *g, const struct found *ne
 	}
 }
 
-static struct found gathered(struct gathering *g)
+static struct found gathered(struct search *s, struct gathering *g)
 {
-	offer(&g->found.best, &g->current);
+	offer(s, &g->found.best, &g->current);
 	g->found.exact = !g->open;
 	if (g->open)
 		g->found.suffix = g->current;
@@ -312,16 +350,16 @@ static struct found of_sequence(struct search *s, uint32_t child)
 
 		gather(s, &g, &s->found[child - 1], node->kind == REGEX_REPEAT && node->min == 0);
 	}
-	return gathered(&g);
+	return gathered(s, &g);
 }
 
 /* What must be there: the strings themselves when exact and usable. */
-static struct literals required(const struct found *found)
+static struct literals required(struct search *s, const struct found *found)
 {
 	struct literals best = found->best;
 
 	if (found->exact)
-		offer(&best, &found->all);
+		offer(s, &best, &found->all);
 	return best;
 }
 
@@ -341,7 +379,7 @@ static struct found of_choice(struct search *s, uint32_t child)
 
 	for (; child != 0; child = s->regex->node[child - 1].next, first = false) {
 		const struct found *branch = &s->found[child - 1];
-		struct literals need = required(branch);
+		struct literals need = required(s, branch);
 
 		if (branch->len_min < sum.len_min)
 			sum.len_min = branch->len_min;
@@ -358,7 +396,7 @@ static struct found of_choice(struct search *s, uint32_t child)
 		if (sum.exact && (!branch->exact || !unite(s, &sum.all, &branch->all, &sum.all)))
 			sum.exact = false;
 	}
-	rate(&sum.best);
+	rate(s, &sum.best);
 	return sum;
 }
 
@@ -431,7 +469,7 @@ static struct found of_repeat(struct search *s, const struct regex_node *node)
 			                              .lead_max = len_max};
 	}
 
-	struct found found = gathered(&g);
+	struct found found = gathered(s, &g);
 	/* Each copy holds one. */
 	if (child->best.count > 0 && found.best.item == child->best.item)
 		found.best.need = node->min < LITERAL_NEED_MAX ? (uint8_t)node->min
@@ -501,7 +539,7 @@ void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_
 			s.found[i] = unknown(0, BEFORE_ENDLESS);
 	}
 
-	struct literals best = required(&s.found[regex->root]);
+	struct literals best = required(&s, &s.found[regex->root]);
 	memset(out_literals, 0, sizeof(*out_literals));
 	if (best.count > 0) {
 		out_literals->item = rule_pool_take(pool, best.count * sizeof(struct literal));
@@ -513,7 +551,7 @@ void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_
 		out_literals->need = best.need;
 		out_literals->lead_max = regex->plain ? best.lead_max : best.before_max;
 		drop_covered(out_literals);
-		rate(out_literals);
+		rate(&s, out_literals);
 	}
 	rule_pool_free(&scratch);
 }

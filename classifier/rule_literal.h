@@ -7,7 +7,7 @@
 #include "classifier/rule_regex.h"
 
 #define LITERAL_BYTES_MAX 24
-#define LITERALS_MAX      256
+#define LITERALS_MAX      512
 #define BEFORE_ENDLESS    UINT16_MAX
 
 struct literal {
@@ -34,6 +34,15 @@ struct literals {
  * case when the pattern (or a part of it) is caseless: match them so. */
 void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
                    struct literals *out_literals);
+
+/* A string that mail of a text kind is full of (common_strings.def), in lower case. */
+struct common_string {
+	enum text_kind kind;
+	const char *text;
+	double rate; /* per octet */
+};
+
+const struct common_string *common_strings(uint32_t *out_count);
 
 /* How rare an octet is in mail text: minus the binary logarithm of its share. */
 double octet_bits(uint8_t octet);

@@ -6,9 +6,10 @@
 #include "base/check.h"
 
 /* What a rule costs, in nanoseconds per octet of text: each string looked for, each position of a
- * window, and the confirmations; of a segment, or of the place where a string is. */
+ * window, and the confirmations; of a usual segment, or of the place where a string is. */
 #define LITERAL_RATE_TOLERATED 0.01
-#define CONFIRM_NS             1500.0
+#define SEGMENT_OCTETS         200.0
+#define PATTERN_NS             5.0
 #define CONFIRM_NEAR_NS        300.0
 #define STRING_NS              0.001
 #define POSITION_NS            0.002
@@ -80,7 +81,9 @@ static double literal_cost(const struct literals *literals)
 
 static double gate_cost(const struct gate_windows *windows)
 {
-	return windows->rate * CONFIRM_NS + rule_gate_positions(windows) * POSITION_NS;
+	double opened = windows->rate * SEGMENT_OCTETS;
+
+	return (opened < 1 ? opened : 1) * PATTERN_NS + rule_gate_positions(windows) * POSITION_NS;
 }
 
 static void place_segment(struct placing *p, uint32_t selector)
@@ -94,7 +97,7 @@ static void place_segment(struct placing *p, uint32_t selector)
 }
 
 enum rule_placement rule_place(struct placing *p, uint32_t rule, uint32_t selector,
-                               struct bytes pattern, bool always)
+                               struct bytes pattern, bool always, double *out_cost)
 {
 	struct rule_pool scratch = {NULL};
 	struct regex regex;
@@ -104,17 +107,20 @@ enum rule_placement rule_place(struct placing *p, uint32_t rule, uint32_t select
 
 	if (!always && regex_parse(&scratch, pattern, &regex) == OK) {
 		rule_literals(&scratch, &regex, p->kind, &literals);
-		rule_gate(&scratch, &regex, &windows);
+		rule_gate(&scratch, &regex, p->kind, &windows);
 	}
 	if (windows.count > 0 &&
 	    (literals.count == 0 || gate_cost(&windows) < literal_cost(&literals)) &&
 	    place_gate(p, rule, &windows)) {
 		placed = PLACED_GATE;
+		*out_cost = gate_cost(&windows);
 	} else if (literals.count > 0 && literals.rate < LITERAL_RATE_TOLERATED) {
 		place_literals(p, rule, &literals, regex.caseless);
 		placed = PLACED_LITERAL;
+		*out_cost = literal_cost(&literals);
 	} else {
 		place_residual(p, rule);
+		*out_cost = PATTERN_NS;
 	}
 	if (p->kind == TEXT_HEADER && placed != PLACED_RESIDUAL)
 		place_segment(p, selector);

@@ -35,9 +35,10 @@ struct placing {
 };
 
 /* `always`: the rule must be looked at on every segment whatever the pattern. `selector` counts for
- * header rules only. */
+ * header rules only. `out_cost`: what the rule may cost, in nanoseconds per octet of its text: an
+ * estimate, to compare rules by. */
 enum rule_placement rule_place(struct placing *placing, uint32_t rule, uint32_t selector,
-                               struct bytes pattern, bool always);
+                               struct bytes pattern, bool always, double *out_cost);
 
 /* The sections of this kind, indexed by enum blob_kind_section; an absent one is empty. */
 MUST_CHECK enum err rule_place_finish(struct placing *placing, const char *cache_folder,

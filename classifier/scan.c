@@ -1,9 +1,11 @@
 /* scan.c - runs the patterns of a ruleset over the prepared texts.
  *
  * Hyperscan (required strings) and the gate (octet classes) only trigger: PCRE2 decides on the
- * exact segment. Hyperscan reports matches in no promised order, so a trigger of a `multiple` rule
- * only widens the range of segments that is counted afterwards, and a once-rule may at worst be
- * tried twice on a segment.
+ * exact segment, and looks only where a match with what triggered it can begin. Hyperscan reports
+ * matches in no promised order, so nothing here depends on it: a once-rule may at worst be tried
+ * twice at a place, and a `multiple` rule is counted when its segment has been scanned.
+ *
+ * Segments are the steps of the work: between two of them it can be left and taken up again.
  */
 #include "classifier/scan.h"
 
@@ -21,7 +23,9 @@
 #define JIT_STACK_BYTES_MIN 32768
 #define JIT_STACK_BYTES_MAX ((size_t)1 << 20)
 #define MATCH_GROUPS        16u /* whole match and groups that eval functions look at */
-#define CONFIRMS_A_LOOK     8u  /* at the clock */
+/* The clock is looked at after as many octets of work; a confirmation counts as some more. */
+#define WORK_A_LOOK  32768u
+#define CONFIRM_WORK 128u
 
 struct scan_context *scan_context_new(const struct ruleset *ruleset,
                                       struct classifier_counters *counters)
@@ -83,15 +87,26 @@ void scan_context_free(struct scan_context *context)
 	free(context);
 }
 
-/* Looks at the clock every few confirmations; once over, stays over. */
-static bool within_budget(struct scan_context *c)
+static void look_at_clock(struct scan_context *c)
 {
-	if (c->over_budget)
-		return false;
-	if (c->confirms++ % CONFIRMS_A_LOOK == 0 && c->cpu_now_ns() >= c->end_ns) {
+	uint64_t spent_ns = c->cpu_now_ns() - c->start_ns;
+
+	c->work = 0;
+	if (spent_ns >= c->left_ns) {
 		c->over_budget = true;
 		c->counters->budget_exceeded++;
 	}
+	c->over_slice |= spent_ns >= c->slice_ns;
+}
+
+/* Counts work. False when the message has used up its time; it then stays so. */
+static bool within_budget(struct scan_context *c, size_t work)
+{
+	if (c->over_budget)
+		return false;
+	c->work += work;
+	if (c->work >= WORK_A_LOOK)
+		look_at_clock(c);
 	return !c->over_budget;
 }
 
@@ -163,30 +178,32 @@ static uint32_t hits_max(const struct blob_rule *rule)
 	return rule->maxhits != 0 ? rule->maxhits : UINT16_MAX;
 }
 
-/* Counts matches in one segment up to the rule's limit, as Perl's //g goes on: after an empty match
- * another one, not empty there, is looked for. Every turn moves on, so the text's length bounds the
- * loop. */
-static void confirm(struct scan_context *c, uint32_t index, struct bytes subject)
+/* Counts matches that begin in [from, to] of one segment up to the rule's limit, as Perl's //g goes
+ * on: after an empty match another one, not empty there, is looked for. Every turn moves on, so the
+ * text's length bounds the loop. */
+static void confirm(struct scan_context *c, uint32_t index, struct bytes subject, size_t from,
+                    size_t to)
 {
-	const struct blob_rule *rule = &c->ruleset->rule[index];
 	struct rule_state *state = &c->state[index];
-	uint32_t max = hits_max(rule);
-	size_t from = 0, end;
+	uint32_t max = hits_max(&c->ruleset->rule[index]);
+	size_t end;
 	bool empty = false;
 
-	while (state->count < max && from <= subject.len) {
-		if (!within_budget(c)) {
+	pcre2_set_offset_limit(c->match_context, to < subject.len ? to : PCRE2_UNSET);
+	while (state->count < max && from <= to && from <= subject.len) {
+		if (!within_budget(c, CONFIRM_WORK + subject.len - from)) {
 			state->not_run = true;
-			return;
+			break;
 		}
 		if (!match_once(c, index, subject, from, empty ? PCRE2_NOTEMPTY_ATSTART : 0, &end,
 		                &empty))
-			return;
+			break;
 		state->count++;
 		if (end < from)
-			return;
+			break;
 		from = end;
 	}
+	pcre2_set_offset_limit(c->match_context, PCRE2_UNSET);
 }
 
 static bool skipped_segment(const struct blob_rule *rule, uint32_t segment)
@@ -205,53 +222,19 @@ static void confirm_header(struct scan_context *c, uint32_t index)
 
 	if (absent && (rule->flags & BLOB_FLAG_IF_UNSET) != 0)
 		subject = ruleset_if_unset(c->ruleset, rule);
-	confirm(c, index, subject);
+	confirm(c, index, subject, 0, subject.len);
 	if ((rule->flags & BLOB_FLAG_NEGATED) != 0)
 		state->count = state->not_run ? 0 : state->count == 0;
 }
 
-/* Something of `rule` may be in `segment`. */
-static void trigger(struct scan_context *c, uint32_t index, uint32_t segment)
-{
-	const struct blob_rule *rule = &c->ruleset->rule[index];
-	struct rule_state *state = &c->state[index];
-
-	if (c->kind == TEXT_HEADER) {
-		if (rule->selector != segment || state->last_segment != 0)
-			return;
-		state->last_segment = segment + 1;
-		confirm_header(c, index);
-		return;
-	}
-	if (skipped_segment(rule, segment))
-		return;
-	if ((rule->flags & BLOB_FLAG_MULTIPLE) != 0) {
-		if (state->beyond == 0)
-			c->pending[c->pending_count++] = index;
-		if (state->beyond == 0 || segment < state->first)
-			state->first = segment;
-		if (segment >= state->beyond)
-			state->beyond = segment + 1;
-		return;
-	}
-	if (state->count > 0 || state->last_segment == segment + 1)
-		return;
-	state->last_segment = segment + 1;
-	confirm(c, index, text_segment(c->text, segment));
-}
-
-/* Looks for a match of a once-rule that begins in [from, to] of the segment. What was tried already
- * is left out where that is an end of the stretch. */
-static void confirm_near(struct scan_context *c, uint32_t index, uint32_t segment, uint32_t from,
-                         uint32_t to)
+/* Looks for a match of a once-rule that begins in [from, to] of the segment in hand. What was tried
+ * already is left out where that is an end of the stretch. */
+static void confirm_near(struct scan_context *c, uint32_t index, uint32_t from, uint32_t to)
 {
 	struct rule_state *state = &c->state[index];
-	struct bytes subject = text_segment(c->text, segment);
-	size_t end;
-	bool empty;
 
-	if (state->last_segment != segment + 1) {
-		state->last_segment = segment + 1;
+	if (state->last_segment != c->segment + 1) {
+		state->last_segment = c->segment + 1;
 		state->tried_from = from;
 		state->tried_to = to;
 	} else if (from >= state->tried_from) {
@@ -263,29 +246,81 @@ static void confirm_near(struct scan_context *c, uint32_t index, uint32_t segmen
 			state->tried_from = from;
 		state->tried_to = to;
 	}
-	if (!within_budget(c)) {
-		state->not_run = true;
-		return;
-	}
-	pcre2_set_offset_limit(c->match_context, to);
-	state->count += match_once(c, index, subject, from, 0, &end, &empty);
-	pcre2_set_offset_limit(c->match_context, PCRE2_UNSET);
+	confirm(c, index, c->subject, from, to);
 }
 
-/* Whether some letter stands more than LETTER_RUN_MAX times in a row in the segment; remembered, as
- * many rules ask. */
-static bool has_long_runs(struct scan_context *c, uint32_t segment)
+/* A match of a `multiple` rule may begin in [from, to]: the stretch to count in grows. */
+static void pend(struct scan_context *c, uint32_t index, uint32_t from, uint32_t to)
 {
-	struct bytes text = text_segment(c->text, segment);
+	struct rule_state *state = &c->state[index];
+
+	if (state->last_segment != c->segment + 1) {
+		state->last_segment = c->segment + 1;
+		state->tried_from = from;
+		state->tried_to = to;
+		c->pending[c->pending_count++] = index;
+		return;
+	}
+	if (from < state->tried_from)
+		state->tried_from = from;
+	if (to > state->tried_to)
+		state->tried_to = to;
+}
+
+/* Whether the rule has anything to find in the segment in hand. */
+static bool is_looking(const struct scan_context *c, uint32_t index)
+{
+	const struct blob_rule *rule = &c->ruleset->rule[index];
+
+	if (c->kind == TEXT_HEADER ? rule->selector != c->segment
+	                           : skipped_segment(rule, c->segment))
+		return false;
+	return c->state[index].count < hits_max(rule);
+}
+
+static void look(struct scan_context *c, uint32_t index, uint32_t from, uint32_t to)
+{
+	if ((c->ruleset->rule[index].flags & BLOB_FLAG_MULTIPLE) != 0)
+		pend(c, index, from, to);
+	else if (c->state[index].count == 0)
+		confirm_near(c, index, from, to);
+}
+
+/* Looks at once, or when as many strings were found in the segment as a match holds. */
+static void hold(struct scan_context *c, const struct blob_literal_rule *literal, uint32_t from,
+                 uint32_t to)
+{
+	struct rule_state *state = &c->state[literal->rule];
+	struct held *held = &c->held[literal->rule];
+
+	if (state->held_segment != c->segment + 1) {
+		state->held_segment = c->segment + 1;
+		state->held = 0;
+	}
+	if (state->held + 1 < literal->need) {
+		held->from[state->held] = from;
+		held->to[state->held++] = to;
+		return;
+	}
+	for (uint32_t i = 0; i < state->held && state->held < literal->need; i++)
+		look(c, literal->rule, held->from[i], held->to[i]);
+	state->held = literal->need;
+	look(c, literal->rule, from, to);
+}
+
+/* Whether some letter stands more than LETTER_RUN_MAX times in a row in the segment in hand;
+ * remembered, as many rules ask. */
+static bool has_long_runs(struct scan_context *c)
+{
 	uint32_t run = 0;
 	uint8_t last = 0;
 
-	if (c->runs_segment == segment + 1)
+	if (c->runs_known)
 		return c->long_runs;
-	c->runs_segment = segment + 1;
+	c->runs_known = true;
 	c->long_runs = false;
-	for (size_t i = 0; i < text.len && !c->long_runs; i++) {
-		uint8_t octet = text.data[i] | 0x20;
+	for (size_t i = 0; i < c->subject.len && !c->long_runs; i++) {
+		uint8_t octet = c->subject.data[i] | 0x20;
 
 		run = octet == last ? run + 1 : 1;
 		last = octet;
@@ -294,77 +329,21 @@ static bool has_long_runs(struct scan_context *c, uint32_t segment)
 	return c->long_runs;
 }
 
-/* Looks at once, or when as many strings were found in the segment as a match holds. The order in
- * which they are found does not matter. */
-static void hold(struct scan_context *c, const struct blob_literal_rule *literal, uint32_t segment,
-                 uint32_t from, uint32_t to)
-{
-	struct rule_state *state = &c->state[literal->rule];
-	struct held *held = &c->held[literal->rule];
-
-	if (literal->need > 1) {
-		if (state->held_segment != segment + 1) {
-			state->held_segment = segment + 1;
-			state->held = 0;
-		}
-		if (state->held + 1 < literal->need) {
-			held->from[state->held] = from;
-			held->to[state->held++] = to;
-			return;
-		}
-		for (uint32_t i = 0;
-		     i < state->held && state->held < literal->need && state->count == 0; i++)
-			confirm_near(c, literal->rule, segment, held->from[i], held->to[i]);
-		state->held = literal->need;
-	}
-	if (state->count == 0)
-		confirm_near(c, literal->rule, segment, from, to);
-}
-
-/* Something of the rule may be in `segment`; `end` is where the string that says so ends. */
+/* The string `literal` ends at `end` of the segment in hand. */
 static void trigger_literal(struct scan_context *c, const struct blob_literal_rule *literal,
-                            uint32_t segment, uint32_t end)
+                            uint32_t end)
 {
-	const struct blob_rule *rule = &c->ruleset->rule[literal->rule];
-
-	if (c->kind == TEXT_HEADER && rule->selector != segment)
-		return;
-	if ((rule->flags & BLOB_FLAG_MULTIPLE) != 0) {
-		trigger(c, literal->rule, segment);
-		return;
-	}
-	if (c->state[literal->rule].count > 0 || end < literal->reach_min ||
-	    skipped_segment(rule, segment))
-		return;
 	uint32_t from = 0;
+
+	if (end < literal->reach_min || !is_looking(c, literal->rule))
+		return;
 	if (literal->reach_max < end && literal->reach_max != REACH_ENDLESS &&
-	    (literal->short_runs == 0 || !has_long_runs(c, segment)))
+	    (literal->short_runs == 0 || !has_long_runs(c)))
 		from = end - literal->reach_max;
-	hold(c, literal, segment, from, end - literal->reach_min);
-}
-
-/* The segment that holds octet `at`; UINT32_MAX between segments. Segments ascend
- * (`segments_ascend`). */
-static uint32_t find_segment(struct scan_context *c, uint32_t at)
-{
-	uint32_t low = 0, high = c->text->segment_count;
-	const struct segment *s = &c->text->segments[c->cursor];
-
-	if (at - s->start < s->len)
-		return c->cursor;
-	while (high - low > 1) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (c->text->segments[middle].start <= at)
-			low = middle;
-		else
-			high = middle;
-	}
-	s = &c->text->segments[low];
-	if (s->start > at || at - s->start >= s->len)
-		return UINT32_MAX;
-	c->cursor = low;
-	return low;
+	if (literal->need > 1)
+		hold(c, literal, from, end - literal->reach_min);
+	else
+		look(c, literal->rule, from, end - literal->reach_min);
 }
 
 static int on_literal(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
@@ -376,98 +355,21 @@ static int on_literal(unsigned id, unsigned long long from, unsigned long long t
 	(void)from;
 	(void)flags;
 	c->counters->literal_hits++;
-	if (id >= group->literal_count || to == 0)
-		return 0;
-	uint32_t segment = find_segment(c, (uint32_t)to - 1);
-	if (segment == UINT32_MAX)
-		return 0;
-	uint32_t end = (uint32_t)to - c->text->segments[segment].start;
-	for (uint32_t i = group->literal_start[id]; i < group->literal_start[id + 1]; i++)
-		trigger_literal(c, &group->literal_rules[i], segment, end);
-	return 0;
-}
-
-static int on_literal_in_segment(unsigned id, unsigned long long from, unsigned long long to,
-                                 unsigned flags, void *user)
-{
-	struct scan_context *c = user;
-	const struct ruleset_group *group = c->group;
-
-	(void)from;
-	(void)flags;
-	c->counters->literal_hits++;
 	if (id >= group->literal_count)
 		return 0;
 	for (uint32_t i = group->literal_start[id]; i < group->literal_start[id + 1]; i++)
-		trigger_literal(c, &group->literal_rules[i], c->cursor, (uint32_t)to);
+		trigger_literal(c, &group->literal_rules[i], (uint32_t)to);
 	return 0;
-}
-
-static bool follows(const struct segment *before, const struct segment *after)
-{
-	return after->start >= before->start && after->start - before->start >= before->len;
-}
-
-/* True when segments lie one behind the other, so that an octet's segment can be looked up. */
-static bool segments_ascend(struct scan_context *c)
-{
-	const struct text *text = c->text;
-
-	c->cursor = 0;
-	for (uint32_t i = 0; i < text->segment_count; i++)
-		if (text->segments[i].start == SEGMENT_ABSENT ||
-		    (i > 0 && !follows(&text->segments[i - 1], &text->segments[i])))
-			return false;
-	return true;
-}
-
-/* Headers are scanned one by one, and only those some rule of the group looks at. */
-static uint32_t scanned_count(const struct scan_context *c)
-{
-	return c->kind == TEXT_HEADER ? c->group->segment_count : c->text->segment_count;
-}
-
-/* SEGMENT_ABSENT when the text has no such one. */
-static uint32_t scanned_segment(const struct scan_context *c, uint32_t index)
-{
-	if (c->kind != TEXT_HEADER)
-		return index;
-	index = c->group->segments[index];
-	return index < c->text->segment_count ? index : SEGMENT_ABSENT;
-}
-
-static hs_error_t scan_by_segment(struct scan_context *c, const struct ruleset_group *group)
-{
-	for (uint32_t i = 0; i < scanned_count(c); i++) {
-		uint32_t index = scanned_segment(c, i);
-		struct bytes segment = bytes_of(NULL, 0);
-
-		if (index != SEGMENT_ABSENT)
-			segment = text_segment(c->text, index);
-		if (segment.len == 0)
-			continue;
-		c->cursor = index;
-		hs_error_t result = hs_scan(group->database, (const char *)segment.data,
-		                            (unsigned)segment.len, 0, c->scratch,
-		                            on_literal_in_segment, c);
-		if (result != HS_SUCCESS)
-			return result;
-	}
-	return HS_SUCCESS;
 }
 
 static void scan_literals(struct scan_context *c)
 {
 	const struct ruleset_group *group = c->group;
-	hs_error_t result;
 
-	if (group->database == NULL || c->text->bytes == 0 || c->text->segment_count == 0)
+	if (group->database == NULL)
 		return;
-	if (c->kind != TEXT_HEADER && segments_ascend(c))
-		result = hs_scan(group->database, (const char *)c->text->data, c->text->bytes, 0,
-		                 c->scratch, on_literal, c);
-	else
-		result = scan_by_segment(c, group);
+	hs_error_t result = hs_scan(group->database, (const char *)c->subject.data,
+	                            (unsigned)c->subject.len, 0, c->scratch, on_literal, c);
 	if (!COUNT_IF(result != HS_SUCCESS, c->counters->scan_failures))
 		return;
 	c->scan_failed = true;
@@ -479,60 +381,71 @@ static void scan_gate(struct scan_context *c)
 {
 	const struct ruleset_group *group = c->group;
 
-	for (uint32_t k = 0; group->gate != NULL && k < scanned_count(c); k++) {
-		uint32_t segment = scanned_segment(c, k);
-		struct bytes subject = bytes_of(NULL, 0);
+	if (group->gate == NULL)
+		return;
+	gate_scan(group->gate, c->subject, c->seen);
+	for (uint32_t i = 0; i < group->gate_rule_count; i++) {
+		uint32_t bit = group->gate_rules[i].bit, rule = group->gate_rules[i].rule;
 
-		if (segment != SEGMENT_ABSENT)
-			subject = text_segment(c->text, segment);
-		if (subject.len == 0)
+		if ((c->seen[bit / 64] >> bit % 64 & 1) == 0)
 			continue;
-		gate_scan(group->gate, subject, c->seen);
-		for (uint32_t i = 0; i < group->gate_rule_count; i++) {
-			uint32_t bit = group->gate_rules[i].bit;
-
-			if ((c->seen[bit / 64] >> bit % 64 & 1) == 0)
-				continue;
-			c->counters->gate_hits++;
-			trigger(c, group->gate_rules[i].rule, segment);
-		}
+		c->counters->gate_hits++;
+		if (is_looking(c, rule))
+			look(c, rule, 0, (uint32_t)c->subject.len);
 	}
 }
 
-static void run_residual(struct scan_context *c)
-{
-	const struct ruleset_group *group = c->group;
-
-	for (uint32_t i = 0; i < group->residual_count; i++) {
-		uint32_t index = group->residual[i];
-		const struct blob_rule *rule = &c->ruleset->rule[index];
-		uint32_t max = hits_max(rule);
-
-		if (c->kind == TEXT_HEADER) {
-			confirm_header(c, index);
-			continue;
-		}
-		for (uint32_t k = 0; k < c->text->segment_count && c->state[index].count < max; k++)
-			if (!skipped_segment(rule, k))
-				confirm(c, index, text_segment(c->text, k));
-	}
-}
-
-/* Counts `multiple` rules in the range of segments that triggered them. */
-static void run_multiple(struct scan_context *c)
+/* Counts what the segment's scan has triggered. */
+static void run_pending(struct scan_context *c)
 {
 	for (uint32_t i = 0; i < c->pending_count; i++) {
-		uint32_t index = c->pending[i];
-		const struct blob_rule *rule = &c->ruleset->rule[index];
-		struct rule_state *state = &c->state[index];
+		const struct rule_state *state = &c->state[c->pending[i]];
 
-		for (uint32_t k = state->first; k < state->beyond && state->count < hits_max(rule);
-		     k++)
-			if (!skipped_segment(rule, k))
-				confirm(c, index, text_segment(c->text, k));
-		state->beyond = 0;
+		confirm(c, c->pending[i], c->subject, state->tried_from, state->tried_to);
 	}
 	c->pending_count = 0;
+}
+
+/* Headers are scanned one by one, and only those some rule of the group looks at. */
+static uint32_t scanned_count(const struct scan_context *c)
+{
+	return c->kind == TEXT_HEADER ? c->group->segment_count : c->text->segment_count;
+}
+
+static void scan_segment(struct scan_context *c, uint32_t index)
+{
+	c->segment = c->kind == TEXT_HEADER ? c->group->segments[index] : index;
+	if (c->segment >= c->text->segment_count)
+		return;
+	c->subject = text_segment(c->text, c->segment);
+	c->runs_known = false;
+	if (c->subject.len == 0)
+		return;
+	(void)within_budget(c, c->subject.len);
+	enter_stage(c, STAGE_LITERAL);
+	scan_literals(c);
+	enter_stage(c, STAGE_GATE);
+	scan_gate(c);
+	enter_stage(c, STAGE_MULTIPLE);
+	run_pending(c);
+	enter_stage(c, STAGE_NONE);
+}
+
+static void run_residual(struct scan_context *c, uint32_t index)
+{
+	const struct blob_rule *rule = &c->ruleset->rule[index];
+	uint32_t max = hits_max(rule);
+
+	if (c->kind == TEXT_HEADER) {
+		confirm_header(c, index);
+		return;
+	}
+	for (uint32_t k = 0; k < c->text->segment_count && c->state[index].count < max; k++)
+		if (!skipped_segment(rule, k)) {
+			struct bytes segment = text_segment(c->text, k);
+
+			confirm(c, index, segment, 0, segment.len);
+		}
 }
 
 static void run_exists(struct scan_context *c)
@@ -546,42 +459,63 @@ static void run_exists(struct scan_context *c)
 	}
 }
 
-static void scan_group(struct scan_context *c, int group)
+/* Groups in turn: cheap and telling texts first, in case the budget runs out. */
+static const uint8_t turns[GROUP_COUNT] = {GROUP_FIELDS, GROUP_WHOLE_HEADER, GROUP_TRACE, TEXT_URI,
+                                           TEXT_BODY,    TEXT_RAWBODY,       TEXT_FULL};
+
+static void enter_turn(struct scan_context *c)
 {
-	c->group = &c->ruleset->group[group];
-	c->runs_segment = 0;
-	enter_stage(c, STAGE_LITERAL);
-	scan_literals(c);
-	enter_stage(c, STAGE_GATE);
-	scan_gate(c);
-	enter_stage(c, STAGE_RESIDUAL);
-	run_residual(c);
-	enter_stage(c, STAGE_MULTIPLE);
-	run_multiple(c);
-	enter_stage(c, STAGE_NONE);
+	if (c->turn == GROUP_COUNT)
+		return;
+	c->group = &c->ruleset->group[turns[c->turn]];
+	c->kind = group_text(turns[c->turn]);
+	c->text = &c->texts->kind[c->kind];
+	if (turns[c->turn] < TEXT_KIND_COUNT)
+		c->counters->text_bytes += c->text->bytes;
+	if (turns[c->turn] == GROUP_FIELDS)
+		run_exists(c);
 }
 
-void scan_texts(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
+/* One step; the turn's segments come first, then its rules without a trigger. */
+static void scan_step(struct scan_context *c)
+{
+	uint32_t segments = scanned_count(c);
+
+	if (c->at < segments) {
+		scan_segment(c, c->at++);
+	} else if (c->at - segments < c->group->residual_count) {
+		enter_stage(c, STAGE_RESIDUAL);
+		run_residual(c, c->group->residual[c->at++ - segments]);
+		enter_stage(c, STAGE_NONE);
+	} else {
+		c->at = 0;
+		c->turn++;
+		enter_turn(c);
+	}
+}
+
+void scan_begin(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
                 uint64_t (*cpu_now_ns)(void))
 {
-	/* Cheap and telling texts first, in case the budget runs out. */
-	static const enum text_kind turn[TEXT_KIND_COUNT] = {TEXT_HEADER, TEXT_URI, TEXT_BODY,
-	                                                     TEXT_RAWBODY, TEXT_FULL};
-
 	memset(context->state, 0, context->ruleset->rule_count * sizeof(*context->state));
+	context->texts = texts;
 	context->cpu_now_ns = cpu_now_ns;
-	context->end_ns = cpu_now_ns() + budget_ns;
-	context->confirms = 0;
+	context->left_ns = budget_ns;
+	context->work = WORK_A_LOOK;
 	context->over_budget = context->scan_failed = false;
-	for (int i = 0; i < TEXT_KIND_COUNT; i++) {
-		context->kind = turn[i];
-		context->text = &texts->kind[turn[i]];
-		context->counters->text_bytes += context->text->bytes;
-		scan_group(context, turn[i]);
-		for (int group = TEXT_KIND_COUNT;
-		     group < GROUP_COUNT && context->kind == TEXT_HEADER; group++)
-			scan_group(context, group);
-		if (context->kind == TEXT_HEADER)
-			run_exists(context);
-	}
+	context->turn = context->at = 0;
+	enter_turn(context);
+}
+
+bool scan_continue(struct scan_context *context, uint64_t slice_ns)
+{
+	context->start_ns = context->cpu_now_ns();
+	context->slice_ns = slice_ns;
+	context->over_slice = false;
+	while (context->turn < GROUP_COUNT && !context->over_slice)
+		scan_step(context);
+
+	uint64_t spent_ns = context->cpu_now_ns() - context->start_ns;
+	context->left_ns -= spent_ns < context->left_ns ? spent_ns : context->left_ns;
+	return context->turn == GROUP_COUNT;
 }

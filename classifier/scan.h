@@ -26,7 +26,7 @@ enum scan_stage {
 	STAGE_LITERAL,
 	STAGE_GATE,
 	STAGE_RESIDUAL,
-	STAGE_MULTIPLE, /* counting what literals and gates triggered */
+	STAGE_MULTIPLE, /* counting what strings and windows triggered */
 	STAGE_COUNT
 };
 
@@ -71,22 +71,27 @@ struct scan_context {
 	uint32_t policy;
 	const struct listed *listed; /* may be NULL */
 	/* of the message in hand */
+	const struct texts *texts;
+	uint32_t turn; /* of the groups */
+	uint32_t at;   /* step within it */
+	const struct ruleset_group *group;
 	const struct text *text;
 	enum text_kind kind;
-	const struct ruleset_group *group;
-	uint32_t cursor;       /* the segment found last */
-	uint32_t runs_segment; /* 1 + the segment looked at for runs of a letter */
-	bool long_runs;        /* and whether it has any */
-	uint64_t end_ns;
+	uint32_t segment; /* being scanned */
+	struct bytes subject;
+	bool runs_known, long_runs;           /* whether it has long runs of a letter, once asked */
+	uint64_t start_ns, slice_ns, left_ns; /* CPU time: of this slice; of the message's budget */
 	uint64_t (*cpu_now_ns)(void);
-	uint32_t confirms;
-	bool over_budget, scan_failed;
+	size_t work; /* since the clock was looked at */
+	bool over_slice, over_budget, scan_failed;
 	struct scan_profile *profile;
 };
 
-/* Fills `state` for every pattern and `exists:` rule. */
-void scan_texts(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
+/* Starts filling `state` for every pattern and `exists:` rule. Keeps `texts` until it is done. */
+void scan_begin(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
                 uint64_t (*cpu_now_ns)(void));
+/* Goes on for about `slice_ns` of CPU time, at least one step. True when all is done. */
+bool scan_continue(struct scan_context *context, uint64_t slice_ns);
 
 /* score.c: metas, points and the list of hits, from `state`. */
 void score_rules(struct scan_context *context, struct judgement *out_judgement);

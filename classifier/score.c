@@ -301,14 +301,33 @@ bool classifier_rule_value(const struct scan_context *context, uint32_t rule, do
 	return v.lo == v.hi;
 }
 
-void classifier_judge(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
-                      uint64_t (*cpu_now_ns)(void), struct judgement *out_judgement)
+void classifier_begin(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
+                      uint64_t (*cpu_now_ns)(void))
 {
-	scan_texts(context, texts, budget_ns, cpu_now_ns);
-	eval_run(context, texts);
+	scan_begin(context, texts, budget_ns, cpu_now_ns);
+}
+
+bool classifier_continue(struct scan_context *context, uint64_t slice_ns,
+                         struct judgement *out_judgement)
+{
+	if (!scan_continue(context, slice_ns))
+		return false;
+	eval_run(context, context->texts);
 	score_rules(context, out_judgement);
 	context->counters->messages++;
 	context->counters->messages_incomplete += out_judgement->incomplete;
 	context->counters->rules_not_run += out_judgement->rules_not_run;
 	context->counters->hits_left_out += out_judgement->hits_left_out;
+	return true;
+}
+
+void classifier_judge(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
+                      uint64_t (*cpu_now_ns)(void), struct judgement *out_judgement)
+{
+	bool done;
+
+	classifier_begin(context, texts, budget_ns, cpu_now_ns);
+	do {
+		done = classifier_continue(context, UINT64_MAX, out_judgement);
+	} while (!done);
 }

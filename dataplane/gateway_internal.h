@@ -162,6 +162,9 @@ struct gateway {
 	uint32_t target_next;
 	struct mail *wait_head, *wait_tail;         /* for a backend connection */
 	struct mail *judge_head, *judge_tail;       /* for a verdict */
+	struct mail *judging;                       /* begun and not done; NULL: none */
+	struct normalised normalised;               /* of it */
+	struct listed listed;                       /* it */
 	uint32_t shed_session_next, shed_mail_next; /* where the next look for somebody begins */
 	struct source_table sources;                /* when sessions are limited by source */
 	bool sources_counted;

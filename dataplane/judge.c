@@ -1,7 +1,9 @@
 /* judge.c - a held body becomes texts, hits, points and a verdict.
  *
- * Judging takes about a millisecond of CPU: mails wait for it in a queue and a worker's turn takes
- * few of them, so that no message stalls the packets of others.
+ * Judging takes most of a millisecond of CPU, and a hostile message can make it take long: mails
+ * wait for it in a queue, a worker's turn takes few of them and gives each a slice of time, so that
+ * no message stalls the packets of others. One mail at a time is being judged; the texts are the
+ * normaliser's.
  */
 #include "base/check.h"
 #include "dataplane/gateway_internal.h"
@@ -10,6 +12,7 @@
 
 #define DETAIL_BYTES     256
 #define DETAIL_RULES_MAX 3
+#define SLICE_NS         UINT64_C(1000000)
 
 void judge_queue(struct gateway *g, struct mail *m)
 {
@@ -25,6 +28,8 @@ void judge_forget(struct gateway *g, struct mail *m)
 {
 	struct mail *before = NULL;
 
+	if (g->judging == m)
+		g->judging = NULL;
 	for (struct mail *at = g->judge_head; at != NULL; before = at, at = at->queue_next) {
 		if (at != m)
 			continue;
@@ -72,25 +77,18 @@ static void set_limits(struct gateway *g, struct mail *m)
 	scan_context_set_policy(m->rules->context, policy);
 }
 
-static void judge_texts(struct gateway *g, struct mail *m, const struct message_facts *facts,
-                        const struct texts *texts)
+static void begin_texts(struct gateway *g, const struct mail *m, const struct message_facts *facts)
 {
-	struct listed listed;
+	const struct texts *texts = &g->normalised.texts;
 	struct scan_context *context = m->rules->context;
-	const struct config *config = g->config;
 
-	if (context == NULL) {
-		memset(&m->judgement, 0, sizeof(m->judgement));
-		m->judgement.incomplete = true;
+	if (context == NULL)
 		return;
-	}
 	listed_collect(m->rules->lists, m->rules->delta,
-	               &(struct listed_message){facts, texts, g->normaliser}, &listed);
-	scan_context_set_listed(context, &listed);
-	classifier_judge(context, texts, (uint64_t)config->confirm_budget_us * 1000,
-	                 g->its.cpu_now_ns, &m->judgement);
-	scan_context_set_listed(context, NULL);
-	m->judged = true;
+	               &(struct listed_message){facts, texts, g->normaliser}, &g->listed);
+	scan_context_set_listed(context, &g->listed);
+	classifier_begin(context, texts, (uint64_t)g->config->confirm_budget_us * 1000,
+	                 g->its.cpu_now_ns);
 }
 
 /* "score 12.3 of 10.0 (GTUBE, RULE_B), id 0ABC...": what the sender's administrator can quote. */
@@ -139,13 +137,12 @@ static void act(struct gateway *g, struct mail *m)
 	}
 }
 
-static void judge(struct gateway *g, struct mail *m)
+/* Makes the texts of the mail and begins to judge them. Without rules there is nothing to do. */
+static void begin(struct gateway *g, struct mail *m)
 {
 	const struct session *s = m->session;
 	const struct transaction *t = &m->transaction;
 	struct endpoint local, remote;
-	struct normalised normalised;
-	uint64_t start_ns = g->its.cpu_now_ns();
 	uint32_t selector_count = 0;
 	const struct selector *selectors = NULL;
 
@@ -157,12 +154,18 @@ static void judge(struct gateway *g, struct mail *m)
 	struct message_facts facts = {remote, bytes_text(s->helo),
 	                              transaction_path_text(t, &t->sender), true};
 	set_limits(g, m);
-	normalise(g->normaliser, gather(g, m), &facts, selectors, selector_count, &normalised);
-	judge_texts(g, m, &facts, &normalised.texts);
-	m->event.timing.scan_us = (uint32_t)((g->its.cpu_now_ns() - start_ns) / 1000);
-	g->counters->judge_cpu_us += m->event.timing.scan_us;
+	normalise(g->normaliser, gather(g, m), &facts, selectors, selector_count, &g->normalised);
+	begin_texts(g, m, &facts);
+	memset(&m->judgement, 0, sizeof(m->judgement));
+	m->judgement.incomplete = m->rules->context == NULL;
+	m->event.timing.scan_us = 0;
+	g->judging = m;
+}
 
-	if (normalised.received_count > SMTP_RECEIVED_FIELDS_MAX) {
+static void conclude(struct gateway *g, struct mail *m)
+{
+	m->judged = m->rules->context != NULL;
+	if (g->normalised.received_count > SMTP_RECEIVED_FIELDS_MAX) {
 		g->counters->messages_looping++;
 		mail_refuse(g, m, REPLY_MAIL_LOOP, bytes_of(NULL, 0));
 		return;
@@ -174,15 +177,38 @@ static void judge(struct gateway *g, struct mail *m)
 	act(g, m);
 }
 
-bool judge_run(struct gateway *g, uint32_t count_max)
+/* One slice of the mail in hand. False when it needs another. */
+static bool judge_slice(struct gateway *g)
 {
-	for (uint32_t i = 0; i < count_max && g->judge_head != NULL; i++) {
-		struct mail *m = g->judge_head;
+	uint64_t start_ns = g->its.cpu_now_ns();
+	struct mail *m = g->judging;
+	bool done;
 
+	if (m == NULL) {
+		m = g->judge_head;
 		g->judge_head = m->queue_next;
 		if (g->judge_head == NULL)
 			g->judge_tail = NULL;
-		judge(g, m);
+		begin(g, m);
 	}
-	return g->judge_head != NULL;
+	done = m->rules->context == NULL ||
+	       classifier_continue(m->rules->context, SLICE_NS, &m->judgement);
+	uint32_t took_us = (uint32_t)((g->its.cpu_now_ns() - start_ns) / 1000);
+	m->event.timing.scan_us += took_us;
+	g->counters->judge_cpu_us += took_us;
+	if (!done) {
+		g->counters->judgements_cut++;
+		return false;
+	}
+	g->judging = NULL;
+	conclude(g, m);
+	return true;
+}
+
+bool judge_run(struct gateway *g, uint32_t count_max)
+{
+	for (uint32_t i = 0; i < count_max && (g->judging != NULL || g->judge_head != NULL); i++)
+		if (!judge_slice(g))
+			break;
+	return g->judging != NULL || g->judge_head != NULL;
 }

@@ -22,7 +22,7 @@ static void look_into(struct rule_reader *reader, struct rule_text *rule)
 	    regex_parse(&reader->pool, bytes_text(rule->pattern), &regex) != OK)
 		return;
 	rule_literals(&reader->pool, &regex, TEXT_BODY, &literals);
-	rule_gate(&reader->pool, &regex, &windows);
+	rule_gate(&reader->pool, &regex, TEXT_BODY, &windows);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -59,7 +59,10 @@ static enum rule_placement placed(const char *pattern)
 {
 	struct rule_pool pool = {NULL};
 	struct placing placing = {.pool = &pool, .kind = TEXT_BODY};
-	enum rule_placement placement = rule_place(&placing, 0, 0, bytes_text(pattern), false);
+	double cost = -1;
+	enum rule_placement placement = rule_place(&placing, 0, 0, bytes_text(pattern), false,
+	                                           &cost);
+	assert_true(cost > 0);
 
 	rule_pool_free(&pool);
 	return placement;

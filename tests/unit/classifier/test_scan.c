@@ -322,6 +322,61 @@ static void triggers_lose_nothing(void **state)
 	fixture_free(plain);
 }
 
+static uint64_t ticking_ns;
+
+/* Every look at the clock sees that much time gone. */
+static uint64_t ticking(void)
+{
+	return ticking_ns += 1000;
+}
+
+static void a_judgement_may_be_cut_in_slices(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new("body TWICE /needle/\ntflags TWICE multiple\n"
+	                                "body ONCE /^x+ last/\nbody NEVER /absent word/\n"
+	                                "body SHORT /x\\S/\nmeta BOTH TWICE > 1 && ONCE\n");
+	struct judgement whole;
+	char text[1024];
+	uint32_t slices = 1;
+
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	for (int i = 0; i < 55; i++) {
+		memcpy(text + 1000, i % 20 == 0 ? " needle" : i == 54 ? " last  " : "xxxxxxx", 7);
+		fixture_add(f, TEXT_BODY, text);
+	}
+	fixture_judge(f);
+	whole = f->judgement;
+	assert_true(fixture_value(f, "BOTH") == 1);
+	classifier_begin(f->context, &f->texts, 1000000000, ticking);
+	while (!classifier_continue(f->context, 1, &f->judgement))
+		slices++;
+	assert_true(slices > 1);
+	assert_true(fixture_value(f, "TWICE") == 3);
+	assert_memory_equal(&f->judgement, &whole, sizeof(whole));
+	fixture_free(f);
+}
+
+static void slices_share_one_budget(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new("body A /x\\S/\ntflags A multiple\n");
+	char text[1024];
+
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	for (int i = 0; i < 60; i++)
+		fixture_add(f, TEXT_BODY, text);
+	classifier_begin(f->context, &f->texts, 20000, ticking);
+	while (!classifier_continue(f->context, 1, &f->judgement))
+		;
+	assert_true(f->judgement.incomplete);
+	assert_int_equal(f->counters.budget_exceeded, 1);
+	assert_int_equal(f->judgement.rules_not_run, 1);
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +391,8 @@ int main(void)
 	    cmocka_unit_test(stops_at_the_budget_and_says_so),
 	    cmocka_unit_test(gives_up_at_the_match_limit),
 	    cmocka_unit_test(triggers_lose_nothing),
+	    cmocka_unit_test(a_judgement_may_be_cut_in_slices),
+	    cmocka_unit_test(slices_share_one_budget),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,93 @@
+"""classifier_measure.py - the suite `classifier`: what judging a message costs, by stage, and beside SpamAssassin's spamd and rspamd.
+
+The messages are those of the corpus: the variable POSTERN_CORPUS names it. Of rounds the fastest counts for the stages; peers and gateway take turns
+on the same files, and the median counts.
+"""
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+
+import classifier_peers as peers
+
+RULES = "/usr/share/spamassassin"
+
+
+def messages():
+    corpus = os.environ.get("POSTERN_CORPUS", "")
+    folder = os.path.join(corpus, "mail")
+    if not corpus or not os.path.isdir(folder):
+        raise RuntimeError("classifier needs mail: POSTERN_CORPUS must name a folder with mail/ in it")
+    paths = sorted(os.path.join(top, name) for top, _, names in os.walk(folder) for name in names)
+    return [path for path in paths if 0 < os.path.getsize(path) <= 1 << 20]
+
+
+def run_bench(build, *arguments):
+    done = subprocess.run([f"{build}/bench/postern-bench-classifier", "--rules", RULES, *arguments],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"postern-bench-classifier: {done.stderr.strip() or done.returncode}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def result(case, metric, unit, values, better="lower"):
+    return {"suite": "classifier", "case": case, "metric": metric, "unit": unit, "value": round(statistics.median(values), 3),
+            "spread": [round(min(values), 3), round(max(values), 3)], "better": better}
+
+
+def stages(build, quick, say):
+    sample = messages()[::32 if quick else 8]
+    results = []
+    for row in run_bench(build, "--rounds", "3" if quick else "7", "--top", "10", *sample):
+        better = "higher" if row["unit"] == "MB/s" else "lower"
+        results.append(result(row["case"], row["metric"], row["unit"], [row["value"]], better))
+        say(f"{row['case']:40} {row['metric']:20} {row['value']:12.2f} {row['unit']}")
+    return results
+
+
+def judge_all(peer, contents):
+    before = peer.cpu_seconds()
+    for content in contents:
+        if not peer.judge(content):
+            raise RuntimeError(f"{peer.name} judged nothing: see {peer.folder}")
+    return (peer.cpu_seconds() - before) * 1000 / len(contents)
+
+
+def beside_peers(build, quick, say):
+    sample = messages()[:: 160 if quick else 40]
+    contents = [open(path, "rb").read() for path in sample]
+    folder = tempfile.mkdtemp(prefix="postern-bench-")
+    os.chmod(folder, 0o755)
+    started, taken = [], {"postern": []}
+    try:
+        for kind in peers.available():
+            peer = kind(folder)
+            started.append(peer)
+            peer.run()
+            judge_all(peer, contents[:10])
+            taken[peer.name] = []
+        for _ in range(2 if quick else 5):
+            row = {(r["case"], r["metric"]): r["value"] for r in run_bench(build, "--rounds", "1", *sample)}
+            taken["postern"].append(row["all", "total"] / 1000)
+            for peer in started:
+                taken[peer.name].append(judge_all(peer, contents))
+    finally:
+        for peer in started:
+            peer.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    base, results = statistics.median(taken["postern"]), []
+    for name, values in taken.items():
+        its = result(f"{name}/corpus", "cpu_ms_per_message", "ms", values)
+        if name != "postern":
+            its["baseline"] = {"name": "postern", "value": round(base, 4)}
+            its["ratio"] = round(its["value"] / base, 1)
+        say(f"{its['case']:40} {its['metric']:20} {its['value']:12.3f} ms" + (f"  {its['ratio']}x postern" if "ratio" in its else ""))
+        results.append(its)
+    return results
+
+
+def measure(build, quick, say):
+    """The results of all cases, in the form of bench/run."""
+    return stages(build, quick, say) + beside_peers(build, quick, say)
