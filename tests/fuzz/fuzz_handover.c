@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "dataplane/handover.h"
+#include "dataplane/owner.h"
 
 #define FRAMES_MAX 40
 
@@ -62,7 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct worker_link links[4];
 	struct worker_link *link[4];
 	struct arena arena;
-	uint64_t lost = 0;
+	static struct owners owners;
+	struct handover_counts counts = {0};
 	size_t at = 1, taken = 0, sent = 0;
 
 	if (size < 1)
@@ -75,7 +77,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		link[i] = &links[i];
 	}
 	ASSERT(arena_init(&arena, handover_bytes(config.workers), false) == OK);
-	struct handover *handover = handover_new(&arena, &config, link);
+	memset(&owners, 0, sizeof(owners));
+	owners_init(&owners, &config);
+	struct handover *handover = handover_new(&arena, &config, &owners, link);
 	ASSERT(handover != NULL);
 	for (int i = 0; i < FRAMES_MAX && at + 2 <= size; i++) {
 		size_t bytes = (data[at] | (size_t)data[at + 1] << 8) & 0x7ff;
@@ -86,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		pkt->len = (uint16_t)bytes;
 		at += bytes;
 		sent++;
-		if (handover_sort(handover, self, &pkt, 1, &lost) == 1)
+		if (handover_sort(handover, self, &pkt, 1, &counts) == 1)
 			pkt_put(pkt);
 	}
 	for (uint32_t w = 0; w < config.workers; w++) {

@@ -46,7 +46,7 @@ static void look(const struct lists *lists, const struct addr *addr)
 
 static void read_text(const uint8_t *data, size_t size)
 {
-	struct list_builder *builder = list_builder_new();
+	struct list_builder *builder = list_builder_new(0);
 	char path[64], reason[512];
 	struct lists *lists;
 	int fd = memfd_create("fuzz", MFD_CLOEXEC);
@@ -119,7 +119,7 @@ static enum list_action plain_find(const struct entry *entries, size_t count,
 static void compare(const uint8_t *data, size_t size)
 {
 	static struct entry entries[ENTRIES_MAX];
-	struct list_builder *builder = list_builder_new();
+	struct list_builder *builder = list_builder_new(0);
 	struct lists *lists;
 	size_t count = 0;
 	char reason[200];
@@ -147,7 +147,7 @@ static void compare(const uint8_t *data, size_t size)
 
 static struct generation thousand(void)
 {
-	struct list_builder *builder = list_builder_new();
+	struct list_builder *builder = list_builder_new(0);
 	struct random random;
 
 	ASSERT(builder != NULL);
