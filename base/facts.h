@@ -124,6 +124,7 @@ struct fact_relay {
 	struct bytes ip, rdns, helo, by, ident, envelope_from, id, auth;
 	struct addr addr;
 	bool is_trusted, is_internal, is_private, has_envelope_from;
+	bool no_reverse_dns; /* it was looked up, and there was none */
 };
 
 struct facts {

@@ -162,7 +162,7 @@ static bool end_read(struct html_tokenizer *tokenizer, struct html_token *token)
 		end++;
 	token->attribute_count = 0;
 	name_copy(bytes_slice(in, start, end - start), token->name);
-	give(tokenizer, token, is_alpha(in.data[start]) ? HTML_END : HTML_COMMENT, close + 1);
+	give(tokenizer, token, end > start ? HTML_END : HTML_COMMENT, close + 1);
 	return true;
 }
 
@@ -225,6 +225,12 @@ static bool literal_read(struct html_tokenizer *tokenizer, struct html_token *to
 		bool is_code = strcmp(tokenizer->literal, "script") == 0 ||
 		               strcmp(tokenizer->literal, "style") == 0;
 
+		if (strcmp(tokenizer->literal, "title") == 0) {
+			/* What follows is markup after all; the title ends in front of it. */
+			tokenizer->title_open = tokenizer->at < tokenizer->in.len;
+			tokenizer->literal = NULL;
+			return false;
+		}
 		if (!is_code) {
 			give(tokenizer, token, HTML_TEXT, tokenizer->in.len);
 			token->is_literal = tokenizer->literal_cdata;
@@ -262,6 +268,13 @@ void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token)
 	out_token->is_literal = false;
 	if (tokenizer->literal != NULL && literal_read(tokenizer, out_token))
 		return;
+	if (tokenizer->title_open && (tokenizer->at == in.len || in.data[tokenizer->at] == '<')) {
+		tokenizer->title_open = false;
+		name_copy(BYTES("title"), out_token->name);
+		out_token->attribute_count = 0;
+		give(tokenizer, out_token, HTML_END, tokenizer->at);
+		return;
+	}
 	if (tokenizer->at == in.len) {
 		give(tokenizer, out_token, HTML_END_OF_TEXT, in.len);
 		return;

@@ -47,13 +47,45 @@ static bool is_blank(struct bytes line)
 	return true;
 }
 
-/* `in` with LF line ends (when it had CRLF) and at most MIME_BLANK_LINES_MAX blank lines in a row.
- * `out` holds in.len octets and may be in.data. *out_line_bytes_max: the longest line, its LF
- * included. */
+/* A run of blank lines being written. */
+struct blank_run {
+	uint32_t count;                        /* so far */
+	uint32_t first;                        /* lines kept at its beginning */
+	size_t kept_end;                       /* where they end */
+	size_t line[MIME_BLANK_LINES_MAX - 1]; /* where the last lines begin, by number */
+};
+
+/* A blank line is about to be written at `write`. The very first line of a body does not count. */
+static void blank_line(struct blank_run *run, size_t write)
+{
+	if (run->count == 0)
+		run->first = write == 0 ? 2 : 1;
+	if (run->count <= run->first)
+		run->kept_end = write;
+	run->line[run->count++ % (MIME_BLANK_LINES_MAX - 1)] = write;
+}
+
+/* The run ended at `write`: of more than MIME_BLANK_LINES_MAX lines those in the middle go. Returns
+ * where to write on. */
+static size_t blank_end(struct blank_run *run, uint8_t *out, size_t write)
+{
+	uint32_t count = run->count, first = run->first;
+
+	run->count = 0;
+	if (count <= first + MIME_BLANK_LINES_MAX - 1)
+		return write;
+	size_t last = run->line[count % (MIME_BLANK_LINES_MAX - 1)];
+	memmove(out + run->kept_end, out + last, write - last);
+	return run->kept_end + (write - last);
+}
+
+/* `in` with LF line ends (when it had CRLF) and at most MIME_BLANK_LINES_MAX blank lines in a row,
+ * the first and the last ones. `out` holds in.len octets and may be in.data. *out_line_bytes_max:
+ * the longest line, its LF included. */
 static size_t body_prepare(struct bytes in, bool crlf, uint8_t *out, uint32_t *out_line_bytes_max)
 {
+	struct blank_run run = {.count = 0};
 	size_t write = 0, line_bytes_max = 0;
-	unsigned blank_count = 0;
 
 	for (size_t at = 0; at < in.len;) {
 		const uint8_t *line = in.data + at;
@@ -61,22 +93,20 @@ static size_t body_prepare(struct bytes in, bool crlf, uint8_t *out, uint32_t *o
 		size_t len = found == NULL ? in.len - at : (size_t)(found - line) + 1;
 
 		at += len;
-		bool blank = header_is_space(line[0]) && is_blank(bytes_of(line, len));
-		blank_count = blank ? blank_count + 1 : 0;
-		if (blank_count > MIME_BLANK_LINES_MAX)
-			continue;
+		if (header_is_space(line[0]) && is_blank(bytes_of(line, len)))
+			blank_line(&run, write);
+		else if (run.count > 0)
+			write = blank_end(&run, out, write);
 		size_t start = write;
-		if (crlf && len >= 2 && line[len - 2] == '\r' && line[len - 1] == '\n') {
-			memmove(out + write, line, len - 2);
-			write += len - 2;
+		bool squeeze = crlf && len >= 2 && line[len - 2] == '\r' && line[len - 1] == '\n';
+		memmove(out + write, line, squeeze ? len - 2 : len);
+		write += squeeze ? len - 2 : len;
+		if (squeeze)
 			out[write++] = '\n';
-		} else {
-			memmove(out + write, line, len);
-			write += len;
-		}
 		if (write - start > line_bytes_max)
 			line_bytes_max = write - start;
 	}
+	write = blank_end(&run, out, write);
 	*out_line_bytes_max = (uint32_t)line_bytes_max;
 	return write;
 }

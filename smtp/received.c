@@ -1,39 +1,61 @@
 /* received.c - one Received field in pieces. */
 #include "smtp/received.h"
 
+#include "base/check.h"
+#include "smtp/header.h"
+#include "smtp/received_auth.h"
+#include "smtp/received_match.h"
+
+enum group {
+	GROUP_ANY,
+	GROUP_SMTPSVC,
+	GROUP_EXCHANGE,
+	GROUP_XMAIL,
+	GROUP_ECELERITY,
+	GROUP_EXIM,
+	GROUP_POSTFIX,
+	GROUP_SCALIX,
+	GROUP_DOMINO,
+	GROUP_SENDMAIL, /* all lines but those of qmail-ldap */
+	GROUP_CAPITALS,
+	GROUP_INSIDE
+};
+
+enum outcome { OUTCOME_RELAY, OUTCOME_SKIPPED, OUTCOME_FETCHED, OUTCOME_SCANNED };
+
+enum form_flag {
+	FORM_LOOKED_UP = 1, /* what was looked up is written, if there is a name */
+	FORM_IDENT = 2,     /* "ident@" may stand in front of it */
+	FORM_DOTTED = 4,    /* it holds a dot, or it is none */
+	FORM_NO_ID = 8,     /* what looks like an id is a version */
+	FORM_WORDS = 16,    /* "helo=x ident=y" among the words */
+	FORM_QMAIL = 32,    /* "unknown" is no name; what follows must be qmail's */
+	FORM_NO_BY = 64,
+	FORM_VERIFIED = 128, /* "unverified" is no name */
+};
+
+struct form {
+	enum group group;
+	const char *needs;
+	enum outcome outcome;
+	unsigned flags;
+	const char *pattern;
+};
+
+static const struct form forms[] = {
+#define FORM(group, needs, outcome, flags, pattern) \
+	{GROUP_##group, needs, OUTCOME_##outcome, flags, pattern},
+#include "smtp/received_forms.def"
+};
+
 static bool is_digit(uint8_t c)
 {
 	return c >= '0' && c <= '9';
 }
 
-/* The offset of `what` in `in` at or behind `from`, letters compared without case; in.len when it
- * is not there. */
-static size_t find_text(struct bytes in, size_t from, const char *what)
+static bool is_alnum(uint8_t c)
 {
-	struct bytes wanted = bytes_text(what);
-	uint8_t lower = wanted.data[0] | 0x20;
-
-	for (size_t i = from; i + wanted.len <= in.len; i++)
-		if ((in.data[i] | 0x20) == lower &&
-		    bytes_starts_nocase(bytes_slice(in, i, SIZE_MAX), wanted))
-			return i;
-	return in.len;
-}
-
-static bool has_text(struct bytes in, const char *what)
-{
-	return find_text(in, 0, what) < in.len;
-}
-
-/* What follows `what`, up to a blank. Empty when `what` is not there. */
-static struct bytes word_behind(struct bytes in, const char *what)
-{
-	size_t at = find_text(in, 0, what);
-
-	if (at == in.len)
-		return bytes_of(NULL, 0);
-	struct bytes rest = bytes_slice(in, at + strlen(what), SIZE_MAX);
-	return bytes_slice(rest, 0, bytes_find(rest, ' '));
+	return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
 bool received_address(struct bytes text, struct bytes *out_text, struct addr *out_addr)
@@ -51,111 +73,49 @@ bool received_address(struct bytes text, struct bytes *out_text, struct addr *ou
 	return true;
 }
 
-/* An address at the start of `in`, brackets and a port around it allowed. */
-static bool address_word(struct bytes in, struct received *received)
+static bool is_helo_octet(uint8_t c)
 {
-	if (in.len > 0 && in.data[0] == '[')
-		in = bytes_slice(in, 1, SIZE_MAX);
-	size_t end = 0;
-	while (end < in.len && strchr("]) ,", in.data[end]) == NULL)
-		end++;
-	struct bytes word = bytes_slice(in, 0, end);
-	if (received_address(word, &received->ip, &received->addr))
-		return true;
-	size_t port = word.len;
-	while (port > 0 && is_digit(word.data[port - 1]))
-		port--;
-	return port > 1 && port < word.len &&
-	       (word.data[port - 1] == ':' || word.data[port - 1] == '.') &&
-	       received_address(bytes_slice(word, 0, port - 1), &received->ip, &received->addr);
+	return is_alnum(c) || strchr("-.^+_&:=?!@%*$\\/", c) != NULL;
 }
 
-/* The address in brackets somewhere in `in`. */
-static bool bracketed_address(struct bytes in, struct received *received, size_t *out_at)
+/* The run of octets a HELO may have behind a mark that stands alone; data NULL when there is
+ * none. */
+static struct bytes helo_behind(struct bytes line, const char *mark)
 {
-	for (size_t at = 0; at < in.len; at++) {
-		at += bytes_find(bytes_slice(in, at, SIZE_MAX), '[');
-		if (at < in.len && address_word(bytes_slice(in, at, SIZE_MAX), received)) {
-			*out_at = at;
-			return true;
-		}
-	}
-	return false;
-}
+	for (size_t at = 0; (at = received_find(line, at, mark)) < line.len; at++) {
+		size_t start = at + strlen(mark), end = start;
 
-/* "helo=x", "(HELO x)", "(EHLO x)": x; data NULL when there is none. */
-static struct bytes read_helo(struct bytes in)
-{
-	static const char *const marks[] = {"helo=", "(HELO ", "(EHLO ", "(LHLO "};
-
-	for (unsigned i = 0; i < 4; i++) {
-		size_t at = find_text(in, 0, marks[i]);
-
-		if (at == in.len)
+		if (at > 0 && (is_alnum(line.data[at - 1]) || line.data[at - 1] == '_'))
 			continue;
-		struct bytes rest = bytes_slice(in, at + strlen(marks[i]), SIZE_MAX);
-		size_t end = 0;
-		while (end < rest.len && strchr(") (", rest.data[end]) == NULL)
+		while (end < line.len && line.data[end] != 0 && is_helo_octet(line.data[end]))
 			end++;
-		return bytes_of(rest.data, end);
+		if (end > start)
+			return bytes_slice(line, start, end - start);
 	}
 	return bytes_of(NULL, 0);
 }
 
-/* How the client proved who it was, as a word for rules; empty when it did not. */
-static struct bytes read_auth(struct bytes line)
+static struct bytes read_helo(struct bytes line)
 {
-	static const char *const protocols[] = {
-	    "ESMTPA",    "ESMTPSA",    "LMTPA", "LMTPSA", "UTF8SMTPA", "UTF8SMTPSA",
-	    "UTF8LMTPA", "UTF8LMTPSA", "ASMTP", "HTTP",   "HTTPS",     "HTTPU"};
-	struct bytes with = word_behind(line, " with ");
+	struct bytes helo = helo_behind(line, "helo=");
 
-	with = bytes_slice(with, 0, bytes_find(with, ';'));
-	for (unsigned i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
-		if (bytes_equal_nocase(with, bytes_text(protocols[i])) && has_text(line, " by "))
-			return with;
-	if (has_text(line, ") (Authenticated sender: "))
-		return BYTES("Postfix");
-	if (has_text(line, "(authenticated"))
-		return BYTES("Sendmail");
-	if (has_text(line, "CommuniGate Pro ") && has_text(line, " (account "))
-		return BYTES("Communigate");
-	if (has_text(line, " with Microsoft Exchange Server HTTP-DAV"))
-		return BYTES("HTTP-DAV");
-	return bytes_of(NULL, 0);
-}
-
-static void read_envelope_from(struct bytes line, struct received *received)
-{
-	static const char *const marks[] = {
-	    "envelope-from ",   "envelope-from=", "envelope-sender ",
-	    "envelope-sender=", "return-path: ",  "return-path "};
-
-	for (unsigned i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
-		struct bytes word = word_behind(line, marks[i]);
-
-		if (word.len == 0)
-			continue;
-		while (word.len > 0 && word.data[0] == '<')
-			word = bytes_slice(word, 1, SIZE_MAX);
-		while (word.len > 0 && strchr(">);,", word.data[word.len - 1]) != NULL)
-			word.len--;
-		received->envelope_from = word;
-		received->has_envelope_from = true;
-		return;
-	}
+	if (helo.len > 0)
+		return helo;
+	struct bytes one = helo_behind(line, "HELO "), other = helo_behind(line, "EHLO ");
+	return one.len > 0 && (other.len == 0 || one.data < other.data) ? one : other;
 }
 
 /* " id <x>": at least three octets. */
 static struct bytes read_id(struct bytes line)
 {
-	for (size_t at = 0; (at = find_text(line, at, " id ")) < line.len; at++) {
+	for (size_t at = 0; (at = received_find(line, at, " id ")) < line.len; at++) {
 		struct bytes rest = bytes_slice(line, at + 4, SIZE_MAX);
 		size_t end = 0;
 
 		if (rest.len > 0 && rest.data[0] == '<')
 			rest = bytes_slice(rest, 1, SIZE_MAX);
-		while (end < rest.len && strchr(" <>;", rest.data[end]) == NULL)
+		while (end < rest.len && rest.data[end] != 0 &&
+		       strchr(" <>;", rest.data[end]) == NULL)
 			end++;
 		if (end >= 3)
 			return bytes_slice(rest, 0, end);
@@ -163,316 +123,358 @@ static struct bytes read_id(struct bytes line)
 	return bytes_of(NULL, 0);
 }
 
-/* "name", "ident@name", "IDENT:x@name" in front of the address of a comment. */
-static void take_looked_up(struct bytes name, struct received *received)
+static struct bytes read_by(struct bytes line)
 {
-	size_t at = bytes_find(name, '@');
+	size_t at = received_find(line, 0, " by ");
+	struct bytes rest = bytes_slice(line, at + 4, SIZE_MAX);
 
-	while (name.len > 0 && name.data[name.len - 1] == ' ')
-		name.len--;
-	if (at < name.len) {
-		struct bytes ident = bytes_slice(name, 0, at);
+	return at == line.len ? bytes_of(NULL, 0) : bytes_slice(rest, 0, bytes_find(rest, ' '));
+}
 
-		if (bytes_starts_nocase(ident, BYTES("IDENT:")))
-			ident = bytes_slice(ident, 6, SIZE_MAX);
-		received->ident = ident;
-		name = bytes_slice(name, at + 1, SIZE_MAX);
+/* What the line says wherever it says it. */
+static void read_anywhere(struct bytes line, struct sink *storage, struct received *received)
+{
+	received->id = read_id(line);
+	received->helo = read_helo(line);
+	received->by = read_by(line);
+	received->auth = received_auth(line, storage);
+}
+
+/* Digits and ':' in the form of a time of day. */
+static bool is_clock(struct bytes word)
+{
+	size_t colons = 0;
+
+	for (size_t i = 0; i < word.len; i++) {
+		if (word.data[i] != ':' && !is_digit(word.data[i]))
+			return false;
+		colons += word.data[i] == ':';
 	}
-	received->rdns = name;
+	return (colons == 1 || colons == 2) && is_digit(word.data[0]) &&
+	       is_digit(word.data[word.len - 1]);
 }
 
-/* qmail and its kin: "by X with SMTP" without an id behind it. */
-static bool is_qmail(struct bytes behind_by)
+static bool is_number(struct bytes word)
 {
-	size_t with = find_text(behind_by, 0, " with ");
-	size_t smtp = find_text(behind_by, with, "SMTP");
-
-	if (smtp == behind_by.len)
-		smtp = find_text(behind_by, with, "QMQP");
-	return smtp < behind_by.len &&
-	       !bytes_starts_nocase(bytes_slice(behind_by, smtp + 4, SIZE_MAX), BYTES(" id "));
+	for (size_t i = 0; i < word.len; i++)
+		if (!is_digit(word.data[i]))
+			return false;
+	return word.len > 0;
 }
 
-/* Exchange of the kind that looks nothing up: a version number stands where others have an id. */
-static bool is_exchange(struct bytes tail)
+static bool is_one_of(struct bytes word, const char *names, size_t step)
+{
+	if (word.len != step)
+		return false;
+	for (size_t i = 0; names[i] != '\0'; i += step)
+		if (memcmp(word.data, names + i, step) == 0)
+			return true;
+	return false;
+}
+
+/* The last word of `line` in front of *end; moves *end in front of it. */
+static struct bytes last_word(struct bytes line, size_t *end)
+{
+	size_t stop = *end, start = stop;
+
+	while (start > 0 && line.data[start - 1] != ' ' && line.data[start - 1] != ';')
+		start--;
+	*end = start > 0 ? start - 1 : 0;
+	return bytes_slice(line, start, stop - start);
+}
+
+/* Without "; Mon, 1 Jan 2026 10:00:00 +0000" at the end. */
+static struct bytes without_date(struct bytes line)
+{
+	size_t end = line.len;
+	struct bytes zone = last_word(line, &end), clock = last_word(line, &end);
+	struct bytes year = last_word(line, &end), month = last_word(line, &end);
+	struct bytes day = last_word(line, &end);
+
+	if (zone.len == 0 || clock.len == 0 || !is_clock(clock) || !is_number(year) ||
+	    !is_one_of(month, "JanFebMarAprMayJunJulAugSepOctNovDec", 3) || !is_number(day) ||
+	    end == 0)
+		return line;
+	size_t before = end;
+	if (line.data[end] == ' ' &&
+	    is_one_of(last_word(line, &before), "Mon,Tue,Wed,Thu,Fri,Sat,Sun,", 4) && before > 0)
+		end = before;
+	while (end > 0 && (line.data[end - 1] == ' ' || line.data[end - 1] == ';'))
+		end--;
+	return bytes_slice(line, 0, end);
+}
+
+/* " with (Microsoft SMTP Server|mapi id) " and a version of four numbers. */
+static bool is_exchange(struct bytes line)
 {
 	static const char *const marks[] = {" with Microsoft SMTP Server ", " with mapi id "};
 
 	for (unsigned i = 0; i < 2; i++) {
-		size_t at = find_text(tail, 0, marks[i]);
-		struct bytes rest = bytes_slice(tail, at + strlen(marks[i]), SIZE_MAX);
+		size_t at = received_find(line, 0, marks[i]), dots = 0;
+		struct bytes rest = bytes_slice(line, at + strlen(marks[i]), SIZE_MAX);
 
-		if (at == tail.len)
+		if (at == line.len)
 			continue;
 		if (rest.len > 0 && rest.data[0] == '(')
 			rest = bytes_slice(rest, bytes_find(rest, ')') + 2, SIZE_MAX);
-		if (rest.len > 0 && is_digit(rest.data[0]))
+		size_t end = 0;
+		for (; end < rest.len && (is_digit(rest.data[end]) || rest.data[end] == '.'); end++)
+			dots += rest.data[end] == '.';
+		if (end > 0 && dots == 3 && (end == rest.len || rest.data[end] == ' '))
 			return true;
 	}
 	return false;
 }
 
-/* What stands between "from" and "by": first a word, then comments. `tail` begins with " by ". */
-struct shape {
-	struct bytes from, tail;
-	struct bytes word, rest;
-	struct bytes helo; /* said in a comment; data NULL when not */
-	bool is_exim;
-	struct received *received;
-};
-
-/* The octets behind the next "(" at or behind the first ")" of `in`. */
-static struct bytes second_comment(struct bytes in)
+/* The program that wrote the line, as far as it has forms of its own. */
+static enum group group_of(struct bytes line)
 {
-	struct bytes behind = bytes_slice(in, bytes_find(in, ')') + 1, SIZE_MAX);
-	size_t open = 0;
-
-	while (open < behind.len && behind.data[open] != '(' && behind.data[open] != '[')
-		open++;
-	return bytes_slice(behind, open + 1, SIZE_MAX);
+	if (received_has(line, " SMTPSVC"))
+		return GROUP_SMTPSVC;
+	if (is_exchange(line))
+		return GROUP_EXCHANGE;
+	if (received_has(line, "[XMail "))
+		return GROUP_XMAIL;
+	if (received_has(line, "(ecelerity"))
+		return GROUP_ECELERITY;
+	if (received_has(line, "Exim"))
+		return GROUP_EXIM;
+	if (received_has(line, " (Postfix) with"))
+		return GROUP_POSTFIX;
+	if (received_has(line, "(Scalix SMTP Relay"))
+		return GROUP_SCALIX;
+	return received_has(line, " (Lotus Domino ") ? GROUP_DOMINO : GROUP_ANY;
 }
 
-/* "ident=x" of a comment. */
-static struct bytes read_ident(struct bytes in)
+/* Whether what follows "by x" is how qmail goes on: comments, "with SMTP" and no id. */
+static bool is_qmail_tail(struct bytes tail)
 {
-	struct bytes ident = word_behind(in, "ident=");
+	for (size_t at = 0; (at = received_find(tail, at, " with ")) < tail.len; at++) {
+		if (at > 0 &&
+		    (tail.data[at - 1] != ')' || tail.data[0] != ' ' || tail.data[1] != '('))
+			continue;
+		for (size_t i = at + 5; i + 5 <= tail.len; i++) {
+			struct bytes word = bytes_slice(tail, i, 5);
 
-	while (ident.len > 0 && ident.data[ident.len - 1] == ')')
-		ident.len--;
-	return ident;
-}
-
-/* No word: "([ip])", "(ip)", "(name [ip])", "([ip]:port helo=x)". */
-static bool take_without_word(const struct shape *shape)
-{
-	struct received *received = shape->received;
-	struct bytes inside = bytes_slice(shape->from, 1, SIZE_MAX);
-	size_t blank = bytes_find(inside, ' '), at;
-
-	received->helo = shape->helo;
-	if (address_word(inside, received)) {
-		struct received second = *received;
-
-		if (shape->helo.data == NULL && blank < inside.len && inside.data[0] != '[' &&
-		    address_word(bytes_slice(inside, blank + 1, SIZE_MAX), &second))
-			received->helo = bytes_slice(inside, 0, blank);
-		return true;
+			if ((bytes_equal(word, BYTES(" SMTP")) ||
+			     bytes_equal(word, BYTES(" QMQP"))) &&
+			    received_find(bytes_slice(tail, i + 5, 4), 0, " id ") != 0)
+				return true;
+		}
 	}
-	if (shape->helo.data == NULL)
-		received->helo = bytes_slice(inside, 0, blank);
-	return bracketed_address(shape->from, received, &at);
+	return false;
 }
 
-/* "[ip] (helo=x)", "ip (HELO x)", "ip by"; false when the word is no address, or only what the
- * client called itself. */
-static bool take_address_first(const struct shape *shape)
+/* "helo=x" and "ident=y" in a comment. */
+static void take_words(struct bytes words, struct received *received)
 {
-	struct received only = *shape->received, inner = only;
-	struct received *received = shape->received;
-	size_t at;
+	static const char *const marks[] = {"helo=", "ident="};
 
-	if (!address_word(shape->word, &only) ||
-	    (shape->rest.len > 0 && shape->helo.data == NULL && shape->word.data[0] != '['))
-		return false;
-	if (shape->helo.data == NULL && !shape->is_exim &&
-	    bracketed_address(shape->rest, &inner, &at))
-		return false;
-	received->helo = shape->helo;
-	if (address_word(second_comment(shape->rest), received)) {
-		received->rdns = shape->word;
-		return true;
+	for (unsigned i = 0; i < 2; i++) {
+		size_t at = received_find(words, 0, marks[i]);
+		struct bytes rest = bytes_slice(words, at + strlen(marks[i]), SIZE_MAX);
+		struct bytes word = bytes_slice(rest, 0, bytes_find(rest, ' '));
+
+		if (at == words.len)
+			continue;
+		if (i == 0 && word.len > 0)
+			received->helo = word;
+		else if (i == 1)
+			received->ident = word;
 	}
-	received->ip = only.ip;
-	received->addr = only.addr;
-	received->ident = read_ident(shape->from);
-	return true;
 }
 
-/* "rdns (HELO x) (ident@ip)", or "[ip]" at the end. */
-static bool take_helo_comment(const struct shape *shape)
+/* "IDENT:x@name", "x@name". */
+static void take_ident(struct received *received)
 {
-	struct received *received = shape->received;
-	struct bytes inside = second_comment(shape->rest);
-	size_t sign = bytes_find(inside, '@');
+	size_t at = bytes_find(received->rdns, '@');
 
-	if (sign < bytes_find(inside, ')')) {
-		received->ident = bytes_slice(inside, 0, sign);
-		inside = bytes_slice(inside, sign + 1, SIZE_MAX);
-	}
-	received->rdns = shape->word;
-	received->helo = shape->helo;
-	return address_word(inside, received);
+	if (at == received->rdns.len)
+		return;
+	struct bytes ident = bytes_slice(received->rdns, 0, at);
+	bool marked = ident.len >= 6 && memcmp(ident.data, "IDENT:", 6) == 0;
+	received->ident = marked ? bytes_slice(ident, 6, SIZE_MAX) : ident;
+	received->rdns = bytes_slice(received->rdns, at + 1, SIZE_MAX);
 }
 
-/* "word (ident@ip)": the word is both names, but for Exchange, which looks nothing up. */
-static bool take_bare_address(const struct shape *shape, struct bytes inside)
+static struct bytes given(struct bytes captured, struct bytes otherwise)
 {
-	struct received *received = shape->received;
-	size_t sign = bytes_find(inside, '@');
-	bool has_ident = sign < bytes_find(inside, ')');
-	struct bytes bare = has_ident ? bytes_slice(inside, sign + 1, SIZE_MAX) : inside;
+	return captured.data != NULL ? captured : otherwise;
+}
 
-	if (bare.len == 0 || bare.data[0] == '[' || bytes_find(bare, ')') > bytes_find(bare, ' ') ||
-	    !address_word(bare, received))
+/* Whether a form that fitted is one, and what it says. */
+static bool form_take(const struct form *form, struct bytes line,
+                      const struct received_captures *captures, struct received *received)
+{
+	unsigned flags = form->flags;
+
+	if ((flags & FORM_DOTTED) != 0 && bytes_find(captures->rdns, '.') == captures->rdns.len)
 		return false;
-	received->helo = shape->word;
-	if (!is_exchange(shape->tail) &&
-	    (is_qmail(shape->tail) || has_text(shape->tail, " with ") ||
-	     has_text(shape->tail, " (")))
-		received->rdns = shape->word;
-	if (has_ident)
-		received->ident = bytes_slice(inside, 0, sign);
-	return true;
-}
-
-/* "word (name [ip])": what the client said, what was looked up. */
-static bool take_name_and_address(const struct shape *shape, struct bytes inside)
-{
-	struct received *received = shape->received;
-	size_t at;
-
-	if (!bracketed_address(inside, received, &at))
+	if ((flags & FORM_QMAIL) != 0 && !is_qmail_tail(bytes_slice(line, captures->end, SIZE_MAX)))
 		return false;
-	received->helo = shape->word;
-	size_t close = at + bytes_find(bytes_slice(inside, at, SIZE_MAX), ']');
-	struct bytes behind = bytes_slice(bytes_trim(shape->tail), 3, SIZE_MAX);
-	behind = bytes_slice(behind, bytes_find(behind, ' '), SIZE_MAX);
-	/* A remark behind the address is only known from one mail program, which writes its version
-	 * behind "by". */
-	if ((close + 1 < inside.len && inside.data[close + 1] == ')') ||
-	    bytes_starts_nocase(behind, BYTES(" (")))
-		take_looked_up(bytes_slice(inside, 0, at), received);
-	if (bytes_starts_nocase(received->rdns, BYTES("<unknown")) ||
-	    bytes_equal_nocase(received->rdns, BYTES("softdnserr")) ||
-	    bytes_equal_nocase(received->rdns, BYTES("unverified")))
+	received->helo = given(captures->helo, received->helo);
+	received->rdns = given(captures->rdns, received->rdns);
+	received->by = given(captures->by, received->by);
+	received->ident = given(captures->ident, received->ident);
+	received->id = given(captures->id, received->id);
+	received->ip = captures->ip;
+	if ((flags & FORM_WORDS) != 0)
+		take_words(captures->words, received);
+	if ((flags & FORM_IDENT) != 0)
+		take_ident(received);
+	if ((flags & FORM_NO_ID) != 0)
+		received->id = bytes_of(NULL, 0);
+	if ((flags & FORM_NO_BY) != 0)
+		received->by = bytes_of(NULL, 0);
+	bool unknown = bytes_equal(received->rdns, BYTES("unknown"));
+	received->was_looked_up = (flags & FORM_LOOKED_UP) != 0 ||
+	                          ((flags & FORM_QMAIL) != 0 && !unknown);
+	if ((flags & FORM_VERIFIED) != 0 && bytes_equal(received->rdns, BYTES("unverified")))
 		received->rdns = bytes_of(NULL, 0);
 	return true;
 }
 
-/* "word ([ip] helo=x ident=y)": Exim puts the looked-up name first, others what the client said. */
-static bool take_address_comment(const struct shape *shape, struct bytes inside)
+/* Of XMail: the id may be short, and "from <x>" is the envelope sender. */
+static void take_xmail(struct bytes line, struct received *received)
 {
-	struct received *received = shape->received;
+	size_t id = received_find(line, 0, " id <"), from = received_find(line, 0, " from <");
+	struct bytes rest = bytes_slice(line, id + 5, SIZE_MAX);
 
-	if (!address_word(inside, received))
-		return false;
-	received->helo = shape->helo.data != NULL ? shape->helo : shape->word;
-	if (shape->is_exim || shape->helo.data != NULL || has_text(shape->from, "] verified)"))
-		received->rdns = shape->word;
-	received->ident = read_ident(inside);
-	return true;
-}
-
-static bool take_from(struct bytes from, struct bytes tail, struct received *received)
-{
-	size_t end = bytes_find(from, ' ');
-	struct shape shape = {
-	    .from = from,
-	    .tail = tail,
-	    .word = bytes_slice(from, 0, end),
-	    .rest = bytes_slice(from, end + 1, SIZE_MAX),
-	    .helo = read_helo(from),
-	    .is_exim = has_text(tail, "Exim"),
-	    .received = received,
-	};
-	struct bytes rest = shape.rest;
-
-	if (shape.word.len > 0 && shape.word.data[0] == '(')
-		return take_without_word(&shape);
-	if (take_address_first(&shape))
-		return true;
-	if (bytes_starts_nocase(rest, BYTES("(HELO ")) ||
-	    bytes_starts_nocase(rest, BYTES("(EHLO ")) ||
-	    bytes_starts_nocase(rest, BYTES("(LHLO ")))
-		return take_helo_comment(&shape);
-	if (rest.len > 0 && rest.data[0] == '[') {
-		received->helo = shape.word;
-		if (shape.is_exim)
-			received->rdns = shape.word;
-		return address_word(rest, received);
+	if (id < line.len)
+		received->id = bytes_slice(rest, 0, bytes_find(rest, '>'));
+	rest = bytes_slice(line, from + 7, SIZE_MAX);
+	if (from < line.len) {
+		received->envelope_from = bytes_slice(rest, 0, bytes_find(rest, '>'));
+		received->has_envelope_from = true;
 	}
-	struct bytes inside = bytes_slice(rest, bytes_find(rest, '(') + 1, SIZE_MAX);
-	while (inside.len > 0 && inside.data[0] == ' ')
-		inside = bytes_slice(inside, 1, SIZE_MAX);
-	if (inside.len > 0 && inside.data[0] == '[' && take_address_comment(&shape, inside))
+}
+
+/* The first form that fits; false when none does. */
+static bool forms_try(struct bytes line, enum group group, bool capitals, struct received *received,
+                      enum outcome *out_outcome)
+{
+	bool qmail_ldap = received_has(line, " (qmail-");
+	struct received_captures captures;
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		const struct form *form = &forms[i];
+		bool ours = form->group == group || (form->group == GROUP_ANY && !capitals) ||
+		            (form->group == GROUP_SENDMAIL && !capitals && !qmail_ldap);
+
+		if (!ours || (form->needs[0] != '\0' && !received_has(line, form->needs)) ||
+		    !received_match(form->pattern, line, &captures) ||
+		    (form->outcome == OUTCOME_RELAY && !form_take(form, line, &captures, received)))
+			continue;
+		if (form->group == GROUP_XMAIL)
+			take_xmail(line, received);
+		*out_outcome = form->outcome;
 		return true;
-	return take_bare_address(&shape, inside) || take_name_and_address(&shape, inside);
-}
-
-static struct bytes without_date(struct bytes line)
-{
-	while (line.len > 0 && (line.data[line.len - 1] == ';' || line.data[line.len - 1] == ' '))
-		line.len--;
-	size_t semicolon = line.len;
-	while (semicolon > 0 && line.data[semicolon - 1] != ';')
-		semicolon--;
-	if (semicolon == 0)
-		return line;
-	struct bytes date = bytes_trim(bytes_slice(line, semicolon, SIZE_MAX));
-	size_t colons = 0;
-	for (size_t i = 0; i < date.len; i++)
-		colons += date.data[i] == ':';
-	return colons == 2 && date.len < 60 ? bytes_trim(bytes_slice(line, 0, semicolon - 1))
-	                                    : line;
-}
-
-static bool is_local_step(struct bytes line)
-{
-	static const char *const marks[] = {" with local ",
-	                                    " with local-",
-	                                    " with POP3",
-	                                    " with IMAP",
-	                                    "mail pickup service by ",
-	                                    " with BSMTP",
-	                                    " with qmail-scanner"};
-
-	for (unsigned i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
-		if (has_text(line, marks[i]))
-			return true;
+	}
 	return false;
 }
 
-enum received_result received_parse(struct bytes line, struct received *out_received)
+/* Any address in brackets. */
+static bool find_bracketed(struct bytes line, struct received *received)
 {
-	struct received *received = out_received;
+	for (size_t at = 0; (at += bytes_find(bytes_slice(line, at, SIZE_MAX), '[')) < line.len;
+	     at++) {
+		size_t len = received_address_len(line, at + 1);
 
-	*received = (struct received){0};
-	line = bytes_trim(line);
-	bool bracket = bytes_starts_nocase(line, BYTES("(from "));
-	if (!bracket && !bytes_starts_nocase(line, BYTES("from ")))
-		return RECEIVED_SKIPPED;
-	bool dated = bytes_find(line, ';') < line.len;
-	line = without_date(line);
-	line = bytes_slice(line, bracket ? 6 : 5, SIZE_MAX);
-	if (is_local_step(line))
-		return RECEIVED_SKIPPED;
-	if (bytes_starts_nocase(line, BYTES("X-Originating-IP: ")))
-		return address_word(bytes_slice(line, 18, SIZE_MAX), received)
-		           ? RECEIVED_RELAY
-		           : RECEIVED_UNPARSEABLE;
-	size_t by = find_text(line, 0, " by ");
-	if (by == line.len)
-		by = find_text(line, 0, ")by ") + (find_text(line, 0, ")by ") < line.len);
-	struct bytes from = bytes_slice(line, 0, by), tail = bytes_slice(line, by, SIZE_MAX);
-	received->by = bytes_slice(bytes_trim(tail), 3, SIZE_MAX);
-	received->by = bytes_slice(received->by, 0, bytes_find(received->by, ' '));
-	while (received->by.len > 0 && received->by.data[received->by.len - 1] == ';')
-		received->by.len--;
-	received->id = read_id(line);
-	read_envelope_from(line, received);
-	struct bytes whole = line;
-	received->auth = read_auth(whole);
-	bool found = from.len > 0 && take_from(from, tail, received);
-	if (!found && bytes_find(from, ' ') == from.len)
-		return dated || tail.len > 0 ? RECEIVED_SKIPPED : RECEIVED_UNPARSEABLE;
-	if (!found || received->by.len == 0)
-		return RECEIVED_UNPARSEABLE;
-	if (is_exchange(tail))
-		received->id = bytes_of(NULL, 0);
+		if (len > 0 && at + 1 + len < line.len && line.data[at + 1 + len] == ']') {
+			received->ip = bytes_slice(line, at + 1, len);
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum received_result finish(struct received *received)
+{
 	while (received->rdns.len > 0 && received->rdns.data[received->rdns.len - 1] == '.')
 		received->rdns.len--;
 	if (bytes_equal_nocase(received->rdns, BYTES("unknown")) ||
 	    (received->rdns.len > 0 && received->rdns.data[0] == '['))
 		received->rdns = bytes_of(NULL, 0);
+	if (received->by.len > 0 && received->by.data[received->by.len - 1] == ';')
+		received->by.len--;
+	received_address(received->ip, &received->ip, &received->addr);
 	return RECEIVED_RELAY;
+}
+
+/* Lines that tell of a step without hosts, before anything is read. */
+static bool is_bare(struct bytes line)
+{
+	struct received_captures captures;
+
+	if (received_has(line, " with local for"))
+		return true;
+	/* "from x by y;": nothing in it but names. */
+	struct bytes rest = bytes_slice(line, 5, SIZE_MAX);
+	size_t word = bytes_find(rest, ' ');
+	struct bytes by = bytes_slice(rest, word, SIZE_MAX);
+	if (!bytes_starts_nocase(by, BYTES(" by ")))
+		return false;
+	by = bytes_slice(by, 4, SIZE_MAX);
+	size_t end = 0;
+	while (end < by.len && by.data[end] != ' ' && by.data[end] != ';')
+		end++;
+	bool ends = end > 0 && (end < by.len && (by.data[end] == ';' ||
+	                                         (end + 1 < by.len && by.data[end + 1] == ';')));
+	bool address = received_match("[%a]%$", bytes_slice(rest, 0, word), &captures);
+	return ends && word > 0 && !address;
+}
+
+/* The first word, when nothing better is known. */
+static struct bytes guess_helo(struct bytes line)
+{
+	size_t end = bytes_find(line, ' ');
+
+	return end < line.len ? bytes_slice(line, 0, end) : bytes_of(NULL, 0);
+}
+
+enum received_result received_parse(struct bytes line, struct sink *storage,
+                                    struct received *out_received)
+{
+	static const enum received_result results[] = {RECEIVED_RELAY, RECEIVED_SKIPPED,
+	                                               RECEIVED_FETCHED, RECEIVED_SCANNED};
+	struct received *received = out_received;
+	enum outcome outcome;
+
+	*received = (struct received){.ip = {NULL, 0}};
+	line = bytes_trim(line);
+	while (line.len > 0 && line.data[line.len - 1] == ';') {
+		line.len--;
+		line.len -= line.len > 0 && line.data[line.len - 1] == ' ';
+	}
+	bool inside = line.len > 0 && line.data[0] == '(';
+	if (!bytes_starts_nocase(bytes_slice(line, inside, SIZE_MAX), BYTES("from ")) ||
+	    (!inside && is_bare(line)))
+		return RECEIVED_SKIPPED;
+	line = without_date(line);
+	size_t glued = received_find(line, 0, ")by ");
+	if (glued < line.len) {
+		size_t start = storage->len;
+
+		sink_put(storage, bytes_slice(line, 0, glued + 1));
+		sink_octet(storage, ' ');
+		sink_put(storage, bytes_slice(line, glued + 1, SIZE_MAX));
+		line = bytes_of(storage->data + start, storage->len - start);
+	}
+	read_anywhere(line, storage, received);
+	struct bytes rest = bytes_slice(line, 5 + inside, SIZE_MAX);
+	const uint8_t *word = line.data + inside;
+	bool capitals = !inside && memcmp(word, "FROM", 4) == 0;
+	bool lower = memcmp(word, "from", 4) == 0;
+	if (lower && !inside) {
+		received->envelope_from = received_envelope_from(rest);
+		received->has_envelope_from = received->envelope_from.data != NULL;
+	}
+	enum group group = inside ? GROUP_INSIDE : capitals ? GROUP_CAPITALS : group_of(rest);
+	if ((lower || capitals) && forms_try(rest, group, inside || capitals, received, &outcome))
+		return outcome == OUTCOME_RELAY ? finish(received) : results[outcome];
+	if (lower && !inside && received->helo.len == 0)
+		received->helo = guess_helo(rest);
+	if (!find_bracketed(line, received) || received->by.len == 0)
+		return RECEIVED_UNPARSEABLE;
+	return finish(received);
 }

@@ -8,6 +8,7 @@
 #include "base/addr.h"
 #include "smtp/addresses.h"
 #include "smtp/received.h"
+#include "smtp/received_match.h"
 
 /* Fields that name the address a message was written at; each counts as one more relay. */
 static const char *const origins[] = {
@@ -24,6 +25,7 @@ struct chain {
 	    trusted_received; /* Received fields, and those up to where trust ends */
 	size_t trusted_end;   /* in relays->data */
 	struct received last_trusted;
+	struct bytes scanned_from; /* envelope sender a scanner told of the next hand-over */
 };
 
 static bool is_private(const struct addr *addr)
@@ -38,8 +40,7 @@ static bool is_private(const struct addr *addr)
 	}
 	struct addr loopback = {{0}};
 	loopback.octet[15] = 1;
-	return addr_equal(addr, &loopback) || (o[0] == 0xFE && (o[1] & 0xC0) == 0x80) ||
-	       (o[0] & 0xFE) == 0xFC;
+	return addr_equal(addr, &loopback) || (o[0] == 0xFE && (o[1] & 0xC0) == 0x80);
 }
 
 /* What rules take for structure does not go through. */
@@ -113,6 +114,7 @@ static void add_relay(struct chain *chain, const struct received *received)
 	    .is_internal = chain->trusted,
 	    .is_private = is_private(&received->addr),
 	    .has_envelope_from = received->has_envelope_from,
+	    .no_reverse_dns = received->was_looked_up && received->rdns.len == 0,
 	};
 	if (chain->trusted)
 		chain->last_trusted = *received;
@@ -135,15 +137,45 @@ static struct bytes squeeze(struct header_table *headers, struct bytes value)
 	return bytes_of(storage->data + start, storage->len - start);
 }
 
-static void add_line(struct chain *chain, struct bytes line, bool is_field)
+/* What was trusted so far is the way to a mailbox the mail was fetched from. */
+static void forget_trusted(struct chain *chain)
+{
+	struct relays *relays = chain->relays;
+
+	if (!chain->trusted)
+		return;
+	relays->data.len = 0;
+	relays->relay_count = relays->count[RELAYS_TRUSTED] = 0;
+	chain->last_trusted = (struct received){.has_envelope_from = false};
+}
+
+static void add_line(struct chain *chain, struct header_table *headers, struct bytes line,
+                     bool is_field)
 {
 	struct received received;
-	enum received_result result = received_parse(line, &received);
+	enum received_result result = received_parse(line, &headers->storage, &received);
 
-	if (result == RECEIVED_UNPARSEABLE)
-		chain->relays->unparsed_count++;
-	if (result == RECEIVED_RELAY)
+	if (chain->scanned_from.data != NULL && result == RECEIVED_RELAY) {
+		received.envelope_from = chain->scanned_from;
+		received.has_envelope_from = true;
+	}
+	chain->scanned_from = bytes_of(NULL, 0);
+	switch (result) {
+	case RECEIVED_RELAY:
 		add_relay(chain, &received);
+		break;
+	case RECEIVED_UNPARSEABLE:
+		chain->relays->unparsed_count++;
+		break;
+	case RECEIVED_FETCHED:
+		forget_trusted(chain);
+		break;
+	case RECEIVED_SCANNED:
+		chain->scanned_from = received.envelope_from;
+		break;
+	case RECEIVED_SKIPPED:
+		break;
+	}
 	chain->received_seen += is_field;
 	if (chain->trusted && is_field)
 		chain->trusted_received = chain->received_seen;
@@ -158,11 +190,11 @@ static void add_origins(struct chain *chain, struct header_table *headers)
 
 		if (index == HEADER_NONE)
 			continue;
-		struct bytes value = header_trim(header_decoded(headers, index));
-		if (value.len > 1 && value.data[0] == '[')
-			value = bytes_slice(value, 1, bytes_find(value, ']') - 1);
-		if (received_address(bytes_slice(value, 0, bytes_find(value, ' ')), &received.ip,
-		                     &received.addr))
+		struct bytes value = header_decoded(headers, index);
+		size_t at = 0, len = 0;
+		while (at < value.len && (len = received_address_len(value, at)) == 0)
+			at++;
+		if (received_address(bytes_slice(value, at, len), &received.ip, &received.addr))
 			add_relay(chain, &received);
 	}
 }
@@ -271,7 +303,7 @@ void relays_parse(struct relays *relays, struct header_table *headers,
 		add_session(&chain, headers, facts);
 	for (uint32_t i = header_first(headers, name, header_hash(name));
 	     i != HEADER_NONE && count < RELAYS_MAX; i = header_next(headers, name, i), count++)
-		add_line(&chain, squeeze(headers, header_decoded(headers, i)), true);
+		add_line(&chain, headers, squeeze(headers, header_decoded(headers, i)), true);
 	add_origins(&chain, headers);
 	if (chain.trusted)
 		chain.trusted_end = relays->data.len;

@@ -255,7 +255,15 @@ static void put_field(struct joiner *joiner, uint32_t index)
 	const struct header_field *field = &headers->field[index];
 
 	if ((joiner->modifiers & (SELECTOR_ADDR | SELECTOR_NAME)) != 0) {
-		put_addresses(joiner, field->raw);
+		struct sink *storage = &headers->storage;
+		size_t start = storage->len;
+		bool folded = bytes_find(field->raw, '\r') < field->raw.len;
+
+		if (folded)
+			header_put_raw(field, storage);
+		put_addresses(joiner, folded ? bytes_of(storage->data + start, storage->len - start)
+		                             : field->raw);
+		storage->len = start;
 		return;
 	}
 	if ((joiner->modifiers & (SELECTOR_HOST | SELECTOR_IP)) != 0) {

@@ -79,6 +79,27 @@ void uri_keep(struct uri_list *list, struct bytes uri)
 	sink_put(&list->data, uri);
 }
 
+/* Whether the last two labels are a suffix, as under "za", which is none itself. */
+static bool is_second_level(const struct uri_list *list, struct bytes host, size_t tld_start)
+{
+	char name[URI_TLD_BYTES_MAX];
+	size_t start = tld_start - 1;
+
+	while (start > 0 && host.data[start - 1] != '.')
+		start--;
+	size_t len = host.len - start;
+	if (len >= sizeof(name) || start + 1 >= tld_start)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = host.data[start + i];
+
+		name[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+	}
+	name[len] = '\0';
+	return psl_is_public_suffix2(list->suffixes, name,
+	                             PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) != 0;
+}
+
 bool uri_has_valid_tld(const struct uri_list *list, struct bytes host)
 {
 	char tld[URI_TLD_BYTES_MAX];
@@ -100,7 +121,8 @@ bool uri_has_valid_tld(const struct uri_list *list, struct bytes host)
 	if (list->suffixes == NULL)
 		return true;
 	return psl_is_public_suffix2(list->suffixes, tld, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) !=
-	       0;
+	           0 ||
+	       is_second_level(list, host, start);
 }
 
 struct bytes uri_registered_domain(const struct uri_list *list, struct bytes host)

@@ -30,7 +30,9 @@ static void look_at(struct header_table *table, uint32_t index)
 	size_t count = 0;
 
 	ASSERT(value.len <= STORAGE_BYTES);
-	received_parse(value, &received);
+	struct sink storage = sink_over(memory, sizeof(memory));
+
+	received_parse(value, &storage, &received);
 	address_walk_open(&walk, table->field[index].raw, sink_over(memory, sizeof(memory)));
 	while (address_walk_next(&walk, &mailbox))
 		ASSERT(++count <= table->field[index].raw.len + 1);

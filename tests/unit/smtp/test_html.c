@@ -52,6 +52,10 @@ static void test_tokens(void **state)
 static void test_broken_markup(void **state)
 {
 	(void)state;
+	tokens_are("a<title>b<i>c", "T(a)S(title)T(b)E(title)S(i)T(c).");
+	tokens_are("a<title>b", "T(a)S(title)T(b)E(title).");
+	tokens_are("a<title>", "T(a)S(title).");
+	tokens_are("</!--x-->a</>", "E(!--x--)T(a)C.");
 	tokens_are("<b", "C.");
 	tokens_are("a<", "T(a)C.");
 	tokens_are("a</b", "T(a)C.");

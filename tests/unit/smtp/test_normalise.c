@@ -105,6 +105,23 @@ static void test_body_begins_with_subject(void **state)
 	text_is(TEXT_BODY, "", "\n");
 }
 
+/* Of more than 20 blank lines the first and the last 19 stay. */
+static void test_blank_lines_are_squeezed(void **state)
+{
+	char message[256] = "X: y\n\na\n\t\n", wanted[256] = "a\n\t\n";
+	size_t at = strlen(message), end = strlen(wanted);
+
+	(void)state;
+	memset(message + at, '\n', 23);
+	memcpy(message + at + 23, " \nb\n", 5);
+	memset(wanted + end, '\n', 18);
+	memcpy(wanted + end + 18, " \nb\n", 5);
+	text_is(TEXT_RAWBODY, message, wanted);
+	memcpy(message + at + 18, "\nb\n", 4);
+	memcpy(wanted + end + 18, "\nb\n", 4);
+	text_is(TEXT_RAWBODY, message, wanted);
+}
+
 static void test_white_space_of_other_scripts_folds(void **state)
 {
 	(void)state;
@@ -362,6 +379,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_body_begins_with_subject),
+	    cmocka_unit_test(test_blank_lines_are_squeezed),
 	    cmocka_unit_test(test_white_space_of_other_scripts_folds),
 	    cmocka_unit_test(test_character_sets),
 	    cmocka_unit_test(test_html_is_rendered),

@@ -1,0 +1,264 @@
+/* received_auth.c - what one Received line says beside who handed over to whom. */
+#include "smtp/received_auth.h"
+
+#include "smtp/header.h"
+#include "smtp/received_match.h"
+
+size_t received_find(struct bytes in, size_t from, const char *text)
+{
+	struct bytes rest = bytes_slice(in, from, SIZE_MAX);
+	const uint8_t *found = rest.len == 0 ? NULL
+	                                     : memmem(rest.data, rest.len, text, strlen(text));
+
+	return found == NULL ? in.len : (size_t)(found - in.data);
+}
+
+static size_t find_nocase(struct bytes in, size_t from, const char *text)
+{
+	struct bytes wanted = bytes_text(text);
+
+	for (size_t i = from; i + wanted.len <= in.len; i++)
+		if (bytes_starts_nocase(bytes_slice(in, i, wanted.len), wanted))
+			return i;
+	return in.len;
+}
+
+static bool is_word(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_';
+}
+
+/* Up to a blank, semicolon or the end. */
+static struct bytes token(struct bytes line, size_t at)
+{
+	size_t end = at;
+
+	while (end < line.len && line.data[end] != ' ' && line.data[end] != ';')
+		end++;
+
+	return bytes_slice(line, at, end - at);
+}
+
+/* RFC 3848 and its kin, and web mail. */
+static struct bytes protocol(struct bytes line)
+{
+	static const char *const names[] = {"ESMTPA",    "ESMTPSA",    "LMTPA",     "LMTPSA",
+	                                    "UTF8SMTPA", "UTF8SMTPSA", "UTF8LMTPA", "UTF8LMTPSA",
+	                                    "ASMTP",     "HTTP",       "HTTPS",     "HTTPU"};
+	size_t at = 0;
+
+	if (!received_has(line, " by "))
+		return bytes_of(NULL, 0);
+	while ((at = find_nocase(line, at, " with ")) < line.len) {
+		struct bytes word = token(line, at += 6);
+
+		for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (bytes_equal_nocase(word, bytes_text(names[i])))
+				return word;
+		at--;
+	}
+	return bytes_of(NULL, 0);
+}
+
+/* Whether `id` is of the form its servers give to authenticated clients: "x1sm2345678abc.1.2020.".
+ */
+static bool is_gmail_id(struct bytes id)
+{
+	size_t mark = received_find(id, 0, "sm"), at = mark + 2, digits = at;
+
+	if (mark == 0 || mark > 4)
+		return false;
+	while (at < id.len && id.data[at] >= '0' && id.data[at] <= '9')
+		at++;
+	struct bytes rest = bytes_slice(id, at + 3, SIZE_MAX);
+	return at - digits >= 2 && at - digits <= 9 && rest.len > 0 && rest.data[0] == '.';
+}
+
+static struct bytes gmail(struct bytes line, struct sink *storage)
+{
+	static const char mark[] = " by mx.google.com with ESMTPS id ";
+	size_t at = received_find(line, 0, mark), version = received_find(line, 0, "(version=");
+	size_t start = storage->len;
+
+	if (at == line.len || version == line.len ||
+	    !is_gmail_id(token(line, at + sizeof(mark) - 1)))
+		return bytes_of(NULL, 0);
+	struct bytes rest = bytes_slice(line, version + 9, SIZE_MAX);
+	size_t blank = bytes_find(rest, ' '), cipher = blank + sizeof(" cipher=") - 1;
+	struct bytes behind = bytes_slice(rest, blank, SIZE_MAX);
+	if (received_find(behind, 0, " cipher=") != 0)
+		return bytes_of(NULL, 0);
+	behind = bytes_slice(rest, cipher, SIZE_MAX);
+	sink_put(storage, BYTES("GMail - transport="));
+	sink_put(storage, bytes_slice(rest, 0, blank));
+	sink_put(storage, BYTES(" cipher="));
+	sink_put(storage, bytes_slice(behind, 0, bytes_find(behind, ')')));
+	return bytes_of(storage->data + start, storage->len - start);
+}
+
+/* "]) (AUTH: LOGIN user) by". */
+static struct bytes courier(struct bytes line)
+{
+	static const char *const names[] = {"LOGIN", "PLAIN", "DIGEST-MD5", "CRAM-MD5"};
+	size_t at = received_find(line, 0, " (AUTH: ");
+
+	if (at < 2 || at == line.len ||
+	    !((line.data[at - 1] == ')' && line.data[at - 2] == ']') ||
+	      (line.data[at - 1] == ']' && line.data[at - 2] == ')')))
+		return bytes_of(NULL, 0);
+	struct bytes word = token(line, at + 8);
+	for (unsigned i = 0; i < 4; i++)
+		if (bytes_equal(word, bytes_text(names[i])) &&
+		    received_find(line, at, ") by ") < line.len)
+			return word;
+	return bytes_of(NULL, 0);
+}
+
+/* Behind an address in brackets: "(... authenticated ...) ... by". */
+static bool is_sendmail(struct bytes line)
+{
+	static const char *const ends[] = {"]) ", ")] ", "] ("};
+	size_t best = line.len;
+
+	if (!received_has(line, "authenticated"))
+		return false;
+	for (unsigned i = 0; i < 3; i++) {
+		size_t at = received_find(line, 0, ends[i]);
+
+		if (i == 2 && at < line.len)
+			at = received_find(line, at, ")) ");
+		best = at < best ? at : best;
+	}
+	size_t open = received_find(line, best + 2, "(");
+	size_t word = received_find(line, open, "authenticated");
+	return received_find(line, received_find(line, word, ")"), " by") < line.len;
+}
+
+static struct bytes gmx(struct bytes line, struct sink *storage)
+{
+	static const char *const forms[] = {"from %W (%E %H) [%a] by mail.gmx.net (%n) with %T",
+	                                    "from %W (%E %H) [%a] by mail.gmx.com (%n) with %T"};
+	struct received_captures captures;
+	size_t start = storage->len;
+
+	if (!received_has(line, " by mail.gmx."))
+		return bytes_of(NULL, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		if (!received_match(forms[i], line, &captures))
+			continue;
+		bool extended = captures.end > 5 && line.data[captures.end - 5] == 'E';
+
+		sink_put(storage, extended ? BYTES("GMX (ESMTP / ") : BYTES("GMX (SMTP / "));
+		sink_put(storage, i == 0 ? BYTES("mail.gmx.net)") : BYTES("mail.gmx.com)"));
+		return bytes_of(storage->data + start, storage->len - start);
+	}
+	return bytes_of(NULL, 0);
+}
+
+/* ") (Authenticated sender: x) by host (Postfix) with ". */
+static struct bytes postfix(struct bytes line, struct sink *storage)
+{
+	size_t at = received_find(line, 0, ") (Authenticated sender: ");
+	size_t by = received_find(line, at, ") by ");
+	size_t open = received_find(line, by, " ("), close = received_find(line, open, ") with ");
+	size_t start = storage->len;
+
+	if (close == line.len)
+		return bytes_of(NULL, 0);
+	struct bytes name = bytes_slice(line, open + 2, close - open - 2);
+	if (bytes_equal(name, BYTES("Postfix")))
+		return name;
+	sink_put(storage, BYTES("Postfix ("));
+	sink_put(storage, name);
+	sink_octet(storage, ')');
+	return bytes_of(storage->data + start, storage->len - start);
+}
+
+static bool is_communigate(struct bytes line)
+{
+	size_t at = received_find(line, 0, "CommuniGate Pro ");
+	struct bytes rest = bytes_slice(line, at + 16, SIZE_MAX);
+
+	return received_has(line, " (account ") && (bytes_starts_nocase(rest, BYTES("HTTP")) ||
+	                                            bytes_starts_nocase(rest, BYTES("SMTP")) ||
+	                                            bytes_starts_nocase(rest, BYTES("XIMSS")) ||
+	                                            bytes_starts_nocase(rest, BYTES("IMAP")));
+}
+
+/* "(via HTTP)", "(via HTTPS)". */
+static struct bytes via_http(struct bytes line)
+{
+	size_t at = find_nocase(line, 0, " (via HTTP"), end;
+
+	if (at == line.len || !received_has(line, " by "))
+		return bytes_of(NULL, 0);
+	end = at + 10;
+	end += end < line.len && line.data[end] != ')';
+	bool closed = end < line.len && line.data[end] == ')' &&
+	              (end + 1 == line.len || line.data[end + 1] == ' ' ||
+	               line.data[end + 1] == ';');
+	return closed ? bytes_slice(line, at + 6, end - at - 6) : bytes_of(NULL, 0);
+}
+
+struct bytes received_auth(struct bytes line, struct sink *storage)
+{
+	struct bytes auth = protocol(line);
+
+	if (auth.len > 0 || (auth = gmail(line, storage)).len > 0 || (auth = courier(line)).len > 0)
+		return auth;
+	if (is_sendmail(line))
+		return BYTES("Sendmail");
+	if ((auth = gmx(line, storage)).len > 0)
+		return auth;
+	size_t critical = received_find(line, 0, ") (authenticated as ");
+	if (critical < line.len && received_find(line, 0, ") by ") < critical &&
+	    received_find(line, critical, ") id ") < line.len)
+		return BYTES("CriticalPath");
+	if ((auth = postfix(line, storage)).len > 0)
+		return auth;
+	if (is_communigate(line))
+		return BYTES("Communigate");
+	if (received_has(line, " with Microsoft Exchange Server HTTP-DAV"))
+		return BYTES("HTTP-DAV");
+	return via_http(line);
+}
+
+/* The length of the mark of an envelope sender at `at`, or 0. */
+static size_t envelope_mark(struct bytes line, size_t at)
+{
+	static const char *const marks[] = {
+	    "envelope-from ",   "envelope-from=", "envelope-sender ",
+	    "envelope-sender=", "return-path: ",  "return-path "};
+
+	for (unsigned i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (bytes_starts_nocase(bytes_slice(line, at, SIZE_MAX), bytes_text(marks[i])))
+			return strlen(marks[i]);
+	return 0;
+}
+
+struct bytes received_envelope_from(struct bytes line)
+{
+	for (size_t at = 0; at < line.len; at++) {
+		uint8_t c = line.data[at] | 0x20;
+		size_t mark = c == 'e' || c == 'r' ? envelope_mark(line, at) : 0;
+		size_t start = at + mark, end = start;
+
+		if (mark == 0)
+			continue;
+		while (end < line.len && line.data[end] != ' ')
+			end++;
+		/* Up to the last change between letters and others. */
+		for (; end > start; end--)
+			if (is_word(line.data[end - 1]) !=
+			    (end < line.len && is_word(line.data[end])))
+				break;
+		if (end == start)
+			continue;
+		while (start < end && line.data[start] == '<')
+			start++;
+		while (end > start && line.data[end - 1] == '>')
+			end--;
+		return bytes_of(line.data + start, end - start);
+	}
+	return bytes_of(NULL, 0);
+}

@@ -1,0 +1,21 @@
+/* received_auth.h - what one Received line says beside who handed over to whom. */
+#ifndef SMTP_RECEIVED_AUTH_H
+#define SMTP_RECEIVED_AUTH_H
+
+#include "base/bytes.h"
+#include "smtp/sink.h"
+
+/* How the client proved who it was, as a word for rules; empty when it did not. `line` begins with
+ * "from". What is put together goes to `storage`. */
+struct bytes received_auth(struct bytes line, struct sink *storage);
+/* The envelope sender, angle brackets off; data NULL when there is none. */
+struct bytes received_envelope_from(struct bytes line);
+
+/* The offset of `text` in `in` at or behind `from`; in.len when it is not there. */
+size_t received_find(struct bytes in, size_t from, const char *text);
+static inline bool received_has(struct bytes in, const char *text)
+{
+	return received_find(in, 0, text) < in.len;
+}
+
+#endif
