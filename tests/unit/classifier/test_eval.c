@@ -338,6 +338,25 @@ static void measures_blanks_in_lines(void **state)
 	fixture_free(f);
 }
 
+static void minds_the_languages_a_site_reads(void **state)
+{
+	(void)state;
+	const char *header = "ok_locales en ja\n"
+	                     "header A eval:check_for_faraway_charset_in_headers()\n";
+
+	HITS(header, {"Subject:raw", " =?utf-8?Q?a?= =?koi8-r?B?xx?=\n"});
+	MISSES(header, {"Subject:raw", " =?iso-2022-jp?B?xx?= =?windows-1251?B?xx?=\n"});
+	MISSES("header A eval:check_for_faraway_charset_in_headers()\n",
+	       {"Subject:raw", " =?koi8-r?B?xx?=\n"});
+
+	struct fixture *f = fixture_new("ok_locales en\nbody A eval:check_for_faraway_charset()\n");
+	fixture_header(f, "Content-Type", "text/plain; charset=\"big5\"\n");
+	fixture_add(f, TEXT_BODY, "a\xa4\xa4\xa4\xe5");
+	fixture_judge(f);
+	assert_true(fixture_value(f, "A") == 1);
+	fixture_free(f);
+}
+
 static void finds_captured_text(void **state)
 {
 	(void)state;
@@ -453,6 +472,7 @@ int main(void)
 	    cmocka_unit_test(compares_recipients),
 	    cmocka_unit_test(looks_up_hosts_of_uris),
 	    cmocka_unit_test(measures_blanks_in_lines),
+	    cmocka_unit_test(minds_the_languages_a_site_reads),
 	    cmocka_unit_test(finds_captured_text),
 	    cmocka_unit_test(cuts_hosts_at_what_was_registered),
 	    cmocka_unit_test(matches_globs),

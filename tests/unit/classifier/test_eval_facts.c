@@ -347,6 +347,19 @@ static void bodies_are_measured(void **state)
 	fixture_free(f);
 }
 
+static void signatures_are_measured(void **state)
+{
+	(void)state;
+	scene_clear();
+	misses("body A eval:plaintext_body_length('0')\n");
+	add_part("text/plain", 0)->rendered = BYTES("0123456789\n-- \nsignature\n-- \n");
+	hits("body A eval:plaintext_body_length('11','11')\n");
+	misses("body A eval:plaintext_body_length('12')\n");
+	hits("body A eval:plaintext_sig_length('15','15')\n");
+	misses("body A eval:plaintext_body_sig_ratio('0.8')\n");
+	hits("body A eval:plaintext_body_sig_ratio('0.7','0.8')\n");
+}
+
 static void bounces_of_own_mail_are_known(void **state)
 {
 	(void)state;
@@ -411,6 +424,7 @@ int main(void)
 	    cmocka_unit_test(what_the_walk_found_is_told),
 	    cmocka_unit_test(forms_of_a_text_are_compared),
 	    cmocka_unit_test(bodies_are_measured),
+	    cmocka_unit_test(signatures_are_measured),
 	    cmocka_unit_test(bounces_of_own_mail_are_known),
 	    cmocka_unit_test(headers_of_parts_match),
 	};
