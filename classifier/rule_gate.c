@@ -10,6 +10,7 @@
 #include "classifier/rule_gate.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "classifier/rule_literal.h"
 
@@ -161,12 +162,15 @@ static void offer(struct gate_windows *best, const struct gate_windows *windows)
 		*best = *windows;
 }
 
-/* The positions of the stretch that the common string enters, as the gate walks it. */
-static uint64_t walk(const struct gate_position *position, uint32_t count, const char *text)
+/* The positions of the stretch that the common string enters behind some other text, as the gate
+ * walks it. */
+static uint64_t walk(const struct gate_position *position, uint32_t count, const char *common)
 {
+	char behind[64];
 	uint64_t state = 0, seen = 0;
 
-	for (; *text != '\0'; text++) {
+	snprintf(behind, sizeof(behind), "x1%s", common);
+	for (const char *text = behind; *text != '\0'; text++) {
 		uint64_t entered = state << 1 | 1, next = 0;
 
 		for (uint32_t i = 0; i < count; i++) {
