@@ -164,30 +164,30 @@ static struct value select_value(struct value condition, struct value yes, struc
 static struct value run_code(struct scan_context *c, const struct blob_rule *rule)
 {
 	const struct ruleset *r = c->ruleset;
-	struct value *top = c->stack - 1;
+	struct value *end = c->stack; /* what lies below it is in use */
 
 	for (uint32_t i = 0; i < rule->code_count; i++) {
 		enum meta_op op = r->code[rule->code + i] & 0xff;
 		uint32_t operand = r->code[rule->code + i] >> 8;
 
 		if (op == META_NUMBER) {
-			*++top = point(r->number[operand]);
+			*end++ = point(r->number[operand]);
 		} else if (op == META_RULE) {
-			*++top = c->value[operand];
+			*end++ = c->value[operand];
 		} else if (op == META_NOT) {
-			*top = not_value(*top);
+			end[-1] = not_value(end[-1]);
 		} else if (op == META_NEGATE) {
-			*top = span(-top->hi, -top->lo);
+			end[-1] = span(-end[-1].hi, -end[-1].lo);
 		} else if (op == META_SELECT) {
-			top -= 2;
-			*top = select_value(top[0], top[1], top[2]);
+			end -= 2;
+			end[-1] = select_value(end[-1], end[0], end[1]);
 		} else {
-			top--;
-			*top = binary(op, top[0], top[1]);
+			end--;
+			end[-1] = binary(op, end[-1], end[0]);
 		}
 	}
-	DEBUG_ASSERT(top == c->stack);
-	return *top;
+	DEBUG_ASSERT(end == c->stack + 1);
+	return c->stack[0];
 }
 
 /* What a plain rule is worth from what the scan found. */
