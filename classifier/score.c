@@ -119,33 +119,8 @@ static struct value xor_value(struct value a, struct value b)
 	return point((double)((uint64_t)a.lo ^ (uint64_t)b.lo));
 }
 
-/* Nearly all values are points: the same as below for them, without the intervals. */
-static bool binary_points(enum meta_op op, double a, double b, struct value *out)
-{
-	switch (op) {
-	case META_AND:
-		*out = point(a != 0 ? b : a);
-		return true;
-	case META_OR:
-		*out = point(a != 0 ? a : b);
-		return true;
-	case META_GT:
-		*out = point(a > b);
-		return true;
-	case META_GE:
-		*out = point(a >= b);
-		return true;
-	default:
-		return false;
-	}
-}
-
 static struct value binary(enum meta_op op, struct value a, struct value b)
 {
-	struct value known;
-
-	if (a.lo == a.hi && b.lo == b.hi && binary_points(op, a.lo, b.lo, &known))
-		return known;
 	switch (op) {
 	case META_ADD:
 		return span(a.lo + b.lo, a.hi + b.hi);
