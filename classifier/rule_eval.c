@@ -347,10 +347,12 @@ bool rule_eval_captured(struct rule_reader *reader, const struct rule_text *rule
 void rule_eval_renumber(struct rule_evals *evals, const uint32_t *index)
 {
 	for (uint32_t i = 0; i < evals->eval_count; i++) {
-		struct blob_eval_argument *argument = &evals->argument[evals->eval[i].argument];
+		const struct blob_eval *eval = &evals->eval[i];
 
-		if (evals->eval[i].function == EVAL_captured)
-			argument[1].number = index[(uint32_t)argument[1].number];
+		if (eval->function != EVAL_captured)
+			continue;
+		struct blob_eval_argument *rule = &evals->argument[eval->argument + 1];
+		rule->number = index[(uint32_t)rule->number];
 	}
 }
 

@@ -133,9 +133,9 @@ static double share(const struct search *s, const struct octets *set)
 {
 	double sum = 0;
 
-	for (int c = 0; c < 256; c++)
-		if (octets_has(set, (uint8_t)c))
-			sum += s->share[c];
+	for (int word = 0; word < 4; word++)
+		for (uint64_t left = set->bit[word]; left != 0; left &= left - 1)
+			sum += s->share[word * 64 + __builtin_ctzll(left)];
 	return sum < 1 ? sum : 1;
 }
 

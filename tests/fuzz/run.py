@@ -80,7 +80,7 @@ class Fuzzer:
         return bool(log) and log[-1][3] != "ok" and os.path.getmtime(self.program) < log[-1][4]
 
     def run(self, seconds, through):
-        command = through + [self.program, f"-max_total_time={seconds}", "-timeout=120", "-rss_limit_mb=2048",
+        command = through + [self.program, f"-max_total_time={seconds}", "-timeout=600", "-rss_limit_mb=2048",
                              "-print_funcs=0", f"-artifact_prefix={self.home}/{self.name}-"]
         if self.name in INPUT_BYTES_MAX:
             command.append(f"-max_len={INPUT_BYTES_MAX[self.name]}")
@@ -105,7 +105,7 @@ class Fuzzer:
         fresh = os.path.join(self.home, self.name + ".min")
         shutil.rmtree(fresh, ignore_errors=True)
         os.makedirs(fresh)
-        subprocess.run([self.program, "-set_cover_merge=1", "-timeout=120", fresh, self.corpus, self.work], check=True,
+        subprocess.run([self.program, "-set_cover_merge=1", "-timeout=600", fresh, self.corpus, self.work], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         # Inputs with a name of their own were written or found by somebody: they stay.
         kept = sum(os.path.getsize(path) for path in inputs(self.corpus) if not is_found(path))

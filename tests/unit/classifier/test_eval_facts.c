@@ -97,6 +97,26 @@ static void relays_are_counted(void **state)
 	misses("header A eval:check_no_relays()\n");
 }
 
+static void big_names_without_a_name_are_found(void **state)
+{
+	(void)state;
+	static struct fact_relay relay[2];
+	const char *rule = "header A eval:check_for_no_rdns_dotcom_helo()\n";
+
+	scene_clear();
+	scene.facts.relay = relay;
+	scene.facts.relay_count = scene.facts.relays_untrusted = 1;
+	relay[0] = (struct fact_relay){.helo = BYTES("mx.yahoo.com"), .no_reverse_dns = true};
+	hits(rule);
+	relay[0].no_reverse_dns = false;
+	misses(rule);
+	relay[1] = (struct fact_relay){.helo = BYTES("Excite.com"), .no_reverse_dns = true};
+	scene.facts.relay_count = 2;
+	hits(rule);
+	relay[1].is_private = true;
+	misses(rule);
+}
+
 static void dates_are_compared(void **state)
 {
 	(void)state;
@@ -415,6 +435,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(relays_are_counted),
+	    cmocka_unit_test(big_names_without_a_name_are_found),
 	    cmocka_unit_test(dates_are_compared),
 	    cmocka_unit_test(outlooks_ids_tell_the_time),
 	    cmocka_unit_test(html_is_measured),
