@@ -59,9 +59,12 @@ struct world {
 
 static int rules_fd;
 
-static uint64_t no_clock(void)
+/* So slow a processor that a slice is over at each look: every judgement takes several turns. */
+static uint64_t slow_clock(void)
 {
-	return 0;
+	static uint64_t now_ns;
+
+	return now_ns += 1100000;
 }
 
 /* One rule is enough: its mark is refused. */
@@ -197,7 +200,7 @@ static void worker_make(struct world *w)
 	                            .telemetry = &w->telemetry,
 	                            .link = &w->link,
 	                            .hostname = "gateway.example",
-	                            .cpu_now_ns = no_clock,
+	                            .cpu_now_ns = slow_clock,
 	                            .secret = {{random_u64(&w->random), 1}},
 	                            .seed = random_u64(&w->random)};
 	err = worker_new(&w->arena, &its, 0, &w->worker, reason);
