@@ -125,6 +125,7 @@ struct gateway *gateway_new(struct arena *arena, const struct gateway_config *it
 
 void gateway_close(struct gateway *g)
 {
+	shadow_close(g);
 	normaliser_close(g->normaliser);
 }
 
@@ -242,7 +243,7 @@ void gateway_resume(struct gateway *g)
 
 bool gateway_idle(const struct gateway *g)
 {
-	return g->sessions.used == 0 && g->mails.used == 0;
+	return g->sessions.used == 0 && g->mails.used == 0 && !shadow_is_busy(g);
 }
 
 uint32_t gateway_session_count(const struct gateway *g)

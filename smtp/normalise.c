@@ -128,6 +128,11 @@ struct normaliser *normaliser_new(struct arena *arena, size_t message_bytes_max,
 	return n->charsets == NULL ? NULL : n;
 }
 
+void normaliser_count(struct normaliser *n, struct mime_counters *counters)
+{
+	n->counters = counters;
+}
+
 void normaliser_close(struct normaliser *normaliser)
 {
 	charset_set_close(normaliser->charsets);
