@@ -57,6 +57,7 @@ struct rule_compiler {
 	uint32_t placed[GROUP_COUNT][PLACED_COUNT];
 	double *cost; /* by rule: an estimate, nanoseconds per octet of its text */
 	uint32_t unknown_count, off_count, doubtful_count;
+	uint32_t added_count; /* rules that no file brought; they are the first */
 	enum generation_kind kind;
 	bool no_triggers, finished;
 };
@@ -106,6 +107,7 @@ void rule_compiler_add_text(struct rule_compiler *compiler, const char *name, co
 
 	ASSERT(!compiler->finished);
 	rule_reader_text(&compiler->reader, name, bytes_text(copy));
+	compiler->added_count = compiler->reader.rule_count;
 }
 
 const struct rule_report *rule_compiler_reports(const struct rule_compiler *compiler,
@@ -676,7 +678,7 @@ static bool is_refused(const struct rule_compiler *c)
 			return true;
 		faulty |= c->reader.report[i].fault;
 	}
-	for (uint32_t i = 0; faulty && i < c->rule_count; i++)
+	for (uint32_t i = c->added_count; faulty && i < c->rule_count; i++)
 		faulty = c->rule[i].kind == BLOB_RULE_OFF;
 	return faulty;
 }

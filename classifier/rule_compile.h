@@ -35,7 +35,7 @@ void rule_compiler_free(struct rule_compiler *compiler);
 /* Reads a .cf file, or every *.cf (then *.pre first) of a folder in the order SpamAssassin reads
  * them. */
 MUST_CHECK enum err rule_compiler_load(struct rule_compiler *compiler, const char *path);
-/* Reads rules from a text; `name` stands for the file in reports. */
+/* Reads rules from a text, before any file; `name` stands for the file in reports. */
 void rule_compiler_add_text(struct rule_compiler *compiler, const char *name, const char *text);
 /* What recipients of `domain` want: limits in 1/1000 points, POLICY_POINTS_UNSET where they want
  * what all want, and points of rules, "RULE=1.5 OTHER=0". A rule that is not there, or whose points
