@@ -126,6 +126,9 @@ void eval_add_addresses(const struct eval_call *call, uint32_t header, struct ev
 bool eval_next_email(const struct ruleset *ruleset, struct bytes line, size_t *at,
                      struct bytes *out_email);
 
+/* eval_charset.c: a part is in a character set of none of ok_locales. */
+bool eval_mime_charset_is_faraway(const struct eval_call *call);
+
 /* eval_words.c: the words of a message's text and HTML forms, and how they differ. */
 size_t eval_words_bytes(void); /* zeroed memory is an empty table */
 /* To be asked again of the next message. */

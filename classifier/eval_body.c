@@ -266,3 +266,58 @@ int32_t eval_check_welcomelist_bounce_relays(const struct eval_call *call)
 	}
 	return 0;
 }
+
+struct signature { /* of the first plain text; octets of its UTF-8 */
+	bool known;
+	double body, mark; /* above the last "-- ", and below it */
+};
+
+/* A mark at the very end is a decoy. */
+static struct signature find_signature(const struct eval_call *call)
+{
+	const struct facts *facts = call->facts;
+	struct eval_match match = {0};
+	uint32_t i = 0;
+
+	while (i < facts->part_count && !bytes_equal(facts->part[i].type, BYTES("text/plain")))
+		i++;
+	if (i == facts->part_count)
+		return (struct signature){.known = false};
+
+	struct bytes text = facts->part[i].rendered;
+	struct signature found = {.known = true, .body = (double)text.len};
+	while (eval_find(call, EVAL_PATTERN_SIGNATURE_MARK, text, match.end, &match)) {
+		if (text.len - match.end <= 4)
+			continue;
+		found.body = (double)match.group;
+		found.mark = (double)(text.len - match.end);
+	}
+	return found;
+}
+
+static bool in_bounds(const struct eval_call *call, double value)
+{
+	return value >= eval_number(call, 0) &&
+	       (call->eval->argument_count < 2 || value <= eval_number(call, 1));
+}
+
+int32_t eval_plaintext_body_length(const struct eval_call *call)
+{
+	struct signature found = find_signature(call);
+
+	return found.known && in_bounds(call, found.body);
+}
+
+int32_t eval_plaintext_sig_length(const struct eval_call *call)
+{
+	struct signature found = find_signature(call);
+
+	return found.known && in_bounds(call, found.mark);
+}
+
+int32_t eval_plaintext_body_sig_ratio(const struct eval_call *call)
+{
+	struct signature found = find_signature(call);
+
+	return found.known && in_bounds(call, found.mark > 0 ? found.body / found.mark : 1e6);
+}

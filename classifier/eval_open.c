@@ -116,10 +116,9 @@ static bool selectors_are_enough(const struct ruleset *r, const struct blob_eval
 /* The rule a captured text comes from is a pattern over a header. */
 static bool capture_is_sound(const struct ruleset *r, const struct blob_eval *eval)
 {
-	double number = r->evals.argument[eval->argument + 1].number;
-
 	if (eval->function != EVAL_captured)
 		return true;
+	double number = r->evals.argument[eval->argument + 1].number;
 	return number >= 0 && number < r->rule_count &&
 	       r->rule[(uint32_t)number].kind == BLOB_RULE_PATTERN &&
 	       r->rule[(uint32_t)number].text_kind == TEXT_HEADER;

@@ -131,6 +131,8 @@ static bool uri_holds(const struct eval_call *call, struct bytes uri, struct byt
 	for (size_t at = 0; at + text.len <= uri.len; at++) {
 		struct bytes here = bytes_slice(uri, at, text.len);
 
+		if (eval_lower(here.data[0]) != eval_lower(text.data[0]))
+			continue;
 		if ((nocase ? bytes_equal_nocase(here, text) : bytes_equal(here, text)) &&
 		    eval_rule_matches(call, bytes_slice(uri, 0, at)))
 			return true;

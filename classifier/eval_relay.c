@@ -136,17 +136,19 @@ int32_t eval_check_for_numeric_helo(const struct eval_call *call)
 	return 0;
 }
 
-/* The last public relay decides. */
+/* The last public relay decides. Only where the receiver looks names up does a missing one tell. */
 int32_t eval_check_for_no_rdns_dotcom_helo(const struct eval_call *call)
 {
-	struct bytes rest = eval_header(call, 0);
-	struct eval_relay relay;
+	const struct facts *facts = call->facts;
 	bool found = false;
 
-	for (uint32_t i = 0; i < EVAL_RELAYS_MAX && eval_next_relay(&rest, &relay); i++)
-		if (!eval_is_private_ip(relay.ip))
-			found = relay.rdns.len == 0 &&
-			        eval_matches(call, EVAL_PATTERN_DOTCOM_HELO, relay.helo);
+	for (uint32_t i = 0; i < facts->relay_count; i++) {
+		const struct fact_relay *relay = &facts->relay[i];
+
+		if (!relay->is_trusted && !relay->is_private)
+			found = relay->no_reverse_dns &&
+			        eval_matches(call, EVAL_PATTERN_DOTCOM_HELO, relay->helo);
+	}
 	return found;
 }
 

@@ -332,6 +332,8 @@ static void set_eval(struct rule_compiler *c, const struct rule_text *rule, stru
 	                                    (int)strcspn(rule->expr, "( "), rule->expr);
 
 	switch (rule_eval_parse(&c->reader, rule, &call, &why)) {
+	case RULE_EVAL_NEVER:
+		return;
 	case RULE_EVAL_UNKNOWN:
 		set_unknown(c, rule, out, name);
 		return;

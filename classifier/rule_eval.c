@@ -210,6 +210,16 @@ static bool resolve_list(struct reading *r)
 	return true;
 }
 
+static bool all_locales(const struct rule_reader *reader)
+{
+	const struct named_list *list = &reader->list[EVAL_LIST_OK_LOCALES];
+
+	for (uint32_t i = 0; i < list->count; i++)
+		if (strcmp(list->entry[i].text, "all") == 0)
+			return true;
+	return list->count == 0;
+}
+
 enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct rule_text *rule,
                                       struct rule_call *out_call, const char **out_why)
 {
@@ -219,6 +229,9 @@ enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct r
 	memset(out_call, 0, sizeof(*out_call));
 	ASSERT(open < r.text.len);
 	out_call->function = find_function(bytes_trim(bytes_slice(r.text, 0, open)));
+	/* Character sets named in the markup are not kept: asked for only where languages are. */
+	if (bytes_equal(bytes_trim(bytes_slice(r.text, 0, open)), BYTES("html_charset_faraway")))
+		return all_locales(reader) ? RULE_EVAL_NEVER : RULE_EVAL_UNKNOWN;
 	if (out_call->function == EVAL_FUNCTION_COUNT)
 		return is_net_function(bytes_trim(bytes_slice(r.text, 0, open)))
 		           ? RULE_EVAL_NET
@@ -334,10 +347,12 @@ bool rule_eval_captured(struct rule_reader *reader, const struct rule_text *rule
 void rule_eval_renumber(struct rule_evals *evals, const uint32_t *index)
 {
 	for (uint32_t i = 0; i < evals->eval_count; i++) {
-		struct blob_eval_argument *argument = &evals->argument[evals->eval[i].argument];
+		const struct blob_eval *eval = &evals->eval[i];
 
-		if (evals->eval[i].function == EVAL_captured)
-			argument[1].number = index[(uint32_t)argument[1].number];
+		if (eval->function != EVAL_captured)
+			continue;
+		struct blob_eval_argument *rule = &evals->argument[eval->argument + 1];
+		rule->number = index[(uint32_t)rule->number];
 	}
 }
 

@@ -9,6 +9,7 @@
 enum rule_eval_result {
 	RULE_EVAL_OK,
 	RULE_EVAL_NET,     /* a network check, whose value is 0 while there is no network */
+	RULE_EVAL_NEVER,   /* with these settings the function never hits */
 	RULE_EVAL_UNKNOWN, /* no such function here */
 	RULE_EVAL_WRONG    /* the call is wrong */
 };

@@ -10,6 +10,7 @@
 #include "classifier/rule_gate.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "classifier/rule_literal.h"
 
@@ -132,9 +133,9 @@ static double share(const struct search *s, const struct octets *set)
 {
 	double sum = 0;
 
-	for (int c = 0; c < 256; c++)
-		if (octets_has(set, (uint8_t)c))
-			sum += s->share[c];
+	for (int word = 0; word < 4; word++)
+		for (uint64_t left = set->bit[word]; left != 0; left &= left - 1)
+			sum += s->share[word * 64 + __builtin_ctzll(left)];
 	return sum < 1 ? sum : 1;
 }
 
@@ -161,12 +162,15 @@ static void offer(struct gate_windows *best, const struct gate_windows *windows)
 		*best = *windows;
 }
 
-/* Whether the common string passes through the stretch, as the gate walks it. */
-static bool passes(const struct gate_position *position, uint32_t count, const char *text)
+/* The positions of the stretch that the common string enters behind some other text, as the gate
+ * walks it. */
+static uint64_t walk(const struct gate_position *position, uint32_t count, const char *common)
 {
-	uint64_t state = 0;
+	char behind[64];
+	uint64_t state = 0, seen = 0;
 
-	for (; *text != '\0'; text++) {
+	snprintf(behind, sizeof(behind), "x1%s", common);
+	for (const char *text = behind; *text != '\0'; text++) {
 		uint64_t entered = state << 1 | 1, next = 0;
 
 		for (uint32_t i = 0; i < count; i++) {
@@ -177,24 +181,37 @@ static bool passes(const struct gate_position *position, uint32_t count, const c
 				next |= (uint64_t)1 << i;
 		}
 		state = next;
-		if ((state >> (count - 1) & 1) != 0)
-			return true;
+		seen |= state;
 	}
-	return false;
+	return seen;
 }
 
+/* The rate of a stretch when common strings lead into it, or all the way through. */
 static double known_rate(const struct search *s, const struct gate_position *position,
-                         const struct stretch *stretch)
+                         const double *step, const double *stay, const struct stretch *stretch)
 {
 	uint32_t count;
 	const struct common_string *common = common_strings(&count);
-	double rate = stretch->rate;
+	double least[GATE_POSITIONS_MAX] = {0}, enter = 1, active = 1;
 
-	for (uint32_t i = 0; i < count; i++)
-		if (common[i].kind == s->kind && common[i].rate > rate &&
-		    passes(position + stretch->from, stretch->len, common[i].text))
-			rate = common[i].rate;
-	return rate;
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t seen = 0;
+
+		if (common[i].kind == s->kind)
+			seen = walk(position + stretch->from, stretch->len, common[i].text);
+		for (uint32_t k = 0; k < stretch->len; k++)
+			if ((seen >> k & 1) != 0 && common[i].rate > least[k])
+				least[k] = common[i].rate;
+	}
+	for (uint32_t k = 0; k < stretch->len; k++) {
+		double leave = 1 - stay[stretch->from + k];
+
+		enter = active * step[stretch->from + k];
+		enter = enter > least[k] ? enter : least[k];
+		active = leave > 0.02 ? enter / leave : 1;
+		active = active < 1 ? active : 1;
+	}
+	return enter;
 }
 
 /* The best stretch of the positions. What the octets alone say is checked against what is known of
@@ -219,8 +236,8 @@ static struct stretch find_stretch(const struct search *s, const struct gate_pos
 		if (best.len == 0)
 			break;
 
-		double rate = known_rate(s, position, &best);
-		bool as_expected = rate <= best.rate;
+		double rate = known_rate(s, position, step, stay, &best);
+		bool as_expected = rate <= best.rate * 2;
 		poor[best.from] = true;
 		best.rate = rate;
 		if (found.len == 0 || best.rate < found.rate)

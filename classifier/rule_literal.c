@@ -61,12 +61,10 @@ double octet_bits(uint8_t octet)
 /* Whether `part` stands in `text`; ASCII letters in either case. */
 static bool is_part(const struct literal *part, const char *text)
 {
-	size_t len = strlen(text);
-
-	for (size_t at = 0; at + part->len <= len; at++) {
+	for (; *text != '\0'; text++) {
 		uint8_t k = 0;
 
-		while (k < part->len && tolower(part->octet[k]) == text[at + k])
+		while (k < part->len && tolower(part->octet[k]) == text[k])
 			k++;
 		if (k == part->len)
 			return true;
@@ -498,7 +496,8 @@ static void drop_covered(struct literals *set)
 		int place = -1;
 
 		for (uint32_t k = 0; k < set->count && place < 0; k++)
-			if (k != i && (!same(&set->item[i], &set->item[k]) || k < i))
+			if (k != i && set->item[k].len <= set->item[i].len &&
+			    (!same(&set->item[i], &set->item[k]) || k < i))
 				place = place_in(&set->item[i], &set->item[k]);
 		if (place >= 0) {
 			if ((uint32_t)place > further)

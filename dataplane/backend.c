@@ -289,6 +289,10 @@ static void backend_ready(struct gateway *g, struct backend *b)
 void backend_release(struct gateway *g, struct backend *b, bool reset)
 {
 	ASSERT(b->mail == NULL && b->state == BACKEND_LEASED);
+	if (b->failed) {
+		b->state = BACKEND_QUIT; /* nobody's any more; its reader closes it */
+		return;
+	}
 	if (!reset && smtp_client_pending(&b->client) == 0) {
 		backend_ready(g, b);
 		return;
@@ -388,7 +392,8 @@ static bool backend_reply(struct gateway *g, struct backend *b,
 	return false;
 }
 
-static void backend_read(struct gateway *g, struct backend *b)
+/* False: the connection is gone. */
+static bool backend_read(struct gateway *g, struct backend *b)
 {
 	struct tcp_conn *conn = b->leg.conn;
 	struct smtp_client_event event;
@@ -409,19 +414,25 @@ static void backend_read(struct gateway *g, struct backend *b)
 		if (event.kind == SMTP_CLIENT_BROKEN) {
 			g->counters->backend_broken++;
 			backend_gone(g, b);
-			return;
+			return false;
 		}
 		if (!backend_reply(g, b, &event))
-			return;
+			return false;
 	}
-	if (tcp_at_end(conn))
-		backend_gone(g, b);
+	if (!tcp_at_end(conn))
+		return true;
+	backend_gone(g, b);
+	return false;
 }
 
 void backend_news(struct gateway *g, struct backend *b, uint32_t news)
 {
 	if (news & TCP_FAILED) {
-		backend_gone(g, b);
+		/* A backend's word on a message counts, also with a reset right behind it: a client
+		 * that is told otherwise sends the message again. */
+		b->failed = true;
+		if (b->mail == NULL || b->mail->phase != MAIL_DOT || backend_read(g, b))
+			backend_gone(g, b);
 		return;
 	}
 	if ((news & TCP_CONNECTED) && b->state == BACKEND_CONNECTING)
@@ -429,7 +440,7 @@ void backend_news(struct gateway *g, struct backend *b, uint32_t news)
 	if ((news & TCP_ACKED) && b->mail != NULL && b->mail->phase == MAIL_SEND)
 		relay_send(g, b->mail);
 	if (news & (TCP_READABLE | TCP_FIN))
-		backend_read(g, b);
+		(void)backend_read(g, b);
 }
 
 void backend_timeout(struct gateway *g, struct backend *b)

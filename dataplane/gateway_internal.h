@@ -137,6 +137,7 @@ struct backend {
 	struct mail *mail;
 	struct backend *idle_next;
 	bool in_data; /* DATA accepted and the dot not written: only closing aborts */
+	bool failed;  /* the connection is gone; what came before its end is still read */
 	struct smtp_client client;
 };
 

@@ -93,7 +93,7 @@ def main():
     parser.add_argument("--build", required=True)
     parser.add_argument("--once", action="store_true")
     its = parser.parse_args()
-    lab = Lab(its.build, "postern")
+    lab = Lab(its.build)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     try:

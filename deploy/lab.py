@@ -16,6 +16,9 @@ import subprocess
 import sys
 import time
 
+# What the names of namespaces and folders begin with: two labs run side by side when each has its own.
+LAB = os.environ.get("POSTERN_LAB", "postern")
+
 SIDES = (("client", "c0", "g0", "10.25.0", "fd25::"), ("backend", "b0", "g1", "10.26.0", "fd26::"))
 
 
@@ -31,7 +34,7 @@ def run(*command, check=True, **more):
 
 
 class Lab:
-    def __init__(self, build, name="postern", folder=None, bad_link=None):
+    def __init__(self, build, name=LAB, folder=None, bad_link=None):
         """`bad_link`: what lies between client and gateway as a command line without its two interfaces."""
         self.build = os.path.abspath(build)
         self.bad_link = bad_link

@@ -101,6 +101,8 @@ static struct bytes read_helo(struct bytes line)
 
 	if (helo.len > 0)
 		return helo;
+	if (!received_has(line, "HLO ") && !received_has(line, "ELO "))
+		return helo;
 	struct bytes one = helo_behind(line, "HELO "), other = helo_behind(line, "EHLO ");
 	return one.len > 0 && (other.len == 0 || one.data < other.data) ? one : other;
 }
@@ -132,12 +134,13 @@ static struct bytes read_by(struct bytes line)
 }
 
 /* What the line says wherever it says it. */
-static void read_anywhere(struct bytes line, struct sink *storage, struct received *received)
+static void read_anywhere(struct bytes line, uint32_t marks, struct sink *storage,
+                          struct received *received)
 {
-	received->id = read_id(line);
+	received->id = (marks & RECEIVED_MARK(ID)) != 0 ? read_id(line) : bytes_of(NULL, 0);
 	received->helo = read_helo(line);
 	received->by = read_by(line);
-	received->auth = received_auth(line, storage);
+	received->auth = received_auth(line, marks, storage);
 }
 
 /* Digits and ':' in the form of a time of day. */
@@ -227,23 +230,23 @@ static bool is_exchange(struct bytes line)
 }
 
 /* The program that wrote the line, as far as it has forms of its own. */
-static enum group group_of(struct bytes line)
+static enum group group_of(struct bytes line, uint32_t marks)
 {
-	if (received_has(line, " SMTPSVC"))
+	if ((marks & RECEIVED_MARK(SMTPSVC)) != 0)
 		return GROUP_SMTPSVC;
-	if (is_exchange(line))
+	if ((marks & (RECEIVED_MARK(MS_SMTP) | RECEIVED_MARK(MAPI))) != 0 && is_exchange(line))
 		return GROUP_EXCHANGE;
-	if (received_has(line, "[XMail "))
+	if ((marks & RECEIVED_MARK(XMAIL)) != 0)
 		return GROUP_XMAIL;
-	if (received_has(line, "(ecelerity"))
+	if ((marks & RECEIVED_MARK(ECELERITY)) != 0)
 		return GROUP_ECELERITY;
-	if (received_has(line, "Exim"))
+	if ((marks & RECEIVED_MARK(EXIM)) != 0)
 		return GROUP_EXIM;
-	if (received_has(line, " (Postfix) with"))
+	if ((marks & RECEIVED_MARK(POSTFIX)) != 0)
 		return GROUP_POSTFIX;
-	if (received_has(line, "(Scalix SMTP Relay"))
+	if ((marks & RECEIVED_MARK(SCALIX)) != 0)
 		return GROUP_SCALIX;
-	return received_has(line, " (Lotus Domino ") ? GROUP_DOMINO : GROUP_ANY;
+	return (marks & RECEIVED_MARK(DOMINO)) != 0 ? GROUP_DOMINO : GROUP_ANY;
 }
 
 /* Whether what follows "by x" is how qmail goes on: comments, "with SMTP" and no id. */
@@ -349,19 +352,39 @@ static void take_xmail(struct bytes line, struct received *received)
 	}
 }
 
-/* The first form that fits; false when none does. */
-static bool forms_try(struct bytes line, enum group group, bool capitals, struct received *received,
-                      enum outcome *out_outcome)
+static bool is_at(struct bytes line, size_t at, char octet)
 {
-	bool qmail_ldap = received_has(line, " (qmail-");
+	return octet == '%' || octet == '\0' || (at < line.len && line.data[at] == (uint8_t)octet);
+}
+
+/* Whether a pattern may fit by the octets around the first word, which ends at `word`: most do not,
+ * and are not looked at further. */
+static bool may_fit(const char *pattern, struct bytes line, size_t word)
+{
+	if (pattern[0] != '%')
+		return is_at(line, 0, pattern[0]) &&
+		       (pattern[0] == '\0' || is_at(line, 1, pattern[1]));
+	if (strchr("hrdw", pattern[1]) == NULL || pattern[2] != ' ')
+		return true;
+	return is_at(line, word, ' ') && is_at(line, word + 1, pattern[3]) &&
+	       (pattern[3] == '%' || is_at(line, word + 2, pattern[4]));
+}
+
+/* The first form that fits; false when none does. */
+static bool forms_try(struct bytes line, uint32_t marks, enum group group, bool capitals,
+                      struct received *received, enum outcome *out_outcome)
+{
+	bool qmail_ldap = (marks & RECEIVED_MARK(QMAIL)) != 0 && received_has(line, " (qmail-");
 	struct received_captures captures;
+	size_t word = bytes_find(line, ' ');
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		const struct form *form = &forms[i];
 		bool ours = form->group == group || (form->group == GROUP_ANY && !capitals) ||
 		            (form->group == GROUP_SENDMAIL && !capitals && !qmail_ldap);
 
-		if (!ours || (form->needs[0] != '\0' && !received_has(line, form->needs)) ||
+		if (!ours || !may_fit(form->pattern, line, word) ||
+		    (form->needs[0] != '\0' && !received_has(line, form->needs)) ||
 		    !received_match(form->pattern, line, &captures) ||
 		    (form->outcome == OUTCOME_RELAY && !form_take(form, line, &captures, received)))
 			continue;
@@ -460,7 +483,8 @@ enum received_result received_parse(struct bytes line, struct sink *storage,
 		sink_put(storage, bytes_slice(line, glued + 1, SIZE_MAX));
 		line = bytes_of(storage->data + start, storage->len - start);
 	}
-	read_anywhere(line, storage, received);
+	uint32_t marks = received_marks(line);
+	read_anywhere(line, marks, storage, received);
 	struct bytes rest = bytes_slice(line, 5 + inside, SIZE_MAX);
 	const uint8_t *word = line.data + inside;
 	bool capitals = !inside && memcmp(word, "FROM", 4) == 0;
@@ -469,8 +493,11 @@ enum received_result received_parse(struct bytes line, struct sink *storage,
 		received->envelope_from = received_envelope_from(rest);
 		received->has_envelope_from = received->envelope_from.data != NULL;
 	}
-	enum group group = inside ? GROUP_INSIDE : capitals ? GROUP_CAPITALS : group_of(rest);
-	if ((lower || capitals) && forms_try(rest, group, inside || capitals, received, &outcome))
+	enum group group = inside     ? GROUP_INSIDE
+	                   : capitals ? GROUP_CAPITALS
+	                              : group_of(rest, marks);
+	if ((lower || capitals) &&
+	    forms_try(rest, marks, group, inside || capitals, received, &outcome))
 		return outcome == OUTCOME_RELAY ? finish(received) : results[outcome];
 	if (lower && !inside && received->helo.len == 0)
 		received->helo = guess_helo(rest);

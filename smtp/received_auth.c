@@ -1,6 +1,8 @@
 /* received_auth.c - what one Received line says beside who handed over to whom. */
 #include "smtp/received_auth.h"
 
+#include <assert.h>
+
 #include "smtp/header.h"
 #include "smtp/received_match.h"
 
@@ -13,13 +15,56 @@ size_t received_find(struct bytes in, size_t from, const char *text)
 	return found == NULL ? in.len : (size_t)(found - in.data);
 }
 
+static const char *const mark_texts[] = {
+#define MARK(name, text) text,
+#include "smtp/received_marks.def"
+};
+
+static_assert(RECEIVED_MARK_COUNT <= 32, "one bit each");
+
+/* First letters of the marks, a bit each from '@' on. */
+static uint64_t mark_letters(void)
+{
+	uint64_t letters = 0;
+
+	for (unsigned i = 0; i < RECEIVED_MARK_COUNT; i++)
+		letters |= UINT64_C(1) << (mark_texts[i][0] - '@');
+	return letters;
+}
+
+uint32_t received_marks(struct bytes line)
+{
+	uint64_t letters = mark_letters();
+	uint32_t marks = 0;
+	bool begins = true;
+
+	for (size_t i = 0; i < line.len; i++) {
+		uint8_t c = line.data[i];
+
+		if (begins && c > '@' && c < 0x7F && (letters >> (c - '@') & 1) != 0) {
+			for (unsigned k = 0; k < RECEIVED_MARK_COUNT; k++) {
+				size_t len = strlen(mark_texts[k]);
+
+				if (mark_texts[k][0] == (char)c && line.len - i >= len &&
+				    memcmp(line.data + i, mark_texts[k], len) == 0)
+					marks |= UINT32_C(1) << k;
+			}
+		}
+		begins = c == ' ' || c == '(' || c == '[';
+	}
+	return marks;
+}
+
+/* `text` begins with a blank. */
 static size_t find_nocase(struct bytes in, size_t from, const char *text)
 {
 	struct bytes wanted = bytes_text(text);
 
-	for (size_t i = from; i + wanted.len <= in.len; i++)
+	for (size_t i = from; i < in.len; i++) {
+		i += bytes_find(bytes_slice(in, i, SIZE_MAX), ' ');
 		if (bytes_starts_nocase(bytes_slice(in, i, wanted.len), wanted))
 			return i;
+	}
 	return in.len;
 }
 
@@ -200,27 +245,36 @@ static struct bytes via_http(struct bytes line)
 	return closed ? bytes_slice(line, at + 6, end - at - 6) : bytes_of(NULL, 0);
 }
 
-struct bytes received_auth(struct bytes line, struct sink *storage)
+struct bytes received_auth(struct bytes line, uint32_t marks, struct sink *storage)
 {
 	struct bytes auth = protocol(line);
 
-	if (auth.len > 0 || (auth = gmail(line, storage)).len > 0 || (auth = courier(line)).len > 0)
+	if (auth.len > 0)
+		return auth;
+	if ((marks & RECEIVED_MARK(GOOGLE)) != 0 && (auth = gmail(line, storage)).len > 0)
+		return auth;
+	if ((marks & RECEIVED_MARK(AUTH)) != 0 && (auth = courier(line)).len > 0)
 		return auth;
 	if (is_sendmail(line))
 		return BYTES("Sendmail");
-	if ((auth = gmx(line, storage)).len > 0)
+	if ((marks & RECEIVED_MARK(GMX)) != 0 && (auth = gmx(line, storage)).len > 0)
 		return auth;
-	size_t critical = received_find(line, 0, ") (authenticated as ");
-	if (critical < line.len && received_find(line, 0, ") by ") < critical &&
-	    received_find(line, critical, ") id ") < line.len)
-		return BYTES("CriticalPath");
-	if ((auth = postfix(line, storage)).len > 0)
+	if ((marks & RECEIVED_MARK(AUTHENTICATED)) != 0) {
+		size_t critical = received_find(line, 0, ") (authenticated as ");
+
+		if (critical < line.len && received_find(line, 0, ") by ") < critical &&
+		    received_find(line, critical, ") id ") < line.len)
+			return BYTES("CriticalPath");
+	}
+	if ((marks & RECEIVED_MARK(AUTH_SENDER)) != 0 && (auth = postfix(line, storage)).len > 0)
 		return auth;
-	if (is_communigate(line))
+	if ((marks & RECEIVED_MARK(COMMUNIGATE)) != 0 && (marks & RECEIVED_MARK(ACCOUNT)) != 0 &&
+	    is_communigate(line))
 		return BYTES("Communigate");
-	if (received_has(line, " with Microsoft Exchange Server HTTP-DAV"))
+	if ((marks & RECEIVED_MARK(HTTP_DAV)) != 0 &&
+	    received_has(line, " with Microsoft Exchange Server HTTP-DAV"))
 		return BYTES("HTTP-DAV");
-	return via_http(line);
+	return (marks & RECEIVED_MARK(VIA)) != 0 ? via_http(line) : bytes_of(NULL, 0);
 }
 
 /* The length of the mark of an envelope sender at `at`, or 0. */

@@ -2,12 +2,27 @@
 #ifndef SMTP_RECEIVED_AUTH_H
 #define SMTP_RECEIVED_AUTH_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/bytes.h"
 #include "smtp/sink.h"
 
+/* Words that stand in a line, behind a blank or an opening bracket: what is not there need not be
+ * looked for. */
+enum received_mark {
+#define MARK(name, text) RECEIVED_MARK_BIT_##name,
+#include "smtp/received_marks.def"
+	RECEIVED_MARK_COUNT
+};
+
+#define RECEIVED_MARK(name) (UINT32_C(1) << RECEIVED_MARK_BIT_##name)
+
+uint32_t received_marks(struct bytes line);
+
 /* How the client proved who it was, as a word for rules; empty when it did not. `line` begins with
- * "from". What is put together goes to `storage`. */
-struct bytes received_auth(struct bytes line, struct sink *storage);
+ * "from"; `marks`: of it. What is put together goes to `storage`. */
+struct bytes received_auth(struct bytes line, uint32_t marks, struct sink *storage);
 /* The envelope sender, angle brackets off; data NULL when there is none. */
 struct bytes received_envelope_from(struct bytes line);
 

@@ -269,19 +269,35 @@ static bool take_element(struct matcher *m)
 	static const char *const protocols[] = {"ESMTP", "SMTP"};
 	char element = m->pattern[1];
 
-	if (strchr("hrbidwB", element) != NULL)
-		return take_word(m, 1);
-	if (strchr("HRIW", element) != NULL)
-		return take_word(m, 0);
-	if (strchr("aAcp", element) != NULL)
-		return take_address(m, element);
-	if (strchr("gsG", element) != NULL)
-		return choose(m, m->at, m->line.len, element != 'G');
-	if (strchr("nS", element) != NULL)
-		return take_run(m, ")", 1);
-	if (strchr("Nk", element) != NULL)
-		return take_run(m, ")", 0);
 	switch (element) {
+	case 'h':
+	case 'r':
+	case 'b':
+	case 'i':
+	case 'd':
+	case 'w':
+	case 'B':
+		return take_word(m, 1);
+	case 'H':
+	case 'R':
+	case 'I':
+	case 'W':
+		return take_word(m, 0);
+	case 'a':
+	case 'A':
+	case 'c':
+	case 'p':
+		return take_address(m, element);
+	case 'g':
+	case 's':
+	case 'G':
+		return choose(m, m->at, m->line.len, element != 'G');
+	case 'n':
+	case 'S':
+		return take_run(m, ")", 1);
+	case 'N':
+	case 'k':
+		return take_run(m, ")", 0);
 	case 'q':
 		return take_run(m, " ()", 0);
 	case 'm': {

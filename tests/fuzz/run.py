@@ -8,7 +8,7 @@
 BUILD is a build folder made with -Dfuzzer=true. Inputs grow in BUILD/fuzz-work/TARGET, from the committed corpus; what
 fails is left in BUILD/fuzz-work as TARGET-crash-…, and stops that target until its program is built anew. One line a
 piece goes to BUILD/fuzz-work/log; --report adds them up. --minimise writes back to tests/fuzz/corpus what adds
-coverage, smallest first, up to so many bytes a target.
+coverage, what adds most first, up to so many bytes a target.
 """
 import argparse
 import fcntl
@@ -23,6 +23,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 # What a message needs to hold something worth while; libFuzzer's own default is 4096.
 INPUT_BYTES_MAX = {"gateway": 1024, "mime": 16384, "normalise": 16384, "net_input": 8192, "fragment": 8192}
+
+INPUTS_MAX = 200  # of one target's committed corpus
 
 
 def targets():
@@ -78,7 +80,7 @@ class Fuzzer:
         return bool(log) and log[-1][3] != "ok" and os.path.getmtime(self.program) < log[-1][4]
 
     def run(self, seconds, through):
-        command = through + [self.program, f"-max_total_time={seconds}", "-timeout=120", "-rss_limit_mb=2048",
+        command = through + [self.program, f"-max_total_time={seconds}", "-timeout=600", "-rss_limit_mb=2048",
                              "-print_funcs=0", f"-artifact_prefix={self.home}/{self.name}-"]
         if self.name in INPUT_BYTES_MAX:
             command.append(f"-max_len={INPUT_BYTES_MAX[self.name]}")
@@ -99,11 +101,11 @@ class Fuzzer:
                       f"{edges[-1] if edges else 0} {'ok' if status == 0 else 'failed'} {time.time():.0f}\n")
 
     def minimise(self, bytes_max):
-        """Keeps what adds coverage; of that as much as fits, small inputs first."""
+        """Keeps what adds coverage; of that as much as fits, what adds most first."""
         fresh = os.path.join(self.home, self.name + ".min")
         shutil.rmtree(fresh, ignore_errors=True)
         os.makedirs(fresh)
-        subprocess.run([self.program, "-merge=1", "-timeout=120", fresh, self.corpus, self.work], check=True,
+        subprocess.run([self.program, "-set_cover_merge=1", "-timeout=600", fresh, self.corpus, self.work], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         # Inputs with a name of their own were written or found by somebody: they stay.
         kept = sum(os.path.getsize(path) for path in inputs(self.corpus) if not is_found(path))
@@ -111,10 +113,13 @@ class Fuzzer:
             if is_found(path):
                 os.unlink(path)
         os.makedirs(self.corpus, exist_ok=True)
-        for path in sorted(inputs(fresh), key=os.path.getsize):
-            if kept + os.path.getsize(path) > bytes_max:
-                break
+        # They were written in the order of what they add.
+        count = len(inputs(self.corpus))
+        for path in sorted(inputs(fresh), key=lambda path: os.stat(path).st_mtime_ns):
             kept += os.path.getsize(path)
+            count += 1
+            if kept > bytes_max or count > INPUTS_MAX:
+                break
             shutil.copy(path, os.path.join(self.corpus, os.path.basename(path)[:16]))
 
 

@@ -27,7 +27,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "deploy")]
 
-from lab import Lab, run  # noqa: E402
+from lab import LAB, Lab, run  # noqa: E402
 from tap import Tap, equal, need_root  # noqa: E402
 
 GATEWAY = "10.25.0.2"
@@ -74,7 +74,7 @@ def p99(values):
 
 class Attacks:
     def __init__(self, build, count, seconds, flood):
-        self.lab = Lab(build, "postern-attack")
+        self.lab = Lab(build, f"{LAB}-attack")
         self.attacker = os.path.join(build, "tests", "integration", "attacker")
         self.count = count
         self.seconds = seconds

@@ -17,11 +17,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "deploy")]
 
 import postfix_instance  # noqa: E402
-from lab import Lab  # noqa: E402
+from lab import LAB, Lab  # noqa: E402
 from ledger import Ledger, corpus_mail, split_trace  # noqa: E402
 from tap import Skip, Tap, equal, need_root  # noqa: E402
 
-LAB = os.environ.get("POSTERN_LAB", "postern-test")  # begins the names of namespaces
 GATEWAY = "10.25.0.2"
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 NOTE = ("Message-ID: <%s@client.example>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n"
@@ -59,7 +58,7 @@ def in_namespace(name):
     return wrap
 
 
-@in_namespace(f"{LAB}-client")
+@in_namespace(f"{LAB}-test-client")
 def dialogue(steps, address=GATEWAY, wait_banner=True, timeout=10):
     """Raw SMTP: sends each text, reads one reply for each; returns the replies. None as a step only reads."""
     replies = []
@@ -84,7 +83,7 @@ def dialogue(steps, address=GATEWAY, wait_banner=True, timeout=10):
     return replies
 
 
-@in_namespace(f"{LAB}-client")
+@in_namespace(f"{LAB}-test-client")
 def smtplib_send(messages, address=GATEWAY):
     answers = []
     with smtplib.SMTP(address, 25, "client.example", timeout=20) as smtp:
@@ -101,7 +100,7 @@ class Gateway:
     """The lab with everything running, and the questions the cases ask."""
 
     def __init__(self, build, corpus, bad_link=None):
-        self.lab = Lab(build, LAB, bad_link=bad_link)
+        self.lab = Lab(build, f"{LAB}-test", bad_link=bad_link)
         self.corpus = corpus
 
     def up(self):
@@ -332,7 +331,7 @@ scored_lists {
         assert self.stored("inner@client.example") is None
 
     def half_open_and_silent_clients_cost_nobody(self):
-        @in_namespace("postern-test-client")
+        @in_namespace(f"{LAB}-test-client")
         def leave():
             kept = []
             for number in range(200):

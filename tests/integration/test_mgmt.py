@@ -30,8 +30,10 @@ body     SECOND_RULE /second/
 describe SECOND_RULE Says second
 score    SECOND_RULE 1.5
 """
-# The scored lists of the configuration make two rules, which come before those of files: an event's index 2 is
-# FIRST_RULE, 3 SECOND_RULE.
+# A scored list is a rule, too; their rules have the first numbers.
+LIST_RULES = ["SEEN_BOT", "BAD_LINK"]
+FIRST, SECOND = len(LIST_RULES), len(LIST_RULES) + 1
+RULE_COUNT = len(LIST_RULES) + 2
 
 
 def wait_for(what, function, seconds=SECONDS):
@@ -185,7 +187,7 @@ def usage():
 
 def without_dataplane():
     house.start_mgmtd()
-    status = wait_for("rules compiled", lambda: (lambda s: s["rules"]["supported"] == 4 and s)(house.json("status")))
+    status = wait_for("rules compiled", lambda: (lambda s: s["rules"]["supported"] == RULE_COUNT and s)(house.json("status")))
     equal(status["dataplane"]["attached"], False, "attached")
     equal([g["in_force"] for g in status["generations"]], [False, False], "in force")
     equal(stat.S_IMODE(os.stat(house.socket).st_mode) & 0o007, 0, "others' rights on the socket")
@@ -215,7 +217,7 @@ def one_daemon_only():
 
 
 def events_and_why():
-    house.tell("emit 3 1 2 3")
+    house.tell(f"emit 3 1 {FIRST} {SECOND}")
     events = wait_for("three events", lambda: (lambda e: len(e) == 3 and e)(house.events("--last", "10")))
     event = events[-1]
     equal(event["verdict"], "reject", "verdict")
@@ -223,7 +225,7 @@ def events_and_why():
     equal(event["from"], "a\ufffd@client.example", "a sender that is not UTF-8")
     equal(event["client"], {"ip": "192.0.2.7", "port": 40000}, "client")
     equal([r["name"] for r in event["rules"]], ["FIRST_RULE", "SECOND_RULE"], "rules")
-    equal(event["score"], 2.005, "score")
+    equal(event["score"], (2000 + FIRST + SECOND) / 1000, "score")
     equal(len(house.events("--last", "2")), 2, "last two")
     why = house.json("why", event["id"])
     equal([r["description"] for r in why["rules"]], ["Says first", "Says second"], "descriptions")
@@ -243,7 +245,7 @@ def follow():
     try:
         lines.next()
         begun = time.monotonic()
-        house.tell("emit 2 0 1")
+        house.tell(f"emit 2 0 {SECOND}")
         for _ in range(2):
             equal(json.loads(lines.next())["verdict"], "accept", "followed")
         assert time.monotonic() - begun < 1.0, "events took more than a second"
@@ -349,7 +351,7 @@ def rules():
     assert answer["generation"] > before
     equal(house.running()["rules"], answer["generation"], "rules")
     equal(house.json("rules", "show", "FIRST_RULE")["score"], 3.5, "score")
-    equal(len(house.json("rules", "list")["rules"]), 4, "rules")
+    equal({rule["name"] for rule in house.json("rules", "list")["rules"]}, {"FIRST_RULE", "SECOND_RULE", *LIST_RULES}, "rules")
     house.ctl("rules", "show", "NO_SUCH_RULE", check=1)
 
 
@@ -382,9 +384,9 @@ def shadow_rules():
     equal(running["rules"], before["rules"], "rules")
     equal(house.json("rules", "show", "FIRST_RULE")["score"], 3.5, "the score in force")
     status = house.json("status")
-    equal((status["shadow"]["on"], status["shadow"]["supported"]), (True, 4), "status")
+    equal((status["shadow"]["on"], status["shadow"]["supported"]), (True, RULE_COUNT), "status")
     equal([g["number"] for g in status["generations"] if g["kind"] == "shadow"], [answer["generation"]], "generations")
-    assert "shadow rules 4 supported" in house.ctl("status").stdout
+    assert f"shadow rules {RULE_COUNT} supported" in house.ctl("status").stdout
     equal(house.json("rules", "shadow", house.path("tried")).get("unchanged"), True, "the same files")
     os.mkdir(house.path("untried"))
     house.write("untried/a.cf", "body BROKEN_RULE /(/\n")
@@ -400,18 +402,19 @@ def emit(line, count):
 
 def shadow_diff():
     number = house.running()["shadow"]
-    emit("emit 2 0 2", 2)
-    emit("emit 1 1 3", 1)
+    emit(f"emit 2 0 {FIRST}", 2)
+    emit(f"emit 1 1 {SECOND}", 1)
     event = house.events("--last", "2")[0]
     equal(event["shadow"]["generation"], number, "generation")
-    equal(event["shadow"]["rules_rescored"], [{"name": "FIRST_RULE", "score_live": 1.002, "score": 2.004}], "rules")
-    assert "shadow      reject: score 2.004" in house.ctl("why", event["id"]).stdout
+    equal(event["shadow"]["rules_rescored"], [{"name": "FIRST_RULE", "score_live": (1000 + FIRST) / 1000,
+                                                "score": (1000 + FIRST) / 500}], "rules")
+    assert "shadow      reject: score 2.00" in house.ctl("why", event["id"]).stdout
     diff = house.json("rules", "diff")
     equal([diff[k] for k in ("generation", "judged", "incomplete")], [number, 3, 0], "diff")
     equal(diff["changed"], [{"kind": "accept to reject", "count": 2}], "kinds")
     equal(diff["rules"], [{"rule": "~FIRST_RULE", "count": 2}], "rules that made the difference")
     equal([(m["verdict"], m["score"], m["shadow"]["verdict"]) for m in diff["messages"]],
-          [("accept", 1.002, "reject")] * 2, "messages")
+          [("accept", (1000 + FIRST) / 1000, "reject")] * 2, "messages")
     text = house.ctl("rules", "diff").stdout
     assert f"{event['id']} <" in text and "accept 1.0 to reject 2.0  ~FIRST_RULE(2.0)" in text, text
     equal(house.json("rules", "diff", "--last", "2")["judged"], 2, "the last two")
@@ -446,7 +449,7 @@ def shadow_off():
     house.ctl("rules", "shadow", "--off")
     equal(house.running()["shadow"], 0, "shadow")
     equal(house.json("status")["shadow"]["on"], False, "on")
-    emit("emit 1 0 3", 1)
+    emit(f"emit 1 0 {SECOND}", 1)
     assert "shadow" not in house.events("--last", "1")[0]
     house.kill(house.mgmtd)
     house.start_mgmtd()
@@ -509,7 +512,7 @@ def daemon_killed():
     before = house.running()
     old = house.events("--last", "1")[0]
     house.kill(house.mgmtd)
-    house.tell("emit 4 1 2")
+    house.tell(f"emit 4 1 {FIRST}")
     house.start_mgmtd()
     house.wait_in_force()
     events = wait_for("events of the meantime", lambda: (lambda e: len(e) == 4 and e)(
@@ -545,8 +548,8 @@ def history_lost():
         os.unlink(house.path("lib/" + name))
     shutil.rmtree(house.rules)
     house.start_mgmtd()
-    wait_for("the names of the rules", lambda: house.json("status")["rules"]["supported"] == 4)
-    house.tell("emit 1 1 3")
+    wait_for("the names of the rules", lambda: house.json("status")["rules"]["supported"] == RULE_COUNT)
+    house.tell(f"emit 1 1 {SECOND}")
     event = wait_for("the event", lambda: house.events("--last", "1"))[0]
     equal(event["rules"][0]["name"], "SECOND_RULE", "rule")
     assert any("rules not loaded" in line for line in house.log.seen), house.log.seen
@@ -565,11 +568,11 @@ def hang_up():
 
 
 def burst():
-    house.tell("emit 2000 0 0")
+    house.tell(f"emit 2000 0 {FIRST}")
     wait_for("the ring's fill", lambda: house.json("status")["events"]["taken"] >= 2000)
     equal(house.json("status")["events"]["lost"], 0, "lost")
     house.mgmtd.send_signal(signal.SIGSTOP)
-    house.tell("emit 3000 0 0")
+    house.tell(f"emit 3000 0 {FIRST}")
     house.mgmtd.send_signal(signal.SIGCONT)
     wait_for("losses to be counted", lambda: house.json("status")["events"]["lost"] == 3000 - 2048)
 

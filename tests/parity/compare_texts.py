@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 
-KINDS = ['body', 'rawbody', 'uri', 'full', 'header']
+KINDS = ['body', 'rawbody', 'uri', 'full', 'header', 'facts']
 
 
 def records(data):
@@ -29,11 +29,11 @@ def run(command):
         sys.exit('%s: exit status %d' % (command[0], done.returncode))
     texts = {}
     for number, kind, key, data in records(done.stdout):
-        texts.setdefault(number, [[], [], [], [], {}])
+        texts.setdefault(number, [[], [], [], [], {}, []])
         if kind == 4:
             texts[number][4][key] = data
         else:
-            texts[number][kind].append(data)
+            texts[number][kind].extend(data.split(b'\n') if kind == 5 else [data])
     return texts
 
 
@@ -57,8 +57,8 @@ def compare(files, program, selectors, show):
     shown = dict.fromkeys(KINDS, 0)
     by_selector = {}
     for number, path in enumerate(files):
-        mine = ours.get(number, [[], [], [], [], {}])
-        want = theirs.get(number, [[], [], [], [], {}])
+        mine = ours.get(number, [[], [], [], [], {}, []])
+        want = theirs.get(number, [[], [], [], [], {}, []])
         for kind, name in enumerate(KINDS):
             if kind == 2:
                 a, b = set(mine[2]), set(want[2])

@@ -1,5 +1,7 @@
 /* texts_dump.c - writes the prepared texts of message files, for comparison with SpamAssassin's.
  *
+ * After the texts of a message come its facts, one a line.
+ *
  * Usage: texts_dump SELECTORS FILE... ; SELECTORS is a file of header selectors, one a line. Each
  * record on standard output is message number, type, key length and data length (pack 'VCCV'), then
  * key and data. With

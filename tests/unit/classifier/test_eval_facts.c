@@ -97,6 +97,26 @@ static void relays_are_counted(void **state)
 	misses("header A eval:check_no_relays()\n");
 }
 
+static void big_names_without_a_name_are_found(void **state)
+{
+	(void)state;
+	static struct fact_relay relay[2];
+	const char *rule = "header A eval:check_for_no_rdns_dotcom_helo()\n";
+
+	scene_clear();
+	scene.facts.relay = relay;
+	scene.facts.relay_count = scene.facts.relays_untrusted = 1;
+	relay[0] = (struct fact_relay){.helo = BYTES("mx.yahoo.com"), .no_reverse_dns = true};
+	hits(rule);
+	relay[0].no_reverse_dns = false;
+	misses(rule);
+	relay[1] = (struct fact_relay){.helo = BYTES("Excite.com"), .no_reverse_dns = true};
+	scene.facts.relay_count = 2;
+	hits(rule);
+	relay[1].is_private = true;
+	misses(rule);
+}
+
 static void dates_are_compared(void **state)
 {
 	(void)state;
@@ -347,6 +367,19 @@ static void bodies_are_measured(void **state)
 	fixture_free(f);
 }
 
+static void signatures_are_measured(void **state)
+{
+	(void)state;
+	scene_clear();
+	misses("body A eval:plaintext_body_length('0')\n");
+	add_part("text/plain", 0)->rendered = BYTES("0123456789\n-- \nsignature\n-- \n");
+	hits("body A eval:plaintext_body_length('11','11')\n");
+	misses("body A eval:plaintext_body_length('12')\n");
+	hits("body A eval:plaintext_sig_length('15','15')\n");
+	misses("body A eval:plaintext_body_sig_ratio('0.8')\n");
+	hits("body A eval:plaintext_body_sig_ratio('0.7','0.8')\n");
+}
+
 static void bounces_of_own_mail_are_known(void **state)
 {
 	(void)state;
@@ -402,6 +435,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(relays_are_counted),
+	    cmocka_unit_test(big_names_without_a_name_are_found),
 	    cmocka_unit_test(dates_are_compared),
 	    cmocka_unit_test(outlooks_ids_tell_the_time),
 	    cmocka_unit_test(html_is_measured),
@@ -411,6 +445,7 @@ int main(void)
 	    cmocka_unit_test(what_the_walk_found_is_told),
 	    cmocka_unit_test(forms_of_a_text_are_compared),
 	    cmocka_unit_test(bodies_are_measured),
+	    cmocka_unit_test(signatures_are_measured),
 	    cmocka_unit_test(bounces_of_own_mail_are_known),
 	    cmocka_unit_test(headers_of_parts_match),
 	};

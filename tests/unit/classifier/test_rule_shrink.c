@@ -40,10 +40,10 @@ static void same_matches(const char *before, const char *after, const char *alph
 static void calls_match_as_groups_do(void **state)
 {
 	(void)state;
+#define LONG_GROUP "(?:a+?b|(?:bc|b|cdcdcdcdcdcdcdcdcdcdcdcdcd)c*)"
 	static const char *const patterns[] = {
 	    "(?i)(?:(?:a|ab|[bc]{1,3}?|(?:c|d){2,3}|aaaaaaaaaa)(?:\\s|x)?){3}d",
-	    "(?:a+?b|(?:bc|b|cdcdcdcdcdcdcdcdcdcdcdcdcdcdcd)c*)d(?:a+?b|(?:bc|b|"
-	    "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcd)c*)",
+	    (LONG_GROUP "d" LONG_GROUP),
 	    "^.{0,4}(?:(a|b)(c|d)?(?:x\\b|[^\\]a-c]|aaaaaaaaaaaaaaaaa)){2,4}(?=d)d"};
 	struct rule_pool pool = {0};
 
