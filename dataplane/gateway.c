@@ -223,6 +223,8 @@ void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
 		g->more = true;
 	if (g->draining)
 		drain_some(g);
+	if (shadow_is_due(g)) /* by a mail that has just been ended, too */
+		g->more = true;
 }
 
 uint64_t gateway_next_deadline_us(const struct gateway *g)

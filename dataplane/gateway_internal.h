@@ -155,7 +155,7 @@ struct backend_target {
 struct shadow {
 	struct rules_view *view; /* pinned; NULL: there is none */
 	struct mail *mail;       /* NULL: it has ended */
-	bool begun;
+	bool begun, rests;
 	bool event_kept; /* `event` is that of the mail, which has ended */
 	uint32_t policy;
 	struct verdict_policy limits;
@@ -291,6 +291,10 @@ void judge_forget(struct gateway *g, struct mail *m);
  * chosen. What that takes is copied; the octets in g->scan_memory must stay. */
 void shadow_begin(struct gateway *g, struct mail *m);
 bool shadow_is_busy(const struct gateway *g);
+/* It is time for a slice: the mail has ended, or the next one waits for its verdict. */
+bool shadow_is_due(const struct gateway *g);
+/* The mail has ended in this turn: its answer leaves before a slice begins. Says so once. */
+bool shadow_rests(struct gateway *g);
 /* One slice. False when it needs another. */
 bool shadow_slice(struct gateway *g);
 /* The mail's event is complete. True: it is kept until the shadow rules are through, and recorded

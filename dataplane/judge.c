@@ -211,16 +211,17 @@ static bool judge_slice(struct gateway *g)
 
 static bool work_waits(const struct gateway *g)
 {
-	return g->judging != NULL || g->judge_head != NULL || shadow_is_busy(g);
+	return g->judging != NULL || g->judge_head != NULL || shadow_is_due(g);
 }
 
-/* The shadow's turn comes before the next mail, whose octets would take the place of those it
- * reads; but what has just been answered leaves first, so it begins in the turn after. */
+/* What is being tried comes before the next mail, whose octets would take the place of those it
+ * reads; but what has just been answered or acted on leaves first. */
 bool judge_run(struct gateway *g, uint32_t count_max)
 {
-	for (uint32_t i = 0; i < count_max && work_waits(g); i++) {
-		if (shadow_is_busy(g) ? !shadow_slice(g) : !judge_slice(g) || shadow_is_busy(g))
+	if (shadow_rests(g))
+		return true;
+	for (uint32_t i = 0; i < count_max && work_waits(g); i++)
+		if (shadow_is_due(g) ? !shadow_slice(g) : !judge_slice(g) || shadow_is_busy(g))
 			break;
-	}
 	return work_waits(g);
 }

@@ -1,9 +1,10 @@
 /* shadow.c - judges messages a second time by rules that are tried, once the verdict is on its way.
  *
- * The mail is acted on first; then its octets, which are still in the worker's scan memory, are
- * prepared and judged again under the shadow rules, in slices as judge.c does. Everything else that
- * takes is copied, because the mail may have ended by then. The mail's event waits for the result,
- * nothing else does. What comes of it is a record: no verdict, reply or header depends on it.
+ * The mail is acted on first, and goes to its end when no other waits for a verdict; then its
+ * octets, which are still in the worker's scan memory, are prepared and judged again under the
+ * shadow rules, in slices as judge.c does. Everything else that takes is copied, because the mail
+ * has mostly ended by then. The mail's event waits for the result, nothing else does. What comes of
+ * it is a record: no verdict, reply or header depends on it.
  */
 #include "base/check.h"
 #include "dataplane/gateway_internal.h"
@@ -54,7 +55,7 @@ void shadow_begin(struct gateway *g, struct mail *m)
 	shadow->view = m->rules;
 	rules_pin(shadow->view);
 	shadow->mail = m;
-	shadow->begun = false;
+	shadow->begun = shadow->rests = false;
 	shadow->event_kept = false;
 	shadow->took_ns = 0;
 	shadow->policy = mail_policy(m, m->rules->shadow);
@@ -75,6 +76,19 @@ bool shadow_is_busy(const struct gateway *g)
 	return g->shadow.view != NULL;
 }
 
+bool shadow_is_due(const struct gateway *g)
+{
+	return g->shadow.view != NULL && (g->shadow.mail == NULL || g->judge_head != NULL);
+}
+
+bool shadow_rests(struct gateway *g)
+{
+	bool rests = g->shadow.rests;
+
+	g->shadow.rests = false;
+	return rests;
+}
+
 bool shadow_keeps_event(struct gateway *g, const struct mail *m)
 {
 	struct shadow *shadow = &g->shadow;
@@ -84,13 +98,16 @@ bool shadow_keeps_event(struct gateway *g, const struct mail *m)
 	shadow->event = m->event;
 	shadow->event_kept = true;
 	shadow->mail = NULL;
+	shadow->rests = true;
 	return true;
 }
 
 void shadow_mail_ended(struct gateway *g, const struct mail *m)
 {
-	if (g->shadow.mail == m)
-		g->shadow.mail = NULL;
+	if (g->shadow.mail != m)
+		return;
+	g->shadow.mail = NULL;
+	g->shadow.rests = true;
 }
 
 static void prepare(struct gateway *g)

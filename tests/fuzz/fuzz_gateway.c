@@ -124,6 +124,28 @@ static void make_rules(void)
 	(void)rules_refresh(rules, 0);
 }
 
+/* Each message is judged by these, too: rules that are gone, new, and worth something else. */
+static void make_shadow(void)
+{
+	static const char text[] = "body MARK /buy-the-marked-thing/\nscore MARK 3\n"
+	                           "header NEW Subject =~ /a/\nscore NEW 30\n"
+	                           "body COUNT /x/\ntflags COUNT multiple maxhits=7\n";
+	struct rule_compile_options options = {.kind = GENERATION_SHADOW};
+	struct rule_compiler *compiler = rule_compiler_new(&options);
+	char reason[RULES_REASON_BYTES];
+	enum generation_kind kind;
+	uint64_t number;
+	int sealed;
+
+	ASSERT(compiler != NULL);
+	rule_compiler_add_text(compiler, "shadow", text);
+	ASSERT(rule_compiler_finish(compiler, 2, 1, "fuzz", &sealed) == OK);
+	rule_compiler_free(compiler);
+	ASSERT(rules_publish(rules, sealed, &kind, &number, reason) == OK);
+	ASSERT(kind == GENERATION_SHADOW);
+	(void)rules_refresh(rules, 0);
+}
+
 static void make_config(void)
 {
 	static const char text[] =
@@ -664,6 +686,9 @@ static void settle(void)
 		pass(60000000);
 	pass(10000000);
 	ASSERT(gateway_session_count(world.gateway) == 0 && gateway_idle(world.gateway));
+	ASSERT(rules_current(rules, 0)->pin_count == 0);
+	ASSERT(world.counters.shadow_messages <=
+	       world.counters.messages + world.counters.messages_streamed);
 	ASSERT(net_connection_count(world.net) == 0);
 	ASSERT(world.pool->free_count == GATEWAY_PKTS);
 }
@@ -694,6 +719,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rules == NULL) {
 		make_config();
 		make_rules();
+		make_shadow();
 		world_make();
 		atexit(close_all);
 	}

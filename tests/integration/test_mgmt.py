@@ -384,9 +384,9 @@ def shadow_rules():
     equal(running["rules"], before["rules"], "rules")
     equal(house.json("rules", "show", "FIRST_RULE")["score"], 3.5, "the score in force")
     status = house.json("status")
-    equal((status["shadow"]["on"], status["shadow"]["supported"]), (True, 4), "status")
+    equal((status["shadow"]["on"], status["shadow"]["supported"]), (True, RULE_COUNT), "status")
     equal([g["number"] for g in status["generations"] if g["kind"] == "shadow"], [answer["generation"]], "generations")
-    assert "shadow rules 4 supported" in house.ctl("status").stdout
+    assert f"shadow rules {RULE_COUNT} supported" in house.ctl("status").stdout
     equal(house.json("rules", "shadow", house.path("tried")).get("unchanged"), True, "the same files")
     os.mkdir(house.path("untried"))
     house.write("untried/a.cf", "body BROKEN_RULE /(/\n")
@@ -402,18 +402,19 @@ def emit(line, count):
 
 def shadow_diff():
     number = house.running()["shadow"]
-    emit("emit 2 0 2", 2)
-    emit("emit 1 1 3", 1)
+    emit(f"emit 2 0 {FIRST}", 2)
+    emit(f"emit 1 1 {SECOND}", 1)
     event = house.events("--last", "2")[0]
     equal(event["shadow"]["generation"], number, "generation")
-    equal(event["shadow"]["rules_rescored"], [{"name": "FIRST_RULE", "score_live": 1.002, "score": 2.004}], "rules")
-    assert "shadow      reject: score 2.004" in house.ctl("why", event["id"]).stdout
+    equal(event["shadow"]["rules_rescored"], [{"name": "FIRST_RULE", "score_live": (1000 + FIRST) / 1000,
+                                                "score": (1000 + FIRST) / 500}], "rules")
+    assert "shadow      reject: score 2.00" in house.ctl("why", event["id"]).stdout
     diff = house.json("rules", "diff")
     equal([diff[k] for k in ("generation", "judged", "incomplete")], [number, 3, 0], "diff")
     equal(diff["changed"], [{"kind": "accept to reject", "count": 2}], "kinds")
     equal(diff["rules"], [{"rule": "~FIRST_RULE", "count": 2}], "rules that made the difference")
     equal([(m["verdict"], m["score"], m["shadow"]["verdict"]) for m in diff["messages"]],
-          [("accept", 1.002, "reject")] * 2, "messages")
+          [("accept", (1000 + FIRST) / 1000, "reject")] * 2, "messages")
     text = house.ctl("rules", "diff").stdout
     assert f"{event['id']} <" in text and "accept 1.0 to reject 2.0  ~FIRST_RULE(2.0)" in text, text
     equal(house.json("rules", "diff", "--last", "2")["judged"], 2, "the last two")
@@ -448,7 +449,7 @@ def shadow_off():
     house.ctl("rules", "shadow", "--off")
     equal(house.running()["shadow"], 0, "shadow")
     equal(house.json("status")["shadow"]["on"], False, "on")
-    emit("emit 1 0 3", 1)
+    emit(f"emit 1 0 {SECOND}", 1)
     assert "shadow" not in house.events("--last", "1")[0]
     house.kill(house.mgmtd)
     house.start_mgmtd()
