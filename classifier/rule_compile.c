@@ -433,7 +433,10 @@ static enum err set_rules(struct rule_compiler *c)
 		if (rule->type == RULE_NONE)
 			continue;
 		if (c->rule_count == RULESET_RULES_MAX) {
-			report(c, rule, true, "rules", "more than 65535 rules; remove some");
+			c->reader.file = rule->file;
+			c->reader.line = rule->line;
+			rule_reader_refuse(&c->reader, "rules",
+			                   "more than 65535 rules; remove some");
 			return ERR_FULL;
 		}
 		set_rule(c, rule, &c->rule[c->rule_count]);
@@ -560,7 +563,7 @@ static enum err build_sections(struct rule_compiler *c)
 		if (err != OK) {
 			c->reader.file = "";
 			c->reader.line = 0;
-			rule_reader_report(&c->reader, true, "hyperscan", "", reason);
+			rule_reader_refuse(&c->reader, "hyperscan", reason);
 			return err;
 		}
 	}
@@ -662,12 +665,20 @@ void rule_compiler_add_domain(struct rule_compiler *compiler, const char *domain
 	             reject_milli, bytes_text(scores));
 }
 
-static bool has_fault(const struct rule_compiler *c)
+/* A fault of a rule leaves that rule out, as SpamAssassin does. Files that cannot be read or taken
+ * apart are refused, and so is a set of which faults leave nothing. */
+static bool is_refused(const struct rule_compiler *c)
 {
-	for (uint32_t i = 0; i < c->reader.report_count; i++)
-		if (c->reader.report[i].fault)
+	bool faulty = false;
+
+	for (uint32_t i = 0; i < c->reader.report_count; i++) {
+		if (c->reader.report[i].refuses)
 			return true;
-	return false;
+		faulty |= c->reader.report[i].fault;
+	}
+	for (uint32_t i = 0; faulty && i < c->rule_count; i++)
+		faulty = c->rule[i].kind == BLOB_RULE_OFF;
+	return faulty;
 }
 
 enum err rule_compiler_finish(struct rule_compiler *compiler, uint64_t number,
@@ -681,7 +692,7 @@ enum err rule_compiler_finish(struct rule_compiler *compiler, uint64_t number,
 	if (err != OK)
 		return err;
 	order_metas(compiler);
-	if (has_fault(compiler))
+	if (is_refused(compiler))
 		return ERR_SYNTAX;
 	set_policies(compiler);
 	place_rules(compiler);

@@ -23,7 +23,8 @@ struct rule_report { /* one construct that is not supported, or a fault of a fil
 	const char *file;
 	uint32_t line;
 	uint32_t count; /* of the same kind */
-	bool fault;     /* an error: the push is refused; otherwise it is listed and left out */
+	bool fault;     /* what is written is wrong; otherwise it asks for what is not supported */
+	bool refuses;   /* a fault for which nothing is compiled; else what it is in is left out */
 	const char *construct; /* "eval:check_rbl", "plugin directive uridnssub", "bad regex" */
 	const char *rule;      /* name of the first rule affected, or "" */
 	const char *text;      /* what is wrong and what to do */
@@ -42,7 +43,7 @@ void rule_compiler_add_text(struct rule_compiler *compiler, const char *name, co
 void rule_compiler_add_domain(struct rule_compiler *compiler, const char *domain, int32_t tag_milli,
                               int32_t reject_milli, const char *scores);
 /* Compiles everything loaded and seals a generation. The descriptor is the caller's. ERR_SYNTAX
- * when a report is a fault. */
+ * when a report refuses them, or when faults leave no rule. */
 MUST_CHECK enum err rule_compiler_finish(struct rule_compiler *compiler, uint64_t number,
                                          uint64_t made_wall_us, const char *label, int *out_fd);
 /* What could not be supported or was wrong; valid until free. */

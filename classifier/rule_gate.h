@@ -12,7 +12,7 @@
 #include "classifier/rule_regex.h"
 
 #define GATE_POSITIONS_MAX 64 /* one window lies in one word */
-#define GATE_WINDOWS_MAX   8
+#define GATE_WINDOWS_MAX   48
 
 struct gate_position {
 	struct octets step; /* enters the position */

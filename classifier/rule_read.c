@@ -112,6 +112,12 @@ void rule_reader_report(struct rule_reader *reader, bool fault, const char *cons
 	};
 }
 
+void rule_reader_refuse(struct rule_reader *reader, const char *construct, const char *text)
+{
+	rule_reader_report(reader, true, construct, "", text);
+	reader->report[reader->report_count - 1].refuses = true;
+}
+
 struct bytes rule_word(struct bytes *text)
 {
 	size_t from = 0, to;
@@ -189,21 +195,16 @@ static bool other_language(struct bytes *line)
 	return !bytes_starts_nocase(BYTES("en_US"), word);
 }
 
-static void fault(struct rule_reader *reader, const char *construct, const char *text)
-{
-	rule_reader_report(reader, true, construct, "", text);
-}
-
 static void begin_if(struct rule_reader *reader, struct file_state *state, struct bytes condition)
 {
 	bool holds = false;
 
 	if (state->depth == IF_DEPTH_MAX) {
-		fault(reader, "if", "conditions are nested too deeply; flatten them");
+		rule_reader_refuse(reader, "if", "conditions are nested too deeply; flatten them");
 		return;
 	}
 	if (rule_condition(reader, condition, &holds) != OK)
-		fault(reader, "if",
+		rule_reader_refuse(reader, "if",
 		      "the condition cannot be read; its block is left out. Use plugin(), can(), "
 		      "has(), version, numbers, ! && || and parentheses");
 	state->skip_before[state->depth] = state->skip;
@@ -226,7 +227,7 @@ static bool conditional_line(struct rule_reader *reader, struct file_state *stat
 		begin_if(reader, state, value);
 	} else if (bytes_equal(key, BYTES("else"))) {
 		if (state->depth == 0) {
-			fault(reader, "else",
+			rule_reader_refuse(reader, "else",
 			      "there is no `if` before it; take it away or add the `if`");
 			return true;
 		}
@@ -234,7 +235,7 @@ static bool conditional_line(struct rule_reader *reader, struct file_state *stat
 		state->skip = state->skip_before[state->depth - 1] || !state->skip;
 	} else if (bytes_equal(key, BYTES("endif"))) {
 		if (state->depth == 0)
-			fault(reader, "endif",
+			rule_reader_refuse(reader, "endif",
 			      "there is no `if` before it; take it away or add the `if`");
 		else
 			state->skip = state->skip_before[--state->depth];
@@ -278,7 +279,7 @@ static void end_of_file(struct rule_reader *reader, const struct file_state *sta
 {
 	for (uint32_t i = 0; i < state->depth; i++) {
 		reader->line = state->if_line[i];
-		fault(reader, "if", "it has no `endif`; add one");
+		rule_reader_refuse(reader, "if", "it has no `endif`; add one");
 	}
 }
 
@@ -321,11 +322,11 @@ static bool push_include(struct rule_reader *reader, struct pending_file *stack,
 	struct bytes text;
 
 	if (depth == INCLUDE_DEPTH_MAX) {
-		fault(reader, "include", "files include each other too deeply; is there a circle?");
+		rule_reader_refuse(reader, "include", "files include each other too deeply; is there a circle?");
 		return false;
 	}
 	if (read_whole(reader, path, &text) != OK) {
-		fault(reader, "include", rule_pool_printf(&reader->pool, "cannot read %s", path));
+		rule_reader_refuse(reader, "include", rule_pool_printf(&reader->pool, "cannot read %s", path));
 		return false;
 	}
 	reader->file_count++;
@@ -368,7 +369,7 @@ static enum err load_file(struct rule_reader *reader, const char *path)
 	if (read_whole(reader, path, &text) != OK) {
 		reader->file = rule_pool_text(&reader->pool, path);
 		reader->line = 0;
-		fault(reader, "file",
+		rule_reader_refuse(reader, "file",
 		      rule_pool_printf(&reader->pool, "cannot be read: %s", strerror(errno)));
 		return ERR_IO;
 	}

@@ -120,6 +120,8 @@ struct rule_text *rule_reader_find(const struct rule_reader *reader, struct byte
  * faults. */
 void rule_reader_report(struct rule_reader *reader, bool fault, const char *construct,
                         const char *rule, const char *text);
+/* A fault for which the whole set is refused. */
+void rule_reader_refuse(struct rule_reader *reader, const char *construct, const char *text);
 
 /* rule_condition.c: the truth of an `if` condition; ERR_SYNTAX when it cannot be read. */
 MUST_CHECK enum err rule_condition(struct rule_reader *reader, struct bytes text, bool *out_true);

@@ -65,6 +65,29 @@ static bool target_usable(const struct gateway *g, uint32_t target)
 	return g->target[target].down_until_us <= g->now_us;
 }
 
+static void idle_push(struct gateway *g, struct backend *b)
+{
+	struct backend **first = &g->target[b->target].idle;
+
+	b->idle_next = *first;
+	b->idle_before = NULL;
+	if (*first != NULL)
+		(*first)->idle_before = b;
+	*first = b;
+}
+
+/* Without a walk: thousands that served a rush come to the end of their time together. */
+static void idle_remove(struct gateway *g, struct backend *b)
+{
+	if (b->idle_before != NULL)
+		b->idle_before->idle_next = b->idle_next;
+	else
+		g->target[b->target].idle = b->idle_next;
+	if (b->idle_next != NULL)
+		b->idle_next->idle_before = b->idle_before;
+	b->idle_next = b->idle_before = NULL;
+}
+
 static struct backend *idle_take(struct gateway *g)
 {
 	for (uint32_t i = 0; i < g->config->backend_count; i++) {
@@ -73,8 +96,7 @@ static struct backend *idle_take(struct gateway *g)
 
 		if (b == NULL)
 			continue;
-		g->target[at].idle = b->idle_next;
-		b->idle_next = NULL;
+		idle_remove(g, b);
 		g->target_next = at + 1;
 		return b;
 	}
@@ -188,11 +210,7 @@ static void backend_free(struct gateway *g, struct backend *b)
 	struct backend_target *target = &g->target[b->target];
 
 	if (b->state == BACKEND_IDLE)
-		for (struct backend **at = &target->idle; *at != NULL; at = &(*at)->idle_next)
-			if (*at == b) {
-				*at = b->idle_next;
-				break;
-			}
+		idle_remove(g, b);
 	if (b->state < BACKEND_IDLE)
 		target->connecting_count--;
 	target->connection_count--;
@@ -281,8 +299,7 @@ static void backend_ready(struct gateway *g, struct backend *b)
 		return;
 	}
 	b->state = BACKEND_IDLE;
-	b->idle_next = target->idle;
-	target->idle = b;
+	idle_push(g, b);
 	backend_arm(g, b, g->config->backend_idle_timeout_ms);
 }
 
@@ -446,11 +463,7 @@ void backend_news(struct gateway *g, struct backend *b, uint32_t news)
 void backend_timeout(struct gateway *g, struct backend *b)
 {
 	if (b->state == BACKEND_IDLE) {
-		struct backend **at = &g->target[b->target].idle;
-
-		while (*at != b)
-			at = &(*at)->idle_next;
-		*at = b->idle_next;
+		idle_remove(g, b);
 		backend_quit(g, b);
 		return;
 	}

@@ -135,7 +135,7 @@ struct backend {
 	uint32_t target; /* index of struct config_backend */
 	uint32_t message_count;
 	struct mail *mail;
-	struct backend *idle_next;
+	struct backend *idle_next, *idle_before; /* in its target's list, while idle */
 	bool in_data; /* DATA accepted and the dot not written: only closing aborts */
 	bool failed;  /* the connection is gone; what came before its end is still read */
 	struct smtp_client client;

@@ -155,22 +155,29 @@ static json_t *faults_of(const json_t *report)
 	return faults;
 }
 
+static void log_faults(const json_t *faults)
+{
+	size_t index;
+	json_t *fault;
+
+	json_array_foreach((json_t *)faults, index, fault)
+	{
+		if (index == FAULTS_LOGGED_MAX)
+			break;
+		log_warning("%s:%lld: %s: %s", json_string_value(json_object_get(fault, "file")),
+		            (long long)json_integer_value(json_object_get(fault, "line")),
+		            json_string_value(json_object_get(fault, "construct")),
+		            json_string_value(json_object_get(fault, "text")));
+	}
+}
+
 static void refused(struct rules_load *load, const struct job_output *output)
 {
 	json_t *body = json_object();
 	json_t *faults = faults_of(output->report);
-	size_t index;
-	json_t *fault;
 
 	log_error("%s not loaded: %s", name_of(load), output->reason);
-	json_array_foreach(faults, index, fault)
-	{
-		if (index == FAULTS_LOGGED_MAX)
-			break;
-		log_error("%s:%lld: %s", json_string_value(json_object_get(fault, "file")),
-		          (long long)json_integer_value(json_object_get(fault, "line")),
-		          json_string_value(json_object_get(fault, "text")));
-	}
+	log_faults(faults);
 	json_object_set_new(body, "error", json_string(output->reason));
 	json_object_set_new(body, "reports", faults);
 	conclude(load, false, body);
@@ -272,6 +279,10 @@ static void compiled(void *context, const struct job_output *output)
 		unchanged(load);
 		return;
 	}
+	json_t *faults = faults_of(output->report);
+
+	log_faults(faults);
+	json_decref(faults);
 	generation.fingerprint = (uint64_t)json_integer_value(
 	    json_object_get(output->report, "fingerprint"));
 	generation.made_wall_us = load->made_wall_us;

@@ -238,9 +238,9 @@ static bool compile_rules(struct scanner *s, int *out_fd)
 		err = rule_compiler_load(s->compiler, s->options->rules[i]);
 	if (err == OK)
 		err = rule_compiler_finish(s->compiler, 1, clock_wall_us(), "postern-scan", out_fd);
+	print_faults(s->compiler);
 	if (err == OK)
 		return true;
-	print_faults(s->compiler);
 	fprintf(stderr, "postern-scan: the rules cannot be used: %s\n", err_text(err));
 	return false;
 }

@@ -477,9 +477,14 @@ def shadow_promoted():
 def bad_rules():
     os.mkdir(house.path("wrong"))
     house.write("wrong/a.cf", RULES + "body BROKEN_RULE /(/\n")
+    result = house.ctl("rules", "push", house.path("wrong"))
+    assert re.search(r"wrong/a\.cf:7: bad regex BROKEN_RULE: .", result.stdout), result.stdout
+    assert "wrong/a.cf:7:" in house.ctl("rules", "list", "--unsupported").stdout
+    house.ctl("rules", "rollback")
+    house.write("wrong/a.cf", "body BROKEN_RULE /(/\n")
     before = house.running()
     result = house.ctl("rules", "push", house.path("wrong"), check=1)
-    assert re.search(r"wrong/a\.cf:7: .", result.stderr), result.stderr
+    assert re.search(r"wrong/a\.cf:1: .", result.stderr), result.stderr
     equal(house.running(), before, "what runs")
     result = house.ctl("rules", "push", house.path("missing"), check=1)
     equal(house.running(), before, "what runs")

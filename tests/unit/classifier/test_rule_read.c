@@ -191,29 +191,63 @@ static void says_where_a_fault_is(void **state)
 	}
 }
 
-static void bad_rules_are_refused_with_their_line(void **state)
+static void bad_rules_are_left_out_with_their_line(void **state)
 {
 	(void)state;
 	static const struct {
 		const char *text, *construct;
 		uint32_t line;
 	} bad[] = {{"body A /fine/\nbody B /(unclosed/\n", "bad regex", 2},
-	           {"meta A B &&\n", "bad meta", 1},
+	           {"body C /x/\nmeta A B &&\n", "bad meta", 2},
 	           {"body B /x/\nmeta A (B\n", "bad meta", 2},
-	           {"meta A B C\n", "bad meta", 1},
-	           {"meta A 1 ? 2\n", "bad meta", 1}};
+	           {"body C /x/\n\nmeta A B C\n", "bad meta", 3},
+	           {"meta A 1 ? 2\nbody C /x/\n", "bad meta", 1},
+	           {"body B /x\nbody C /x/\n", "pattern", 1}};
 	struct fixture f;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		int fd;
 
 		assert_int_equal(
-		    fixture_compile(&f, bad[i].text, &(struct rule_compile_options){0}, &fd),
-		    ERR_SYNTAX);
+		    fixture_compile(&f, bad[i].text, &(struct rule_compile_options){0}, &fd), OK);
+		close(fd);
 		const struct rule_report *report = fixture_report(&f, bad[i].construct);
 		assert_non_null(report);
 		assert_true(report->fault);
+		assert_false(report->refuses);
 		assert_int_equal(report->line, bad[i].line);
+		rule_compiler_free(f.compiler);
+	}
+}
+
+/* A rule left out is worth nothing, and what names it goes on. */
+static void the_others_judge_without_bad_rules(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new("body A /fine/\nbody B /(fine/\nmeta C A && !B\n"
+	                                "score A 1\nscore B 2\nscore C 4\n");
+
+	fixture_add(f, TEXT_BODY, "fine");
+	fixture_judge(f);
+	assert_int_equal(f->judgement.score_milli, 5000);
+	assert_false(f->judgement.incomplete);
+	fixture_free(f);
+}
+
+static void what_refuses_a_set(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"body A /(fine/\n", "meta A B &&\nbody C /x\n",
+	                                  "body A /fine/\nif (version > 1)\n",
+	                                  "body A /fine/\ninclude no-such-file.cf\n"};
+	struct fixture f;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		int fd;
+
+		assert_int_equal(
+		    fixture_compile(&f, bad[i], &(struct rule_compile_options){0}, &fd),
+		    ERR_SYNTAX);
 		rule_compiler_free(f.compiler);
 	}
 }
@@ -318,7 +352,9 @@ int main(void)
 	    cmocka_unit_test(replaces_tags),
 	    cmocka_unit_test(lists_what_it_does_not_know),
 	    cmocka_unit_test(says_where_a_fault_is),
-	    cmocka_unit_test(bad_rules_are_refused_with_their_line),
+	    cmocka_unit_test(bad_rules_are_left_out_with_their_line),
+	    cmocka_unit_test(the_others_judge_without_bad_rules),
+	    cmocka_unit_test(what_refuses_a_set),
 	    cmocka_unit_test(unsupported_constructs_are_listed_not_refused),
 	    cmocka_unit_test(keeps_lists_for_the_eval_functions),
 	    cmocka_unit_test(says_what_is_wrong_with_a_call),
