@@ -151,10 +151,12 @@ static void become_established(struct tcp_conn *conn)
 	conn_mark_dirty(conn);
 }
 
-static bool is_stamp_older(const struct tcp_conn *conn, const struct tcp_segment *segment)
+/* By more than `ticks` of the peer's clock. */
+static bool is_stamp_older(const struct tcp_conn *conn, const struct tcp_segment *segment,
+                           int32_t ticks)
 {
 	return (conn->options & OPTION_TIMESTAMPS) && segment->options.has_timestamps &&
-	       (int32_t)(segment->options.ts_val - conn->ts_recent) < 0 &&
+	       (int32_t)(segment->options.ts_val - conn->ts_recent) < -ticks &&
 	       tcp_now_ms(conn_tcp(conn)) - conn_cold(conn)->received_at_ms < TCP_PAWS_IDLE_MS;
 }
 
@@ -172,10 +174,12 @@ static bool is_overtaken(const struct tcp_conn *conn, const struct tcp_segment *
 	       age_ms <= rtt_timeout_us(conn) / 1000 * 6 / 5;
 }
 
-/* RFC 7323 5.3, R1: older than what was seen last, unless that is 24 days ago. */
+/* RFC 7323 5.3, R1: older than what was seen last, unless that is 24 days ago. As in Linux one tick
+ * is let pass: on a short path that reorders, what fills one hole overtakes what fills the next,
+ * which would be lost to us; and the numbers do not come round within a tick. */
 static bool is_paws_old(const struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-	return is_stamp_older(conn, segment) && !(segment->flags & TCP_FLAG_RST) &&
+	return is_stamp_older(conn, segment, TCP_PAWS_TICKS) && !(segment->flags & TCP_FLAG_RST) &&
 	       !is_overtaken(conn, segment);
 }
 
@@ -528,7 +532,7 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 		return;
 	if (conn->state == TCP_STATE_SYN_RECEIVED && !input_syn_received_ack(conn, segment))
 		return;
-	is_old = is_stamp_older(conn, segment);
+	is_old = is_stamp_older(conn, segment, 0);
 	if (!conn_input_ack(conn, segment))
 		return;
 	conn_cold(conn)->received_at_ms = tcp_now_ms(conn_tcp(conn));

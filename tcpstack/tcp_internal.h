@@ -65,7 +65,8 @@ enum tcp_state_flags {
 #define TCP_SMALL_SEGMENT_BYTES 256 /* below it octets are copied into the packet before */
 #define TCP_REASSEMBLY_PKTS_MIN 64  /* kept out of order whatever the window is */
 #define TCP_REASSEMBLY_PKT_BYTES \
-	(PKT_DATA_BYTES / 2) /* of window for each one more: half a buffer may be empty */
+	(PKT_DATA_BYTES / 2)       /* of window for each one more: half a buffer may be empty */
+#define TCP_PAWS_TICKS           1 /* of the peer's clock that a segment may be older */
 #define TCP_PAWS_IDLE_MS         2073600000u /* 24 days, RFC 7323 5.5 */
 #define TCP_PORT_FIRST           32768
 #define TCP_PORT_LAST            60999
