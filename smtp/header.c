@@ -236,10 +236,14 @@ void header_put_raw(const struct header_field *field, struct sink *out)
 /* Fields whose values are never word-decoded, lower case. */
 static bool is_structured(const struct header_field *field)
 {
-#define NAME(text) {(const uint8_t *)(text), sizeof(text) - 1}
+#define NAME(text) \
+	{ \
+		(const uint8_t *)(text), sizeof(text) - 1 \
+	}
 	static const struct bytes list[] = {
-	    NAME("received"),    NAME("message-id"),   NAME("resent-message-id"), NAME("date"),
-	    NAME("resent-date"), NAME("mime-version"), NAME("references"),        NAME("in-reply-to"),
+	    NAME("received"),   NAME("message-id"),  NAME("resent-message-id"),
+	    NAME("date"),       NAME("resent-date"), NAME("mime-version"),
+	    NAME("references"), NAME("in-reply-to"),
 	};
 #undef NAME
 

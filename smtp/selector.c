@@ -354,7 +354,7 @@ static void put_all(struct joiner *joiner, uint32_t from, uint32_t to)
 		return;
 	source->all = bytes_of(data->data + joiner->start, data->len - joiner->start);
 	source->trusted_all_bytes = source->relays->trusted_fields_end < to ? trusted_bytes
-	                                                                   : source->all.len;
+	                                                                    : source->all.len;
 }
 
 static void put_pristine(struct joiner *joiner)
