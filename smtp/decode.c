@@ -189,9 +189,9 @@ size_t decode_crlf_to_lf(uint8_t *data, size_t len)
 	for (size_t read = write; read < len;) {
 		/* `read` is at a CR. */
 		size_t start = read + (read + 1 < len && data[read + 1] == '\n');
-		const uint8_t *next = start + 1 < len ? memchr(data + start + 1, '\r',
-		                                               len - start - 1)
-		                                      : NULL;
+		const uint8_t *next = start + 1 < len
+		                          ? memchr(data + start + 1, '\r', len - start - 1)
+		                          : NULL;
 
 		read = next == NULL ? len : (size_t)(next - data);
 		memmove(data + write, data + start, read - start);

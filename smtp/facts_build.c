@@ -7,6 +7,7 @@
 #include "smtp/date.h"
 #include "smtp/mime_facts.h"
 #include "smtp/normalise.h"
+#include "smtp/octets.h"
 
 static_assert(FACT_PARTS_MAX >= MIME_PARTS_MAX, "every part has its facts");
 static_assert(FACT_RELAYS_MAX >= RELAYS_MAX, "every relay has its facts");
@@ -75,10 +76,7 @@ static void take_fields(struct facts_build *build, struct header_table *headers)
 
 static bool contains(struct bytes in, struct bytes what)
 {
-	for (size_t i = 0; i + what.len <= in.len; i++)
-		if (bytes_starts_nocase(bytes_slice(in, i, what.len), what))
-			return true;
-	return false;
+	return octets_has_nocase(in, what);
 }
 
 /* Written by a program that handed the mail over on its own host, as fetchmail has it do. */

@@ -236,15 +236,21 @@ void header_put_raw(const struct header_field *field, struct sink *out)
 /* Fields whose values are never word-decoded, lower case. */
 static bool is_structured(const struct header_field *field)
 {
-	static const char *const list[] = {
-	    "received",    "message-id",   "resent-message-id", "date",
-	    "resent-date", "mime-version", "references",        "in-reply-to",
+#define NAME(text) \
+	{ \
+		(const uint8_t *)(text), sizeof(text) - 1 \
+	}
+	static const struct bytes list[] = {
+	    NAME("received"),   NAME("message-id"),  NAME("resent-message-id"),
+	    NAME("date"),       NAME("resent-date"), NAME("mime-version"),
+	    NAME("references"), NAME("in-reply-to"),
 	};
+#undef NAME
 
 	if (bytes_starts_nocase(field->name, BYTES("list-")))
 		return true;
 	for (unsigned i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		if (bytes_equal_nocase(field->name, bytes_text(list[i])))
+		if (field->name.len == list[i].len && bytes_equal_nocase(field->name, list[i]))
 			return true;
 	return false;
 }
@@ -256,18 +262,11 @@ static struct bytes unfold(struct header_table *table, struct bytes value)
 		return value;
 	size_t start = table->storage.len;
 	for (size_t i = 0; i < value.len;) {
-		uint8_t octet = value.data[i];
+		size_t end = i + bytes_find(bytes_slice(value, i, SIZE_MAX), '\n');
+		bool has_cr = end < value.len && end > i && value.data[end - 1] == '\r';
 
-		if (octet == '\r' && i + 1 < value.len && value.data[i + 1] == '\n') {
-			i++;
-			continue;
-		}
-		if (octet != '\n') {
-			sink_octet(&table->storage, octet);
-			i++;
-			continue;
-		}
-		i++;
+		sink_put(&table->storage, bytes_slice(value, i, end - i - has_cr));
+		i = end + 1;
 		if (i < value.len && (value.data[i] == ' ' || value.data[i] == '\t')) {
 			sink_octet(&table->storage, ' ');
 			while (i < value.len && (value.data[i] == ' ' || value.data[i] == '\t'))

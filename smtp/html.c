@@ -54,7 +54,7 @@ static void literal_enter(struct html_tokenizer *tokenizer, const char *name)
 	                                   "plaintext", "title", "textarea"};
 
 	for (unsigned i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
-		if (strcmp(name, list[i]) == 0) {
+		if (name[0] == list[i][0] && strcmp(name, list[i]) == 0) {
 			tokenizer->literal = list[i];
 			tokenizer->literal_cdata = i < 5;
 		}

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "smtp/charset.h"
 #include "smtp/header.h"
+#include "smtp/octets.h"
 
 #define IMAGE_SIDE_GUESS   200 /* pixels, of an image that does not tell */
 #define SCREEN_WIDTH_UNIT  8   /* pixels of one per cent of 800 */
@@ -260,10 +261,7 @@ static bool is_face_good(struct bytes face)
 
 static bool contains_nocase(struct bytes in, struct bytes what)
 {
-	for (size_t i = 0; i + what.len <= in.len; i++)
-		if (bytes_starts_nocase(bytes_slice(in, i, SIZE_MAX), what))
-			return true;
-	return false;
+	return octets_has_nocase(in, what);
 }
 
 static void take_font(struct html_facts *facts, const struct html_token *token)

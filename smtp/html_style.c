@@ -45,7 +45,7 @@ static enum html_style_kind kind_of(const char *name)
 	if (strcmp(name, "th") == 0)
 		return HTML_STYLE_TD;
 	for (unsigned i = 1; i < HTML_STYLE_KIND_COUNT; i++)
-		if (strcmp(name, kinds[i]) == 0)
+		if (name[0] == kinds[i][0] && strcmp(name, kinds[i]) == 0)
 			return (enum html_style_kind)i;
 	return HTML_STYLE_DEFAULT;
 }

@@ -5,6 +5,7 @@
 #include "smtp/decode.h"
 #include "smtp/image.h"
 #include "smtp/normalise.h"
+#include "smtp/octets.h"
 
 #define QP_LINE_BYTES_MAX 79 /* RFC 5322 2.1.1: 78, and the line end */
 /* Picture headers are looked for in as much base64, a step at a time. */
@@ -19,10 +20,7 @@ struct walked {
 
 static bool contains_nocase(struct bytes in, struct bytes what)
 {
-	for (size_t i = 0; i + what.len <= in.len; i++)
-		if (bytes_starts_nocase(bytes_slice(in, i, SIZE_MAX), what))
-			return true;
-	return false;
+	return octets_has_nocase(in, what);
 }
 
 /* Names of US-ASCII, or texts that hold one. */

@@ -259,7 +259,11 @@ static void build_uris(struct normaliser *n)
 static void build_header(struct normaliser *n, struct bytes pristine,
                          const struct selector *selectors, uint32_t selector_count)
 {
-	struct selector_source source = {&n->headers, pristine, &n->relays, &n->uris, n->scratch};
+	struct selector_source source = {.headers = &n->headers,
+	                                 .pristine_header = pristine,
+	                                 .relays = &n->relays,
+	                                 .uris = &n->uris,
+	                                 .scratch = n->scratch};
 
 	for (uint32_t i = 0; i < selector_count; i++)
 		selector_put(&selectors[i], &source, &n->header);

@@ -125,8 +125,8 @@ size_t octets_words_end(struct bytes in, size_t from, bool high)
 	}
 #endif
 	while (at < in.len &&
-	       (is_of_word(in.data[at], high) || (in.data[at] == ' ' && at + 1 < in.len &&
-	                                          is_of_word(in.data[at + 1], high))))
+	       (is_of_word(in.data[at], high) ||
+	        (in.data[at] == ' ' && at + 1 < in.len && is_of_word(in.data[at + 1], high))))
 		at++;
 	return at;
 }
@@ -160,8 +160,8 @@ uint32_t octets_characters(struct bytes in)
 	for (; in.len - at >= BLOCK_BYTES; at += BLOCK_BYTES) {
 		__m128i begins = _mm_cmpgt_epi8(block_load(in.data + at), last);
 
-		sum = _mm_add_epi64(sum, _mm_sad_epu8(_mm_and_si128(begins, ones),
-		                                      _mm_setzero_si128()));
+		sum = _mm_add_epi64(sum,
+		                    _mm_sad_epu8(_mm_and_si128(begins, ones), _mm_setzero_si128()));
 	}
 	count = (uint32_t)_mm_cvtsi128_si32(sum) +
 	        (uint32_t)_mm_cvtsi128_si32(_mm_srli_si128(sum, 8));

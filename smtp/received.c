@@ -364,7 +364,9 @@ static bool may_fit(const char *pattern, struct bytes line, size_t word)
 	if (pattern[0] != '%')
 		return is_at(line, 0, pattern[0]) &&
 		       (pattern[0] == '\0' || is_at(line, 1, pattern[1]));
-	if (strchr("hrdw", pattern[1]) == NULL || pattern[2] != ' ')
+	bool is_word = pattern[1] == 'h' || pattern[1] == 'r' || pattern[1] == 'd' ||
+	               pattern[1] == 'w';
+	if (!is_word || pattern[2] != ' ')
 		return true;
 	return is_at(line, word, ' ') && is_at(line, word + 1, pattern[3]) &&
 	       (pattern[3] == '%' || is_at(line, word + 2, pattern[4]));

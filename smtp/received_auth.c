@@ -4,15 +4,18 @@
 #include <assert.h>
 
 #include "smtp/header.h"
+#include "smtp/octets.h"
 #include "smtp/received_match.h"
 
 size_t received_find(struct bytes in, size_t from, const char *text)
 {
-	struct bytes rest = bytes_slice(in, from, SIZE_MAX);
-	const uint8_t *found = rest.len == 0 ? NULL
-	                                     : memmem(rest.data, rest.len, text, strlen(text));
+	size_t len = strlen(text);
 
-	return found == NULL ? in.len : (size_t)(found - in.data);
+	if (from >= in.len)
+		return in.len;
+	if (len == 1)
+		return from + bytes_find(bytes_slice(in, from, SIZE_MAX), (uint8_t)text[0]);
+	return octets_find_text(in, from, bytes_of(text, len), false);
 }
 
 static const char *const mark_texts[] = {
@@ -34,38 +37,31 @@ static uint64_t mark_letters(void)
 
 uint32_t received_marks(struct bytes line)
 {
+	static const uint8_t parts[4] = {' ', '(', '[', ' '};
 	uint64_t letters = mark_letters();
 	uint32_t marks = 0;
-	bool begins = true;
 
-	for (size_t i = 0; i < line.len; i++) {
+	for (size_t i = 0; i < line.len; i = octets_find_any(line, i, parts) + 1) {
 		uint8_t c = line.data[i];
 
-		if (begins && c > '@' && c < 0x7F && (letters >> (c - '@') & 1) != 0) {
+		if (c > '@' && c < 0x7F && (letters >> (c - '@') & 1) != 0) {
 			for (unsigned k = 0; k < RECEIVED_MARK_COUNT; k++) {
+				if (mark_texts[k][0] != (char)c)
+					continue;
 				size_t len = strlen(mark_texts[k]);
 
-				if (mark_texts[k][0] == (char)c && line.len - i >= len &&
+				if (line.len - i >= len &&
 				    memcmp(line.data + i, mark_texts[k], len) == 0)
 					marks |= UINT32_C(1) << k;
 			}
 		}
-		begins = c == ' ' || c == '(' || c == '[';
 	}
 	return marks;
 }
 
-/* `text` begins with a blank. */
 static size_t find_nocase(struct bytes in, size_t from, const char *text)
 {
-	struct bytes wanted = bytes_text(text);
-
-	for (size_t i = from; i < in.len; i++) {
-		i += bytes_find(bytes_slice(in, i, SIZE_MAX), ' ');
-		if (bytes_starts_nocase(bytes_slice(in, i, wanted.len), wanted))
-			return i;
-	}
-	return in.len;
+	return octets_find_text(in, from < in.len ? from : in.len, bytes_text(text), true);
 }
 
 static bool is_word(uint8_t c)
@@ -292,9 +288,14 @@ static size_t envelope_mark(struct bytes line, size_t at)
 
 struct bytes received_envelope_from(struct bytes line)
 {
-	for (size_t at = 0; at < line.len; at++) {
-		uint8_t c = line.data[at] | 0x20;
-		size_t mark = c == 'e' || c == 'r' ? envelope_mark(line, at) : 0;
+	size_t at;
+
+	for (size_t from = 0; from < line.len; from = at + 1) {
+		size_t envelope = find_nocase(line, from, "envelope-");
+		size_t path = find_nocase(line, from, "return-path");
+
+		at = envelope < path ? envelope : path;
+		size_t mark = at < line.len ? envelope_mark(line, at) : 0;
 		size_t start = at + mark, end = start;
 
 		if (mark == 0)

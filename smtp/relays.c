@@ -7,6 +7,7 @@
 
 #include "base/addr.h"
 #include "smtp/addresses.h"
+#include "smtp/octets.h"
 #include "smtp/received.h"
 #include "smtp/received_match.h"
 
@@ -43,15 +44,37 @@ static bool is_private(const struct addr *addr)
 	return addr_equal(addr, &loopback) || (o[0] == 0xFE && (o[1] & 0xC0) == 0x80);
 }
 
+static bool is_structure(uint8_t c)
+{
+	switch (c) {
+	case '#':
+	case '[':
+	case ']':
+	case '(':
+	case ')':
+	case '<':
+	case '>':
+	case '|':
+	case '\0':
+		return true;
+	default:
+		return header_is_space(c);
+	}
+}
+
 /* What rules take for structure does not go through. */
 static void put_value(struct sink *out, const char *name, struct bytes value)
 {
 	sink_put(out, bytes_text(name));
-	for (size_t i = 0; i < value.len; i++) {
-		uint8_t c = value.data[i];
-		bool unfit = header_is_space(c) || c == 0 || strchr("#[]()<>|", c) != NULL;
+	while (value.len > 0) {
+		size_t fit = 0;
 
-		sink_octet(out, unfit ? '!' : c);
+		while (fit < value.len && !is_structure(value.data[fit]))
+			fit++;
+		sink_put(out, bytes_slice(value, 0, fit));
+		if (fit < value.len)
+			sink_octet(out, '!');
+		value = bytes_slice(value, fit + 1, SIZE_MAX);
 	}
 }
 
@@ -129,7 +152,12 @@ static struct bytes squeeze(struct header_table *headers, struct bytes value)
 	for (size_t i = 0; i < value.len; i++) {
 		bool space = header_is_space(value.data[i]);
 
-		if (!space)
+		if (value.data[i] > ' ') {
+			size_t end = octets_words_end(value, i, true);
+
+			sink_put(storage, bytes_slice(value, i, end - i));
+			i = end - 1;
+		} else if (!space)
 			sink_octet(storage, value.data[i]);
 		else if (storage->len > start && storage->data[storage->len - 1] != ' ')
 			sink_octet(storage, ' ');

@@ -309,18 +309,40 @@ static void put_named(struct joiner *joiner, const char *const *names, size_t co
 	}
 }
 
+/* Takes the fields from what ALL was already made to, whole; false when that cannot be. */
+static bool all_part(struct joiner *joiner, uint32_t from, uint32_t to)
+{
+	const struct selector_source *source = joiner->source;
+	uint32_t count = source->headers->message_count,
+	         trusted = source->relays->trusted_fields_end;
+
+	if (source->all.len == 0 || (from > 0 && from != trusted) || (to < count && to != trusted))
+		return false;
+	size_t start = from == 0 ? 0 : source->trusted_all_bytes;
+	size_t end = to == count ? source->all.len : source->trusted_all_bytes;
+	sink_put(&joiner->out->data, bytes_slice(source->all, start, end - start));
+	joiner->count += to - from;
+	return true;
+}
+
 static void put_all(struct joiner *joiner, uint32_t from, uint32_t to)
 {
-	struct header_table *headers = joiner->source->headers;
+	struct selector_source *source = joiner->source;
+	struct header_table *headers = source->headers;
 	struct sink *data = &joiner->out->data;
+	size_t trusted_bytes = 0;
 
+	if (all_part(joiner, from, to))
+		return;
 	for (uint32_t i = from; i < to; i++) {
+		if (i == source->relays->trusted_fields_end)
+			trusted_bytes = data->len - joiner->start;
 		struct bytes value = header_decoded(headers, i);
 
 		if (data->len - joiner->start + headers->field[i].name.len + value.len + 3 >
 		    HEADER_ALL_BYTES_MAX) {
 			headers->cut = true;
-			break;
+			return;
 		}
 		joiner->count++;
 		sink_put(data, headers->field[i].name);
@@ -328,6 +350,11 @@ static void put_all(struct joiner *joiner, uint32_t from, uint32_t to)
 		sink_put(data, value);
 		sink_octet(data, '\n');
 	}
+	if (data->full || from > 0 || to < headers->message_count)
+		return;
+	source->all = bytes_of(data->data + joiner->start, data->len - joiner->start);
+	source->trusted_all_bytes = source->relays->trusted_fields_end < to ? trusted_bytes
+	                                                                    : source->all.len;
 }
 
 static void put_pristine(struct joiner *joiner)

@@ -44,6 +44,8 @@ struct selector_source {
 	const struct relays *relays;
 	const struct uri_list *uris; /* for domains */
 	struct sink scratch;         /* address names */
+	struct bytes all; /* the fields as ALL has them, once it was asked for; in the output */
+	size_t trusted_all_bytes; /* of `all`: what the trusted fields take */
 };
 
 /* Appends one segment to `out`: the value, or an absent one. */

@@ -36,9 +36,9 @@ bool uri_list_init(struct uri_list *list, struct arena *arena)
 	/* The list built into the library: looking up in it allocates nothing. */
 	list->suffixes = psl_builtin();
 	return data != NULL && list->segment != NULL && list->slot != NULL &&
-	       list->expanded != NULL && list->known_suffix != NULL &&
-	       list->base_memory != NULL && list->work[0] != NULL && list->work[1] != NULL &&
-	       list->joined != NULL && list->cleaned != NULL && list->resolved != NULL;
+	       list->expanded != NULL && list->known_suffix != NULL && list->base_memory != NULL &&
+	       list->work[0] != NULL && list->work[1] != NULL && list->joined != NULL &&
+	       list->cleaned != NULL && list->resolved != NULL;
 }
 
 void uri_list_reset(struct uri_list *list)
@@ -122,13 +122,13 @@ void uri_keep(struct uri_list *list, struct bytes uri)
  * behind it. */
 static bool is_suffix(const struct uri_list *list, const char *name, size_t len)
 {
-	struct uri_suffix *known =
-	    &list->known_suffix[hash_of(bytes_of(name, len)) % URI_SUFFIXES_KNOWN];
+	struct uri_suffix
+	    *known = &list->known_suffix[hash_of(bytes_of(name, len)) % URI_SUFFIXES_KNOWN];
 
 	if (known->len != len || memcmp(known->name, name, len) != 0) {
 		known->is_suffix = psl_is_public_suffix2(list->suffixes, name,
-		                                         PSL_TYPE_ICANN |
-		                                             PSL_TYPE_NO_STAR_RULE) != 0;
+		                                         PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) !=
+		                   0;
 		known->len = (uint8_t)len;
 		memcpy(known->name, name, len);
 	}

@@ -35,11 +35,11 @@ struct uri_list {
 	bool cut;          /* a URI was longer than URI_BYTES_MAX */
 	bool left_out;     /* no room for one */
 	uint8_t *work[2], *joined, *cleaned,
-	    *resolved;        /* forms under construction, URI_WORK_BYTES each */
-	uint8_t classes[256]; /* of octets, for uri_find_in_text */
-	const void *suffixes; /* the public suffix list; TLDs are looked up there */
+	    *resolved;                   /* forms under construction, URI_WORK_BYTES each */
+	uint8_t classes[256];            /* of octets, for uri_find_in_text */
+	const void *suffixes;            /* the public suffix list; TLDs are looked up there */
 	struct uri_suffix *known_suffix; /* what it said of names asked for lately */
-	bool *expanded; /* URIS_MAX: all forms of this one are kept as well */
+	bool *expanded;                  /* URIS_MAX: all forms of this one are kept as well */
 };
 
 size_t uri_list_bytes(void);

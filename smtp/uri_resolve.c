@@ -1,5 +1,6 @@
 /* uri_resolve.c - a URI of an HTML attribute against the base of its document (RFC 3986 5.2). */
 #include "smtp/header.h"
+#include "smtp/octets.h"
 #include "smtp/uri.h"
 
 /* RFC 3986 appendix B. data NULL: not there. */
@@ -7,11 +8,10 @@ struct pieces {
 	struct bytes scheme, authority, path, query, fragment;
 };
 
+/* Up to one of the four octets of `set`. */
 static size_t span_until(struct bytes in, size_t from, const char *set)
 {
-	while (from < in.len && (in.data[from] == 0 || strchr(set, in.data[from]) == NULL))
-		from++;
-	return from;
+	return octets_find_any(in, from, (const uint8_t *)set);
 }
 
 static void split(struct bytes uri, struct pieces *out)
@@ -24,14 +24,14 @@ static void split(struct bytes uri, struct pieces *out)
 		uri = bytes_slice(uri, end + 1, SIZE_MAX);
 	}
 	if (uri.len >= 2 && uri.data[0] == '/' && uri.data[1] == '/') {
-		end = span_until(uri, 2, "/?#");
+		end = span_until(uri, 2, "/?##");
 		out->authority = bytes_slice(uri, 2, end - 2);
 		uri = bytes_slice(uri, end, SIZE_MAX);
 	}
-	end = span_until(uri, 0, "?#");
+	end = span_until(uri, 0, "?###");
 	out->path = bytes_slice(uri, 0, end);
 	if (end < uri.len && uri.data[end] == '?') {
-		size_t hash = span_until(uri, end + 1, "#");
+		size_t hash = span_until(uri, end + 1, "####");
 
 		out->query = bytes_slice(uri, end + 1, hash - end - 1);
 		end = hash;
@@ -50,7 +50,7 @@ static void put_without_dots(struct bytes path, struct sink *out)
 	else if (path.len >= 3 && memcmp(path.data, "../", 3) == 0)
 		path = bytes_slice(path, 2, SIZE_MAX);
 	while (path.len > 0) {
-		size_t end = span_until(path, path.data[0] == '/', "/");
+		size_t end = span_until(path, path.data[0] == '/', "////");
 		struct bytes segment = bytes_slice(path, 0, end);
 
 		if (bytes_equal(segment, BYTES("/.")) || bytes_equal(segment, BYTES("/.."))) {

@@ -1,0 +1,122 @@
+/* test_octets.c - searches sixteen octets at a time find what searches octet by octet find. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "smtp/octets.h"
+
+#define TEXT_BYTES_MAX 100
+#define ROUND_COUNT    20000
+
+static uint32_t seed = 1;
+
+static uint32_t next_random(void)
+{
+	seed = seed * 1664525u + 1013904223u;
+	return seed >> 8;
+}
+
+/* A text of few different octets, in a block of its exact size. */
+static struct bytes text_new(void)
+{
+	static const uint8_t of[] = {' ', ' ',  'a', 'B',  'b',  'A',  '@',  '[',  '{',
+	                             '`', '\n', 0,   0x7F, 0x80, 0xBF, 0xC0, 0xFF, '\t'};
+	size_t len = next_random() % TEXT_BYTES_MAX;
+	/* Half of the texts are mostly words, so that runs get longer than a block. */
+	uint32_t kinds = next_random() % 2 == 0 ? sizeof(of) : 6;
+	uint8_t *text = malloc(len > 0 ? len : 1);
+
+	assert_non_null(text);
+	for (size_t i = 0; i < len; i++)
+		text[i] = of[next_random() % kinds];
+	return bytes_of(text, len);
+}
+
+static bool is_of_word(uint8_t octet, bool high)
+{
+	return octet > ' ' && (high || octet < 0x80);
+}
+
+static void check_words(struct bytes in, size_t from, bool high)
+{
+	size_t at = from;
+
+	for (; at < in.len; at++) {
+		bool parts = in.data[at] == ' ' && at + 1 < in.len &&
+		             is_of_word(in.data[at + 1], high);
+
+		if (!is_of_word(in.data[at], high) && !parts)
+			break;
+	}
+	assert_int_equal(octets_words_end(in, from, high), at);
+}
+
+static void check_text(struct bytes in, size_t from, struct bytes text, bool nocase)
+{
+	size_t at = from;
+
+	for (; at < in.len; at++) {
+		struct bytes here = bytes_slice(in, at, text.len);
+
+		if (nocase ? bytes_equal_nocase(here, text) : bytes_equal(here, text))
+			break;
+	}
+	assert_int_equal(octets_find_text(in, from, text, nocase), at);
+}
+
+static void test_searches(void **state)
+{
+	static const uint8_t set[4] = {'@', '\n', 0x80, 0};
+
+	(void)state;
+	for (unsigned round = 0; round < ROUND_COUNT; round++) {
+		struct bytes in = text_new();
+		size_t from = next_random() % (in.len + 1), at = from;
+		uint32_t characters = 0;
+
+		while (at < in.len && memchr(set, in.data[at], sizeof(set)) == NULL)
+			at++;
+		assert_int_equal(octets_find_any(in, from, set), at);
+		for (at = from; at < in.len && in.data[at] < 0x80;)
+			at++;
+		assert_int_equal(octets_ascii_end(in, from), at);
+		for (size_t i = 0; i < in.len; i++)
+			characters += (in.data[i] & 0xC0) != 0x80;
+		assert_int_equal(octets_characters(in), characters);
+		check_words(in, from, false);
+		check_words(in, from, true);
+		check_text(in, from, BYTES("ab"), false);
+		check_text(in, from, BYTES("ab"), true);
+		check_text(in, from, BYTES(" abb"), true);
+		check_text(in, from, BYTES("@a"), true);
+		check_text(in, from, BYTES("[b"), true);
+		free((void *)(uintptr_t)in.data);
+	}
+}
+
+/* Octets that differ from a letter or a mark by the bit of case only. */
+static void test_case(void **state)
+{
+	(void)state;
+	assert_int_equal(octets_find_text(BYTES("`a"), 0, BYTES("@a"), true), 2);
+	assert_int_equal(octets_find_text(BYTES("x@A"), 0, BYTES("@a"), true), 1);
+	assert_int_equal(octets_find_text(BYTES("x@A"), 0, BYTES("@a"), false), 3);
+	assert_true(octets_has_nocase(BYTES("Content: BASE64"), BYTES("base64")));
+	assert_false(octets_has_nocase(BYTES("b"), BYTES("base64")));
+	assert_false(octets_has_nocase(bytes_of(NULL, 0), BYTES("base64")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_searches),
+	    cmocka_unit_test(test_case),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
