@@ -151,12 +151,93 @@ static struct value select_value(struct value condition, struct value yes, struc
 	return t == TRUTH_TRUE ? yes : no;
 }
 
+/* Arithmetic on points that gives points; false where it does not, or where intervals have a rule of
+ * their own. */
+static bool point_binary(enum meta_op op, double a, double b, double *out)
+{
+	switch (op) {
+	case META_ADD:
+		*out = a + b;
+		return isfinite(*out);
+	case META_SUB:
+		*out = a - b;
+		return isfinite(*out);
+	case META_MUL:
+		*out = a * b;
+		return isfinite(*out);
+	case META_LT:
+		*out = a < b;
+		return true;
+	case META_LE:
+		*out = a <= b;
+		return true;
+	case META_GT:
+		*out = a > b;
+		return true;
+	case META_GE:
+		*out = a >= b;
+		return true;
+	case META_EQ:
+		*out = a == b;
+		return true;
+	case META_NE:
+		*out = a != b;
+		return true;
+	case META_AND:
+		*out = a != 0 ? b : a;
+		return true;
+	case META_OR:
+		*out = a != 0 ? a : b;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The worth of a meta when all is known that it names, which is nearly always: a fraction of the
+ * work that intervals are. False when intervals must decide. */
+static bool point_value(const struct ruleset *r, const struct blob_rule *meta,
+                        const struct value *value, double *out)
+{
+	double stack[META_DEPTH_MAX];
+	double *top = stack;
+
+	for (uint32_t i = 0; i < meta->code_count; i++) {
+		enum meta_op op = r->code[meta->code + i] & 0xff;
+		uint32_t operand = r->code[meta->code + i] >> 8;
+
+		if (op == META_RULE) {
+			if (value[operand].lo != value[operand].hi)
+				return false;
+			*top++ = value[operand].lo;
+		} else if (op == META_NOT) {
+			top[-1] = top[-1] == 0;
+		} else if (op == META_NUMBER) {
+			*top++ = r->number[operand];
+		} else if (op == META_NEGATE) {
+			top[-1] = -top[-1];
+		} else if (op == META_SELECT) {
+			top -= 2;
+			top[-1] = top[-1] != 0 ? top[0] : top[1];
+		} else {
+			top--;
+			if (!point_binary(op, top[-1], top[0], &top[-1]))
+				return false;
+		}
+	}
+	*out = stack[0] < 0 ? 1 : stack[0];
+	return true;
+}
+
 /* ruleset_open has proved that the stack neither under- nor overflows. */
 struct value meta_value(const struct ruleset *r, const struct blob_rule *meta,
                         const struct value *value, struct value *stack)
 {
 	struct value *top = stack; /* behind the last operand */
+	double known;
 
+	if (point_value(r, meta, value, &known))
+		return point(known);
 	for (uint32_t i = 0; i < meta->code_count; i++) {
 		enum meta_op op = r->code[meta->code + i] & 0xff;
 		uint32_t operand = r->code[meta->code + i] >> 8;
