@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/generation.h"
 
 #define ATTACH_MAGIC        0x50535431u /* "PST1" */
 #define ATTACH_REASON_BYTES 200
@@ -38,7 +39,7 @@ struct attach_msg {
 	/* STATUS */
 	uint32_t worker_count, session_count, draining, pid;
 	uint64_t start_wall_us;
-	uint64_t generation_number[4]; /* by generation_kind: the lowest any worker runs */
+	uint64_t generation_number[GENERATION_KIND_COUNT]; /* the lowest any worker runs */
 	char version[32];
 	/* For people; NUL-terminated. Of STATUS: how backends' replies find their worker. */
 	char reason[ATTACH_REASON_BYTES];

@@ -11,7 +11,8 @@ bool bytes_starts_nocase(struct bytes b, struct bytes prefix)
 	if (b.len < prefix.len)
 		return false;
 	for (size_t i = 0; i < prefix.len; i++)
-		if (bytes_lower(b.data[i]) != bytes_lower(prefix.data[i]))
+		if (b.data[i] != prefix.data[i] &&
+		    bytes_lower(b.data[i]) != bytes_lower(prefix.data[i]))
 			return false;
 	return true;
 }

@@ -9,6 +9,10 @@ static_assert(sizeof(struct event) % 8 == 0, "records in a ring stay aligned");
 static_assert(sizeof(((struct event){0}).rules) == EVENT_RULES_MAX * sizeof(struct event_rule) &&
                   sizeof(struct event_rule) == 8,
               "no padding between rules");
+static_assert(sizeof(struct event_shadow) ==
+                      24 + EVENT_SHADOW_RULES_MAX * sizeof(struct event_shadow_rule) &&
+                  sizeof(struct event_shadow_rule) == 12,
+              "no padding between rules that differ");
 
 static const char *const kind_texts[EVENT_KIND_COUNT] = {
 #define EVENT_KIND(name, text, help) [EVENT_##name] = (text),

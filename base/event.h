@@ -43,6 +43,33 @@ struct event_rule {
 	int32_t score_milli; /* points contributed, 1/1000 */
 };
 
+#define EVENT_SHADOW_RULES_MAX 32
+
+enum event_shadow_change {
+	SHADOW_RULE_ADDED,    /* hit under the shadow rules only */
+	SHADOW_RULE_GONE,     /* hit under the rules in force only */
+	SHADOW_RULE_RESCORED, /* hit under both, with other points */
+	SHADOW_RULE_CHANGE_COUNT
+};
+
+struct event_shadow_rule {
+	uint16_t rule;   /* index in the shadow generation; of GONE in the one in force */
+	uint16_t change; /* enum event_shadow_change */
+	int32_t live_milli, score_milli; /* points in force and under the shadow; 0: no hit */
+};
+
+/* What the message would have been under the rules that are tried. */
+struct event_shadow {
+	uint64_t generation; /* 0: not judged by any */
+	int32_t score_milli;
+	uint32_t scan_us;              /* CPU, preparation included */
+	uint8_t verdict, live_verdict; /* of the content alone, whatever became of it later */
+	uint8_t incomplete;            /* some shadow rules have not run */
+	uint8_t zero;
+	uint16_t rule_count, rules_left_out; /* rules that differ; those of least weight left out */
+	struct event_shadow_rule rules[EVENT_SHADOW_RULES_MAX];
+};
+
 struct event_timing { /* microseconds since the session began unless said; 0 = did not happen */
 	uint32_t mail, rcpt, data, dot, verdict, reply;
 	uint32_t scan_us;    /* CPU of the classification */
@@ -66,6 +93,7 @@ struct event {
 	char reply[160];
 	char backend_reply[160];
 	struct event_rule rules[EVENT_RULES_MAX];
+	struct event_shadow shadow;
 };
 
 const char *event_kind_text(enum event_kind kind);

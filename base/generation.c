@@ -244,6 +244,32 @@ enum err generation_open(struct generation *generation, int fd)
 	return OK;
 }
 
+bool generation_is_empty(const struct generation *generation)
+{
+	return ((const struct blob *)(const void *)generation->memory)->section_count == 0;
+}
+
+enum err generation_reseal(const struct generation *generation, enum generation_kind kind,
+                           uint64_t number, int *out_fd)
+{
+	const struct blob *blob = (const struct blob *)(const void *)generation->memory;
+	struct generation_builder builder;
+	enum err err = generation_begin(&builder, generation->bytes);
+
+	for (uint32_t i = 0; err == OK && i < blob->section_count; i++) {
+		const struct section_row *row = &blob->section[i];
+
+		err = generation_add(&builder, row->id,
+		                     bytes_of(generation->memory + row->offset, row->bytes));
+		if (err != OK)
+			generation_abandon(&builder);
+	}
+	if (err != OK)
+		return err;
+	return generation_seal(&builder, kind, number, generation->made_wall_us, generation->label,
+	                       out_fd);
+}
+
 struct bytes generation_section(const struct generation *generation, uint32_t id)
 {
 	const struct blob *blob = (const struct blob *)(const void *)generation->memory;

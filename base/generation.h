@@ -23,6 +23,9 @@ enum generation_kind {
 	GENERATION_RULES,
 	GENERATION_LISTS, /* the big lists */
 	GENERATION_DELTA, /* the small list of urgent changes; same format as LISTS */
+	/* Rules that are tried beside those in force; same format as RULES. One without sections
+	 * ends the trial. */
+	GENERATION_SHADOW,
 	GENERATION_KIND_COUNT
 };
 
@@ -60,10 +63,15 @@ MUST_CHECK enum err generation_seal(struct generation_builder *builder, enum gen
                                     uint64_t number, uint64_t made_wall_us, const char *label,
                                     int *out_fd);
 void generation_abandon(struct generation_builder *builder);
+/* Seals the sections of `generation` anew under another kind and number, made when it was. */
+MUST_CHECK enum err generation_reseal(const struct generation *generation,
+                                      enum generation_kind kind, uint64_t number, int *out_fd);
 
 /* Verifies everything and maps read-only (touching every page); keeps `fd`. On error `fd` is
  * untouched. */
 MUST_CHECK enum err generation_open(struct generation *generation, int fd);
+/* It has no sections. */
+bool generation_is_empty(const struct generation *generation);
 /* The section, or an empty slice when there is none of that id. */
 struct bytes generation_section(const struct generation *generation, uint32_t id);
 void generation_close(struct generation *generation);

@@ -201,6 +201,16 @@ bool timer_pop(struct timer_wheel *wheel, uint64_t now_us, uint32_t *out_handle)
 	return true;
 }
 
+uint32_t timer_peek(const struct timer_wheel *wheel, uint32_t out_handles[], uint32_t max)
+{
+	uint32_t s = sentinel(wheel, SLOT_DUE);
+	uint32_t count = 0;
+
+	for (uint32_t at = wheel->nodes[s].next; at != s && count < max; at = wheel->nodes[at].next)
+		out_handles[count++] = at;
+	return count;
+}
+
 uint64_t timer_next_us(const struct timer_wheel *wheel)
 {
 	uint64_t tick = wheel->tick;

@@ -27,6 +27,9 @@ uint64_t timer_deadline_us(const struct timer_wheel *wheel, uint32_t handle);
 /* Takes one handle whose deadline's tick is at or before `now_us`; it is then no longer set. False
  * when none is. Handles of the same tick come in the order they were set. */
 bool timer_pop(struct timer_wheel *wheel, uint64_t now_us, uint32_t *out_handle);
+/* Up to `max` of the handles that timer_pop() gives next, of those it has found due already; for
+ * fetching ahead what they stand for. Returns how many. */
+uint32_t timer_peek(const struct timer_wheel *wheel, uint32_t out_handles[], uint32_t max);
 /* When to pop next: a time not later than the tick of the earliest deadline, UINT64_MAX when
  * nothing is set. Popping then gives a handle or moves this time on. */
 uint64_t timer_next_us(const struct timer_wheel *wheel);

@@ -54,6 +54,26 @@ static bool find_list(const struct eval_call *call, struct bytes name, uint32_t 
 	return false;
 }
 
+/* The domains that signed the message are looked up as hosts are. */
+static bool any_signer_listed(const struct eval_call *call, uint32_t list)
+{
+	for (uint32_t header = 0; header < 2; header++) {
+		struct bytes rest = eval_header(call, header), line;
+
+		while (eval_next_line(&rest, &line)) {
+			struct eval_match match;
+
+			if (!eval_find(call, EVAL_PATTERN_SIGNING_DOMAIN, line, 0, &match))
+				continue;
+			struct bytes domain = bytes_slice(line, match.group, match.group_len);
+			if (eval_has_valid_tld(call->ruleset, domain) &&
+			    host_listed(call, list, domain) > 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 static bool any_host_listed(const struct eval_call *call, struct bytes name)
 {
 	const struct text *uris = &call->texts->kind[TEXT_URI];
@@ -68,7 +88,7 @@ static bool any_host_listed(const struct eval_call *call, struct bytes name)
 		    host_listed(call, list, host) > 0)
 			return true;
 	}
-	return false;
+	return any_signer_listed(call, list);
 }
 
 int32_t eval_check_uri_host_listed(const struct eval_call *call)

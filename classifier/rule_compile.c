@@ -57,6 +57,7 @@ struct rule_compiler {
 	uint32_t placed[GROUP_COUNT][PLACED_COUNT];
 	double *cost; /* by rule: an estimate, nanoseconds per octet of its text */
 	uint32_t unknown_count, off_count, doubtful_count;
+	enum generation_kind kind;
 	bool no_triggers, finished;
 };
 
@@ -69,6 +70,7 @@ struct rule_compiler *rule_compiler_new(const struct rule_compile_options *optio
 	ASSERT(options->score_column < RULE_SCORES);
 	c->column = options->score_column;
 	c->no_triggers = options->no_triggers;
+	c->kind = options->kind;
 	c->tables = pattern_tables_new();
 	if (c->tables == NULL) {
 		free(c);
@@ -611,7 +613,7 @@ static enum err seal(const struct rule_compiler *c, uint64_t number, uint64_t ma
 		generation_abandon(&builder);
 		return err;
 	}
-	return generation_seal(&builder, GENERATION_RULES, number, made_wall_us, label, out_fd);
+	return generation_seal(&builder, c->kind, number, made_wall_us, label, out_fd);
 }
 
 static bool find_policy_rule(void *context, struct bytes domain, struct bytes name,

@@ -8,13 +8,15 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/generation.h"
 
 struct rule_compiler;
 
 struct rule_compile_options {
-	const char *cache_folder; /* NULL: none */
-	uint32_t score_column;    /* 0: no net, no Bayes */
-	bool no_triggers;         /* every rule runs on every segment: slow, to compare with */
+	const char *cache_folder;  /* NULL: none */
+	uint32_t score_column;     /* 0: no net, no Bayes */
+	enum generation_kind kind; /* GENERATION_RULES, or GENERATION_SHADOW */
+	bool no_triggers;          /* every rule runs on every segment: slow, to compare with */
 };
 
 struct rule_report { /* one construct that is not supported, or a fault of a file */

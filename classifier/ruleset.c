@@ -328,8 +328,8 @@ enum err ruleset_open(const struct generation *generation, struct ruleset **out_
 		return ERR_NO_MEMORY;
 	r->generation = generation;
 
-	enum err err = generation->kind == GENERATION_RULES ? open_all(r, reason)
-	                                                    : bad(reason, "it holds no rules");
+	bool rules = generation->kind == GENERATION_RULES || generation->kind == GENERATION_SHADOW;
+	enum err err = rules ? open_all(r, reason) : bad(reason, "it holds no rules");
 	if (err != OK) {
 		if (reason[0] == '\0')
 			snprintf(reason, REASON_BYTES, "%s", err_text(err));

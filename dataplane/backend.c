@@ -65,6 +65,29 @@ static bool target_usable(const struct gateway *g, uint32_t target)
 	return g->target[target].down_until_us <= g->now_us;
 }
 
+static void idle_push(struct gateway *g, struct backend *b)
+{
+	struct backend **first = &g->target[b->target].idle;
+
+	b->idle_next = *first;
+	b->idle_before = NULL;
+	if (*first != NULL)
+		(*first)->idle_before = b;
+	*first = b;
+}
+
+/* Without a walk: thousands that served a rush come to the end of their time together. */
+static void idle_remove(struct gateway *g, struct backend *b)
+{
+	if (b->idle_before != NULL)
+		b->idle_before->idle_next = b->idle_next;
+	else
+		g->target[b->target].idle = b->idle_next;
+	if (b->idle_next != NULL)
+		b->idle_next->idle_before = b->idle_before;
+	b->idle_next = b->idle_before = NULL;
+}
+
 static struct backend *idle_take(struct gateway *g)
 {
 	for (uint32_t i = 0; i < g->config->backend_count; i++) {
@@ -73,8 +96,7 @@ static struct backend *idle_take(struct gateway *g)
 
 		if (b == NULL)
 			continue;
-		g->target[at].idle = b->idle_next;
-		b->idle_next = NULL;
+		idle_remove(g, b);
 		g->target_next = at + 1;
 		return b;
 	}
@@ -188,11 +210,7 @@ static void backend_free(struct gateway *g, struct backend *b)
 	struct backend_target *target = &g->target[b->target];
 
 	if (b->state == BACKEND_IDLE)
-		for (struct backend **at = &target->idle; *at != NULL; at = &(*at)->idle_next)
-			if (*at == b) {
-				*at = b->idle_next;
-				break;
-			}
+		idle_remove(g, b);
 	if (b->state < BACKEND_IDLE)
 		target->connecting_count--;
 	target->connection_count--;
@@ -281,14 +299,17 @@ static void backend_ready(struct gateway *g, struct backend *b)
 		return;
 	}
 	b->state = BACKEND_IDLE;
-	b->idle_next = target->idle;
-	target->idle = b;
+	idle_push(g, b);
 	backend_arm(g, b, g->config->backend_idle_timeout_ms);
 }
 
 void backend_release(struct gateway *g, struct backend *b, bool reset)
 {
 	ASSERT(b->mail == NULL && b->state == BACKEND_LEASED);
+	if (b->failed) {
+		b->state = BACKEND_QUIT; /* nobody's any more; its reader closes it */
+		return;
+	}
 	if (!reset && smtp_client_pending(&b->client) == 0) {
 		backend_ready(g, b);
 		return;
@@ -388,7 +409,8 @@ static bool backend_reply(struct gateway *g, struct backend *b,
 	return false;
 }
 
-static void backend_read(struct gateway *g, struct backend *b)
+/* False: the connection is gone. */
+static bool backend_read(struct gateway *g, struct backend *b)
 {
 	struct tcp_conn *conn = b->leg.conn;
 	struct smtp_client_event event;
@@ -409,19 +431,25 @@ static void backend_read(struct gateway *g, struct backend *b)
 		if (event.kind == SMTP_CLIENT_BROKEN) {
 			g->counters->backend_broken++;
 			backend_gone(g, b);
-			return;
+			return false;
 		}
 		if (!backend_reply(g, b, &event))
-			return;
+			return false;
 	}
-	if (tcp_at_end(conn))
-		backend_gone(g, b);
+	if (!tcp_at_end(conn))
+		return true;
+	backend_gone(g, b);
+	return false;
 }
 
 void backend_news(struct gateway *g, struct backend *b, uint32_t news)
 {
 	if (news & TCP_FAILED) {
-		backend_gone(g, b);
+		/* A backend's word on a message counts, also with a reset right behind it: a client
+		 * that is told otherwise sends the message again. */
+		b->failed = true;
+		if (b->mail == NULL || b->mail->phase != MAIL_DOT || backend_read(g, b))
+			backend_gone(g, b);
 		return;
 	}
 	if ((news & TCP_CONNECTED) && b->state == BACKEND_CONNECTING)
@@ -429,17 +457,13 @@ void backend_news(struct gateway *g, struct backend *b, uint32_t news)
 	if ((news & TCP_ACKED) && b->mail != NULL && b->mail->phase == MAIL_SEND)
 		relay_send(g, b->mail);
 	if (news & (TCP_READABLE | TCP_FIN))
-		backend_read(g, b);
+		(void)backend_read(g, b);
 }
 
 void backend_timeout(struct gateway *g, struct backend *b)
 {
 	if (b->state == BACKEND_IDLE) {
-		struct backend **at = &g->target[b->target].idle;
-
-		while (*at != b)
-			at = &(*at)->idle_next;
-		*at = b->idle_next;
+		idle_remove(g, b);
 		backend_quit(g, b);
 		return;
 	}

@@ -125,7 +125,7 @@ static void tell_lists(struct control *control, enum generation_kind kind)
 {
 	const struct control_config *c = &control->config;
 
-	if (c->lists_changed != NULL && kind != GENERATION_RULES)
+	if (c->lists_changed != NULL && (kind == GENERATION_LISTS || kind == GENERATION_DELTA))
 		c->lists_changed(c->lists_changed_context, kind, rules_lists(c->rules, kind));
 }
 

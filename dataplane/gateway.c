@@ -7,6 +7,7 @@
 
 #define TURN_CONNECTIONS_MAX 256
 #define TURN_TIMERS_MAX      256
+#define TIMERS_AHEAD         16 /* whose memory is fetched before the first is served */
 #define TURN_JUDGED_MAX      2
 #define TURN_DRAINED_MAX     256
 #define TURN_SLOTS_MAX       16384 /* looked at for sessions to drain */
@@ -124,6 +125,7 @@ struct gateway *gateway_new(struct arena *arena, const struct gateway_config *it
 
 void gateway_close(struct gateway *g)
 {
+	shadow_close(g);
 	normaliser_close(g->normaliser);
 }
 
@@ -166,10 +168,45 @@ static void drain_some(struct gateway *g)
 		g->more = true;
 }
 
+/* Whom the wheel meets was silent for long: their lines are fetched side by side. */
+static void fetch_ahead(struct gateway *g)
+{
+	uint32_t handles[TIMERS_AHEAD];
+	uint32_t count = timer_peek(g->timers, handles, TIMERS_AHEAD);
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (handles[i] >= g->config->sessions_max)
+			continue;
+		const uint8_t *s = pool_at(&g->sessions, handles[i]);
+		for (size_t at = 0; at < sizeof(struct session); at += 64)
+			__builtin_prefetch(s + at);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (handles[i] >= g->config->sessions_max)
+			continue;
+		const struct session *s = pool_at(&g->sessions, handles[i]);
+		if (s->leg.conn != NULL)
+			tcp_prefetch(g->its.net, s->leg.conn);
+	}
+}
+
+static void timers_run(struct gateway *g)
+{
+	uint32_t handle;
+
+	for (uint32_t work = 0; work < TURN_TIMERS_MAX; work++) {
+		if (work % TIMERS_AHEAD == 0)
+			fetch_ahead(g);
+		if (!timer_pop(g->timers, g->now_us, &handle))
+			break;
+		timer_due(g, handle);
+	}
+}
+
 void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
 {
 	struct tcp_conn *conn;
-	uint32_t news, handle, work;
+	uint32_t news, work;
 
 	g->now_us = now_us;
 	g->wall_us = wall_us;
@@ -181,8 +218,7 @@ void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
 	}
 	g->more = work == TURN_CONNECTIONS_MAX;
 	shed_run(g);
-	for (work = 0; work < TURN_TIMERS_MAX && timer_pop(g->timers, now_us, &handle); work++)
-		timer_due(g, handle);
+	timers_run(g);
 	if (judge_run(g, TURN_JUDGED_MAX))
 		g->more = true;
 	if (g->draining)
@@ -207,7 +243,7 @@ void gateway_resume(struct gateway *g)
 
 bool gateway_idle(const struct gateway *g)
 {
-	return g->sessions.used == 0 && g->mails.used == 0;
+	return g->sessions.used == 0 && g->mails.used == 0 && !shadow_is_busy(g);
 }
 
 uint32_t gateway_session_count(const struct gateway *g)

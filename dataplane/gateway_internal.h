@@ -5,6 +5,7 @@
  *   session.c   the client's side: events of smtp/server.h become replies and steps of a mail
  *   mail.c      a transaction on its way: MAIL and RCPT put to the backend, body held
  *   judge.c     body to texts to verdict
+ *   shadow.c    what it would have been under the rules that are tried
  *   relay.c     commit: DATA, headers, held octets, the dot, the backend's reply
  *   backend.c   pool of connections to backends and their replies
  *   report.c    events for management
@@ -134,8 +135,9 @@ struct backend {
 	uint32_t target; /* index of struct config_backend */
 	uint32_t message_count;
 	struct mail *mail;
-	struct backend *idle_next;
+	struct backend *idle_next, *idle_before; /* in its target's list, while idle */
 	bool in_data; /* DATA accepted and the dot not written: only closing aborts */
+	bool failed;  /* the connection is gone; what came before its end is still read */
 	struct smtp_client client;
 };
 
@@ -147,6 +149,25 @@ struct backend_target {
 	uint64_t down_until_us;
 	bool known, eightbitmime;
 	uint64_t size_max;
+};
+
+/* One message being judged by the shadow rules, which outlives its mail. */
+struct shadow {
+	struct rules_view *view; /* pinned; NULL: there is none */
+	struct mail *mail;       /* NULL: it has ended */
+	bool begun;
+	bool event_kept; /* `event` is that of the mail, which has ended */
+	uint32_t policy;
+	struct verdict_policy limits;
+	enum verdict live_verdict;
+	uint64_t took_ns;
+	struct endpoint client;
+	uint16_t helo_len, sender_len;
+	char helo[56];
+	char sender[SMTP_PATH_BYTES_MAX];
+	struct judgement live, judgement;
+	struct mime_counters mime_counters; /* not the mail's */
+	struct event event;
 };
 
 struct gateway {
@@ -176,7 +197,8 @@ struct gateway {
 	struct normaliser *normaliser;
 	uint8_t
 	    *scan_memory; /* scan_bytes_max: the message being judged, contiguous and unstuffed */
-	size_t scan_bytes_max;
+	size_t scan_bytes_max, scan_bytes; /* the second: of the message judged last */
+	struct shadow shadow;
 };
 
 /* session.c */
@@ -249,9 +271,9 @@ void mail_end(struct gateway *g, struct mail *m);
 void mail_hold(struct gateway *g, struct mail *m, size_t bytes);
 void mail_drop_held(struct gateway *g, struct mail *m);
 void mail_body_complete(struct gateway *g, struct mail *m);
-/* The policy of its recipients' domain under the rules it is pinned to, which may be newer than
- * those its recipients were taken by: the first that was accepted decides. */
-uint32_t mail_policy(const struct mail *m);
+/* The policy of its recipients' domain under `ruleset` (NULL: none), which may be newer than those
+ * its recipients were taken by: the first that was accepted decides. */
+uint32_t mail_policy(const struct mail *m, const struct ruleset *ruleset);
 /* The answer is known before the body has ended, or at its end: backend gets RSET, client the
  * reply. */
 void mail_refuse(struct gateway *g, struct mail *m, enum smtp_reply reply, struct bytes detail);
@@ -263,6 +285,20 @@ void judge_queue(struct gateway *g, struct mail *m);
 /* Judges at most `count_max` mails; true when more wait. */
 bool judge_run(struct gateway *g, uint32_t count_max);
 void judge_forget(struct gateway *g, struct mail *m);
+
+/* shadow.c */
+/* The mail has been judged: it is to be judged by the shadow rules too, if there are any and it is
+ * chosen. What that takes is copied; the octets in g->scan_memory must stay. */
+void shadow_begin(struct gateway *g, struct mail *m);
+bool shadow_is_busy(const struct gateway *g);
+/* One slice. False when it needs another. */
+bool shadow_slice(struct gateway *g);
+/* The mail's event is complete. True: it is kept until the shadow rules are through, and recorded
+ * then. */
+bool shadow_keeps_event(struct gateway *g, const struct mail *m);
+void shadow_mail_ended(struct gateway *g, const struct mail *m);
+/* Records what is kept. */
+void shadow_close(struct gateway *g);
 
 /* relay.c */
 void relay_commit(struct gateway *g, struct mail *m);
@@ -290,6 +326,7 @@ bool backend_write(struct gateway *g, struct backend *b, const struct buf *comma
 
 /* report.c */
 uint64_t report_id(struct gateway *g);
+void report_push(struct gateway *g, const struct event *event);
 void report_mail(struct gateway *g, struct mail *m, enum event_kind kind, enum event_stage stage);
 void report_refused(struct gateway *g, const struct session *s, enum smtp_reply reply, uint64_t id,
                     const char *detail);

@@ -66,7 +66,7 @@ static struct bytes gather(struct gateway *g, const struct mail *m)
 static void set_limits(struct gateway *g, struct mail *m)
 {
 	const struct config *config = g->config;
-	uint32_t policy = mail_policy(m);
+	uint32_t policy = mail_policy(m, m->rules->ruleset);
 
 	m->limits = (struct verdict_policy){config->score_tag, config->score_reject,
 	                                    config->failure_accepts};
@@ -145,6 +145,7 @@ static void begin(struct gateway *g, struct mail *m)
 	struct endpoint local, remote;
 	uint32_t selector_count = 0;
 	const struct selector *selectors = NULL;
+	struct bytes message;
 
 	if (m->rules->ruleset != NULL)
 		selectors = (const struct selector *)(const void *)ruleset_selectors(
@@ -154,7 +155,9 @@ static void begin(struct gateway *g, struct mail *m)
 	struct message_facts facts = {remote, bytes_text(s->helo),
 	                              transaction_path_text(t, &t->sender), true};
 	set_limits(g, m);
-	normalise(g->normaliser, gather(g, m), &facts, selectors, selector_count, &g->normalised);
+	message = gather(g, m);
+	g->scan_bytes = message.len;
+	normalise(g->normaliser, message, &facts, selectors, selector_count, &g->normalised);
 	begin_texts(g, m, &facts);
 	memset(&m->judgement, 0, sizeof(m->judgement));
 	m->judgement.incomplete = m->rules->context == NULL;
@@ -174,6 +177,7 @@ static void conclude(struct gateway *g, struct mail *m)
 		g->counters->messages_not_judged++;
 	m->event.required_milli = m->limits.tag_milli;
 	m->verdict = verdict_decide(&m->judgement, &m->limits);
+	shadow_begin(g, m);
 	act(g, m);
 }
 
@@ -205,10 +209,18 @@ static bool judge_slice(struct gateway *g)
 	return true;
 }
 
+static bool work_waits(const struct gateway *g)
+{
+	return g->judging != NULL || g->judge_head != NULL || shadow_is_busy(g);
+}
+
+/* The shadow's turn comes before the next mail, whose octets would take the place of those it
+ * reads; but what has just been answered leaves first, so it begins in the turn after. */
 bool judge_run(struct gateway *g, uint32_t count_max)
 {
-	for (uint32_t i = 0; i < count_max && (g->judging != NULL || g->judge_head != NULL); i++)
-		if (!judge_slice(g))
+	for (uint32_t i = 0; i < count_max && work_waits(g); i++) {
+		if (shadow_is_busy(g) ? !shadow_slice(g) : !judge_slice(g) || shadow_is_busy(g))
 			break;
-	return g->judging != NULL || g->judge_head != NULL;
+	}
+	return work_waits(g);
 }

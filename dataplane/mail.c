@@ -27,6 +27,7 @@ void mail_end(struct gateway *g, struct mail *m)
 	ASSERT(m->backend == NULL);
 	ASSERT(!m->wait_backend);
 	mail_drop_held(g, m);
+	shadow_mail_ended(g, m);
 	if (m->rules != NULL)
 		rules_unpin(m->rules);
 	if (m->session != NULL) {
@@ -130,22 +131,22 @@ static struct bytes domain_of(struct bytes path)
 	return at == 0 ? bytes_of(NULL, 0) : bytes_slice(path, at, path.len);
 }
 
-static uint32_t recipient_policy(const struct rules_view *view, const struct mail *m,
+static uint32_t recipient_policy(const struct ruleset *ruleset, const struct mail *m,
                                  uint32_t index)
 {
 	const struct transaction *t = &m->transaction;
 
-	if (view->ruleset == NULL)
+	if (ruleset == NULL)
 		return POLICY_COMMON;
-	return ruleset_policy_of(view->ruleset,
+	return ruleset_policy_of(ruleset,
 	                         domain_of(transaction_path_text(t, &t->recipient[index])));
 }
 
-uint32_t mail_policy(const struct mail *m)
+uint32_t mail_policy(const struct mail *m, const struct ruleset *ruleset)
 {
 	for (uint32_t i = 0; i < m->transaction.recipient_count; i++)
 		if (m->transaction.recipient[i].accepted)
-			return recipient_policy(m->rules, m, i);
+			return recipient_policy(ruleset, m, i);
 	return POLICY_COMMON;
 }
 
@@ -158,7 +159,7 @@ enum recipient_turn {
 static enum recipient_turn recipient_turn(const struct gateway *g, struct mail *m)
 {
 	const struct rules_view *view = rules_current(g->its.rules, g->its.worker);
-	uint32_t policy = recipient_policy(view, m, m->rcpt_sent);
+	uint32_t policy = recipient_policy(view->ruleset, m, m->rcpt_sent);
 
 	if (m->policy_known && policy != m->policy) {
 		if (m->rcpt_answered < m->rcpt_sent)

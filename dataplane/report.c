@@ -12,7 +12,7 @@ uint64_t report_id(struct gateway *g)
 	return id != 0 ? id : 1;
 }
 
-static void push(struct gateway *g, const struct event *event)
+void report_push(struct gateway *g, const struct event *event)
 {
 	if (g->its.events != NULL && !ring_push(g->its.events, event))
 		g->counters->events_lost++;
@@ -76,7 +76,8 @@ void report_mail(struct gateway *g, struct mail *m, enum event_kind kind, enum e
 	event->timing.data = m->data_us != 0 ? (uint32_t)(m->data_us - m->start_us) : 0;
 	event->timing.dot = m->dot_us != 0 ? (uint32_t)(m->dot_us - m->start_us) : 0;
 	event->timing.reply = gateway_since_us(g, m->start_us);
-	push(g, event);
+	if (!shadow_keeps_event(g, m))
+		report_push(g, event);
 }
 
 void report_refused(struct gateway *g, const struct session *s, enum smtp_reply reply, uint64_t id,
@@ -97,5 +98,5 @@ void report_refused(struct gateway *g, const struct session *s, enum smtp_reply 
 		buf_put_text(&out, ": ");
 		buf_put_text(&out, detail);
 	}
-	push(g, &event);
+	report_push(g, &event);
 }

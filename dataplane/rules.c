@@ -1,6 +1,6 @@
 /* rules.c - the rules and lists in force, and how workers move from one set to the next.
  *
- * A part is one opened generation, counted by the sets that hold it. A set is three parts and a
+ * A part is one opened generation, counted by the sets that hold it. A set is four parts and a
  * view for each worker. Why retiring is safe: a worker pins only what it runs, and names what it
  * runs before it uses it. It then looks again whether that is still what is published: if so, the
  * control thread, which looks at the workers after it has published, sees the name (sequential
@@ -16,7 +16,7 @@
 #include "base/check.h"
 #include "smtp/normalise.h"
 
-/* Each set alive holds at most three parts, and one is being opened. */
+/* Each set alive holds at most one part of a kind, and one is being opened. */
 #define PARTS_MAX (RULES_SETS_MAX * GENERATION_KIND_COUNT + 1)
 
 struct rules_part {
@@ -38,6 +38,8 @@ struct rules_set {
 struct rules_slot {
 	uint32_t worker_count;
 	struct classifier_counters *counters[WORKERS_MAX];
+	/* What the shadow's rules do is not counted as the mail's. */
+	struct classifier_counters shadow_counters[WORKERS_MAX];
 	struct rules_set *current; /* control thread's copy */
 	_Atomic(struct rules_set *) published;
 	struct {
@@ -127,9 +129,9 @@ static bool selectors_fit(const struct ruleset *ruleset)
 	return selectors_are_sound(records, count);
 }
 
-static enum err part_open_rules(const struct rules_slot *slot, struct rules_part *part,
-                                char *reason)
+static enum err part_open_rules(struct rules_slot *slot, struct rules_part *part, char *reason)
 {
+	bool shadow = part->generation.kind == GENERATION_SHADOW;
 	enum err err = ruleset_open(&part->generation, &part->ruleset, reason);
 
 	if (err == OK && !selectors_fit(part->ruleset)) {
@@ -137,7 +139,8 @@ static enum err part_open_rules(const struct rules_slot *slot, struct rules_part
 		err = ERR_VERSION;
 	}
 	for (uint32_t w = 0; err == OK && w < slot->worker_count; w++) {
-		part->context[w] = scan_context_new(part->ruleset, slot->counters[w]);
+		part->context[w] = scan_context_new(
+		    part->ruleset, shadow ? &slot->shadow_counters[w] : slot->counters[w]);
 		if (part->context[w] == NULL) {
 			snprintf(reason, RULES_REASON_BYTES, "no memory for a scan context");
 			err = ERR_NO_MEMORY;
@@ -163,7 +166,10 @@ static enum err part_open(struct rules_slot *slot, int fd, struct rules_part **o
 		memset(part, 0, sizeof(*part));
 		return err;
 	}
-	if (part->generation.kind == GENERATION_RULES)
+	if (part->generation.kind == GENERATION_SHADOW && generation_is_empty(&part->generation))
+		err = OK;
+	else if (part->generation.kind == GENERATION_RULES ||
+	         part->generation.kind == GENERATION_SHADOW)
 		err = part_open_rules(slot, part, reason);
 	else
 		err = lists_open(&part->generation, &part->lists, reason);
@@ -180,17 +186,21 @@ static void set_views(struct rules_slot *slot, struct rules_set *set)
 	const struct rules_part *rules = set->part[GENERATION_RULES];
 	const struct rules_part *lists = set->part[GENERATION_LISTS];
 	const struct rules_part *delta = set->part[GENERATION_DELTA];
+	const struct rules_part *shadow = set->part[GENERATION_SHADOW];
 
 	for (uint32_t w = 0; w < slot->worker_count; w++) {
 		struct rules_view *view = &set->worker[w].view;
 
 		view->ruleset = rules != NULL ? rules->ruleset : NULL;
 		view->context = rules != NULL ? rules->context[w] : NULL;
+		view->shadow = shadow != NULL ? shadow->ruleset : NULL;
+		view->shadow_context = shadow != NULL ? shadow->context[w] : NULL;
 		view->lists = lists != NULL ? lists->lists : NULL;
 		view->delta = delta != NULL ? delta->lists : NULL;
 		view->rules_number = rules != NULL ? rules->generation.number : 0;
 		view->lists_number = lists != NULL ? lists->generation.number : 0;
 		view->delta_number = delta != NULL ? delta->generation.number : 0;
+		view->shadow_number = shadow != NULL ? shadow->generation.number : 0;
 	}
 }
 

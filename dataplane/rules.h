@@ -1,7 +1,7 @@
 /* rules.h - the rules and lists in force, and how workers move from one set to the next.
  *
- * The control thread opens generations, puts them together to a set {rules, lists, delta} and
- * publishes one pointer. A worker picks it up between two bursts (rules_refresh) and sees it
+ * The control thread opens generations, puts them together to a set {rules, lists, delta, shadow}
+ * and publishes one pointer. A worker picks it up between two bursts (rules_refresh) and sees it
  * through its own view: the set's parts, its own scan context, its own count of pins. A message
  * pins the view it begins under and is judged under it to its end. A set is retired when no worker
  * runs it and nobody has it pinned; a part (one generation) is closed when no set holds it any
@@ -30,12 +30,15 @@
 /* One worker's eye on one set. Constant but for the pins. Never NULL: before anything is published
  * all parts are. */
 struct rules_view {
-	const struct ruleset *ruleset; /* NULL: no rules yet */
-	struct scan_context *context;  /* this worker's scratch for `ruleset`; NULL with it */
-	const struct lists *lists;     /* NULL: none */
-	const struct lists *delta;     /* NULL: none */
-	uint64_t rules_number, lists_number, delta_number; /* generation numbers; 0: none */
-	_Atomic uint32_t pin_count;                        /* written by the worker only */
+	const struct ruleset *ruleset;       /* NULL: no rules yet */
+	struct scan_context *context;        /* this worker's scratch for `ruleset`; NULL with it */
+	const struct ruleset *shadow;        /* tried beside `ruleset`; NULL: none */
+	struct scan_context *shadow_context; /* this worker's; NULL with it */
+	const struct lists *lists;           /* NULL: none */
+	const struct lists *delta;           /* NULL: none */
+	uint64_t rules_number, lists_number, delta_number,
+	    shadow_number;          /* generation numbers; 0: none */
+	_Atomic uint32_t pin_count; /* written by the worker only */
 };
 
 struct rules_slot;

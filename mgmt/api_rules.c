@@ -56,14 +56,14 @@ static void pushed(void *context, bool ok, json_t *body)
 	http_reply_json(context, ok ? 200 : 422, body);
 }
 
-void api_rules_push(struct mgmt *mgmt, struct http_request *request, const char *rest)
+/* Compiles the request's paths for `load`. */
+static void push_paths(struct rules_load *load, struct http_request *request)
 {
 	const json_t *body = http_body(request);
 	const json_t *paths = json_object_get(body, "paths");
 	size_t index;
 	const json_t *path;
 
-	(void)rest;
 	if (body == NULL || (paths != NULL && !json_is_array(paths))) {
 		http_reply_error(request, 400, "{\"paths\": [...]} is expected");
 		return;
@@ -81,8 +81,34 @@ void api_rules_push(struct mgmt *mgmt, struct http_request *request, const char 
 			return;
 		}
 	}
-	rules_load_start(&mgmt->rules, paths != NULL ? json_deep_copy(paths) : NULL, pushed,
-	                 request);
+	rules_load_start(load, paths != NULL ? json_deep_copy(paths) : NULL, pushed, request);
+}
+
+void api_rules_push(struct mgmt *mgmt, struct http_request *request, const char *rest)
+{
+	(void)rest;
+	push_paths(&mgmt->rules, request);
+}
+
+void api_shadow_push(struct mgmt *mgmt, struct http_request *request, const char *rest)
+{
+	(void)rest;
+	push_paths(&mgmt->shadow, request);
+}
+
+void api_shadow_off(struct mgmt *mgmt, struct http_request *request, const char *rest)
+{
+	(void)rest;
+	if (rules_load_is_on(&mgmt->shadow))
+		rules_load_off(&mgmt->shadow, pushed, request);
+	else
+		http_reply_error(request, 409, "there are no shadow rules");
+}
+
+void api_rules_promote(struct mgmt *mgmt, struct http_request *request, const char *rest)
+{
+	(void)rest;
+	rules_load_promote(&mgmt->rules, &mgmt->shadow, pushed, request);
 }
 
 void api_rules_rollback(struct mgmt *mgmt, struct http_request *request, const char *rest)

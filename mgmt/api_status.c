@@ -11,7 +11,8 @@
 #include "mgmt/metrics.h"
 #include "mgmt/state.h"
 
-static const char *const kind_text[GENERATION_KIND_COUNT] = {"rules", "lists", "additions"};
+static const char *const kind_text[GENERATION_KIND_COUNT] = {"rules", "lists", "additions",
+                                                             "shadow"};
 
 static long long age_s(uint64_t since_us)
 {
@@ -46,7 +47,7 @@ static json_t *generations_json(struct mgmt *mgmt)
 		                (lowest == number || mgmt->publisher.running[kind] == number);
 		json_t *object;
 
-		if (number == 0)
+		if (number == 0 || (kind == GENERATION_SHADOW && !rules_load_is_on(&mgmt->shadow)))
 			continue;
 		state_get_generation(&mgmt->store, number, &known, NULL);
 		object = json_pack(
@@ -80,6 +81,19 @@ static json_t *rules_json(struct mgmt *mgmt)
 	                 (json_int_t)report_number(mgmt, GENERATION_RULES, "unsupported"),
 	                 "compiling", (int)job_is_running(&mgmt->rules.job), "paths",
 	                 rules_load_paths(&mgmt->rules));
+}
+
+static json_t *shadow_json(struct mgmt *mgmt)
+{
+	uint64_t number = mgmt->publisher.wanted[GENERATION_SHADOW].number;
+	bool on = rules_load_is_on(&mgmt->shadow);
+
+	return json_pack(
+	    "{s:b, s:I, s:I, s:b, s:o}", "on", (int)on, "supported",
+	    (json_int_t)(on ? rule_names_get(&mgmt->names, number)->count : 0), "unsupported",
+	    (json_int_t)(on ? report_number(mgmt, GENERATION_SHADOW, "unsupported") : 0),
+	    "compiling", (int)job_is_running(&mgmt->shadow.job), "paths",
+	    rules_load_paths(&mgmt->shadow));
 }
 
 static json_t *lists_json(struct mgmt *mgmt)
@@ -117,6 +131,7 @@ void api_status(struct mgmt *mgmt, struct http_request *request, const char *res
 	json_object_set_new(object, "dataplane", dataplane_json(&mgmt->publisher));
 	json_object_set_new(object, "generations", generations_json(mgmt));
 	json_object_set_new(object, "rules", rules_json(mgmt));
+	json_object_set_new(object, "shadow", shadow_json(mgmt));
 	json_object_set_new(object, "lists", lists_json(mgmt));
 	json_object_set_new(object, "history",
 	                    json_pack("{s:I, s:I, s:s}", "events",

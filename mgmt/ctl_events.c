@@ -117,6 +117,7 @@ enum ctl_exit ctl_why(const struct ctl *ctl)
 {
 	char path[1100];
 	json_t *event;
+	const json_t *shadow;
 	enum ctl_exit status;
 
 	snprintf(path, sizeof(path), "/v1/events/%s", ctl_encode(ctl->argument[0]));
@@ -129,10 +130,15 @@ enum ctl_exit ctl_why(const struct ctl *ctl)
 	printf("time        %s, mode %s, worker %lld\n", ctl_text(event, "time"),
 	       ctl_text(event, "mode"), ctl_number(event, "worker"));
 	print_envelope(event);
+	shadow = json_object_get(event, "shadow");
 	printf("verdict     %s at %s: score %.3f", ctl_text(event, "verdict"),
 	       ctl_text(event, "stage"), ctl_points(event, "score"));
 	printf(", required %.3f\n", ctl_points(event, "required"));
 	print_rules(json_object_get(event, "rules"));
+	if (shadow != NULL)
+		printf("shadow      %s: score %.3f under generation %lld (posternctl rules diff)\n",
+		       ctl_text(shadow, "verdict"), ctl_points(shadow, "score"),
+		       ctl_number(shadow, "generation"));
 	printf("reply       %s\n", ctl_text(event, "reply"));
 	print_timing(event);
 	printf("generation  rules %lld, lists %lld\n", ctl_number(event, "generation"),

@@ -25,11 +25,11 @@ static json_t *absolute_paths(const struct ctl *ctl)
 	return paths;
 }
 
-static void print_pushed(const json_t *answer)
+static void print_pushed(const json_t *answer, const char *state)
 {
 	if (json_is_true(json_object_get(answer, "unchanged"))) {
-		printf("unchanged: generation %lld stays in force\n",
-		       ctl_number(answer, "generation"));
+		printf("unchanged: generation %lld stays %s\n", ctl_number(answer, "generation"),
+		       state);
 		return;
 	}
 	fputs(json_string_value(json_object_get(answer, "summary")) != NULL
@@ -41,9 +41,18 @@ static void print_pushed(const json_t *answer)
 	    ctl_number(answer, "rules"), ctl_number(answer, "unsupported"),
 	    ctl_number(answer, "unsupported") > 0 ? " (posternctl rules list --unsupported)" : "");
 	if (json_is_true(json_object_get(answer, "in_force")))
-		printf("in force after %.3f s\n", (double)ctl_number(answer, "usec") / 1e6);
+		printf("%s after %.3f s\n", state, (double)ctl_number(answer, "usec") / 1e6);
 	else
 		printf("%s\n", ctl_text(answer, "message"));
+}
+
+static enum ctl_exit show_pushed(const struct ctl *ctl, json_t *answer, const char *state)
+{
+	if (ctl->json)
+		return ctl_print_json(answer);
+	print_pushed(answer, state);
+	json_decref(answer);
+	return CTL_OK;
 }
 
 enum ctl_exit ctl_rules_push(const struct ctl *ctl)
@@ -66,13 +75,40 @@ enum ctl_exit ctl_rules_push(const struct ctl *ctl)
 		json_object_set_new(body, "paths", paths);
 	}
 	status = ctl_request(ctl, "POST", "/v1/rules", body, &answer);
-	if (status != CTL_OK)
-		return status;
-	if (ctl->json)
-		return ctl_print_json(answer);
-	print_pushed(answer);
-	json_decref(answer);
-	return CTL_OK;
+	return status == CTL_OK ? show_pushed(ctl, answer, "in force") : status;
+}
+
+enum ctl_exit ctl_rules_shadow(const struct ctl *ctl)
+{
+	json_t *answer, *paths;
+	enum ctl_exit status;
+
+	if (ctl->off == (ctl->argument_count > 0)) {
+		ctl_complain("rules shadow takes either paths or --off");
+		return CTL_USAGE;
+	}
+	if (ctl->off) {
+		status = ctl_request(ctl, "DELETE", "/v1/shadow", NULL, &answer);
+		if (status != CTL_OK || ctl->json)
+			return status == CTL_OK ? ctl_print_json(answer) : status;
+		puts("no shadow rules any more");
+		json_decref(answer);
+		return CTL_OK;
+	}
+	paths = absolute_paths(ctl);
+	if (paths == NULL)
+		return CTL_REFUSED;
+	status = ctl_request(ctl, "POST", "/v1/shadow", json_pack("{s:o}", "paths", paths),
+	                     &answer);
+	return status == CTL_OK ? show_pushed(ctl, answer, "tried beside those in force") : status;
+}
+
+enum ctl_exit ctl_rules_promote(const struct ctl *ctl)
+{
+	json_t *answer;
+	enum ctl_exit status = ctl_request(ctl, "POST", "/v1/promote", NULL, &answer);
+
+	return status == CTL_OK ? show_pushed(ctl, answer, "in force") : status;
 }
 
 enum ctl_exit ctl_rules_rollback(const struct ctl *ctl)
@@ -80,13 +116,7 @@ enum ctl_exit ctl_rules_rollback(const struct ctl *ctl)
 	json_t *answer;
 	enum ctl_exit status = ctl_request(ctl, "POST", "/v1/rollback", NULL, &answer);
 
-	if (status != CTL_OK)
-		return status;
-	if (ctl->json)
-		return ctl_print_json(answer);
-	print_pushed(answer);
-	json_decref(answer);
-	return CTL_OK;
+	return status == CTL_OK ? show_pushed(ctl, answer, "in force") : status;
 }
 
 static void print_reports(const json_t *reports)

@@ -63,6 +63,12 @@ enum ctl_exit ctl_status(const struct ctl *ctl)
 	printf("rules        %lld supported, %lld not%s\n", ctl_number(part, "supported"),
 	       ctl_number(part, "unsupported"),
 	       json_is_true(json_object_get(part, "compiling")) ? "; compiling now" : "");
+	part = json_object_get(answer, "shadow");
+	if (json_is_true(json_object_get(part, "on")) ||
+	    json_is_true(json_object_get(part, "compiling")))
+		printf("shadow rules %lld supported, %lld not%s (posternctl rules diff)\n",
+		       ctl_number(part, "supported"), ctl_number(part, "unsupported"),
+		       json_is_true(json_object_get(part, "compiling")) ? "; compiling now" : "");
 	part = json_object_get(answer, "lists");
 	printf("lists        %lld entries in files, %lld additions%s\n",
 	       ctl_number(part, "entries"), ctl_number(part, "additions"),

@@ -39,6 +39,17 @@ static json_t *rcpt_json(const struct event *event)
 	return array;
 }
 
+static json_t *rule_json(struct rule_names *names, uint64_t generation, uint32_t index)
+{
+	const struct rule_name *known = rule_names_find(names, generation, index);
+	char unnamed[32];
+	json_t *rule = json_object();
+
+	snprintf(unnamed, sizeof(unnamed), "RULE_%u", (unsigned int)index);
+	json_object_set_new(rule, "name", json_string(known != NULL ? known->name : unnamed));
+	return rule;
+}
+
 static json_t *rules_json(const struct event *event, struct rule_names *names)
 {
 	json_t *array = json_array();
@@ -46,14 +57,8 @@ static json_t *rules_json(const struct event *event, struct rule_names *names)
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct event_rule *hit = &event->rules[i];
-		const struct rule_name *known = rule_names_find(names, event->rules_generation,
-		                                                hit->rule);
-		char unnamed[32];
-		json_t *rule = json_object();
+		json_t *rule = rule_json(names, event->rules_generation, hit->rule);
 
-		snprintf(unnamed, sizeof(unnamed), "RULE_%u", (unsigned int)hit->rule);
-		json_object_set_new(
-		    rule, "name", known != NULL ? json_string(known->name) : json_string(unnamed));
 		json_object_set_new(rule, "score", json_points(hit->score_milli));
 		if (hit->count > 1)
 			json_object_set_new(rule, "count", json_integer(hit->count));
@@ -105,6 +110,58 @@ static void set_verdict(json_t *object, const struct event *event, struct rule_n
 	json_object_set_new(object, "rules", rules_json(event, names));
 }
 
+static void add_difference(json_t *const list[SHADOW_RULE_CHANGE_COUNT], const struct event *event,
+                           const struct event_shadow_rule *differs, struct rule_names *names)
+{
+	json_t *rule;
+
+	if (differs->change >= SHADOW_RULE_CHANGE_COUNT)
+		return;
+	rule = rule_json(names,
+	                 differs->change == SHADOW_RULE_GONE ? event->rules_generation
+	                                                     : event->shadow.generation,
+	                 differs->rule);
+	if (differs->change == SHADOW_RULE_RESCORED)
+		json_object_set_new(rule, "score_live", json_points(differs->live_milli));
+	json_object_set_new(rule, "score",
+	                    json_points(differs->change == SHADOW_RULE_GONE
+	                                    ? differs->live_milli
+	                                    : differs->score_milli));
+	json_array_append_new(list[differs->change], rule);
+}
+
+static uint8_t known_verdict(uint8_t verdict)
+{
+	return verdict < VERDICT_COUNT ? verdict : VERDICT_DEFER;
+}
+
+static json_t *shadow_json(const struct event *event, struct rule_names *names)
+{
+	const struct event_shadow *shadow = &event->shadow;
+	uint32_t count = shadow->rule_count < EVENT_SHADOW_RULES_MAX ? shadow->rule_count
+	                                                             : EVENT_SHADOW_RULES_MAX;
+	json_t *const list[SHADOW_RULE_CHANGE_COUNT] = {json_array(), json_array(), json_array()};
+	json_t *object = json_object();
+
+	for (uint32_t i = 0; i < count; i++)
+		add_difference(list, event, &shadow->rules[i], names);
+	json_object_set_new(object, "generation", json_integer((json_int_t)shadow->generation));
+	json_object_set_new(object, "verdict",
+	                    json_string(verdict_text(known_verdict(shadow->verdict))));
+	json_object_set_new(object, "verdict_live",
+	                    json_string(verdict_text(known_verdict(shadow->live_verdict))));
+	json_object_set_new(object, "score", json_points(shadow->score_milli));
+	json_object_set_new(object, "rules_added", list[SHADOW_RULE_ADDED]);
+	json_object_set_new(object, "rules_gone", list[SHADOW_RULE_GONE]);
+	json_object_set_new(object, "rules_rescored", list[SHADOW_RULE_RESCORED]);
+	if (shadow->rules_left_out > 0)
+		json_object_set_new(object, "rules_left_out", json_integer(shadow->rules_left_out));
+	if (shadow->incomplete)
+		json_object_set_new(object, "incomplete", json_true());
+	json_object_set_new(object, "scan_usec", json_integer(shadow->scan_us));
+	return object;
+}
+
 json_t *event_json(const struct event *event, struct rule_names *names)
 {
 	uint8_t kind = event->kind < EVENT_KIND_COUNT ? event->kind : EVENT_ALARM;
@@ -131,6 +188,8 @@ json_t *event_json(const struct event *event, struct rule_names *names)
 	                    json_integer((json_int_t)event->rules_generation));
 	json_object_set_new(object, "lists_generation",
 	                    json_integer((json_int_t)event->lists_generation));
+	if (event->shadow.generation != 0)
+		json_object_set_new(object, "shadow", shadow_json(event, names));
 	return object;
 }
 

@@ -66,7 +66,8 @@ static void print_one(FILE *out, const char *name, const char *type, const char 
 
 static void print_generations(const struct mgmt *mgmt, FILE *out)
 {
-	static const char *const kind_text[GENERATION_KIND_COUNT] = {"rules", "lists", "additions"};
+	static const char *const kind_text[GENERATION_KIND_COUNT] = {"rules", "lists", "additions",
+	                                                             "shadow"};
 
 	fputs("# HELP postern_generation Number of the generation that is to be in force\n"
 	      "# TYPE postern_generation gauge\n",

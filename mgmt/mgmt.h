@@ -26,7 +26,7 @@ struct mgmt {
 	struct events_file events_file;
 	struct intake intake;
 	struct publisher publisher;
-	struct rules_load rules;
+	struct rules_load rules, shadow;
 	struct lists_load lists;
 	struct http *control, *metrics;
 	uint64_t start_wall_us;

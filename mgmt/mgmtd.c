@@ -41,12 +41,14 @@ static void on_current(void *context, const struct generation *generation)
 {
 	struct mgmt *m = context;
 
-	rules_load_current(&m->rules, generation);
+	rules_load_current(generation->kind == GENERATION_SHADOW ? &m->shadow : &m->rules,
+	                   generation);
 }
 
 static void load_all(struct mgmt *m)
 {
 	json_t *paths = rules_load_paths(&m->rules);
+	json_t *shadow_paths = rules_load_paths(&m->shadow);
 
 	m->loaded = true;
 	if (json_array_size(paths) > 0)
@@ -54,6 +56,9 @@ static void load_all(struct mgmt *m)
 	else
 		log_warning("no rules: set rules.rules_paths or use posternctl rules push");
 	json_decref(paths);
+	if (json_array_size(shadow_paths) > 0)
+		rules_load_start(&m->shadow, NULL, NULL, NULL);
+	json_decref(shadow_paths);
 	lists_load_start(&m->lists, NULL, NULL);
 	lists_load_publish_additions(&m->lists);
 }
@@ -159,7 +164,10 @@ static bool open_all(struct mgmt *m)
 	events_file_open(&m->events_file, m->config.events_file);
 	intake_open(&m->intake, &m->history, &m->names, &m->events_file);
 	publisher_open(&m->publisher, m->config.dataplane_socket, &hooks);
-	rules_load_open(&m->rules, &m->config, &m->store, &m->names, &m->publisher);
+	rules_load_open(&m->rules, GENERATION_RULES, &m->config, &m->store, &m->names,
+	                &m->publisher);
+	rules_load_open(&m->shadow, GENERATION_SHADOW, &m->config, &m->store, &m->names,
+	                &m->publisher);
 	lists_load_open(&m->lists, &m->config, &m->store, &m->publisher);
 	return open_api(m);
 }
@@ -172,6 +180,7 @@ static void close_all(struct mgmt *m)
 	if (m->control != NULL)
 		unlink(m->config.control_socket);
 	rules_load_close(&m->rules);
+	rules_load_close(&m->shadow);
 	lists_load_close(&m->lists);
 	intake_close(&m->intake);
 	events_file_close(&m->events_file);
@@ -187,6 +196,7 @@ static int turn(struct mgmt *m, uint64_t begun_us)
 
 	publisher_run(&m->publisher, clock_now_us());
 	rules_load_run(&m->rules);
+	rules_load_run(&m->shadow);
 	lists_load_run(&m->lists, clock_wall_us());
 	events = intake_run(&m->intake);
 	if (events > 0)
@@ -229,6 +239,8 @@ static void loop(struct mgmt *m, int signals)
 		    {.fd = publisher_poll_fd(&m->publisher), .events = POLLIN},
 		    {.fd = job_poll_fd(&m->rules.job), .events = POLLIN},
 		    {.fd = job_poll_fd(&m->rules.names_job), .events = POLLIN},
+		    {.fd = job_poll_fd(&m->shadow.job), .events = POLLIN},
+		    {.fd = job_poll_fd(&m->shadow.names_job), .events = POLLIN},
 		    {.fd = job_poll_fd(&m->lists.job), .events = POLLIN},
 		    {.fd = http_poll_fd(m->control), .events = POLLIN},
 		    {.fd = http_poll_fd(m->metrics), .events = POLLIN},

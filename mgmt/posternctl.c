@@ -49,10 +49,26 @@ static void print_option(const struct option *option)
 	printf("  %-24s %s\n", left, option->help);
 }
 
+/* The option's words are "" or name the command. */
+static bool goes_with(const struct option *option, const char *words)
+{
+	size_t len = strlen(words);
+
+	if (len == 0 || option->words[0] == '\0')
+		return len == 0 && option->words[0] == '\0';
+	for (const char *at = option->words; at != NULL; at = strstr(at, ", ")) {
+		if (at[0] == ',')
+			at += 2;
+		if (strncmp(at, words, len) == 0 && (at[len] == '\0' || at[len] == ','))
+			return true;
+	}
+	return false;
+}
+
 static void print_options(const char *words)
 {
 	for (size_t i = 0; i < COUNT_OF(options); i++)
-		if (strcmp(options[i].words, words) == 0)
+		if (goes_with(&options[i], words))
 			print_option(&options[i]);
 }
 
@@ -93,7 +109,7 @@ enum ctl_exit ctl_completion_bash(const struct ctl *ctl)
 		printf("\t\"%s\"*) all=\"", commands[i].words);
 		for (size_t j = 0; j < COUNT_OF(options); j++)
 			if (options[j].words[0] == '\0' ||
-			    strcmp(options[j].words, commands[i].words) == 0)
+			    goes_with(&options[j], commands[i].words))
 				printf("%s ", options[j].name);
 		if (strncmp(commands[i].arguments, "deny|allow", 10) == 0)
 			printf("deny allow");
@@ -123,7 +139,7 @@ enum ctl_exit ctl_completion_bash(const struct ctl *ctl)
 	puts("--help --version\" ;;\n\tesac\n"
 	     "\tCOMPREPLY=($(compgen -W \"$all\" -- \"$word\"))\n"
 	     "\tcase \"$line\" in\n"
-	     "\t\"rules push\"*|\"lists load\"*|\"lists del\"*|\"config "
+	     "\t\"rules push\"*|\"rules shadow\"*|\"lists load\"*|\"lists del\"*|\"config "
 	     "check\"*|*--config|*--socket)\n"
 	     "\t\tCOMPREPLY+=($(compgen -f -- \"$word\")) ;;\n"
 	     "\tesac\n}\n"
@@ -207,7 +223,7 @@ static bool check_options(const struct command *command, const bool *used)
 {
 	for (size_t i = 0; i < COUNT_OF(options); i++)
 		if (used[i] && options[i].words[0] != '\0' &&
-		    strcmp(options[i].words, command->words) != 0) {
+		    !goes_with(&options[i], command->words)) {
 			ctl_complain("%s goes with \"%s\", not with \"%s\"", options[i].name,
 			             options[i].words, command->words);
 			return false;

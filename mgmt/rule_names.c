@@ -131,6 +131,22 @@ const struct rule_names_set *rule_names_get(struct rule_names *names, uint64_t g
 	return oldest;
 }
 
+json_t *rule_names_json(struct rule_names *names, uint64_t generation)
+{
+	const struct rule_names_set *set = rule_names_get(names, generation);
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct rule_name *rule = &set->rule[i];
+
+		if (rule->name != NULL && rule->description != NULL)
+			json_array_append_new(array,
+			                      json_pack("[s, i, s]", rule->name,
+			                                (int)rule->score_milli, rule->description));
+	}
+	return array;
+}
+
 const struct rule_name *rule_names_find(struct rule_names *names, uint64_t generation,
                                         uint32_t rule)
 {

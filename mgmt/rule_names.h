@@ -40,6 +40,8 @@ void rule_names_close(struct rule_names *names);
 /* Stores [[name, score_milli, description], ...], the rules of a generation in their order. */
 MUST_CHECK enum err rule_names_put(struct rule_names *names, uint64_t generation,
                                    const json_t *rules);
+/* The same array of a generation in the store; a new reference. */
+json_t *rule_names_json(struct rule_names *names, uint64_t generation);
 /* The rules of a generation; count 0 when they are not known. Valid until the next call. */
 const struct rule_names_set *rule_names_get(struct rule_names *names, uint64_t generation);
 /* One rule of it, or NULL. */

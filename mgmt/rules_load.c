@@ -12,13 +12,31 @@
 #include "mgmt/rules_work.h"
 #include "mgmt/state.h"
 
-#define SETTING_PATHS     "rules_paths"
 #define FAULTS_LOGGED_MAX 10
 
-void rules_load_open(struct rules_load *load, const struct config *config, struct store *store,
-                     struct rule_names *names, struct publisher *publisher)
+/* By kind: where its paths are remembered, and what people call it. */
+static const char *setting_of(const struct rules_load *load)
+{
+	return load->kind == GENERATION_SHADOW ? "shadow_paths" : "rules_paths";
+}
+
+static const char *name_of(const struct rules_load *load)
+{
+	return load->kind == GENERATION_SHADOW ? "shadow rules" : "rules";
+}
+
+static json_t *configured_paths(const struct rules_load *load)
+{
+	return load->kind == GENERATION_SHADOW ? json_array()
+	                                       : files_from_config(&load->config->rules_paths);
+}
+
+void rules_load_open(struct rules_load *load, enum generation_kind kind,
+                     const struct config *config, struct store *store, struct rule_names *names,
+                     struct publisher *publisher)
 {
 	memset(load, 0, sizeof(*load));
+	load->kind = kind;
 	load->config = config;
 	load->store = store;
 	load->names = names;
@@ -46,10 +64,10 @@ void rules_load_close(struct rules_load *load)
 
 json_t *rules_load_paths(const struct rules_load *load)
 {
-	json_t *paths = state_get_setting(load->store, SETTING_PATHS);
+	json_t *paths = state_get_setting(load->store, setting_of(load));
 
 	if (paths == NULL)
-		paths = files_from_config(&load->config->rules_paths);
+		paths = configured_paths(load);
 	return paths;
 }
 
@@ -69,6 +87,7 @@ static void conclude(struct rules_load *load, bool ok, json_t *body)
 	load->paths = NULL;
 	load->body = NULL;
 	load->done = NULL;
+	load->ended = NULL;
 	load->again = false;
 	outcome_give(done, load->context, ok, body);
 	if (again)
@@ -78,9 +97,9 @@ static void conclude(struct rules_load *load, bool ok, json_t *body)
 /* Remembers paths that were pushed; those of the configuration need no memory. */
 static void remember(struct rules_load *load)
 {
-	json_t *configured = files_from_config(&load->config->rules_paths);
+	json_t *configured = configured_paths(load);
 
-	if (state_put_setting(load->store, SETTING_PATHS,
+	if (state_put_setting(load->store, setting_of(load),
 	                      json_equal(configured, load->paths) ? NULL : load->paths) != OK)
 		log_warning("the rules pushed will not be remembered after a restart");
 	json_decref(configured);
@@ -92,7 +111,7 @@ static void published(void *context, enum err error, const char *reason)
 	json_t *body = json_incref(load->body);
 
 	if (error != OK && error != ERR_CLOSED) {
-		log_error("the dataplane refused rules generation %llu: %s",
+		log_error("the dataplane refused %s generation %llu: %s", name_of(load),
 		          (unsigned long long)load->number, reason);
 		close_fd(&load->replaced_fd);
 		json_decref(body);
@@ -102,6 +121,7 @@ static void published(void *context, enum err error, const char *reason)
 		return;
 	}
 	remember(load);
+	load->empty = json_is_true(json_object_get(body, "off"));
 	close_fd(&load->previous_fd);
 	load->previous_fd = load->replaced_fd;
 	load->previous_number = load->replaced_number;
@@ -112,9 +132,12 @@ static void published(void *context, enum err error, const char *reason)
 	if (error == ERR_CLOSED)
 		json_object_set_new(body, "message",
 		                    json_string("kept; in force as soon as the dataplane runs"));
-	log_info("rules generation %llu (%lld rules) %s", (unsigned long long)load->number,
+	log_info("%s generation %llu (%lld rules) %s", name_of(load),
+	         (unsigned long long)load->number,
 	         (long long)json_integer_value(json_object_get(body, "rules")),
 	         error == OK ? "is in force" : "waits for the dataplane");
+	if (load->ended != NULL)
+		rules_load_off(load->ended, NULL, NULL);
 	conclude(load, true, body);
 }
 
@@ -153,7 +176,7 @@ static void refused(struct rules_load *load, const struct job_output *output)
 	json_t *body = json_object();
 	json_t *faults = faults_of(output->report);
 
-	log_error("rules not loaded: %s", output->reason);
+	log_error("%s not loaded: %s", name_of(load), output->reason);
 	log_faults(faults);
 	json_object_set_new(body, "error", json_string(output->reason));
 	json_object_set_new(body, "reports", faults);
@@ -162,15 +185,15 @@ static void refused(struct rules_load *load, const struct job_output *output)
 
 static void unchanged(struct rules_load *load)
 {
-	uint64_t number = load->publisher->wanted[GENERATION_RULES].number;
+	uint64_t number = load->publisher->wanted[load->kind].number;
 	json_t *body = json_object();
 
 	remember(load);
 	json_object_set_new(body, "generation", json_integer((json_int_t)number));
 	json_object_set_new(body, "unchanged", json_true());
 	json_object_set_new(body, "in_force",
-	                    json_boolean(load->publisher->running[GENERATION_RULES] == number));
-	log_info("rules unchanged, generation %llu stays", (unsigned long long)number);
+	                    json_boolean(load->publisher->running[load->kind] == number));
+	log_info("%s unchanged, generation %llu stays", name_of(load), (unsigned long long)number);
 	conclude(load, true, body);
 }
 
@@ -228,12 +251,13 @@ static json_t *make_body(const struct rules_load *load, const struct job_output 
 /* Publishes generation load->number, takes `fd`, and notes what it replaces. */
 static void publish(struct rules_load *load, int fd)
 {
-	const struct publisher_wanted *wanted = &load->publisher->wanted[GENERATION_RULES];
+	const struct publisher_wanted *wanted = &load->publisher->wanted[load->kind];
 
 	load->replaced_number = wanted->number;
-	load->replaced_fd = wanted->fd >= 0 ? dup(wanted->fd) : -1;
-	if (publisher_publish(load->publisher, GENERATION_RULES, fd, load->number, published,
-	                      load) == OK)
+	/* Only rules in force are rolled back to. */
+	load->replaced_fd = load->kind == GENERATION_RULES && wanted->fd >= 0 ? dup(wanted->fd)
+	                                                                      : -1;
+	if (publisher_publish(load->publisher, load->kind, fd, load->number, published, load) == OK)
 		return;
 	close(fd);
 	close_fd(&load->replaced_fd);
@@ -243,7 +267,7 @@ static void publish(struct rules_load *load, int fd)
 static void compiled(void *context, const struct job_output *output)
 {
 	struct rules_load *load = context;
-	struct state_generation generation = {.number = load->number, .kind = GENERATION_RULES};
+	struct state_generation generation = {.number = load->number, .kind = load->kind};
 
 	if (output->error != OK || output->report == NULL) {
 		if (output->fd >= 0)
@@ -292,7 +316,7 @@ void rules_load_start(struct rules_load *load, json_t *paths, outcome_done *done
 	}
 	if (paths != NULL && json_array_size(paths) == 0) {
 		json_decref(paths);
-		paths = files_from_config(&load->config->rules_paths);
+		paths = configured_paths(load);
 	}
 	load->paths = paths != NULL ? paths : rules_load_paths(load);
 	load->done = done;
@@ -301,17 +325,19 @@ void rules_load_start(struct rules_load *load, json_t *paths, outcome_done *done
 	load->made_wall_us = clock_wall_us();
 	load->number = state_next_number(load->store, publisher_number_max(load->publisher));
 	if (json_array_size(load->paths) == 0) {
-		log_warning("no rules: set rules.rules_paths or use posternctl rules push");
-		conclude(
-		    load, false,
-		    json_pack("{s:s}", "error", "no paths: name some, or set rules.rules_paths"));
+		const char *way = load->kind == GENERATION_SHADOW
+		                      ? "name some"
+		                      : "name some, or set rules.rules_paths";
+
+		log_warning("no %s: %s", name_of(load), way);
+		conclude(load, false, json_pack("{s:s+}", "error", "no paths: ", way));
 		return;
 	}
-	state_get_generation(load->store, load->publisher->wanted[GENERATION_RULES].number, &known,
-	                     NULL);
+	state_get_generation(load->store, load->publisher->wanted[load->kind].number, &known, NULL);
 	make_label(load->paths, label);
 	work.paths = load->paths;
 	work.config = load->config;
+	work.kind = load->kind;
 	work.known_fingerprint = known.fingerprint;
 	work.number = load->number;
 	work.made_wall_us = load->made_wall_us;
@@ -358,6 +384,128 @@ void rules_load_rollback(struct rules_load *load, outcome_done *done, void *cont
 		publish(load, fd);
 }
 
+bool rules_load_is_on(const struct rules_load *load)
+{
+	return load->publisher->wanted[load->kind].number != 0 && !load->empty;
+}
+
+static enum err seal_empty(const struct rules_load *load, const char *label, int *out_fd)
+{
+	struct generation_builder builder;
+	enum err err = generation_begin(&builder, 0);
+
+	return err != OK ? err
+	                 : generation_seal(&builder, load->kind, load->number, load->made_wall_us,
+	                                   label, out_fd);
+}
+
+void rules_load_off(struct rules_load *shadow, outcome_done *done, void *context)
+{
+	struct state_generation generation = {.kind = shadow->kind, .label = "off"};
+	int fd;
+
+	if (rules_load_is_busy(shadow)) {
+		outcome_fail(done, context,
+		             "rules are being compiled; try again when that is done");
+		return;
+	}
+	shadow->done = done;
+	shadow->context = context;
+	shadow->started_us = clock_now_us();
+	shadow->made_wall_us = generation.made_wall_us = clock_wall_us();
+	shadow->number = generation.number = state_next_number(
+	    shadow->store, publisher_number_max(shadow->publisher));
+	shadow->paths = json_array();
+	shadow->body = json_pack("{s:I, s:b}", "generation", (json_int_t)shadow->number, "off", 1);
+	if (state_put_generation(shadow->store, &generation, shadow->body) != OK)
+		log_warning("that the shadow rules are off could not be stored");
+	if (seal_empty(shadow, generation.label, &fd) != OK)
+		conclude(shadow, false,
+		         json_pack("{s:s}", "error", "no memory or descriptors left"));
+	else
+		publish(shadow, fd);
+}
+
+/* The wanted generation under another kind and number. */
+static enum err reseal(const struct publisher_wanted *wanted, enum generation_kind kind,
+                       uint64_t number, struct state_generation *out_known, int *out_fd)
+{
+	struct generation generation;
+	int fd = dup(wanted->fd);
+	enum err err = fd < 0 ? ERR_SYSTEM : generation_open(&generation, fd);
+
+	if (err != OK) {
+		close_fd(&fd);
+		return err;
+	}
+	err = generation_reseal(&generation, kind, number, out_fd);
+	out_known->made_wall_us = generation.made_wall_us;
+	snprintf(out_known->label, sizeof(out_known->label), "%s", generation.label);
+	generation_close(&generation);
+	return err;
+}
+
+/* Everything of the shadow but its number; false when it is not known well enough. */
+static bool take_over(struct rules_load *load, const struct rules_load *shadow,
+                      struct state_generation *out_known)
+{
+	uint64_t number = shadow->publisher->wanted[shadow->kind].number;
+	json_t *report = NULL, *rules, *paths;
+
+	if (!state_get_generation(load->store, number, out_known, &report))
+		return false;
+	paths = json_object_get(report, "paths");
+	rules = rule_names_json(load->names, number);
+	if (json_array_size(paths) == 0 || json_array_size(rules) == 0 ||
+	    rule_names_put(load->names, load->number, rules) != OK) {
+		json_decref(report);
+		json_decref(rules);
+		return false;
+	}
+	json_decref(rules);
+	load->paths = json_incref(paths);
+	load->body = report;
+	json_object_set_new(report, "generation", json_integer((json_int_t)load->number));
+	out_known->number = load->number;
+	out_known->kind = load->kind;
+	return true;
+}
+
+void rules_load_promote(struct rules_load *load, struct rules_load *shadow, outcome_done *done,
+                        void *context)
+{
+	struct state_generation known;
+	int fd;
+
+	if (rules_load_is_busy(load) || rules_load_is_busy(shadow)) {
+		outcome_fail(done, context,
+		             "rules are being compiled; try again when that is done");
+		return;
+	}
+	if (!rules_load_is_on(shadow)) {
+		outcome_fail(done, context, "there are no shadow rules; see rules shadow");
+		return;
+	}
+	load->number = state_next_number(load->store, publisher_number_max(load->publisher));
+	if (!take_over(load, shadow, &known)) {
+		outcome_fail(done, context,
+		             "it is not known what the shadow rules were made of; push them");
+		return;
+	}
+	load->done = done;
+	load->context = context;
+	load->started_us = clock_now_us();
+	if (reseal(&shadow->publisher->wanted[shadow->kind], load->kind, load->number, &known,
+	           &fd) != OK) {
+		conclude(load, false, json_pack("{s:s}", "error", "no memory or descriptors left"));
+		return;
+	}
+	load->ended = shadow;
+	if (state_put_generation(load->store, &known, load->body) != OK)
+		log_warning("what the rules in force were made of could not be stored");
+	publish(load, fd);
+}
+
 static void named(void *context, const struct job_output *output)
 {
 	struct rules_load *load = context;
@@ -375,7 +523,10 @@ void rules_load_current(struct rules_load *load, const struct generation *genera
 	bool known = state_take_current(load->store, generation);
 	struct rules_work work = {0};
 
-	if (generation->kind != GENERATION_RULES || job_is_running(&load->names_job) ||
+	if (generation->kind != load->kind)
+		return;
+	load->empty = generation_is_empty(generation);
+	if (load->empty || job_is_running(&load->names_job) ||
 	    (known && rule_names_get(load->names, generation->number)->count > 0))
 		return;
 	load->nameless_fd = dup(generation->fd);

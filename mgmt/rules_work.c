@@ -190,7 +190,8 @@ static uint64_t hash_of_config(const struct config *config)
 void rules_work_compile(void *rules_work, struct job_output *output)
 {
 	const struct rules_work *work = rules_work;
-	struct rule_compile_options options = {.cache_folder = work->cache_folder};
+	struct rule_compile_options options = {.cache_folder = work->cache_folder,
+	                                       .kind = work->kind};
 	struct rule_compiler *compiler;
 	uint64_t fingerprint;
 

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/config.h"
+#include "base/generation.h"
 
 #include "mgmt/job.h"
 
@@ -15,6 +16,7 @@ struct rules_work {
 	const struct config *config; /* of its domains */
 	uint64_t known_fingerprint;  /* nothing is done when the files still have it */
 	uint64_t number, made_wall_us;
+	enum generation_kind kind;
 	const char *label;
 	const char *cache_folder; /* NULL: none */
 	int fd;                   /* of rules_work_names */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "smtp/octets.h"
 
 struct charset_name {
 	const char *name;
@@ -26,6 +27,7 @@ struct charset {
 	iconv_t converter; /* multi-octet sets; (iconv_t)-1 when the system has none */
 	uint16_t *code_point;
 	bool usable;
+	bool keeps_ascii; /* single-octet sets: the lower half is US-ASCII */
 };
 
 struct charset_set {
@@ -37,8 +39,8 @@ size_t charset_set_bytes(void)
 	return sizeof(struct charset_set) + CHARSET_COUNT * (256 * sizeof(uint16_t) + 64) + 64;
 }
 
-/* Fills the table of a single-octet set. */
-static void table_fill(iconv_t converter, uint16_t *table)
+/* Fills the table of a single-octet set; true when its lower half is US-ASCII. */
+static bool table_fill(iconv_t converter, uint16_t *table)
 {
 	for (unsigned octet = 1; octet < 256; octet++) {
 		char in_octet = (char)octet;
@@ -51,6 +53,10 @@ static void table_fill(iconv_t converter, uint16_t *table)
 		if (iconv(converter, &in, &in_left, &out, &out_left) != (size_t)-1 && out_left == 2)
 			table[octet] = (uint16_t)(utf16[0] | utf16[1] << 8);
 	}
+	bool keeps_ascii = true;
+	for (unsigned octet = 1; octet < 0x80; octet++)
+		keeps_ascii = keeps_ascii && table[octet] == octet;
+	return keeps_ascii;
 }
 
 struct charset_set *charset_set_new(struct arena *arena)
@@ -71,7 +77,7 @@ struct charset_set *charset_set_new(struct arena *arena)
 			continue;
 		charset->code_point = ARENA_TAKE(arena, 256, uint16_t);
 		if (charset->code_point != NULL)
-			table_fill(charset->converter, charset->code_point);
+			charset->keeps_ascii = table_fill(charset->converter, charset->code_point);
 		iconv_close(charset->converter);
 		charset->converter = (iconv_t)-1;
 		if (charset->code_point == NULL)
@@ -91,19 +97,7 @@ void charset_set_close(struct charset_set *set)
 
 bool charset_is_ascii(struct bytes in)
 {
-	size_t i = 0;
-
-	for (; i + 8 <= in.len; i += 8) {
-		uint64_t word;
-
-		memcpy(&word, in.data + i, 8);
-		if ((word & 0x8080808080808080u) != 0)
-			return false;
-	}
-	for (; i < in.len; i++)
-		if (in.data[i] >= 0x80)
-			return false;
-	return true;
+	return octets_ascii_end(in, 0) == in.len;
 }
 
 /* Length of the well-formed sequence at `data`, 0 when there is none (RFC 3629 4). */
@@ -130,8 +124,8 @@ static unsigned utf8_sequence(const uint8_t *data, size_t len)
 
 bool charset_is_utf8(struct bytes in)
 {
-	for (size_t i = 0; i < in.len;) {
-		unsigned step = in.data[i] < 0x80 ? 1 : utf8_sequence(in.data + i, in.len - i);
+	for (size_t i = 0; (i = octets_ascii_end(in, i)) < in.len;) {
+		unsigned step = utf8_sequence(in.data + i, in.len - i);
 
 		if (step == 0)
 			return false;
@@ -197,11 +191,21 @@ static void put_valid_utf8(struct bytes in, struct sink *out)
 }
 
 /* Strict: false, and nothing written, at the first octet the set does not have. */
-static bool single_to_utf8(const uint16_t *table, struct bytes in, bool strict, struct sink *out)
+static bool single_to_utf8(const struct charset *charset, struct bytes in, bool strict,
+                           struct sink *out)
 {
+	const uint16_t *table = charset->code_point;
 	size_t start = out->len;
 
 	for (size_t i = 0; i < in.len; i++) {
+		if (charset->keeps_ascii && in.data[i] < 0x80) {
+			size_t end = octets_ascii_end(in, i);
+
+			sink_put(out, bytes_slice(in, i, end - i));
+			i = end;
+			if (i == in.len)
+				break;
+		}
 		uint16_t c = table[in.data[i]];
 
 		if (c == CODE_POINT_NONE && in.data[i] != 0) {
@@ -323,7 +327,7 @@ static bool declared_to_utf8(struct charset_set *set, struct bytes in, struct by
 	if (charset == NULL)
 		return false;
 	if (charset->code_point != NULL)
-		return single_to_utf8(charset->code_point, in, !insist, out);
+		return single_to_utf8(charset, in, !insist, out);
 	return multi_to_utf8(charset->converter, in, !insist, out);
 }
 
@@ -352,6 +356,6 @@ bool charset_to_utf8(struct charset_set *set, struct bytes in, struct bytes decl
 	if (fallback == NULL)
 		put_valid_utf8(in, out);
 	else
-		single_to_utf8(fallback->code_point, in, false, out);
+		single_to_utf8(fallback, in, false, out);
 	return true;
 }

@@ -123,7 +123,13 @@ static size_t qp_hex(uint8_t *data, size_t len)
 				continue;
 			}
 		}
-		data[write++] = data[read++];
+		const uint8_t *next = read + 1 < len ? memchr(data + read + 1, '=', len - read - 1)
+		                                     : NULL;
+		size_t run = next == NULL ? len - read : (size_t)(next - data) - read;
+
+		memmove(data + write, data + read, run);
+		write += run;
+		read += run;
 	}
 	return write;
 }
@@ -180,10 +186,16 @@ size_t decode_crlf_to_lf(uint8_t *data, size_t len)
 	if (first == NULL)
 		return len;
 	size_t write = (size_t)(first - data);
-	for (size_t read = write; read < len; read++) {
-		if (data[read] == '\r' && read + 1 < len && data[read + 1] == '\n')
-			continue;
-		data[write++] = data[read];
+	for (size_t read = write; read < len;) {
+		/* `read` is at a CR. */
+		size_t start = read + (read + 1 < len && data[read + 1] == '\n');
+		const uint8_t *next = start + 1 < len ? memchr(data + start + 1, '\r',
+		                                               len - start - 1)
+		                                      : NULL;
+
+		read = next == NULL ? len : (size_t)(next - data);
+		memmove(data + write, data + start, read - start);
+		write += read - start;
 	}
 	return write;
 }

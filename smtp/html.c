@@ -2,6 +2,7 @@
 #include "smtp/html.h"
 
 #include "smtp/header.h"
+#include "smtp/octets.h"
 
 static bool is_alpha(uint8_t c)
 {
@@ -320,9 +321,18 @@ static size_t empty_element(const uint8_t *data, size_t len, size_t at, size_t *
 
 size_t html_prepare(uint8_t *data, size_t len)
 {
+	static const uint8_t marks[4] = {'<', '&', 0xE2, 0xE2};
 	size_t write = 0, kept;
 
 	for (size_t at = 0; at < len;) {
+		size_t mark = octets_find_any(bytes_of(data, len), at, marks);
+
+		if (write < at)
+			memmove(data + write, data + at, mark - at);
+		write += mark - at;
+		at = mark;
+		if (at == len)
+			break;
 		uint8_t c = data[at];
 
 		if (c == '<') {

@@ -3,6 +3,7 @@
 
 #include "smtp/charset.h"
 #include "smtp/header.h"
+#include "smtp/octets.h"
 
 enum space { SPACE_NONE, SPACE_WORD, SPACE_LINE, SPACE_PARAGRAPH };
 enum uri_source { URI_NONE, URI_BACKGROUND, URI_HREF, URI_SRC, URI_ACTION, URI_BASE, URI_META };
@@ -79,6 +80,15 @@ static void fold_space(struct sink *text, size_t start, bool trim)
 	for (size_t read = start; read < text->len; read++) {
 		uint8_t c = text->data[read];
 
+		if (c > ' ') {
+			size_t len = octets_words_end(sink_bytes(text), read, true) - read;
+
+			if (write < read)
+				memmove(text->data + write, text->data + read, len);
+			write += len;
+			read += len - 1;
+			continue;
+		}
 		if (!is_text_space(c)) {
 			text->data[write++] = c;
 			continue;
@@ -150,10 +160,7 @@ static struct bytes refresh_uri(struct bytes content)
 
 static bool contains_nocase(struct bytes in, struct bytes what)
 {
-	for (size_t i = 0; i + what.len <= in.len; i++)
-		if (bytes_starts_nocase(bytes_slice(in, i, SIZE_MAX), what))
-			return true;
-	return false;
+	return octets_has_nocase(in, what);
 }
 
 static void add_attribute_uri(struct html_render *render, const char *name)

@@ -8,6 +8,7 @@
 #include "smtp/header.h"
 #include "smtp/html_render.h"
 #include "smtp/mime.h"
+#include "smtp/octets.h"
 #include "smtp/relays.h"
 #include "smtp/selector.h"
 #include "smtp/text_build.h"
@@ -128,6 +129,11 @@ struct normaliser *normaliser_new(struct arena *arena, size_t message_bytes_max,
 	return n->charsets == NULL ? NULL : n;
 }
 
+void normaliser_count(struct normaliser *n, struct mime_counters *counters)
+{
+	n->counters = counters;
+}
+
 void normaliser_close(struct normaliser *normaliser)
 {
 	charset_set_close(normaliser->charsets);
@@ -136,15 +142,6 @@ void normaliser_close(struct normaliser *normaliser)
 static void set_defect(struct normaliser *n, enum message_defect defect)
 {
 	n->defects |= UINT64_C(1) << defect;
-}
-
-static uint32_t count_characters(struct bytes text)
-{
-	uint32_t count = 0;
-
-	for (size_t i = 0; i < text.len; i++)
-		count += (text.data[i] & 0xC0) != 0x80;
-	return count;
 }
 
 /* One HTML leaf: transcoded in scratch, where its facts point to, and rendered. Returns true when
@@ -163,7 +160,7 @@ static bool render_html(struct normaliser *n, uint32_t index, struct bytes octet
 		set_defect(n, DEFECT_BIT_SCRATCH_FULL);
 	scratch->full = was_full;
 	size_t len = scratch->len - start;
-	uint32_t length = decoded ? count_characters(bytes_of(scratch->data + start, len))
+	uint32_t length = decoded ? octets_characters(bytes_of(scratch->data + start, len))
 	                          : (uint32_t)len;
 	len = html_prepare(scratch->data + start, len);
 	scratch->len = start + len;

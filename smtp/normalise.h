@@ -63,6 +63,9 @@ struct normaliser *normaliser_new(struct arena *arena, size_t message_bytes_max,
  * arena's. */
 void normaliser_close(struct normaliser *normaliser);
 
+/* Counts by `counters` (kept) from now on. */
+void normaliser_count(struct normaliser *normaliser, struct mime_counters *counters);
+
 struct normalised {
 	struct texts texts; /* with their facts valid until the next call; TEXT_FULL and facts point
 	                       into the message */

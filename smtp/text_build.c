@@ -2,6 +2,7 @@
 #include "smtp/text_build.h"
 
 #include "smtp/charset.h"
+#include "smtp/octets.h"
 
 #define CUT_SLACK_BYTES 1024
 
@@ -135,8 +136,9 @@ static bool cut_behind(struct bytes text, size_t at, size_t slack, uint8_t octet
 
 size_t text_cut_offset(struct bytes text, size_t count_max, bool wide, bool raw)
 {
+	if (text.len <= count_max)
+		return text.len;
 	size_t at = wide ? characters(text, count_max) : count_max, end;
-
 	if (at >= text.len)
 		return text.len;
 	size_t slack = CUT_SLACK_BYTES + 1;
@@ -193,13 +195,13 @@ void text_fold(struct bytes rendered, bool wide, struct sink *out)
 		uint8_t c = rendered.data[at];
 
 		if (c > ' ' && c < 0x80) {
-			size_t end = at + 1;
+			size_t end = octets_words_end(rendered, at, false);
 
-			while (end < rendered.len && rendered.data[end] > ' ' &&
-			       rendered.data[end] < 0x80)
-				end++;
 			sink_put(out, bytes_of(rendered.data + at, end - at));
 			at = end;
+		} else if (wide && c >= 0x80 && c != 0xC2 && (c < 0xE1 || c > 0xE3)) {
+			sink_octet(out, c);
+			at++;
 		} else if (space_len(rendered, at, wide) > 0) {
 			at = fold_run(rendered, at, wide, out);
 		} else if (c == 0) {

@@ -8,12 +8,13 @@
 #define URI_SLOTS          (2 * URIS_MAX)
 #define URI_DATA_BYTES     ((size_t)512 * 1024)
 #define URI_BASE_BYTES_MAX 1024
-#define URI_TLD_BYTES_MAX  64
+#define URI_SUFFIXES_KNOWN 256
 
 size_t uri_list_bytes(void)
 {
 	return URI_DATA_BYTES + URIS_MAX * sizeof(struct segment) + URI_SLOTS * sizeof(uint32_t) +
-	       URI_BASE_BYTES_MAX + 5 * URI_WORK_BYTES + 256;
+	       URI_BASE_BYTES_MAX + 5 * URI_WORK_BYTES + URIS_MAX * sizeof(bool) +
+	       URI_SUFFIXES_KNOWN * sizeof(struct uri_suffix) + 512;
 }
 
 bool uri_list_init(struct uri_list *list, struct arena *arena)
@@ -23,6 +24,8 @@ bool uri_list_init(struct uri_list *list, struct arena *arena)
 	*list = (struct uri_list){.data = sink_over(data, URI_DATA_BYTES)};
 	list->segment = ARENA_TAKE(arena, URIS_MAX, struct segment);
 	list->slot = ARENA_TAKE(arena, URI_SLOTS, uint32_t);
+	list->expanded = ARENA_TAKE(arena, URIS_MAX, bool);
+	list->known_suffix = ARENA_TAKE(arena, URI_SUFFIXES_KNOWN, struct uri_suffix);
 	list->work[0] = arena_take(arena, URI_WORK_BYTES, 1, 1);
 	list->work[1] = arena_take(arena, URI_WORK_BYTES, 1, 1);
 	list->joined = arena_take(arena, URI_WORK_BYTES, 1, 1);
@@ -33,6 +36,7 @@ bool uri_list_init(struct uri_list *list, struct arena *arena)
 	/* The list built into the library: looking up in it allocates nothing. */
 	list->suffixes = psl_builtin();
 	return data != NULL && list->segment != NULL && list->slot != NULL &&
+	       list->expanded != NULL && list->known_suffix != NULL &&
 	       list->base_memory != NULL && list->work[0] != NULL && list->work[1] != NULL &&
 	       list->joined != NULL && list->cleaned != NULL && list->resolved != NULL;
 }
@@ -48,13 +52,51 @@ void uri_list_reset(struct uri_list *list)
 	list->cut = list->left_out = false;
 }
 
+/* FNV-1a's steps, eight octets at a time. */
 static uint32_t hash_of(struct bytes b)
 {
-	uint32_t hash = 2166136261u;
+	uint64_t hash = UINT64_C(14695981039346656037) ^ b.len, word = 0;
+	size_t at = 0;
 
-	for (size_t i = 0; i < b.len; i++)
-		hash = (hash ^ b.data[i]) * 16777619u;
-	return hash;
+	for (; b.len - at >= sizeof(word); at += sizeof(word)) {
+		memcpy(&word, b.data + at, sizeof(word));
+		hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+		hash ^= hash >> 32;
+	}
+	word = 0;
+	if (at < b.len)
+		memcpy(&word, b.data + at, b.len - at);
+	hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+	return (uint32_t)(hash >> 32);
+}
+
+/* The slot `uri` stands in, or the free one it would take. */
+static uint32_t slot_of(const struct uri_list *list, struct bytes uri)
+{
+	uint32_t at = hash_of(uri) % URI_SLOTS;
+
+	for (; list->slot[at] != 0; at = (at + 1) % URI_SLOTS) {
+		const struct segment *s = &list->segment[list->slot[at] - 1];
+
+		if (bytes_equal(uri, bytes_of(list->data.data + s->start, s->len)))
+			break;
+	}
+	return at;
+}
+
+bool uri_is_expanded(const struct uri_list *list, struct bytes uri)
+{
+	uint32_t kept = list->count == 0 ? 0 : list->slot[slot_of(list, uri)];
+
+	return kept != 0 && list->expanded[kept - 1];
+}
+
+void uri_set_expanded(struct uri_list *list, struct bytes uri)
+{
+	uint32_t kept = list->count == 0 ? 0 : list->slot[slot_of(list, uri)];
+
+	if (kept != 0)
+		list->expanded[kept - 1] = true;
 }
 
 void uri_keep(struct uri_list *list, struct bytes uri)
@@ -63,20 +105,34 @@ void uri_keep(struct uri_list *list, struct bytes uri)
 		uri.len = URI_BYTES_MAX;
 		list->cut = true;
 	}
-	uint32_t at = hash_of(uri) % URI_SLOTS;
-	for (; list->slot[at] != 0; at = (at + 1) % URI_SLOTS) {
-		const struct segment *s = &list->segment[list->slot[at] - 1];
-
-		if (bytes_equal(uri, bytes_of(list->data.data + s->start, s->len)))
-			return;
-	}
+	uint32_t at = slot_of(list, uri);
+	if (list->slot[at] != 0)
+		return;
 	if (list->count == URIS_MAX || list->data.bytes_max - list->data.len < uri.len) {
 		list->left_out = true;
 		return;
 	}
 	list->segment[list->count] = (struct segment){(uint32_t)list->data.len, (uint32_t)uri.len};
+	list->expanded[list->count] = false;
 	list->slot[at] = ++list->count;
 	sink_put(&list->data, uri);
+}
+
+/* Whether `name`, lower case and shorter than URI_TLD_BYTES_MAX, is a suffix; the NUL stands
+ * behind it. */
+static bool is_suffix(const struct uri_list *list, const char *name, size_t len)
+{
+	struct uri_suffix *known =
+	    &list->known_suffix[hash_of(bytes_of(name, len)) % URI_SUFFIXES_KNOWN];
+
+	if (known->len != len || memcmp(known->name, name, len) != 0) {
+		known->is_suffix = psl_is_public_suffix2(list->suffixes, name,
+		                                         PSL_TYPE_ICANN |
+		                                             PSL_TYPE_NO_STAR_RULE) != 0;
+		known->len = (uint8_t)len;
+		memcpy(known->name, name, len);
+	}
+	return known->is_suffix;
 }
 
 /* Whether the last two labels are a suffix, as under "za", which is none itself. */
@@ -96,8 +152,7 @@ static bool is_second_level(const struct uri_list *list, struct bytes host, size
 		name[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 	}
 	name[len] = '\0';
-	return psl_is_public_suffix2(list->suffixes, name,
-	                             PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) != 0;
+	return is_suffix(list, name, len);
 }
 
 bool uri_has_valid_tld(const struct uri_list *list, struct bytes host)
@@ -120,9 +175,7 @@ bool uri_has_valid_tld(const struct uri_list *list, struct bytes host)
 	tld[len] = '\0';
 	if (list->suffixes == NULL)
 		return true;
-	return psl_is_public_suffix2(list->suffixes, tld, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) !=
-	           0 ||
-	       is_second_level(list, host, start);
+	return is_suffix(list, tld, len) || is_second_level(list, host, start);
 }
 
 struct bytes uri_registered_domain(const struct uri_list *list, struct bytes host)

@@ -14,6 +14,15 @@
 #define URIS_MAX       2048
 #define URI_WORK_BYTES (3 * URI_BYTES_MAX + 64) /* escaping makes three octets of one */
 
+#define URI_TLD_BYTES_MAX 64
+
+/* An answer of the public suffix list, which looks up slowly. */
+struct uri_suffix {
+	char name[URI_TLD_BYTES_MAX];
+	uint8_t len; /* 0: none is kept here */
+	bool is_suffix;
+};
+
 /* The distinct URIs of one message. */
 struct uri_list {
 	struct sink data;
@@ -29,6 +38,8 @@ struct uri_list {
 	    *resolved;        /* forms under construction, URI_WORK_BYTES each */
 	uint8_t classes[256]; /* of octets, for uri_find_in_text */
 	const void *suffixes; /* the public suffix list; TLDs are looked up there */
+	struct uri_suffix *known_suffix; /* what it said of names asked for lately */
+	bool *expanded; /* URIS_MAX: all forms of this one are kept as well */
 };
 
 size_t uri_list_bytes(void);
@@ -63,6 +74,10 @@ void uri_put_unescaped(struct bytes in, struct sink *out);
 
 /* Keeps `uri` as it stands unless it is there already. */
 void uri_keep(struct uri_list *list, struct bytes uri);
+
+/* Whether all forms of `uri` were kept, too; notes that they were. */
+bool uri_is_expanded(const struct uri_list *list, struct bytes uri);
+void uri_set_expanded(struct uri_list *list, struct bytes uri);
 
 /* Adds `uri` and its canonical forms. With `need_domain` only when one of them has a valid domain.
  */

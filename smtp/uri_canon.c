@@ -24,7 +24,7 @@ struct web_uri {
 static void emit(struct canon *canon, struct bytes uri)
 {
 	if (canon->checking)
-		canon->found_valid |= uri_has_valid_host(canon->list, uri);
+		canon->found_valid = canon->found_valid || uri_has_valid_host(canon->list, uri);
 	else
 		uri_keep(canon->list, uri);
 }
@@ -122,13 +122,16 @@ static void put_without_references(struct bytes in, struct sink *out)
 {
 	uint8_t octet;
 
-	for (size_t i = 0; i < in.len;) {
-		size_t len = in.data[i] == '&'
-		                 ? reference_read(bytes_slice(in, i, SIZE_MAX), &octet)
-		                 : 0;
+	while (in.len > 0) {
+		size_t plain = bytes_find(in, '&');
 
-		sink_octet(out, len > 0 ? octet : in.data[i]);
-		i += len > 0 ? len : 1;
+		sink_put(out, bytes_slice(in, 0, plain));
+		in = bytes_slice(in, plain, SIZE_MAX);
+		if (in.len == 0)
+			break;
+		size_t len = reference_read(in, &octet);
+		sink_octet(out, len > 0 ? octet : '&');
+		in = bytes_slice(in, len > 0 ? len : 1, SIZE_MAX);
 	}
 }
 
@@ -172,10 +175,10 @@ static struct bytes repair(struct uri_list *list, struct bytes uri)
 		sink_put(&one, BYTES("//"));
 	}
 	sink_put(&one, bytes_slice(uri, scheme, SIZE_MAX));
-	for (size_t i = 0; i < one.len; i++)
+	struct bytes text = sink_bytes(&one);
+	for (size_t i = bytes_find(text, '\\'); i < one.len; i++)
 		if (one.data[i] == '\\')
 			one.data[i] = '/';
-	struct bytes text = sink_bytes(&one);
 	bool escaped = has_escape(text);
 	if (escaped) {
 		uri_put_unescaped(text, &two);
@@ -382,8 +385,10 @@ static struct bytes redirect_target(struct bytes rest)
 	size_t colon;
 
 	for (size_t i = 0; i + 5 < rest.len; i++) {
+		if ((rest.data[i] | 0x20) != 'h')
+			continue;
 		struct bytes inner = bytes_slice(rest, i, SIZE_MAX);
-		size_t end = (inner.data[0] | 0x20) == 'h' ? web_scheme(inner, &colon) : 0;
+		size_t end = web_scheme(inner, &colon);
 
 		if (end == 0)
 			continue;
@@ -480,6 +485,13 @@ static struct bytes clean(struct bytes uri, uint8_t *memory)
 
 	if (uri.len > URI_BYTES_MAX)
 		uri.len = URI_BYTES_MAX;
+	if (bytes_find(uri, '\n') == uri.len && bytes_find(uri, '\r') == uri.len) {
+		struct bytes trimmed = header_trim(uri);
+
+		if (trimmed.len > 0)
+			memcpy(memory, trimmed.data, trimmed.len);
+		return bytes_of(memory, trimmed.len);
+	}
 	for (size_t i = 0; i < uri.len; i++)
 		if (uri.data[i] != '\n' && uri.data[i] != '\r')
 			memory[len++] = uri.data[i];
@@ -495,6 +507,8 @@ static void canonicalise(struct canon *canon, struct bytes uri)
 		struct bytes cleaned = clean(uri, list->cleaned);
 
 		emit(canon, cleaned);
+		if (canon->found_valid)
+			return;
 		if (cleaned.len <= 1 || strchr("#?&", cleaned.data[0]) != NULL ||
 		    (cleaned.data[0] == '/' && cleaned.data[1] != '/'))
 			return;
@@ -515,9 +529,14 @@ void uri_add(struct uri_list *list, struct bytes uri, bool need_domain)
 
 	if (uri.len > URI_BYTES_MAX)
 		list->cut = true;
-	canonicalise(&canon, uri);
-	if (!need_domain || !canon.found_valid)
+	if (uri_is_expanded(list, uri))
 		return;
-	canon.checking = false;
+	if (need_domain) {
+		canonicalise(&canon, uri);
+		if (!canon.found_valid)
+			return;
+		canon = (struct canon){.list = list};
+	}
 	canonicalise(&canon, uri);
+	uri_set_expanded(list, uri);
 }

@@ -5,6 +5,7 @@
  * address; a bare host under a top-level domain that exists.
  */
 #include "smtp/header.h"
+#include "smtp/octets.h"
 #include "smtp/uri_host.h"
 
 #define URI_TEXT_BYTES_MAX  2048
@@ -77,7 +78,10 @@ static bool may_start(const struct token *token, size_t at)
 static size_t known_prefix(struct bytes rest)
 {
 	static const char *const list[] = {"http://", "https://", "ftp://", "ftp."};
+	uint8_t first = rest.len > 0 ? rest.data[0] | 0x20 : 0;
 
+	if (first != 'h' && first != 'f' && first != 'w')
+		return 0;
 	for (unsigned i = 0; i < 4; i++)
 		if (bytes_starts_nocase(rest, bytes_text(list[i])))
 			return strlen(list[i]);
@@ -312,25 +316,29 @@ static void scan_token(struct uri_list *list, struct token *token)
 	}
 }
 
+static bool token_ends_at(const struct uri_list *list, struct bytes text, size_t at)
+{
+	return at == text.len || (list->classes[text.data[at]] & ENDS_TOKEN) != 0;
+}
+
 void uri_find_in_text(struct uri_list *list, struct bytes text)
 {
-	for (size_t at = 0; at < text.len;) {
-		size_t end = at;
-		bool promising = false;
+	static const uint8_t marks[4] = {'@', '/', ':', '.'};
+	size_t seen = 0, at; /* tokens in front of `seen` were looked at */
 
-		while (end < text.len && (list->classes[text.data[end]] & ENDS_TOKEN) == 0) {
-			uint8_t c = text.data[end++];
+	/* Tokens without such a mark hold no URI; a dot counts only with something behind it. */
+	for (size_t from = 0; (at = octets_find_any(text, from, marks)) < text.len;) {
+		size_t start = at, end = at + 1;
 
-			/* A dot counts only with something behind it. */
-			promising |= c == '@' || c == '/' || (c == ':') ||
-			             (c == '.' && end < text.len &&
-			              (list->classes[text.data[end]] & ENDS_TOKEN) == 0);
-		}
-		if (promising) {
-			struct token token = {.list = list, .text = text, .start = at, .end = end};
-
-			scan_token(list, &token);
-		}
-		at = end + 1;
+		from = end;
+		if (text.data[at] == '.' && token_ends_at(list, text, end))
+			continue;
+		while (start > seen && !token_ends_at(list, text, start - 1))
+			start--;
+		while (!token_ends_at(list, text, end))
+			end++;
+		struct token token = {.list = list, .text = text, .start = start, .end = end};
+		scan_token(list, &token);
+		seen = from = end;
 	}
 }

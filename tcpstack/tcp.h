@@ -51,6 +51,9 @@ struct tcp_conn *tcp_next_ready(struct net *net, uint32_t *out_news);
 /* Puts the connection (back) on the ready list with no news, to be visited in the next turn. */
 void tcp_mark_ready(struct tcp_conn *conn);
 
+/* Fetches ahead what will be needed of the connection; it need not be a living one. */
+void tcp_prefetch(const struct net *net, const struct tcp_conn *conn);
+
 void tcp_set_user(struct tcp_conn *conn, void *user);
 void *tcp_user(const struct tcp_conn *conn);
 uint32_t tcp_listener_tag(const struct tcp_conn *conn);

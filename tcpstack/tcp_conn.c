@@ -68,6 +68,15 @@ struct tcp_conn *conn_pop_dirty(struct tcp *tcp)
 	return conn;
 }
 
+/* The user is asked after the rest of the burst; then what it keeps should be here. */
+static void prefetch_user(const struct tcp_conn *conn)
+{
+	const uint8_t *user = conn_cold(conn)->user;
+
+	for (size_t at = 0; user != NULL && at < TCP_USER_BYTES; at += 64)
+		__builtin_prefetch(user + at);
+}
+
 void conn_add_news(struct tcp_conn *conn, uint8_t news)
 {
 	struct tcp *tcp = conn_tcp(conn);
@@ -78,6 +87,7 @@ void conn_add_news(struct tcp_conn *conn, uint8_t news)
 	if (conn->flags & CONN_READY)
 		return;
 	conn->flags |= CONN_READY;
+	prefetch_user(conn);
 	conn_cold(conn)->ready_next = TCP_NONE;
 	if (tcp->ready.tail != TCP_NONE)
 		tcp->colds[tcp->ready.tail].ready_next = conn->index;

@@ -454,14 +454,17 @@ static void answer_unacceptable(struct tcp_conn *conn, const struct tcp_segment 
 	conn_mark_dirty(conn);
 }
 
-/* Our ACK was lost and the peer sends again what we have: the next ACK must not echo an older time,
- * or the peer believes in a round trip as long as its patience. Not while something is missing:
- * what was overtaken would then be too old to be taken (is_paws_old()). */
+/* Our ACK was lost and the peer's patience ended: it sends again what we have, and the next ACK
+ * must not echo an older time, or the peer believes in a round trip as long as its patience. Only
+ * when it was silent for so long and nothing is missing: a segment sent again for no reason may
+ * overtake what left before it, which would then be too old to be taken (is_paws_old()). */
 static void note_sent_again(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	uint32_t window = conn_tcp(conn)->net->config.receive_window_bytes;
+	uint32_t silent_ms = tcp_now_ms(conn_tcp(conn)) - conn_cold(conn)->received_at_ms;
 
 	if (segment->options.has_timestamps && segment->len > 0 && conn_cold(conn)->recovery == 0 &&
+	    silent_ms >= 2 * conn->srtt_us8 / 8000 && /* RFC 8985 7.2 */
 	    conn->rcv_nxt - segment->seq <= window && (segment->flags & TCP_FLAG_ACK) &&
 	    conn_ack_is_acceptable(conn, segment))
 		conn->ts_recent = segment->options.ts_val;

@@ -389,7 +389,8 @@ struct tcp_segment {
 	struct pkt *pkt;
 };
 
-#define TCP_WAITING_MAX 16 /* segments taken apart before the first of them is looked up */
+#define TCP_USER_BYTES  192 /* what a user keeps of a connection, about */
+#define TCP_WAITING_MAX 16  /* segments taken apart before the first of them is looked up */
 
 struct tcp {
 	struct net *net;

@@ -120,6 +120,17 @@ void tcp_table_prefetch(const struct tcp_table *table, uint64_t hash)
 	__builtin_prefetch(&table->buckets[hash & table->mask]);
 }
 
+void tcp_prefetch(const struct net *net, const struct tcp_conn *conn)
+{
+	const uint8_t *hot = (const uint8_t *)conn;
+	const uint8_t *cold = (const uint8_t *)&net->tcp->colds[conn - net->tcp->conns];
+
+	__builtin_prefetch(hot);
+	__builtin_prefetch(hot + 64);
+	__builtin_prefetch(cold);
+	__builtin_prefetch(cold + 64);
+}
+
 /* A tag that is another connection's costs a line fetched in vain; an overflow bucket is rare. */
 void tcp_table_prefetch_conn(const struct tcp *tcp, uint64_t hash)
 {
@@ -129,12 +140,7 @@ void tcp_table_prefetch_conn(const struct tcp *tcp, uint64_t hash)
 	for (uint32_t i = 0; i < TCP_BUCKET_SLOTS; i++) {
 		if (bucket->tag[i] != tag)
 			continue;
-		const uint8_t *conn = (const uint8_t *)&tcp->conns[bucket->index[i]];
-		const uint8_t *cold = (const uint8_t *)&tcp->colds[bucket->index[i]];
-		__builtin_prefetch(conn);
-		__builtin_prefetch(conn + 64);
-		__builtin_prefetch(cold);
-		__builtin_prefetch(cold + 64);
+		tcp_prefetch(tcp->net, &tcp->conns[bucket->index[i]]);
 		return;
 	}
 }

@@ -215,8 +215,8 @@ static __always_inline int steer_tcp4(struct xdp_md *ctx, const struct iphdr *ip
 	struct steer_addr source;
 	int match;
 
-	if ((const void *)(tcp + 1) > end)
-		return count(STEER_malformed, XDP_PASS);
+	if ((const void *)(tcp + 1) > end) /* a fragment may end before: the workers judge it */
+		return owner == STEER_OURS ? to_worker(ctx) : count(STEER_malformed, XDP_PASS);
 	map4(&source, ip->saddr);
 	match = tcp_match(&source, tcp);
 	if (match == 1) {
@@ -267,8 +267,8 @@ static __always_inline int steer_tcp6(struct xdp_md *ctx, const struct ipv6hdr *
 	struct steer_addr source;
 	int match;
 
-	if ((const void *)(tcp + 1) > end)
-		return count(STEER_malformed, XDP_PASS);
+	if ((const void *)(tcp + 1) > end) /* a fragment may end before: the workers judge it */
+		return owner == STEER_OURS ? to_worker(ctx) : count(STEER_malformed, XDP_PASS);
 	__builtin_memcpy(source.octet, &ip->saddr, 16);
 	match = tcp_match(&source, tcp);
 	if (match == 1) {

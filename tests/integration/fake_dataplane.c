@@ -4,7 +4,9 @@
  * Usage: fake_dataplane SOCKET. Commands come as lines on standard input, each answered by one
  * line: emit N REFUSED RULE...  N verdict events; the rules by index; REFUSED 1 makes them rejects
  *   refuse 0|1              refuse publications from now on
- *   status                  "rules R lists L additions D draining X attached A"
+ *   status                  "rules R lists L additions D shadow S draining X attached A"; S is 0
+ *                           without rules
+ * While there are shadow rules, each event says it would be a reject with twice the points.
  * It prints "ready" when it listens, and ends at end of input.
  */
 #include <poll.h>
@@ -31,7 +33,7 @@ static const struct counter_group group = {"fake", infos, 3};
 struct fake {
 	struct telemetry telemetry;
 	int listening, peer;
-	bool refuse, draining;
+	bool refuse, draining, shadow;
 	uint64_t start_us, id;
 	int fd[GENERATION_KIND_COUNT];
 	uint64_t number[GENERATION_KIND_COUNT];
@@ -82,6 +84,8 @@ static void publish(struct fake *fake, const struct attach_msg *msg, int fd)
 			close(fake->fd[kind]);
 		fake->fd[kind] = dup(fd);
 		fake->number[kind] = generation.number;
+		if (generation.kind == GENERATION_SHADOW)
+			fake->shadow = !generation_is_empty(&generation);
 		generation_close(&generation);
 	}
 	send_msg(fake, &answer, -1);
@@ -124,6 +128,20 @@ static void receive(struct fake *fake)
 	}
 }
 
+static void fill_shadow(const struct fake *fake, struct event *event)
+{
+	struct event_shadow *shadow = &event->shadow;
+
+	*shadow = (struct event_shadow){.generation = fake->number[GENERATION_SHADOW],
+	                                .score_milli = 2 * event->score_milli,
+	                                .verdict = VERDICT_REJECT,
+	                                .live_verdict = event->verdict};
+	for (uint32_t i = 0; i < event->rule_count && i < EVENT_SHADOW_RULES_MAX; i++)
+		shadow->rules[shadow->rule_count++] = (struct event_shadow_rule){
+		    event->rules[i].rule, SHADOW_RULE_RESCORED, event->rules[i].score_milli,
+		    2 * event->rules[i].score_milli};
+}
+
 static void fill_event(struct fake *fake, struct event *event, bool refused, const char *rules)
 {
 	char *end;
@@ -155,6 +173,8 @@ static void fill_event(struct fake *fake, struct event *event, bool refused, con
 		event->score_milli += 1000 + (int32_t)rule;
 		rules = end;
 	}
+	if (fake->shadow)
+		fill_shadow(fake, event);
 }
 
 static void command(struct fake *fake, const char *line)
@@ -177,11 +197,12 @@ static void command(struct fake *fake, const char *line)
 		fake->refuse = flag != 0;
 		puts("ok");
 	} else {
-		printf("rules %llu lists %llu additions %llu draining %d attached %d\n",
+		printf("rules %llu lists %llu additions %llu shadow %llu draining %d attached %d\n",
 		       (unsigned long long)fake->number[GENERATION_RULES],
 		       (unsigned long long)fake->number[GENERATION_LISTS],
-		       (unsigned long long)fake->number[GENERATION_DELTA], fake->draining,
-		       fake->peer >= 0);
+		       (unsigned long long)fake->number[GENERATION_DELTA],
+		       (unsigned long long)(fake->shadow ? fake->number[GENERATION_SHADOW] : 0),
+		       fake->draining, fake->peer >= 0);
 	}
 	fflush(stdout);
 }

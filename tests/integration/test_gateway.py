@@ -193,6 +193,58 @@ scored_lists {
         assert strict[5].startswith("554 5.7.1") and "of -40.0" in strict[5], strict[5]
         equal(self.counters()["gateway"]["recipients_other_policy"], 1, "put off")
 
+    def event_of(self, sender):
+        """The newest event of a sender, once there is one."""
+        end = time.monotonic() + 5
+        while True:
+            lines = self.lab.ctl("--json", "events", "--last", "200").stdout.splitlines()
+            found = [event for event in map(json.loads, lines) if event["from"] == sender]
+            if found:
+                return found[-1]
+            assert time.monotonic() < end, f"no event of {sender}"
+            time.sleep(0.1)
+
+    def shadow_rules_change_no_verdict(self):
+        text = NOTE % ("shadow", "quagga-crossing-mark")
+        with tempfile.TemporaryDirectory() as folder:
+            with open(f"{folder}/local.cf", "w") as file:
+                file.write("body TRIED_MARK /quagga-crossing-mark/\nscore TRIED_MARK 42\nscore GTUBE 0.5\n")
+            live = self.lab.ctl_json("status")["rules"]
+            self.lab.ctl("rules", "shadow", "/usr/share/spamassassin", folder)
+            equal(self.lab.ctl_json("status")["rules"], live, "the rules in force")
+            before = self.counters()
+            answers = smtplib_send([("sh1@client.example", text), ("sh2@client.example", NOTE % ("sh2", GTUBE)),
+                                    ("sh3@client.example", NOTE % ("sh3", "x"))])
+            equal([code for code, _ in answers], [250, 554, 250], "the verdicts of the rules in force")
+            trace, message = split_trace(self.stored("sh1@client.example"))
+            equal(message, text.encode("latin-1"), "message at the sink")
+            assert b"TRIED_MARK" not in trace, trace
+            marked, gtube, plain = [self.event_of(f"sh{i}@client.example") for i in (1, 2, 3)]
+            equal([e["shadow"]["verdict"] for e in (marked, gtube, plain)], ["reject", "accept", "accept"], "shadow")
+            equal([e["shadow"]["verdict_live"] for e in (marked, gtube, plain)], ["accept", "reject", "accept"], "live")
+            equal([r["name"] for r in marked["shadow"]["rules_added"]], ["TRIED_MARK"], "added")
+            equal([r["name"] for r in gtube["shadow"]["rules_rescored"]], ["GTUBE"], "rescored")
+            equal((plain["shadow"]["score"], plain["shadow"]["rules_added"], plain["shadow"]["rules_gone"]),
+                  (plain["score"], [], []), "what neither changes")
+            diff = self.lab.ctl_json("rules", "diff")
+            equal([m["id"] for m in diff["messages"]], [marked["id"], gtube["id"]], "diff")
+            equal(diff["judged"], 3, "judged by both")
+            equal(sorted(r["rule"] for r in diff["rules"]), ["+TRIED_MARK", "~GTUBE"], "rules of the difference")
+            after = self.counters()
+            equal([after["gateway"][n] - before["gateway"][n] for n in ("shadow_messages", "shadow_differs")], [3, 2],
+                  "counters")
+            equal(after["classifier"]["messages"] - before["classifier"]["messages"], 3, "the mail's own judgements")
+            self.lab.stop("postern-mgmtd", signal.SIGKILL)
+            equal(smtplib_send([("sh4@client.example", text)])[0][0], 250, "without management")
+            self.lab.start_management()
+            self.lab.wait_rules(30)
+            equal(self.event_of("sh4@client.example")["shadow"]["verdict"], "reject", "tried without management")
+            equal(self.lab.ctl_json("status")["shadow"]["on"], True, "on, after management was killed")
+            equal(self.lab.ctl_json("rules", "diff")["generation"], marked["shadow"]["generation"], "the same one")
+        self.lab.ctl("rules", "shadow", "--off")
+        equal(smtplib_send([("sh5@client.example", text)])[0][0], 250, "off")
+        assert "shadow" not in self.event_of("sh5@client.example"), "judged by rules that are off"
+
     def scored_lists_count(self):
         def end(helo, link):
             return dialogue([f"EHLO {helo}\r\n", "MAIL FROM:<listed@client.example>\r\n",
@@ -421,7 +473,7 @@ scored_lists {
 
 
 CASES = ("note_arrives_unchanged", "gtube_is_refused_in_the_dialogue", "domains_have_policies_of_their_own",
-         "scored_lists_count",
+         "shadow_rules_change_no_verdict", "scored_lists_count",
          "listed_attachments_count", "session_goes_on_after_a_refusal", "swaks_delivers",
          "ipv6_delivers", "bad_clients_get_the_right_answer", "bare_lf_is_refused_and_ends_nothing",
          "half_open_and_silent_clients_cost_nobody", "corpus_with_fifty_sessions",

@@ -18,7 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "deploy")]
 
-from lab import Lab, run  # noqa: E402
+from lab import LAB, Lab, run  # noqa: E402
 from tap import Skip, Tap, equal, need_root  # noqa: E402
 
 GATEWAY = "10.25.0.2"
@@ -28,8 +28,7 @@ SESSIONS = 2
 RSS_KIB = 32 * 1024    # tables carved at start are touched for the first time
 SOME = 0.8             # of the frames sent: an eighth of all addresses is no host's
 
-# hping3: its arguments, and the counter that must see the frames: (group, name). The steering program leaves fragments
-# without a whole TCP header to the kernel.
+# hping3: its arguments, and the counter that must see the frames: (group, name).
 FLOODS = {
     "SYN from everywhere": (("-S", "--rand-source"), ("tcp", "syns_in")),
     "SYN from one address": (("-S", "-a", HOSTILE), ("tcp", "syns_in")),
@@ -42,7 +41,7 @@ FLOODS = {
     "bad checksums": (("-S", "-b", "--rand-source"), ("tcp", "segments_malformed")),
     "land": (("-S", "-a", GATEWAY, "-s", "25", "-k"), ("net", "ip4_source_bad")),
     "small fragments": (("-S", "-m", "40", "-d", "200", "--rand-source"), ("net", "ip4_fragments")),
-    "fragments that cut the header": (("-S", "-f", "-d", "200", "--rand-source"), None),
+    "fragments that cut the header": (("-S", "-f", "-d", "200", "--rand-source"), ("net", "ip4_fragments")),
 }
 
 # nmap: its arguments, and what it must find at port 25.
@@ -68,7 +67,7 @@ REPLIES = {"nonsense_in_sack": 4, "hole_and_overlap": 1, "urgent_data": 1}
 
 class Hostile:
     def __init__(self, build):
-        self.lab = Lab(build, "postern-hostile")
+        self.lab = Lab(build, f"{LAB}-hostile")
 
     def up(self):
         self.lab.open()
@@ -144,9 +143,8 @@ class Hostile:
             return run(*self.lab.inside("client", "hping3", "-q", "-n", "-I", "c0", "-p", "25", "-c", str(COUNT), "-i", "u300",
                                         *arguments, GATEWAY), check=False, timeout=60)
         _, before, after = self.while_mail_goes_on(2, go)
-        if seen is not None:
-            got = after[seen[0]][seen[1]] - before[seen[0]][seen[1]]
-            assert got >= COUNT * SOME, f"{seen}: {got} of {COUNT}"
+        got = after[seen[0]][seen[1]] - before[seen[0]][seen[1]]
+        assert got >= COUNT * SOME, f"{seen}: {got} of {COUNT}"
 
     def nmap(self, name):
         arguments, wanted = SCANS[name]
@@ -213,8 +211,10 @@ def main():
         if not has_scapy():
             raise Skip("python3-scapy is not installed")
         hostile.peer()
-    cases = [(f"hping3: {name}", case, "hping3", hostile.hping, name) for name in FLOODS]
-    cases += [(f"nmap: {name}", case, "nmap", hostile.nmap, name) for name in SCANS]
+    # Scans come first: for a minute after a SYN flood an ACK that belongs to nothing may be the late answer to a SYN cookie,
+    # and is dropped instead of reset.
+    cases = [(f"nmap: {name}", case, "nmap", hostile.nmap, name) for name in SCANS]
+    cases += [(f"hping3: {name}", case, "hping3", hostile.hping, name) for name in FLOODS]
     cases += [("scapy: a peer that breaks the rules", scapy)]
     try:
         tap.case("everything starts", hostile.up)

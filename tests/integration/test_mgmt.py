@@ -30,6 +30,10 @@ body     SECOND_RULE /second/
 describe SECOND_RULE Says second
 score    SECOND_RULE 1.5
 """
+# A scored list is a rule, too; their rules have the first numbers.
+LIST_RULES = ["SEEN_BOT", "BAD_LINK"]
+FIRST, SECOND = len(LIST_RULES), len(LIST_RULES) + 1
+RULE_COUNT = len(LIST_RULES) + 2
 
 
 def wait_for(what, function, seconds=SECONDS):
@@ -183,7 +187,7 @@ def usage():
 
 def without_dataplane():
     house.start_mgmtd()
-    status = wait_for("rules compiled", lambda: (lambda s: s["rules"]["supported"] == 2 and s)(house.json("status")))
+    status = wait_for("rules compiled", lambda: (lambda s: s["rules"]["supported"] == RULE_COUNT and s)(house.json("status")))
     equal(status["dataplane"]["attached"], False, "attached")
     equal([g["in_force"] for g in status["generations"]], [False, False], "in force")
     equal(stat.S_IMODE(os.stat(house.socket).st_mode) & 0o007, 0, "others' rights on the socket")
@@ -213,7 +217,7 @@ def one_daemon_only():
 
 
 def events_and_why():
-    house.tell("emit 3 1 0 1")
+    house.tell(f"emit 3 1 {FIRST} {SECOND}")
     events = wait_for("three events", lambda: (lambda e: len(e) == 3 and e)(house.events("--last", "10")))
     event = events[-1]
     equal(event["verdict"], "reject", "verdict")
@@ -221,7 +225,7 @@ def events_and_why():
     equal(event["from"], "a\ufffd@client.example", "a sender that is not UTF-8")
     equal(event["client"], {"ip": "192.0.2.7", "port": 40000}, "client")
     equal([r["name"] for r in event["rules"]], ["FIRST_RULE", "SECOND_RULE"], "rules")
-    equal(event["score"], 2.001, "score")
+    equal(event["score"], (2000 + FIRST + SECOND) / 1000, "score")
     equal(len(house.events("--last", "2")), 2, "last two")
     why = house.json("why", event["id"])
     equal([r["description"] for r in why["rules"]], ["Says first", "Says second"], "descriptions")
@@ -241,7 +245,7 @@ def follow():
     try:
         lines.next()
         begun = time.monotonic()
-        house.tell("emit 2 0 1")
+        house.tell(f"emit 2 0 {SECOND}")
         for _ in range(2):
             equal(json.loads(lines.next())["verdict"], "accept", "followed")
         assert time.monotonic() - begun < 1.0, "events took more than a second"
@@ -347,7 +351,7 @@ def rules():
     assert answer["generation"] > before
     equal(house.running()["rules"], answer["generation"], "rules")
     equal(house.json("rules", "show", "FIRST_RULE")["score"], 3.5, "score")
-    equal(len(house.json("rules", "list")["rules"]), 2, "rules")
+    equal({rule["name"] for rule in house.json("rules", "list")["rules"]}, {"FIRST_RULE", "SECOND_RULE", *LIST_RULES}, "rules")
     house.ctl("rules", "show", "NO_SUCH_RULE", check=1)
 
 
@@ -361,6 +365,113 @@ def rollback():
     equal(house.running()["rules"], last, "rules")
     equal(house.json("rules", "show", "FIRST_RULE")["score"], 3.5, "score")
     equal(house.json("rules", "push").get("unchanged"), True, "the paths went with it")
+
+
+def shadow_rules():
+    before = house.running()
+    equal(house.json("status")["shadow"]["on"], False, "on")
+    assert "no message was judged" in house.ctl("rules", "diff").stdout
+    for words in ([], ["--off", house.rules]):
+        house.ctl("rules", "shadow", *words, check=2)
+    house.ctl("rules", "shadow", "--off", check=1)
+    house.ctl("rules", "promote", check=1)
+    os.mkdir(house.path("tried"))
+    house.write("tried/a.cf", RULES.replace("2.5", "7"))
+    answer = house.json("rules", "shadow", house.path("tried"))
+    equal(answer["in_force"], True, "in force")
+    running = house.running()
+    equal(running["shadow"], answer["generation"], "shadow")
+    equal(running["rules"], before["rules"], "rules")
+    equal(house.json("rules", "show", "FIRST_RULE")["score"], 3.5, "the score in force")
+    status = house.json("status")
+    equal((status["shadow"]["on"], status["shadow"]["supported"]), (True, 4), "status")
+    equal([g["number"] for g in status["generations"] if g["kind"] == "shadow"], [answer["generation"]], "generations")
+    assert "shadow rules 4 supported" in house.ctl("status").stdout
+    equal(house.json("rules", "shadow", house.path("tried")).get("unchanged"), True, "the same files")
+    os.mkdir(house.path("untried"))
+    house.write("untried/a.cf", "body BROKEN_RULE /(/\n")
+    house.ctl("rules", "shadow", house.path("untried"), check=1)
+    equal(house.running(), running, "after one that has faults")
+
+
+def emit(line, count):
+    taken = house.json("status")["events"]["taken"]
+    house.tell(line)
+    wait_for("the events", lambda: house.json("status")["events"]["taken"] == taken + count)
+
+
+def shadow_diff():
+    number = house.running()["shadow"]
+    emit("emit 2 0 2", 2)
+    emit("emit 1 1 3", 1)
+    event = house.events("--last", "2")[0]
+    equal(event["shadow"]["generation"], number, "generation")
+    equal(event["shadow"]["rules_rescored"], [{"name": "FIRST_RULE", "score_live": 1.002, "score": 2.004}], "rules")
+    assert "shadow      reject: score 2.004" in house.ctl("why", event["id"]).stdout
+    diff = house.json("rules", "diff")
+    equal([diff[k] for k in ("generation", "judged", "incomplete")], [number, 3, 0], "diff")
+    equal(diff["changed"], [{"kind": "accept to reject", "count": 2}], "kinds")
+    equal(diff["rules"], [{"rule": "~FIRST_RULE", "count": 2}], "rules that made the difference")
+    equal([(m["verdict"], m["score"], m["shadow"]["verdict"]) for m in diff["messages"]],
+          [("accept", 1.002, "reject")] * 2, "messages")
+    text = house.ctl("rules", "diff").stdout
+    assert f"{event['id']} <" in text and "accept 1.0 to reject 2.0  ~FIRST_RULE(2.0)" in text, text
+    equal(house.json("rules", "diff", "--last", "2")["judged"], 2, "the last two")
+    house.ctl("rules", "diff", "--last", "x", check=2)
+
+
+def shadow_is_remembered():
+    before = house.running()
+    house.kill(house.mgmtd)
+    house.start_mgmtd()
+    house.wait_in_force(("rules", "shadow"))
+    wait_for("the shadow's files to be compared",
+             lambda: any("shadow rules unchanged" in line for line in house.log.seen))
+    equal(house.running(), before, "what runs")
+    house.kill(house.fake)
+    house.start_fake()
+    house.wait_in_force(("rules", "shadow"))
+    equal(house.running()["shadow"], before["shadow"], "a dataplane that started anew")
+    house.kill(house.mgmtd)
+    house.kill(house.fake)
+    house.start_fake()
+    house.start_mgmtd()
+    house.wait_in_force(("rules", "shadow"))
+    assert house.running()["shadow"] > before["shadow"], "both are new: compiled again"
+
+
+def shadow_off():
+    house.tell("refuse 1")
+    house.ctl("rules", "shadow", "--off", check=1)
+    equal(house.json("status")["shadow"]["on"], True, "on")
+    house.tell("refuse 0")
+    house.ctl("rules", "shadow", "--off")
+    equal(house.running()["shadow"], 0, "shadow")
+    equal(house.json("status")["shadow"]["on"], False, "on")
+    emit("emit 1 0 3", 1)
+    assert "shadow" not in house.events("--last", "1")[0]
+    house.kill(house.mgmtd)
+    house.start_mgmtd()
+    house.wait_in_force()
+    time.sleep(0.2)
+    equal(house.json("status")["shadow"]["on"], False, "on after a restart")
+    equal(house.running()["shadow"], 0, "shadow after a restart")
+
+
+def shadow_promoted():
+    live = house.running()["rules"]
+    house.ctl("rules", "shadow", house.path("tried"))
+    answer = house.json("rules", "promote")
+    equal(answer["in_force"], True, "in force")
+    assert answer["generation"] > live
+    wait_for("the shadow to end", lambda: house.running()["shadow"] == 0)
+    equal(house.running()["rules"], answer["generation"], "rules")
+    equal(house.json("rules", "show", "FIRST_RULE")["score"], 7.0, "score")
+    equal(house.json("rules", "push").get("unchanged"), True, "the paths and what they held went with it")
+    equal(house.json("status")["rules"]["paths"], [house.path("tried")], "paths")
+    house.ctl("rules", "rollback")
+    equal(house.running()["rules"], live, "rolled back")
+    equal(house.json("rules", "show", "FIRST_RULE")["score"], 3.5, "score")
 
 
 def bad_rules():
@@ -405,7 +516,7 @@ def daemon_killed():
     before = house.running()
     old = house.events("--last", "1")[0]
     house.kill(house.mgmtd)
-    house.tell("emit 4 1 0")
+    house.tell(f"emit 4 1 {FIRST}")
     house.start_mgmtd()
     house.wait_in_force()
     events = wait_for("events of the meantime", lambda: (lambda e: len(e) == 4 and e)(
@@ -441,8 +552,8 @@ def history_lost():
         os.unlink(house.path("lib/" + name))
     shutil.rmtree(house.rules)
     house.start_mgmtd()
-    wait_for("the names of the rules", lambda: house.json("status")["rules"]["supported"] == 2)
-    house.tell("emit 1 1 1")
+    wait_for("the names of the rules", lambda: house.json("status")["rules"]["supported"] == RULE_COUNT)
+    house.tell(f"emit 1 1 {SECOND}")
     event = wait_for("the event", lambda: house.events("--last", "1"))[0]
     equal(event["rules"][0]["name"], "SECOND_RULE", "rule")
     assert any("rules not loaded" in line for line in house.log.seen), house.log.seen
@@ -461,11 +572,11 @@ def hang_up():
 
 
 def burst():
-    house.tell("emit 2000 0 0")
+    house.tell(f"emit 2000 0 {FIRST}")
     wait_for("the ring's fill", lambda: house.json("status")["events"]["taken"] >= 2000)
     equal(house.json("status")["events"]["lost"], 0, "lost")
     house.mgmtd.send_signal(signal.SIGSTOP)
-    house.tell("emit 3000 0 0")
+    house.tell(f"emit 3000 0 {FIRST}")
     house.mgmtd.send_signal(signal.SIGCONT)
     wait_for("losses to be counted", lambda: house.json("status")["events"]["lost"] == 3000 - 2048)
 
@@ -479,11 +590,12 @@ def ends():
 def completion():
     script = house.ctl("completion", "bash").stdout
     result = subprocess.run(["bash", "-c", script + """
-COMP_WORDS=(posternctl rules p); COMP_CWORD=2; _posternctl; echo "${COMPREPLY[*]}"
+COMP_WORDS=(posternctl rules pu); COMP_CWORD=2; _posternctl; echo "${COMPREPLY[*]}"
 COMP_WORDS=(posternctl dr); COMP_CWORD=1; _posternctl; echo "${COMPREPLY[*]}"
 COMP_WORDS=(posternctl events --f); COMP_CWORD=2; _posternctl; echo "${COMPREPLY[*]}"
+COMP_WORDS=(posternctl rules diff --l); COMP_CWORD=3; _posternctl; echo "${COMPREPLY[*]}"
 """], capture_output=True, text=True, check=True)
-    equal(result.stdout.split(), ["push", "drain", "--follow"], result.stderr)
+    equal(result.stdout.split(), ["push", "drain", "--follow", "--last"], result.stderr)
 
 
 tap = Tap()
@@ -491,6 +603,7 @@ try:
     for function in (check_option, not_reachable, usage, completion, without_dataplane, attach, one_daemon_only,
                      events_and_why, follow, counters_and_metrics, lists, additions_expire, scored_lists,
                      entries_of_files_end, list_files, rules, rollback,
+                     shadow_rules, shadow_diff, shadow_is_remembered, shadow_off, shadow_promoted,
                      bad_rules, refused, drain, daemon_killed, dataplane_killed, history_lost, hang_up, burst, ends):
         tap.case(function.__name__.replace("_", " "), function)
 finally:

@@ -42,6 +42,7 @@ struct host {
 };
 
 struct world {
+	bool lossless; /* both links */
 	struct random random;
 	struct config config;
 	struct arena arena;
@@ -139,12 +140,12 @@ static void host_make(struct host *h, struct world *w, const char *ip)
 	ASSERT(err == OK);
 }
 
-static struct port_memory_config link_config(struct world *w, enum profile profile)
+static struct port_memory_config link_config(struct world *w)
 {
 	struct port_memory_config config = {
 	    .seed = random_u64(&w->random), .delay_us = 200, .queue_pkts_max = 2048};
 
-	if (profile == PROFILE_CLEAN)
+	if (w->lossless)
 		return config;
 	config.delay_us = 500 + random_below(&w->random, 30000);
 	config.jitter_us = random_below(&w->random, 3000);
@@ -156,9 +157,9 @@ static struct port_memory_config link_config(struct world *w, enum profile profi
 	return config;
 }
 
-static void link_make(struct world *w, struct host *h, uint8_t index, enum profile profile)
+static void link_make(struct world *w, struct host *h, uint8_t index)
 {
-	struct port_memory_config out = link_config(w, profile), in = link_config(w, profile);
+	struct port_memory_config out = link_config(w), in = link_config(w);
 
 	enum err err = arena_init(&h->arena, ARENA_BYTES, false);
 	ASSERT(err == OK);
@@ -221,8 +222,10 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	ASSERT(err == OK);
 	w->pool = pkt_pool_memory(&w->arena, WORKER_PKTS);
 	ASSERT(w->pool != NULL);
-	link_make(w, &w->client, 0, profile);
-	link_make(w, &w->backend, 1, profile);
+	w->lossless = profile == PROFILE_CLEAN ||
+	              (profile == PROFILE_FAULTY && random_below(&w->random, 3) == 0);
+	link_make(w, &w->client, 0);
+	link_make(w, &w->backend, 1);
 	host_make(&w->client, w, "10.25.0.1");
 	host_make(&w->backend, w, "10.26.0.1");
 	sim_messages_make(w->messages, MESSAGES_PER_SEED, 120000, &w->random);
@@ -230,6 +233,7 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	sim_sink_init(&w->sink, w->backend.net, &w->random);
 	w->sink.messages = w->messages;
 	w->sink.message_count = MESSAGES_PER_SEED;
+	w->sink.lossless = w->lossless;
 	w->sink.fault_percent = profile == PROFILE_FAULTY ? 6 : 0;
 	err = tcp_listen(w->backend.net, &listen, 0);
 	ASSERT(err == OK);
@@ -312,6 +316,8 @@ static bool world_run(struct world *w)
 		worker_turn(w->worker, now_us, now_us);
 		host_turn(&w->backend, now_us);
 		sim_sink_run(&w->sink);
+		host_send(&w->backend, now_us);
+		sim_sink_leave(&w->sink);
 		host_send(&w->backend, now_us);
 
 		bool done = settled(w);

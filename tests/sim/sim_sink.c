@@ -159,6 +159,10 @@ static bool session_message(struct sim_sink *sink, struct sim_sink_session *s)
 		return false;
 	}
 	session_reply(s, REPLY_MESSAGE_ACCEPTED);
+	if (faulty(sink)) {
+		s->leaving = true;
+		m->outcome_unknown = !sink->lossless;
+	}
 	smtp_server_accept(&s->smtp);
 	return true;
 }
@@ -258,4 +262,11 @@ void sim_sink_run(struct sim_sink *sink)
 		else
 			session_run(sink, s);
 	}
+}
+
+void sim_sink_leave(struct sim_sink *sink)
+{
+	for (uint32_t i = 0; i < SIM_SINKS_MAX; i++)
+		if (sink->session[i].leaving)
+			session_end(&sink->session[i], true);
 }

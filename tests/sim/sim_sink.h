@@ -14,6 +14,7 @@ struct sim_sink_session {
 	struct smtp_server smtp;
 	struct transaction transaction;
 	uint8_t line[SMTP_COMMAND_LINE_BYTES_MAX];
+	bool leaving;     /* by a reset, right behind the reply that took a message */
 	uint8_t *content; /* raw octets of the body */
 	size_t content_bytes, content_room;
 };
@@ -27,11 +28,14 @@ struct sim_sink {
 	struct sim_message *messages;
 	uint32_t message_count;
 	uint32_t fault_percent; /* of each kind: refused RCPT, refused dot, lost connection */
+	bool lossless;          /* what is sent arrives */
 	uint32_t errors;        /* what no gateway may send: framing defects, unknown messages */
 };
 
 void sim_sink_init(struct sim_sink *sink, struct net *net, struct random *random);
 void sim_sink_run(struct sim_sink *sink);
+/* After its output has been sent: resets of those that go. */
+void sim_sink_leave(struct sim_sink *sink);
 void sim_sink_free(struct sim_sink *sink);
 
 #endif

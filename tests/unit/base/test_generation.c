@@ -116,6 +116,47 @@ static void sections_that_do_not_fit_or_repeat_are_refused(void **state)
 	generation_abandon(&builder);
 }
 
+static void sections_go_over_to_another_kind(void **state)
+{
+	struct generation first, second;
+	int fd, fd2;
+
+	(void)state;
+	fd = build(3 << 20);
+	assert_int_equal(generation_open(&first, fd), OK);
+	assert_false(generation_is_empty(&first));
+	assert_int_equal(generation_reseal(&first, GENERATION_SHADOW, 43, &fd2), OK);
+	assert_int_equal(generation_open(&second, fd2), OK);
+	assert_int_equal(second.kind, GENERATION_SHADOW);
+	assert_int_equal(second.number, 43);
+	assert_int_equal(second.made_wall_us, first.made_wall_us);
+	assert_string_equal(second.label, first.label);
+	for (uint32_t id = 0; id <= 40; id++) {
+		struct bytes a = generation_section(&first, id),
+		             b = generation_section(&second, id);
+
+		assert_int_equal(a.len, b.len);
+		if (a.len > 0)
+			assert_memory_equal(a.data, b.data, a.len);
+	}
+	generation_close(&first);
+	generation_close(&second);
+}
+
+static void one_without_sections_is_empty(void **state)
+{
+	struct generation_builder builder;
+	struct generation generation;
+	int fd;
+
+	(void)state;
+	assert_int_equal(generation_begin(&builder, 0), OK);
+	assert_int_equal(generation_seal(&builder, GENERATION_SHADOW, 1, 1, "off", &fd), OK);
+	assert_int_equal(generation_open(&generation, fd), OK);
+	assert_true(generation_is_empty(&generation));
+	generation_close(&generation);
+}
+
 static void a_long_label_is_cut(void **state)
 {
 	char label[GENERATION_LABEL_BYTES + 10];
@@ -296,6 +337,8 @@ int main(void)
 	    cmocka_unit_test(nobody_can_change_a_sealed_generation),
 	    cmocka_unit_test(sections_that_do_not_fit_or_repeat_are_refused),
 	    cmocka_unit_test(a_long_label_is_cut),
+	    cmocka_unit_test(sections_go_over_to_another_kind),
+	    cmocka_unit_test(one_without_sections_is_empty),
 	    cmocka_unit_test(every_flipped_octet_is_refused),
 	    cmocka_unit_test(a_right_checksum_does_not_excuse_wrong_bounds),
 	    cmocka_unit_test(every_missing_seal_is_refused),

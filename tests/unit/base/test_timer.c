@@ -94,6 +94,30 @@ static void setting_again_moves(void **state)
 	arena_free(&arena);
 }
 
+static void peeking_tells_what_pops_next_and_takes_nothing(void **state)
+{
+	struct timer_wheel *wheel = wheel_new(0);
+	uint32_t seen[HANDLES], handle = 0, count;
+
+	(void)state;
+	for (uint32_t i = 0; i < 20; i++)
+		timer_set(wheel, i * 7, 5000);
+	timer_set(wheel, 1, 9000);
+	assert_int_equal(timer_peek(wheel, seen, HANDLES), 0); /* not found due yet */
+	assert_true(timer_pop(wheel, 5000, &handle));
+	assert_int_equal(handle, 0);
+	assert_int_equal(timer_peek(wheel, seen, 5), 5);
+	count = timer_peek(wheel, seen, HANDLES);
+	assert_int_equal(count, 19);
+	for (uint32_t i = 0; i < count; i++) {
+		assert_true(timer_is_set(wheel, seen[i]));
+		assert_true(timer_pop(wheel, 5000, &handle));
+		assert_int_equal(handle, seen[i]);
+	}
+	assert_false(timer_pop(wheel, 5000, &handle));
+	arena_free(&arena);
+}
+
 static void the_farthest_deadlines_are_kept(void **state)
 {
 	struct timer_wheel *wheel = wheel_new(123);
@@ -241,6 +265,7 @@ int main(void)
 	    cmocka_unit_test(a_deadline_in_the_past_is_due_at_once),
 	    cmocka_unit_test(a_cancelled_timer_does_not_fire),
 	    cmocka_unit_test(setting_again_moves),
+	    cmocka_unit_test(peeking_tells_what_pops_next_and_takes_nothing),
 	    cmocka_unit_test(the_farthest_deadlines_are_kept),
 	    cmocka_unit_test(following_the_next_time_reaches_every_deadline_in_few_steps),
 	    cmocka_unit_test(the_wheel_agrees_with_a_sorted_model_over_random_work),

@@ -317,6 +317,10 @@ static void looks_up_hosts_of_uris(void **state)
 	fixture_add(f, TEXT_URI, "http://192.0.2.1/");
 	fixture_judge(f);
 	assert_true(fixture_value(f, "A") == 1 && fixture_value(f, "B") == 1);
+	fixture_empty_texts(f);
+	fixture_header(f, "DKIM-Signature", "v=1; bh=x; d=mail.short.example; s=y\n");
+	fixture_judge(f);
+	assert_true(fixture_value(f, "A") == 1 && fixture_value(f, "B") == 0);
 	fixture_free(f);
 }
 

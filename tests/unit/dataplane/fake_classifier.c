@@ -57,6 +57,16 @@ int fake_generation(enum generation_kind kind, uint64_t number)
 	return fd;
 }
 
+int fake_empty_generation(enum generation_kind kind, uint64_t number)
+{
+	struct generation_builder builder;
+	int fd;
+
+	assert_int_equal(generation_begin(&builder, 0), OK);
+	assert_int_equal(generation_seal(&builder, kind, number, 1, "off", &fd), OK);
+	return fd;
+}
+
 enum err __wrap_ruleset_open(const struct generation *generation, struct ruleset **out,
                              char *reason);
 void __wrap_ruleset_close(struct ruleset *ruleset);

@@ -22,6 +22,8 @@ extern bool fake_ruleset_refused, fake_context_refused, fake_selectors_wrong;
 
 bool fake_is_alive(const void *object);
 /* A sealed generation of that kind and number. */
+/* Without sections. */
+int fake_empty_generation(enum generation_kind kind, uint64_t number);
 int fake_generation(enum generation_kind kind, uint64_t number);
 
 #endif

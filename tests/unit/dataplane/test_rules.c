@@ -153,6 +153,58 @@ static void parts_are_replaced_one_by_one(void **state)
 	assert_int_equal(fake_lists_open, 2);
 }
 
+static void a_shadow_lies_beside_the_rules(void **state)
+{
+	enum generation_kind kind;
+	uint64_t number;
+	struct rules_view *pinned;
+
+	(void)state;
+	assert_int_equal(publish(GENERATION_RULES, 1), OK);
+	assert_int_equal(publish(GENERATION_SHADOW, 2), OK);
+	rules_refresh(slot, 0);
+	rules_refresh(slot, 1);
+	pinned = rules_current(slot, 0);
+	assert_int_equal(pinned->rules_number, 1);
+	assert_int_equal(pinned->shadow_number, 2);
+	assert_ptr_not_equal(pinned->shadow, pinned->ruleset);
+	assert_ptr_not_equal(pinned->shadow_context, pinned->context);
+	assert_ptr_not_equal(pinned->shadow_context, rules_current(slot, 1)->shadow_context);
+	assert_int_equal(fake_contexts_open, 2 * WORKERS);
+	rules_pin(pinned);
+
+	/* The empty one ends it; a message that was begun before keeps what it has. */
+	assert_int_equal(rules_publish(slot, fake_empty_generation(GENERATION_SHADOW, 3), &kind,
+	                               &number, reason),
+	                 OK);
+	assert_int_equal(kind, GENERATION_SHADOW);
+	rules_refresh(slot, 0);
+	rules_refresh(slot, 1);
+	assert_null(rules_current(slot, 0)->shadow);
+	assert_null(rules_current(slot, 0)->shadow_context);
+	assert_int_equal(rules_current(slot, 0)->rules_number, 1);
+	assert_int_equal(rules_number_running(slot, GENERATION_SHADOW), 3);
+	assert_true(fake_is_alive(pinned->shadow));
+	assert_true(fake_is_alive(pinned->shadow_context));
+	rules_unpin(pinned);
+	rules_retire(slot);
+	assert_int_equal(fake_rulesets_open, 1);
+	assert_int_equal(fake_contexts_open, WORKERS);
+}
+
+static void a_bad_shadow_changes_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(publish(GENERATION_RULES, 1), OK);
+	fake_selectors_wrong = true;
+	assert_int_equal(publish(GENERATION_SHADOW, 2), ERR_VERSION);
+	fake_selectors_wrong = false;
+	rules_refresh(slot, 0);
+	assert_null(rules_current(slot, 0)->shadow);
+	assert_null(rules_generation(slot, GENERATION_SHADOW));
+	assert_int_equal(rules_current(slot, 0)->rules_number, 1);
+}
+
 static void bad_generations_change_nothing(void **state)
 {
 	enum generation_kind kind;
@@ -268,6 +320,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(old_rules_stay_until_all_workers_moved, setup,
 	                                    teardown),
 	    cmocka_unit_test_setup_teardown(parts_are_replaced_one_by_one, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_shadow_lies_beside_the_rules, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_bad_shadow_changes_nothing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(bad_generations_change_nothing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(old_messages_bound_what_can_be_published, setup,
 	                                    teardown),

@@ -110,6 +110,50 @@ static void names_its_rules(void **state)
 	json_decref(object);
 }
 
+static void tells_what_a_shadow_would_do(void **state)
+{
+	json_t *tried = json_loads("[[\"NEW\",4000,\"\"],[\"TWO\",700,\"Says two\"]]", 0, NULL);
+	struct event event = make_event();
+	json_t *object = event_json(&event, &names);
+	const json_t *shadow, *rule;
+
+	(void)state;
+	assert_null(json_object_get(object, "shadow"));
+	json_decref(object);
+	assert_int_equal(rule_names_put(&names, 8, tried), OK);
+	json_decref(tried);
+	event.shadow = (struct event_shadow){
+	    .generation = 8,
+	    .score_milli = 4700,
+	    .verdict = VERDICT_TAG,
+	    .live_verdict = VERDICT_ACCEPT,
+	    .rule_count = 3,
+	    .rules_left_out = 5,
+	    .rules = {{0, SHADOW_RULE_ADDED, 0, 4000},
+	              {0, SHADOW_RULE_GONE, 1500, 0},
+	              {1, SHADOW_RULE_RESCORED, -200, 700}},
+	};
+	object = event_json(&event, &names);
+	shadow = json_object_get(object, "shadow");
+	assert_int_equal(json_integer_value(json_object_get(shadow, "generation")), 8);
+	assert_string_equal(text_of(shadow, "verdict"), "tag");
+	assert_string_equal(text_of(shadow, "verdict_live"), "accept");
+	assert_string_equal(text_of(object, "verdict"), "reject"); /* as it was answered */
+	assert_int_equal(json_integer_value(json_object_get(shadow, "rules_left_out")), 5);
+	assert_null(json_object_get(shadow, "incomplete"));
+	rule = json_array_get(json_object_get(shadow, "rules_added"), 0);
+	assert_string_equal(text_of(rule, "name"), "NEW");
+	assert_float_equal(json_number_value(json_object_get(rule, "score")), 4.0, 1e-9);
+	rule = json_array_get(json_object_get(shadow, "rules_gone"), 0);
+	assert_string_equal(text_of(rule, "name"), "ONE");
+	assert_float_equal(json_number_value(json_object_get(rule, "score")), 1.5, 1e-9);
+	rule = json_array_get(json_object_get(shadow, "rules_rescored"), 0);
+	assert_string_equal(text_of(rule, "name"), "TWO");
+	assert_float_equal(json_number_value(json_object_get(rule, "score")), 0.7, 1e-9);
+	assert_float_equal(json_number_value(json_object_get(rule, "score_live")), -0.2, 1e-9);
+	json_decref(object);
+}
+
 static void survives_any_record(void **state)
 {
 	struct event event;
@@ -122,6 +166,9 @@ static void survives_any_record(void **state)
 	assert_int_equal(json_array_size(json_object_get(object, "rules")), EVENT_RULES_MAX);
 	assert_string_equal(text_of(json_array_get(json_object_get(object, "rules"), 0), "name"),
 	                    "RULE_65535");
+	assert_string_equal(text_of(json_object_get(object, "shadow"), "verdict"), "defer");
+	assert_int_equal(
+	    json_array_size(json_object_get(json_object_get(object, "shadow"), "rules_added")), 0);
 	line = json_line(object);
 	assert_non_null(line);
 	free(line);
@@ -133,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(has_every_field),
 	    cmocka_unit_test(names_its_rules),
+	    cmocka_unit_test(tells_what_a_shadow_would_do),
 	    cmocka_unit_test(survives_any_record),
 	};
 

@@ -1,0 +1,33 @@
+/* octets.h - looking through octets sixteen at a time where the machine can, one by one elsewhere.
+ *
+ * All functions return offsets from the start of `in`; in.len says that nothing was found. `from`
+ * is at most in.len.
+ */
+#ifndef SMTP_OCTETS_H
+#define SMTP_OCTETS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+/* The first octet at or behind `from` that is one of `set`. */
+size_t octets_find_any(struct bytes in, size_t from, const uint8_t set[4]);
+/* The first place at or behind `from` where `text` stands, of at least two octets; with `nocase`
+ * its ASCII letters in either case. */
+size_t octets_find_text(struct bytes in, size_t from, struct bytes text, bool nocase);
+/* The end of the words parted by single blanks that begin at `from`: behind it stands the end, an
+ * octet below blank, or a blank with no word behind it. Octets from 0x80 on are of words when
+ * `high`, else they end the run. */
+size_t octets_words_end(struct bytes in, size_t from, bool high);
+/* The first octet at or behind `from` that is not ASCII. */
+size_t octets_ascii_end(struct bytes in, size_t from);
+/* How many octets are no continuation octets of UTF-8: characters, when it is well-formed. */
+uint32_t octets_characters(struct bytes in);
+
+static inline bool octets_has_nocase(struct bytes in, struct bytes text)
+{
+	return octets_find_text(in, 0, text, true) < in.len;
+}
+
+#endif
