@@ -312,6 +312,8 @@ static enum err open_all(struct ruleset *r, char *reason)
 		err = open_database(r, group, reason);
 	}
 	if (err == OK)
+		err = scoring_open(r);
+	if (err == OK)
 		err = compile_patterns(r, reason);
 	return err == OK ? eval_open(r, reason) : err;
 }
@@ -347,6 +349,7 @@ void ruleset_close(struct ruleset *ruleset)
 	for (int group = 0; group < GROUP_COUNT; group++)
 		hs_free_database(ruleset->group[group].database);
 	eval_close(ruleset);
+	scoring_close(ruleset);
 	free(ruleset->pattern);
 	pattern_tables_free(ruleset->tables);
 	free(ruleset);

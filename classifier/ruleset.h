@@ -51,6 +51,20 @@ struct ruleset_evals { /* calls of eval functions and what they look into (eval_
 	bool no_jit;
 };
 
+struct value { /* what is known of a rule's worth: somewhere in [lo, hi] */
+	double lo, hi;
+};
+
+/* Made at opening (score_open.c): what rules are worth where nothing is found, and which metas to
+ * look at when one of them is worth something else. */
+struct ruleset_scoring {
+	struct value *idle;   /* by rule */
+	uint64_t *idle_hits;  /* bits by rule: those that hit then and are listed */
+	uint32_t idle_open;   /* metas that are undecided then */
+	uint32_t *user_start; /* by rule: first of its users; one more at the end */
+	uint32_t *user;       /* metas that name the rule, by their place in the order */
+};
+
 struct ruleset {
 	const struct generation *generation;
 	const struct blob_head *head;
@@ -68,6 +82,7 @@ struct ruleset {
 	struct ruleset_group group[GROUP_COUNT];
 	struct ruleset_policies policies;
 	struct ruleset_evals evals;
+	struct ruleset_scoring scoring;
 	const uint8_t *tables;
 	struct pcre2_real_code_8 **pattern; /* by rule; NULL when it has none */
 	bool jit;                           /* every pattern is machine code */
@@ -77,6 +92,24 @@ static inline struct bytes ruleset_if_unset(const struct ruleset *ruleset,
                                             const struct blob_rule *rule)
 {
 	return bytes_of(ruleset->texts + rule->if_unset, rule->if_unset_bytes);
+}
+
+/* score_open.c */
+MUST_CHECK enum err scoring_open(struct ruleset *ruleset);
+void scoring_close(struct ruleset *ruleset);
+
+/* score.c: what a meta is worth from what its rules are; `stack` has META_DEPTH_MAX of room. */
+struct value meta_value(const struct ruleset *ruleset, const struct blob_rule *meta,
+                        const struct value *value, struct value *stack);
+
+/* Whether a worth is 0, is not, or may be either. */
+enum truth { TRUTH_FALSE, TRUTH_TRUE, TRUTH_OPEN };
+
+static inline enum truth value_truth(struct value v)
+{
+	if (v.lo == v.hi)
+		return v.lo != 0 ? TRUTH_TRUE : TRUTH_FALSE;
+	return v.lo > 0 || v.hi < 0 ? TRUTH_TRUE : TRUTH_OPEN;
 }
 
 /* policy.c */

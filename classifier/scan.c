@@ -38,6 +38,9 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->counters = counters;
 	c->state = calloc(ruleset->rule_count + 1, sizeof(*c->state));
 	c->value = calloc(ruleset->rule_count + 1, sizeof(*c->value));
+	c->changed = calloc(ruleset->rule_count + 1, sizeof(*c->changed));
+	c->hits = calloc(ruleset->rule_count / 64 + 1, sizeof(*c->hits));
+	c->dirty = calloc(ruleset->order_count / 64 + 1, sizeof(*c->dirty));
 	c->held = calloc(ruleset->rule_count + 1, sizeof(*c->held));
 	c->pending = calloc(ruleset->rule_count + 1, sizeof(*c->pending));
 	c->eval = eval_state_new();
@@ -45,6 +48,7 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->match_context = pcre2_match_context_create(NULL);
 	c->jit_stack = pcre2_jit_stack_create(JIT_STACK_BYTES_MIN, JIT_STACK_BYTES_MAX, NULL);
 	bool failed = c->state == NULL || c->eval == NULL || c->value == NULL || c->held == NULL ||
+	              c->changed == NULL || c->hits == NULL || c->dirty == NULL ||
 	              c->pending == NULL || c->match == NULL || c->match_context == NULL ||
 	              c->jit_stack == NULL;
 	for (int group = 0; group < GROUP_COUNT && !failed; group++)
@@ -55,6 +59,7 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 		scan_context_free(c);
 		return NULL;
 	}
+	memcpy(c->value, ruleset->scoring.idle, ruleset->rule_count * sizeof(*c->value));
 	pcre2_set_match_limit(c->match_context, MATCH_LIMIT);
 	pcre2_jit_stack_assign(c->match_context, NULL, c->jit_stack);
 	return c;
@@ -80,6 +85,9 @@ void scan_context_free(struct scan_context *context)
 	pcre2_match_context_free(context->match_context);
 	pcre2_jit_stack_free(context->jit_stack);
 	eval_state_free(context->eval);
+	free(context->dirty);
+	free(context->hits);
+	free(context->changed);
 	free(context->pending);
 	free(context->held);
 	free(context->value);

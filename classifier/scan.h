@@ -12,8 +12,6 @@ struct pcre2_real_jit_stack_8;
 struct rule_state {
 	uint32_t count;        /* hits */
 	uint32_t last_segment; /* 1 + the segment tried last */
-	uint32_t first,
-	    beyond; /* segments that triggered a `multiple` rule; none while beyond == 0 */
 	uint32_t tried_from, tried_to; /* where matches were looked for in last_segment */
 	uint32_t held_segment, held;   /* strings found there: 1 + segment, how many */
 	bool not_run;                  /* a budget or a limit kept it from being settled */
@@ -47,10 +45,6 @@ struct held { /* where matches may begin, while a rule waits for more of its str
 	uint32_t from[LITERAL_NEED_MAX], to[LITERAL_NEED_MAX];
 };
 
-struct value { /* what is known of a rule's worth: somewhere in [lo, hi] */
-	double lo, hi;
-};
-
 struct eval_state;
 
 struct scan_context {
@@ -62,6 +56,10 @@ struct scan_context {
 	struct pcre2_real_jit_stack_8 *jit_stack;
 	struct rule_state *state; /* by rule */
 	struct value *value;      /* by rule; of score.c */
+	uint32_t *changed;        /* rules worth something else than idle in `value` */
+	uint32_t changed_count;
+	uint64_t *hits;  /* bits by rule */
+	uint64_t *dirty; /* bits by place in the order of metas: to be looked at */
 	struct eval_state *eval;
 	struct held *held; /* by rule */
 	struct value stack[META_DEPTH_MAX];

@@ -12,8 +12,6 @@
 
 #define POINTS_E4_MAX ((int64_t)INT32_MAX * 10)
 
-enum truth { TRUTH_FALSE, TRUTH_TRUE, TRUTH_OPEN };
-
 static const struct value open_flag = {0, 1};
 
 static struct value point(double at)
@@ -26,13 +24,6 @@ static struct value span(double lo, double hi)
 	return (struct value){isnan(lo) ? -INFINITY : lo, isnan(hi) ? INFINITY : hi};
 }
 
-static enum truth truth(struct value v)
-{
-	if (v.lo == v.hi)
-		return v.lo != 0 ? TRUTH_TRUE : TRUTH_FALSE;
-	return v.lo > 0 || v.hi < 0 ? TRUTH_TRUE : TRUTH_OPEN;
-}
-
 static struct value hull(struct value a, struct value b)
 {
 	return span(a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi);
@@ -40,14 +31,14 @@ static struct value hull(struct value a, struct value b)
 
 static struct value not_value(struct value a)
 {
-	enum truth t = truth(a);
+	enum truth t = value_truth(a);
 
 	return t == TRUTH_OPEN ? open_flag : point(t == TRUTH_FALSE);
 }
 
 static struct value and_value(struct value a, struct value b)
 {
-	enum truth t = truth(a);
+	enum truth t = value_truth(a);
 
 	if (t != TRUTH_OPEN)
 		return t == TRUTH_TRUE ? b : a;
@@ -59,11 +50,11 @@ static struct value or_value(struct value a, struct value b)
 {
 	/* The least worth of something that is not 0: no shipped arithmetic makes less. */
 	const double least = 1e-9;
-	enum truth t = truth(a);
+	enum truth t = value_truth(a);
 
 	if (t != TRUTH_OPEN)
 		return t == TRUTH_TRUE ? a : b;
-	if (truth(b) == TRUTH_TRUE && a.lo >= 0 && b.lo > 0)
+	if (value_truth(b) == TRUTH_TRUE && a.lo >= 0 && b.lo > 0)
 		return span(b.lo < least ? b.lo : least, a.hi > b.hi ? a.hi : b.hi);
 	return hull(a, b);
 }
@@ -153,27 +144,108 @@ static struct value binary(enum meta_op op, struct value a, struct value b)
 
 static struct value select_value(struct value condition, struct value yes, struct value no)
 {
-	enum truth t = truth(condition);
+	enum truth t = value_truth(condition);
 
 	if (t == TRUTH_OPEN)
 		return hull(yes, no);
 	return t == TRUTH_TRUE ? yes : no;
 }
 
-/* ruleset_open has proved that the stack neither under- nor overflows. */
-static struct value run_code(struct scan_context *c, const struct blob_rule *rule)
+/* Arithmetic on points that gives points; false where it does not, or where intervals have a rule of
+ * their own. */
+static bool point_binary(enum meta_op op, double a, double b, double *out)
 {
-	const struct ruleset *r = c->ruleset;
-	struct value *top = c->stack; /* behind the last operand */
+	switch (op) {
+	case META_ADD:
+		*out = a + b;
+		return isfinite(*out);
+	case META_SUB:
+		*out = a - b;
+		return isfinite(*out);
+	case META_MUL:
+		*out = a * b;
+		return isfinite(*out);
+	case META_LT:
+		*out = a < b;
+		return true;
+	case META_LE:
+		*out = a <= b;
+		return true;
+	case META_GT:
+		*out = a > b;
+		return true;
+	case META_GE:
+		*out = a >= b;
+		return true;
+	case META_EQ:
+		*out = a == b;
+		return true;
+	case META_NE:
+		*out = a != b;
+		return true;
+	case META_AND:
+		*out = a != 0 ? b : a;
+		return true;
+	case META_OR:
+		*out = a != 0 ? a : b;
+		return true;
+	default:
+		return false;
+	}
+}
 
-	for (uint32_t i = 0; i < rule->code_count; i++) {
-		enum meta_op op = r->code[rule->code + i] & 0xff;
-		uint32_t operand = r->code[rule->code + i] >> 8;
+/* The worth of a meta when all is known that it names, which is nearly always: a fraction of the
+ * work that intervals are. False when intervals must decide. */
+static bool point_value(const struct ruleset *r, const struct blob_rule *meta,
+                        const struct value *value, double *out)
+{
+	double stack[META_DEPTH_MAX];
+	double *top = stack;
+
+	for (uint32_t i = 0; i < meta->code_count; i++) {
+		enum meta_op op = r->code[meta->code + i] & 0xff;
+		uint32_t operand = r->code[meta->code + i] >> 8;
+
+		if (op == META_RULE) {
+			if (value[operand].lo != value[operand].hi)
+				return false;
+			*top++ = value[operand].lo;
+		} else if (op == META_NOT) {
+			top[-1] = top[-1] == 0;
+		} else if (op == META_NUMBER) {
+			*top++ = r->number[operand];
+		} else if (op == META_NEGATE) {
+			top[-1] = -top[-1];
+		} else if (op == META_SELECT) {
+			top -= 2;
+			top[-1] = top[-1] != 0 ? top[0] : top[1];
+		} else {
+			top--;
+			if (!point_binary(op, top[-1], top[0], &top[-1]))
+				return false;
+		}
+	}
+	*out = stack[0] < 0 ? 1 : stack[0];
+	return true;
+}
+
+/* ruleset_open has proved that the stack neither under- nor overflows. */
+struct value meta_value(const struct ruleset *r, const struct blob_rule *meta,
+                        const struct value *value, struct value *stack)
+{
+	struct value *top = stack; /* behind the last operand */
+	double known;
+
+	if (point_value(r, meta, value, &known))
+		return point(known);
+	for (uint32_t i = 0; i < meta->code_count; i++) {
+		enum meta_op op = r->code[meta->code + i] & 0xff;
+		uint32_t operand = r->code[meta->code + i] >> 8;
 
 		if (op == META_NUMBER) {
 			*top++ = point(r->number[operand]);
 		} else if (op == META_RULE) {
-			*top++ = c->value[operand];
+			*top++ = value[operand];
 		} else if (op == META_NOT) {
 			top[-1] = not_value(top[-1]);
 		} else if (op == META_NEGATE) {
@@ -186,19 +258,13 @@ static struct value run_code(struct scan_context *c, const struct blob_rule *rul
 			top[-1] = binary(op, top[-1], top[0]);
 		}
 	}
-	DEBUG_ASSERT(top == c->stack + 1);
-	return c->stack[0];
+	DEBUG_ASSERT(top == stack + 1);
+	return stack[0].hi < 0 && value_truth(stack[0]) != TRUTH_OPEN ? point(1) : stack[0];
 }
 
-/* What a plain rule is worth from what the scan found. */
-static struct value plain_value(struct scan_context *c, uint32_t index)
+/* What a rule is worth that found something or could not run. */
+static struct value found_value(const struct blob_rule *rule, const struct rule_state *state)
 {
-	const struct blob_rule *rule = &c->ruleset->rule[index];
-	const struct rule_state *state = &c->state[index];
-
-	if (rule->kind == BLOB_RULE_UNKNOWN)
-		return span(0, INFINITY);
-	/* A meta outside the order names itself in a circle and is worth nothing. */
 	if (rule->kind != BLOB_RULE_PATTERN && rule->kind != BLOB_RULE_EXISTS &&
 	    rule->kind != BLOB_RULE_EVAL)
 		return point(0);
@@ -208,19 +274,53 @@ static struct value plain_value(struct scan_context *c, uint32_t index)
 	return once && state->count > 0 ? point(1) : span(state->count, once ? 1 : INFINITY);
 }
 
+/* Sets what a rule is worth now, and has the metas that name it looked at. */
+static void change(struct scan_context *c, uint32_t index, struct value v)
+{
+	const struct ruleset_scoring *s = &c->ruleset->scoring;
+	uint64_t bit = (uint64_t)1 << index % 64;
+
+	if (v.lo == s->idle[index].lo && v.hi == s->idle[index].hi)
+		return;
+	c->value[index] = v;
+	c->changed[c->changed_count++] = index;
+	c->hits[index / 64] &= ~bit;
+	if ((c->ruleset->rule[index].flags & BLOB_FLAG_SILENT) == 0 &&
+	    value_truth(v) == TRUTH_TRUE)
+		c->hits[index / 64] |= bit;
+	for (uint32_t i = s->user_start[index]; i < s->user_start[index + 1]; i++)
+		c->dirty[s->user[i] / 64] |= (uint64_t)1 << s->user[i] % 64;
+}
+
+/* Metas of which some rule is worth something else than idle; each stands behind those it names. */
 static void run_metas(struct scan_context *c)
 {
 	const struct ruleset *r = c->ruleset;
 
-	for (uint32_t i = 0; i < r->order_count; i++) {
-		struct value v = run_code(c, &r->rule[r->order[i]]);
+	c->counters->metas_undecided += r->scoring.idle_open;
+	for (uint32_t word = 0; word <= r->order_count / 64; word++)
+		while (c->dirty[word] != 0) {
+			uint32_t at = word * 64 + (uint32_t)__builtin_ctzll(c->dirty[word]);
+			uint32_t index = r->order[at];
+			struct value v = meta_value(r, &r->rule[index], c->value, c->stack);
 
-		if (truth(v) == TRUTH_OPEN)
-			c->counters->metas_undecided++;
-		else if (v.hi < 0)
-			v = point(1);
-		c->value[r->order[i]] = v;
-	}
+			c->dirty[word] &= c->dirty[word] - 1;
+			c->counters->metas_undecided += value_truth(v) == TRUTH_OPEN;
+			c->counters->metas_undecided -= value_truth(r->scoring.idle[index]) ==
+			                                TRUTH_OPEN;
+			change(c, index, v);
+		}
+}
+
+/* All rules are worth again what they are where nothing is found. */
+static void forget_changes(struct scan_context *c)
+{
+	const struct ruleset *r = c->ruleset;
+
+	for (uint32_t i = 0; i < c->changed_count; i++)
+		c->value[c->changed[i]] = r->scoring.idle[c->changed[i]];
+	c->changed_count = 0;
+	memcpy(c->hits, r->scoring.idle_hits, (r->rule_count / 64 + 1) * sizeof(*c->hits));
 }
 
 static int32_t milli_of(int64_t points_e4)
@@ -259,11 +359,8 @@ static void add_hit(struct judgement *j, struct event_rule hit)
 static int64_t add_rule(struct scan_context *c, uint32_t index, struct judgement *j)
 {
 	const struct blob_rule *rule = &c->ruleset->rule[index];
-	struct value v = c->value[index];
 	uint32_t count = 1;
 
-	if ((rule->flags & BLOB_FLAG_SILENT) != 0 || truth(v) != TRUTH_TRUE)
-		return 0;
 	if (rule->kind != BLOB_RULE_META && (rule->flags & BLOB_FLAG_MULTIPLE) != 0)
 		count = c->state[index].count;
 
@@ -280,13 +377,20 @@ void score_rules(struct scan_context *context, struct judgement *out_judgement)
 	int64_t points_e4 = 0;
 
 	memset(out_judgement, 0, sizeof(*out_judgement));
+	forget_changes(context);
 	for (uint32_t i = 0; i < r->rule_count; i++) {
-		context->value[i] = plain_value(context, i);
-		out_judgement->rules_not_run += context->state[i].not_run;
+		const struct rule_state *state = &context->state[i];
+
+		if (state->count == 0 && !state->not_run)
+			continue;
+		out_judgement->rules_not_run += state->not_run;
+		change(context, i, found_value(&r->rule[i], state));
 	}
 	run_metas(context);
-	for (uint32_t i = 0; i < r->rule_count; i++)
-		points_e4 += add_rule(context, i, out_judgement);
+	for (uint32_t word = 0; word <= r->rule_count / 64; word++)
+		for (uint64_t left = context->hits[word]; left != 0; left &= left - 1)
+			points_e4 += add_rule(context, word * 64 + (uint32_t)__builtin_ctzll(left),
+			                      out_judgement);
 	out_judgement->score_milli = milli_of(points_e4);
 	out_judgement->incomplete = out_judgement->rules_not_run > 0 || context->scan_failed;
 }

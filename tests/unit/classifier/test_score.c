@@ -179,9 +179,33 @@ static void verdicts_follow_the_policy(void **state)
 	assert_int_equal(verdict_decide(&j, &policy), VERDICT_TAG);
 }
 
+/* Metas are looked at only where something they name has changed; a context judges many messages. */
+static void one_message_leaves_nothing_to_the_next(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		int32_t milli;
+	} step[] = {{"one", 1000 + 10000}, {"zip", 100000},        {"two", 2000 + 100000},
+	            {"zip", 100000},      {"one two", 3000 + 10000}, {"one two", 3000 + 10000},
+	            {"zip", 100000}};
+	struct fixture *f = fixture_new("body A /one/\nbody B /two/\nmeta __C A\nmeta __D __C\n"
+	                                "meta E __D\nmeta F !__D\nmeta G A + B > 5\n"
+	                                "score A 1\nscore B 2\nscore E 10\nscore F 100\n");
+
+	for (size_t i = 0; i < sizeof(step) / sizeof(step[0]); i++) {
+		fixture_empty_texts(f);
+		fixture_add(f, TEXT_BODY, step[i].text);
+		fixture_judge(f);
+		assert_int_equal(f->judgement.score_milli, step[i].milli);
+	}
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(one_message_leaves_nothing_to_the_next),
 	    cmocka_unit_test(evaluates_with_perls_precedence),
 	    cmocka_unit_test(a_metas_worth_is_its_result),
 	    cmocka_unit_test(what_is_unknown_spreads_only_where_it_matters),
