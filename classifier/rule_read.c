@@ -204,9 +204,10 @@ static void begin_if(struct rule_reader *reader, struct file_state *state, struc
 		return;
 	}
 	if (rule_condition(reader, condition, &holds) != OK)
-		rule_reader_refuse(reader, "if",
-		      "the condition cannot be read; its block is left out. Use plugin(), can(), "
-		      "has(), version, numbers, ! && || and parentheses");
+		rule_reader_refuse(
+		    reader, "if",
+		    "the condition cannot be read; its block is left out. Use plugin(), can(), "
+		    "has(), version, numbers, ! && || and parentheses");
 	state->skip_before[state->depth] = state->skip;
 	state->if_line[state->depth++] = reader->line;
 	if (!holds)
@@ -227,16 +228,18 @@ static bool conditional_line(struct rule_reader *reader, struct file_state *stat
 		begin_if(reader, state, value);
 	} else if (bytes_equal(key, BYTES("else"))) {
 		if (state->depth == 0) {
-			rule_reader_refuse(reader, "else",
-			      "there is no `if` before it; take it away or add the `if`");
+			rule_reader_refuse(
+			    reader, "else",
+			    "there is no `if` before it; take it away or add the `if`");
 			return true;
 		}
 		/* Blocked further out: an outer block that is skipped stays so. */
 		state->skip = state->skip_before[state->depth - 1] || !state->skip;
 	} else if (bytes_equal(key, BYTES("endif"))) {
 		if (state->depth == 0)
-			rule_reader_refuse(reader, "endif",
-			      "there is no `if` before it; take it away or add the `if`");
+			rule_reader_refuse(
+			    reader, "endif",
+			    "there is no `if` before it; take it away or add the `if`");
 		else
 			state->skip = state->skip_before[--state->depth];
 	} else {
@@ -322,11 +325,13 @@ static bool push_include(struct rule_reader *reader, struct pending_file *stack,
 	struct bytes text;
 
 	if (depth == INCLUDE_DEPTH_MAX) {
-		rule_reader_refuse(reader, "include", "files include each other too deeply; is there a circle?");
+		rule_reader_refuse(reader, "include",
+		                   "files include each other too deeply; is there a circle?");
 		return false;
 	}
 	if (read_whole(reader, path, &text) != OK) {
-		rule_reader_refuse(reader, "include", rule_pool_printf(&reader->pool, "cannot read %s", path));
+		rule_reader_refuse(reader, "include",
+		                   rule_pool_printf(&reader->pool, "cannot read %s", path));
 		return false;
 	}
 	reader->file_count++;
@@ -369,8 +374,9 @@ static enum err load_file(struct rule_reader *reader, const char *path)
 	if (read_whole(reader, path, &text) != OK) {
 		reader->file = rule_pool_text(&reader->pool, path);
 		reader->line = 0;
-		rule_reader_refuse(reader, "file",
-		      rule_pool_printf(&reader->pool, "cannot be read: %s", strerror(errno)));
+		rule_reader_refuse(
+		    reader, "file",
+		    rule_pool_printf(&reader->pool, "cannot be read: %s", strerror(errno)));
 		return ERR_IO;
 	}
 	rule_reader_text(reader, path, text);

@@ -10,8 +10,8 @@ struct pcre2_real_match_context_8;
 struct pcre2_real_jit_stack_8;
 
 struct rule_state {
-	uint32_t count;        /* hits */
-	uint32_t last_segment; /* 1 + the segment tried last */
+	uint32_t count;                /* hits */
+	uint32_t last_segment;         /* 1 + the segment tried last */
 	uint32_t tried_from, tried_to; /* where matches were looked for in last_segment */
 	uint32_t held_segment, held;   /* strings found there: 1 + segment, how many */
 	bool not_run;                  /* a budget or a limit kept it from being settled */

@@ -151,8 +151,8 @@ static struct value select_value(struct value condition, struct value yes, struc
 	return t == TRUTH_TRUE ? yes : no;
 }
 
-/* Arithmetic on points that gives points; false where it does not, or where intervals have a rule of
- * their own. */
+/* Arithmetic on points that gives points; false where it does not, or where intervals have a rule
+ * of their own. */
 static bool point_binary(enum meta_op op, double a, double b, double *out)
 {
 	switch (op) {
@@ -285,8 +285,7 @@ static void change(struct scan_context *c, uint32_t index, struct value v)
 	c->value[index] = v;
 	c->changed[c->changed_count++] = index;
 	c->hits[index / 64] &= ~bit;
-	if ((c->ruleset->rule[index].flags & BLOB_FLAG_SILENT) == 0 &&
-	    value_truth(v) == TRUTH_TRUE)
+	if ((c->ruleset->rule[index].flags & BLOB_FLAG_SILENT) == 0 && value_truth(v) == TRUTH_TRUE)
 		c->hits[index / 64] |= bit;
 	for (uint32_t i = s->user_start[index]; i < s->user_start[index + 1]; i++)
 		c->dirty[s->user[i] / 64] |= (uint64_t)1 << s->user[i] % 64;

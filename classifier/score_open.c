@@ -1,6 +1,6 @@
-/* score_open.c - what scoring a message starts from: the worth of every rule where nothing is found,
- * and which metas look at which rules. Most rules find nothing in a message, so most metas keep
- * this worth. */
+/* score_open.c - what scoring a message starts from: the worth of every rule where nothing is
+ * found, and which metas look at which rules. Most rules find nothing in a message, so most metas
+ * keep this worth. */
 #include <math.h>
 #include <stdlib.h>
 
