@@ -179,15 +179,16 @@ static void verdicts_follow_the_policy(void **state)
 	assert_int_equal(verdict_decide(&j, &policy), VERDICT_TAG);
 }
 
-/* Metas are looked at only where something they name has changed; a context judges many messages. */
+/* Metas are looked at only where something they name has changed; a context judges many messages.
+ */
 static void one_message_leaves_nothing_to_the_next(void **state)
 {
 	(void)state;
 	static const struct {
 		const char *text;
 		int32_t milli;
-	} step[] = {{"one", 1000 + 10000}, {"zip", 100000},        {"two", 2000 + 100000},
-	            {"zip", 100000},      {"one two", 3000 + 10000}, {"one two", 3000 + 10000},
+	} step[] = {{"one", 1000 + 10000}, {"zip", 100000},           {"two", 2000 + 100000},
+	            {"zip", 100000},       {"one two", 3000 + 10000}, {"one two", 3000 + 10000},
 	            {"zip", 100000}};
 	struct fixture *f = fixture_new("body A /one/\nbody B /two/\nmeta __C A\nmeta __D __C\n"
 	                                "meta E __D\nmeta F !__D\nmeta G A + B > 5\n"
