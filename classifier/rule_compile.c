@@ -55,9 +55,9 @@ struct rule_compiler {
 	struct placing placing[GROUP_COUNT];
 	struct bytes section[SECTIONS_TOTAL];
 	uint32_t placed[GROUP_COUNT][PLACED_COUNT];
-	double *cost; /* by rule: an estimate, nanoseconds per octet of its text */
+	double *cost;      /* by rule: an estimate, nanoseconds per octet of its text */
+	uint32_t of_texts; /* rules known before the first file */
 	uint32_t unknown_count, off_count, doubtful_count;
-	uint32_t added_count; /* rules that no file brought; they are the first */
 	enum generation_kind kind;
 	bool no_triggers, finished;
 };
@@ -107,7 +107,7 @@ void rule_compiler_add_text(struct rule_compiler *compiler, const char *name, co
 
 	ASSERT(!compiler->finished);
 	rule_reader_text(&compiler->reader, name, bytes_text(copy));
-	compiler->added_count = compiler->reader.rule_count;
+	compiler->of_texts = compiler->reader.rule_count;
 }
 
 const struct rule_report *rule_compiler_reports(const struct rule_compiler *compiler,
@@ -668,7 +668,7 @@ void rule_compiler_add_domain(struct rule_compiler *compiler, const char *domain
 }
 
 /* A fault of a rule leaves that rule out, as SpamAssassin does. Files that cannot be read or taken
- * apart are refused, and so is a set of which faults leave nothing. */
+ * apart are refused, and so are files of which faults leave nothing. */
 static bool is_refused(const struct rule_compiler *c)
 {
 	bool faulty = false;
@@ -678,8 +678,8 @@ static bool is_refused(const struct rule_compiler *c)
 			return true;
 		faulty |= c->reader.report[i].fault;
 	}
-	for (uint32_t i = c->added_count; faulty && i < c->rule_count; i++)
-		faulty = c->rule[i].kind == BLOB_RULE_OFF;
+	for (uint32_t i = c->of_texts; faulty && i < c->reader.rule_count; i++)
+		faulty = c->index[i] == UINT32_MAX || c->rule[c->index[i]].kind == BLOB_RULE_OFF;
 	return faulty;
 }
 
