@@ -146,13 +146,17 @@ static void begin(struct gateway *g, struct mail *m)
 	uint32_t selector_count = 0;
 	const struct selector *selectors = NULL;
 
-	if (m->rules->ruleset != NULL)
+	const struct relay_trust *trust = NULL;
+
+	if (m->rules->ruleset != NULL) {
 		selectors = (const struct selector *)(const void *)ruleset_selectors(
 		                m->rules->ruleset, &selector_count)
 		                .data;
+		trust = ruleset_relay_trust(m->rules->ruleset);
+	}
 	tcp_endpoints(s->leg.conn, &local, &remote);
 	struct message_facts facts = {remote, bytes_text(s->helo),
-	                              transaction_path_text(t, &t->sender), true};
+	                              transaction_path_text(t, &t->sender), true, trust};
 	set_limits(g, m);
 	normalise(g->normaliser, gather(g, m), &facts, selectors, selector_count, &g->normalised);
 	begin_texts(g, m, &facts);
