@@ -19,6 +19,7 @@
 #include "classifier/classifier_counters.h"
 #include "classifier/lists.h"
 
+struct relay_trust;
 struct ruleset;
 struct scan_context;
 
@@ -35,6 +36,9 @@ int32_t ruleset_rule_score_milli(const struct ruleset *ruleset, uint32_t rule);
 /* The header selectors, an array of fixed-size records whose meaning is smtp's (struct selector).
  */
 struct bytes ruleset_selectors(const struct ruleset *ruleset, uint32_t *out_count);
+
+/* Which relays the rule files say to trust; as long as the ruleset. */
+const struct relay_trust *ruleset_relay_trust(const struct ruleset *ruleset);
 
 /* What recipients of a domain want otherwise than all others: a number of the ruleset. */
 #define POLICY_COMMON       0u

@@ -140,10 +140,64 @@ static bool evals_are_sound(const struct ruleset *r)
 	return true;
 }
 
+static struct bytes entry_text(const struct ruleset_evals *e, enum eval_list list, uint32_t index)
+{
+	const struct blob_list_entry *entry = &e->entry[e->list[list].entry + index];
+
+	return bytes_of(e->texts + entry->text, entry->bytes);
+}
+
+static bool open_networks(const struct ruleset_evals *e, enum eval_list list,
+                          struct relay_networks *set)
+{
+	for (uint32_t i = 0; i < e->list[list].entry_count; i++)
+		if (relay_networks_add(set, entry_text(e, list, i)) != OK)
+			return false;
+	return true;
+}
+
+/* Our own addresses are trusted whatever is said; where only one of the sets is given, it is the
+ * other too. */
+static bool open_trust(struct ruleset_evals *e)
+{
+	struct relay_trust *trust = &e->trust;
+	bool has_trusted = e->list[EVAL_LIST_TRUSTED_NETWORKS].entry_count > 0;
+	bool has_internal = e->list[EVAL_LIST_INTERNAL_NETWORKS].entry_count > 0;
+	const struct blob_list *origins = &e->list[EVAL_LIST_ORIGINATING_IP_HEADERS];
+
+	if (relay_networks_add(&trust->trusted, BYTES("127.0.0.0/8")) != OK ||
+	    relay_networks_add(&trust->trusted, BYTES("::1")) != OK)
+		return false;
+	trust->internal = trust->trusted;
+	trust->is_configured = has_trusted || has_internal;
+	if (!open_networks(e,
+	                   has_trusted ? EVAL_LIST_TRUSTED_NETWORKS : EVAL_LIST_INTERNAL_NETWORKS,
+	                   &trust->trusted) ||
+	    !open_networks(e,
+	                   has_internal ? EVAL_LIST_INTERNAL_NETWORKS : EVAL_LIST_TRUSTED_NETWORKS,
+	                   &trust->internal) ||
+	    !open_networks(e, EVAL_LIST_MSA_NETWORKS, &trust->msa) ||
+	    origins->entry_count > ORIGIN_FIELDS_MAX)
+		return false;
+	while (trust->origin_count < origins->entry_count) {
+		trust->origin[trust->origin_count] = entry_text(e, EVAL_LIST_ORIGINATING_IP_HEADERS,
+		                                                trust->origin_count);
+		trust->origin_count++;
+	}
+	if (e->list[EVAL_LIST_ENVELOPE_SENDER_HEADER].entry_count > 0)
+		trust->envelope_field = entry_text(e, EVAL_LIST_ENVELOPE_SENDER_HEADER, 0);
+	return true;
+}
+
 bool eval_sections_are_sound(struct ruleset *ruleset)
 {
 	struct ruleset_evals *e = &ruleset->evals;
 
 	return open_arrays(e, ruleset->generation) && lists_are_sound(e) &&
-	       evals_are_sound(ruleset);
+	       evals_are_sound(ruleset) && open_trust(e);
+}
+
+const struct relay_trust *ruleset_relay_trust(const struct ruleset *ruleset)
+{
+	return &ruleset->evals.trust;
 }

@@ -6,11 +6,21 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/relay_trust.h"
 #include "classifier/rule_read.h"
 
 #define DIRECTIVE_BYTES_MAX 64
 
-enum list_form { FORM_WORDS, FORM_HOSTS, FORM_ADDRESSES, FORM_RELAYS, FORM_WHOLE, FORM_PHRASE };
+enum list_form {
+	FORM_WORDS,
+	FORM_HOSTS,
+	FORM_ADDRESSES,
+	FORM_RELAYS,
+	FORM_NETWORKS,
+	FORM_FIELDS,
+	FORM_WHOLE,
+	FORM_PHRASE
+};
 
 enum list_action {
 	ACTION_ADD,
@@ -128,10 +138,45 @@ static void tame_address(char *text)
 			*text = '_';
 }
 
+static bool has(const struct named_list *list, const char *text)
+{
+	for (uint32_t i = 0; i < list->count; i++)
+		if (strcmp(list->entry[i].text, text) == 0)
+			return true;
+	return false;
+}
+
+/* Networks, or names of fields: few, and their order counts. */
+static void add_ordered(struct rule_reader *reader, const struct list_directive *directive,
+                        struct named_list *list, struct bytes value)
+{
+	bool networks = directive->form == FORM_NETWORKS;
+	uint32_t room = networks ? SITE_NETWORKS_MAX : ORIGIN_FIELDS_MAX;
+	struct relay_network network;
+
+	while (value.len > 0) {
+		char *word = lower(reader, rule_word(&value));
+
+		if (networks && !relay_network_parse(bytes_text(word), &network))
+			fault(reader, directive->key,
+			      "takes addresses and networks like 10.0.0.0/8");
+		else if (!has(list, word) && list->count == room)
+			fault(reader, directive->key, "has more entries than there is room for");
+		else if (!has(list, word))
+			add(reader, list, word, "");
+	}
+}
+
 static void add_words(struct rule_reader *reader, const struct list_directive *directive,
                       struct named_list *list, struct bytes value)
 {
+	list->is_ordered = directive->form == FORM_NETWORKS || directive->form == FORM_FIELDS;
+	if (directive->form == FORM_NETWORKS || directive->form == FORM_FIELDS) {
+		add_ordered(reader, directive, list, value);
+		return;
+	}
 	if (directive->form == FORM_WHOLE) {
+		list->count = 0;
 		add(reader, list, lower(reader, value), "");
 		return;
 	}

@@ -438,7 +438,7 @@ static void put_lists(struct rule_reader *reader, struct rule_evals *evals, stru
 		struct bytes name = bytes_text(list->name);
 
 		/* Equal texts are one entry, unless it is relays that differ. */
-		if (list->count > 0)
+		if (list->count > 0 && !list->is_ordered)
 			qsort(list->entry, list->count, sizeof(*list->entry), compare_entries);
 		lists[i] = (struct blob_list){.name = put_text(reader, evals, name),
 		                              .name_bytes = (uint32_t)name.len,

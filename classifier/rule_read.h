@@ -85,6 +85,7 @@ struct named_list {
 	char *name; /* "" of the fixed ones; '@' stands in front of a name of URI hosts */
 	struct list_entry *entry;
 	uint32_t count, room;
+	bool is_ordered; /* entries stay in the order of the files */
 };
 
 struct rule_reader {

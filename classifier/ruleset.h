@@ -3,6 +3,7 @@
 #ifndef CLASSIFIER_RULESET_H
 #define CLASSIFIER_RULESET_H
 
+#include "base/relay_trust.h"
 #include "classifier/classifier.h"
 #include "classifier/eval_blob.h"
 #include "classifier/ruleset_blob.h"
@@ -49,6 +50,7 @@ struct ruleset_evals { /* calls of eval functions and what they look into (eval_
 	const double *setting;                                /* by enum eval_setting */
 	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* by enum eval_pattern */
 	bool no_jit;
+	struct relay_trust trust;
 };
 
 struct value { /* what is known of a rule's worth: somewhere in [lo, hi] */

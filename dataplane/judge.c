@@ -147,13 +147,17 @@ static void begin(struct gateway *g, struct mail *m)
 	const struct selector *selectors = NULL;
 	struct bytes message;
 
-	if (m->rules->ruleset != NULL)
+	const struct relay_trust *trust = NULL;
+
+	if (m->rules->ruleset != NULL) {
 		selectors = (const struct selector *)(const void *)ruleset_selectors(
 		                m->rules->ruleset, &selector_count)
 		                .data;
+		trust = ruleset_relay_trust(m->rules->ruleset);
+	}
 	tcp_endpoints(s->leg.conn, &local, &remote);
 	struct message_facts facts = {remote, bytes_text(s->helo),
-	                              transaction_path_text(t, &t->sender), true};
+	                              transaction_path_text(t, &t->sender), true, trust};
 	set_limits(g, m);
 	message = gather(g, m);
 	g->scan_bytes = message.len;

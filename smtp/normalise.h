@@ -14,6 +14,7 @@
 #include "base/addr.h"
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/relay_trust.h"
 #include "base/texts.h"
 #include "smtp/mime_counters.h"
 
@@ -41,8 +42,9 @@ bool selectors_are_sound(struct bytes records, uint32_t count);
 /* What the session knows and the message does not say. */
 struct message_facts {
 	struct endpoint client;
-	struct bytes helo, sender; /* envelope sender, empty for <> */
-	bool in_session;           /* false: offline; the fields above are unknown */
+	struct bytes helo, sender;       /* envelope sender, empty for <> */
+	bool in_session;                 /* false: offline; the fields above are unknown */
+	const struct relay_trust *trust; /* NULL: the rules say nothing */
 };
 
 enum message_defect { /* bits; names in defects.def */

@@ -1,7 +1,8 @@
 /* relays.c - the way a message came.
  *
- * No networks are configured here: trust goes on, from the newest relay down, while the sending
- * address is private or the client was authenticated. What is trusted is internal.
+ * Trust goes on, from the newest relay down, while the sending address is of the networks the site
+ * trusts or the client was authenticated. Where no networks are configured, private addresses are
+ * trusted, and what is trusted is internal.
  */
 #include "smtp/relays.h"
 
@@ -11,7 +12,8 @@
 #include "smtp/received.h"
 #include "smtp/received_match.h"
 
-/* Fields that name the address a message was written at; each counts as one more relay. */
+/* Fields that name the address a message was written at, where nobody says which; each counts as
+ * one more relay. */
 static const char *const origins[] = {
     "X-Yahoo-Post-IP",   "X-Originating-IP",
     "X-Apparently-From", "X-SenderIP",
@@ -20,11 +22,15 @@ static const char *const origins[] = {
 
 struct chain {
 	struct relays *relays;
-	bool trusted; /* still */
+	const struct relay_trust *trust; /* NULL: nothing is configured */
+	bool trusted, internal;          /* still */
+	bool submitted;                  /* by an MSA: whom it served is as far as it */
 	bool envelope_known;
-	uint32_t received_seen,
-	    trusted_received; /* Received fields, and those up to where trust ends */
-	size_t trusted_end;   /* in relays->data */
+	uint32_t received_seen; /* Received fields, and those up to where trust ends */
+	uint32_t trusted_received, internal_received;
+	struct boundary {
+		size_t end, next; /* in relays->data: of what is inside, and what follows it */
+	} trusted_boundary, internal_boundary;
 	struct received last_trusted;
 	struct bytes scanned_from; /* envelope sender a scanner told of the next hand-over */
 };
@@ -78,7 +84,7 @@ static void put_value(struct sink *out, const char *name, struct bytes value)
 	}
 }
 
-static void put_relay(struct sink *out, const struct received *received, bool internal)
+static void put_relay(struct sink *out, const struct received *received, bool internal, bool msa)
 {
 	put_value(out, "[ ip=", received->ip);
 	put_value(out, " rdns=", received->rdns);
@@ -91,7 +97,7 @@ static void put_relay(struct sink *out, const struct received *received, bool in
 	sink_put(out, received->id);
 	sink_put(out, BYTES(" auth="));
 	sink_put(out, received->auth);
-	sink_put(out, BYTES(" msa=0 ]"));
+	sink_put(out, msa ? BYTES(" msa=1 ]") : BYTES(" msa=0 ]"));
 }
 
 static void take_envelope(struct chain *chain, const struct received *received)
@@ -108,21 +114,48 @@ static void take_envelope(struct chain *chain, const struct received *received)
 	relays->has_envelope_from = true;
 }
 
+/* How far the relay is trusted, and with it those behind it. True when it is an MSA. */
+static bool judge_relay(struct chain *chain, const struct received *received)
+{
+	const struct relay_trust *trust = chain->trust;
+	bool authenticated = received->auth.len > 0;
+
+	if (!chain->trusted || chain->submitted)
+		return false;
+	if (trust == NULL || !trust->is_configured) {
+		chain->trusted = authenticated || is_private(&received->addr);
+		chain->internal = chain->trusted;
+		return false;
+	}
+	chain->trusted = authenticated || relay_networks_contain(&trust->trusted, &received->addr);
+	chain->internal = chain->internal && chain->trusted &&
+	                  (authenticated ||
+	                   relay_networks_contain(&trust->internal, &received->addr));
+	chain->submitted = chain->trusted && relay_networks_contain(&trust->msa, &received->addr);
+	return chain->submitted;
+}
+
 static void add_relay(struct chain *chain, const struct received *received)
 {
 	struct relays *relays = chain->relays;
+	bool was_trusted = chain->trusted, was_internal = chain->internal;
 
 	if (relays->relay_count == RELAYS_MAX)
 		return;
-	if (chain->trusted && !is_private(&received->addr) && received->auth.len == 0) {
-		chain->trusted = false;
-		chain->trusted_end = relays->data.len;
+	bool is_msa = judge_relay(chain, received);
+	struct boundary boundary = {.end = relays->data.len};
+	if (relays->relay_count > 0)
+		sink_octet(&relays->data, ' ');
+	boundary.next = relays->data.len;
+	if (was_trusted && !chain->trusted) {
+		chain->trusted_boundary = boundary;
 		take_envelope(chain, received);
 	}
-	enum relays_kind kind = chain->trusted ? RELAYS_TRUSTED : RELAYS_UNTRUSTED;
-	if (relays->count[kind]++ > 0)
-		sink_octet(&relays->data, ' ');
-	put_relay(&relays->data, received, chain->trusted);
+	if (was_internal && !chain->internal)
+		chain->internal_boundary = boundary;
+	relays->count[chain->trusted ? RELAYS_TRUSTED : RELAYS_UNTRUSTED]++;
+	relays->count[chain->internal ? RELAYS_INTERNAL : RELAYS_EXTERNAL]++;
+	put_relay(&relays->data, received, chain->internal, is_msa);
 	relays->relay[relays->relay_count++] = (struct fact_relay){
 	    .ip = received->ip,
 	    .rdns = received->rdns,
@@ -134,7 +167,7 @@ static void add_relay(struct chain *chain, const struct received *received)
 	    .auth = received->auth,
 	    .addr = received->addr,
 	    .is_trusted = chain->trusted,
-	    .is_internal = chain->trusted,
+	    .is_internal = chain->internal,
 	    .is_private = is_private(&received->addr),
 	    .has_envelope_from = received->has_envelope_from,
 	    .no_reverse_dns = received->was_looked_up && received->rdns.len == 0,
@@ -174,6 +207,8 @@ static void forget_trusted(struct chain *chain)
 		return;
 	relays->data.len = 0;
 	relays->relay_count = relays->count[RELAYS_TRUSTED] = 0;
+	relays->count[RELAYS_INTERNAL] = relays->count[RELAYS_EXTERNAL] = 0;
+	chain->internal_boundary = (struct boundary){0, 0};
 	chain->last_trusted = (struct received){.has_envelope_from = false};
 }
 
@@ -207,12 +242,17 @@ static void add_line(struct chain *chain, struct header_table *headers, struct b
 	chain->received_seen += is_field;
 	if (chain->trusted && is_field)
 		chain->trusted_received = chain->received_seen;
+	if (chain->internal && is_field)
+		chain->internal_received = chain->received_seen;
 }
 
 static void add_origins(struct chain *chain, struct header_table *headers)
 {
-	for (unsigned i = 0; i < sizeof(origins) / sizeof(origins[0]); i++) {
-		struct bytes name = bytes_text(origins[i]);
+	const struct relay_trust *trust = chain->trust;
+	uint32_t count = trust != NULL ? trust->origin_count : sizeof(origins) / sizeof(origins[0]);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct bytes name = trust != NULL ? trust->origin[i] : bytes_text(origins[i]);
 		uint32_t index = header_last_of(headers, name, 0, headers->message_count);
 		struct received received = {0};
 
@@ -272,6 +312,39 @@ static bool was_fetched(struct header_table *headers)
 	return false;
 }
 
+/* The field the site's own relays write the envelope sender to, when there is an address in it. */
+static void configured_envelope(struct chain *chain, struct header_table *headers)
+{
+	struct bytes name = chain->trust->envelope_field;
+	struct relays *relays = chain->relays;
+	uint32_t index = header_first(headers, name, header_hash(name));
+	struct address_walk walk;
+	struct mailbox mailbox;
+
+	relays->has_envelope_from = false;
+	relays->envelope_from = bytes_of(NULL, 0);
+	if (index == HEADER_NONE)
+		return;
+	address_walk_open(&walk, headers->field[index].raw, sink_over(NULL, 0));
+	if (!address_walk_next(&walk, &mailbox))
+		return;
+	size_t at = bytes_find(mailbox.address, '@');
+	if (mailbox.address.len > 0 && (at == 0 || at == mailbox.address.len))
+		return;
+	relays->envelope_from = mailbox.address;
+	relays->has_envelope_from = true;
+}
+
+/* In a session with a client nobody trusts we are the relay that would write the field: what is
+ * there is the client's, and what it said to us counts. */
+static bool envelope_is_configured(const struct chain *chain, const struct message_facts *facts)
+{
+	const struct relays *relays = chain->relays;
+
+	return chain->trust != NULL && chain->trust->envelope_field.len > 0 &&
+	       (!facts->in_session || (relays->relay_count > 0 && relays->relay[0].is_trusted));
+}
+
 static void guess_envelope(struct chain *chain, struct header_table *headers)
 {
 	struct relays *relays = chain->relays;
@@ -317,7 +390,8 @@ static void add_session(struct chain *chain, struct header_table *headers,
 void relays_parse(struct relays *relays, struct header_table *headers,
                   const struct message_facts *facts)
 {
-	struct chain chain = {.relays = relays, .trusted = true};
+	struct chain chain = {
+	    .relays = relays, .trust = facts->trust, .trusted = true, .internal = true};
 	struct bytes name = BYTES("received");
 	uint32_t count = 0;
 
@@ -333,16 +407,19 @@ void relays_parse(struct relays *relays, struct header_table *headers,
 	     i != HEADER_NONE && count < RELAYS_MAX; i = header_next(headers, name, i), count++)
 		add_line(&chain, headers, squeeze(headers, header_decoded(headers, i)), true);
 	add_origins(&chain, headers);
-	if (chain.trusted)
-		chain.trusted_end = relays->data.len;
-	guess_envelope(&chain, headers);
 	struct bytes all = sink_bytes(&relays->data);
-	relays->text[RELAYS_TRUSTED] = relays->text[RELAYS_INTERNAL] = bytes_slice(
-	    all, 0, chain.trusted_end);
-	relays->text[RELAYS_UNTRUSTED] = relays->text[RELAYS_EXTERNAL] = bytes_slice(
-	    all, chain.trusted_end, SIZE_MAX);
-	relays->count[RELAYS_INTERNAL] = relays->count[RELAYS_TRUSTED];
-	relays->count[RELAYS_EXTERNAL] = relays->count[RELAYS_UNTRUSTED];
-	relays->trusted_fields_end = relays->internal_fields_end = fields_up_to(
-	    headers, chain.trusted_received);
+	if (chain.trusted)
+		chain.trusted_boundary = (struct boundary){all.len, all.len};
+	if (chain.internal)
+		chain.internal_boundary = (struct boundary){all.len, all.len};
+	if (envelope_is_configured(&chain, facts))
+		configured_envelope(&chain, headers);
+	else
+		guess_envelope(&chain, headers);
+	relays->text[RELAYS_TRUSTED] = bytes_slice(all, 0, chain.trusted_boundary.end);
+	relays->text[RELAYS_UNTRUSTED] = bytes_slice(all, chain.trusted_boundary.next, SIZE_MAX);
+	relays->text[RELAYS_INTERNAL] = bytes_slice(all, 0, chain.internal_boundary.end);
+	relays->text[RELAYS_EXTERNAL] = bytes_slice(all, chain.internal_boundary.next, SIZE_MAX);
+	relays->trusted_fields_end = fields_up_to(headers, chain.trusted_received);
+	relays->internal_fields_end = fields_up_to(headers, chain.internal_received);
 }

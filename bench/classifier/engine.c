@@ -140,6 +140,7 @@ void bench_normalise(struct bench_engine *engine, struct bytes message, struct n
 	struct message_facts facts;
 
 	memset(&facts, 0, sizeof(facts));
+	facts.trust = ruleset_relay_trust(engine->ruleset);
 	normalise(engine->normaliser, message, &facts, engine->selectors, engine->selector_count,
 	          out);
 }

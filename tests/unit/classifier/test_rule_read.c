@@ -310,6 +310,23 @@ static void keeps_lists_for_the_eval_functions(void **state)
 	done(r);
 }
 
+static void networks_keep_their_order(void **state)
+{
+	(void)state;
+	struct rule_reader *r = read_rules("trusted_networks !10.0.0.5 10/8 mail.example\n"
+	                                   "trusted_networks 10/8 192.0.2.\n"
+	                                   "envelope_sender_header X-A\n"
+	                                   "envelope_sender_header X-B\n");
+	const struct named_list *networks = list(r, EVAL_LIST_TRUSTED_NETWORKS, 3);
+
+	assert_int_equal(r->report_count, 1);
+	assert_string_equal(networks->entry[0].text, "!10.0.0.5");
+	assert_string_equal(networks->entry[1].text, "10/8");
+	assert_string_equal(networks->entry[2].text, "192.0.2.");
+	assert_string_equal(list(r, EVAL_LIST_ENVELOPE_SENDER_HEADER, 1)->entry[0].text, "x-b");
+	done(r);
+}
+
 static void says_what_is_wrong_with_a_call(void **state)
 {
 	(void)state;
@@ -357,6 +374,7 @@ int main(void)
 	    cmocka_unit_test(what_refuses_a_set),
 	    cmocka_unit_test(unsupported_constructs_are_listed_not_refused),
 	    cmocka_unit_test(keeps_lists_for_the_eval_functions),
+	    cmocka_unit_test(networks_keep_their_order),
 	    cmocka_unit_test(says_what_is_wrong_with_a_call),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
