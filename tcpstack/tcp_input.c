@@ -405,13 +405,12 @@ static void input_syn_sent(struct tcp_conn *conn, struct tcp_segment *segment)
 }
 
 /* RFC 5681 4.2: each segment out of order is answered by an ACK of its own, and each that fills a
- * hole; what follows without a gap may be told by one. In order a burst is answered by one. */
+ * hole. In order a burst is answered by one. */
 static void answer_each(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-	if (!(conn->flags & CONN_ACK_NOW) || segment->len == 0)
+	if (!(conn->flags & CONN_ACK_NOW) || segment->len == 0 || (segment->pkt->flags & PKT_PIECE))
 		return;
-	if (seq_after(segment->seq, conn->rcv_nxt) ? !reassembly_extends(conn, segment->seq)
-	                                           : conn_cold(conn)->recovery != 0)
+	if (seq_after(segment->seq, conn->rcv_nxt) || conn_cold(conn)->recovery != 0)
 		conn_send_ack(conn);
 }
 

@@ -600,8 +600,6 @@ void reassembly_add(struct tcp_conn *conn, struct tcp_segment *segment);
  * reached. */
 bool reassembly_drain(struct tcp_conn *conn);
 void reassembly_free(struct tcp_conn *conn);
-/* Does what begins there follow what was told of last? */
-bool reassembly_extends(const struct tcp_conn *conn, uint32_t seq);
 uint32_t reassembly_sack(const struct tcp_conn *conn,
                          struct tcp_sack out_sack[TCP_SACK_BLOCKS_MAX]);
 /* Appends in-order payload to the receive chain, by copy when it is small. Takes pkt. */

@@ -197,13 +197,6 @@ uint32_t reassembly_sack(const struct tcp_conn *conn, struct tcp_sack out_sack[T
 	return count;
 }
 
-bool reassembly_extends(const struct tcp_conn *conn, uint32_t seq)
-{
-	const struct tcp_recovery *recovery = recovery_of(conn);
-
-	return recovery != NULL && recovery->recent_count > 0 && recovery->recent[0].end == seq;
-}
-
 /* Cuts off of `pkt` what `before` already has. */
 static void trim_front(struct pkt *pkt, uint32_t to_seq)
 {

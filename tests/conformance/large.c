@@ -119,6 +119,7 @@ int world_input_large(const void *packet, size_t bytes)
 		if (pkt == NULL)
 			return -ENOBUFS;
 		fill_piece(&large, at, left < PIECE_BYTES ? left : PIECE_BYTES, pkt);
+		pkt->flags = at > 0 ? PKT_PIECE : 0;
 		net_input_ip(world.net, world.now_us, pkt);
 	}
 	return 0;
