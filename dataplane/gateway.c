@@ -131,8 +131,8 @@ void gateway_close(struct gateway *g)
 
 static void connection_news(struct gateway *g, struct tcp_conn *conn, uint32_t news)
 {
-	if (news & TCP_ACCEPTED)
-		session_accept(g, conn);
+	if ((news & TCP_ACCEPTED) && !session_accept(g, conn))
+		return;
 
 	struct leg *leg = tcp_user(conn);
 	if (leg == NULL)

@@ -202,7 +202,8 @@ struct gateway {
 };
 
 /* session.c */
-void session_accept(struct gateway *g, struct tcp_conn *conn);
+/* False: there is no session for it, and `conn` has been let go. */
+bool session_accept(struct gateway *g, struct tcp_conn *conn);
 void session_news(struct gateway *g, struct session *s, uint32_t news);
 void session_timeout(struct gateway *g, struct session *s);
 /* Reads on: after something the session waited for has been answered. False: the session is over

@@ -199,7 +199,7 @@ static struct session *session_get(struct gateway *g)
 	return s;
 }
 
-void session_accept(struct gateway *g, struct tcp_conn *conn)
+bool session_accept(struct gateway *g, struct tcp_conn *conn)
 {
 	struct endpoint local, remote;
 	struct session *s;
@@ -208,16 +208,16 @@ void session_accept(struct gateway *g, struct tcp_conn *conn)
 	tcp_endpoints(conn, &local, &remote);
 	if (COUNT_IF(g->draining, g->counters->sessions_refused_drain)) {
 		accept_refuse(g, conn, REPLY_TRY_LATER);
-		return;
+		return false;
 	}
 	if (accept_crowded(g, &remote)) {
 		accept_refuse(g, conn, REPLY_TOO_MANY_SESSIONS);
-		return;
+		return false;
 	}
 	s = session_get(g);
 	if (COUNT_IF(s == NULL, g->counters->sessions_refused_full)) {
 		accept_refuse(g, conn, REPLY_TRY_LATER);
-		return;
+		return false;
 	}
 
 	memset(s, 0, sizeof(*s));
@@ -231,6 +231,7 @@ void session_accept(struct gateway *g, struct tcp_conn *conn)
 	budget_renew(g, s);
 	session_greet(g, s);
 	budget_arm(g, s);
+	return true;
 }
 
 void session_window(struct gateway *g, struct session *s)

@@ -41,7 +41,7 @@ BYE = "bye=1"
 # What must be seen in the counters of the gateway: (group, name, at least).
 ATTACKS = {
     "half-open": (("rate=5000",), (("tcp", "syns_cached", 100), ("tcp", "syn_acks_retransmitted", 1))),
-    "syn-flood": ((), (("tcp", "syns_in", 1000), ("tcp", "cookies_sent", 1000))),
+    "syn-flood": ((), (("tcp", "syns_in", 1000), ("tcp", "syn_cache_full", 1000))),
     "ack-flood": ((), (("tcp", "segments_in", 10000),)),
     "idle": (("rate=2000",), (("gateway", "sessions_shed_idle", 1),)),
     "slowloris": (("rate=2000", BYE), (("gateway", "sessions_shed_idle", 1), ("gateway", "sessions_shed_slow", 1))),
