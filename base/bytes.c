@@ -31,6 +31,15 @@ static inline bool is_blank(uint8_t octet)
 	return octet == ' ' || octet == '\t';
 }
 
+struct bytes bytes_behind_last(struct bytes b, uint8_t octet)
+{
+	size_t at = b.len;
+
+	while (at > 0 && b.data[at - 1] != octet)
+		at--;
+	return at == 0 ? bytes_of("", 0) : bytes_slice(b, at, SIZE_MAX);
+}
+
 struct bytes bytes_trim(struct bytes b)
 {
 	size_t start = 0, end = b.len;

@@ -50,6 +50,8 @@ bool bytes_equal_nocase(struct bytes a, struct bytes b);
 bool bytes_starts_nocase(struct bytes b, struct bytes prefix);
 /* Offset of the first `octet`, or b.len. */
 size_t bytes_find(struct bytes b, uint8_t octet);
+/* What follows the last `octet`; empty when there is none. */
+struct bytes bytes_behind_last(struct bytes b, uint8_t octet);
 /* Without leading and trailing SP and HTAB. */
 struct bytes bytes_trim(struct bytes b);
 /* Decimal digits only, all of them; false on anything else or above `max`. */

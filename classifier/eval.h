@@ -115,8 +115,6 @@ bool eval_list_argument(const struct eval_call *call, uint32_t argument, uint32_
 /* The part of a host's name somebody registered, by the rule files' suffixes. */
 struct bytes eval_registered_domain(const struct ruleset *ruleset, struct bytes host);
 bool eval_has_valid_tld(const struct ruleset *ruleset, struct bytes host);
-/* What follows the last '@'; empty when there is none. */
-struct bytes eval_domain_of(struct bytes address);
 
 /* eval_address.c: adds the addresses of `header`, without equals. */
 void eval_add_addresses(const struct eval_call *call, uint32_t header, struct eval_addresses *to);

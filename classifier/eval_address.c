@@ -52,7 +52,8 @@ static void add_received_recipients(const struct eval_call *call, struct eval_ad
 		if (eval_find(call, EVAL_PATTERN_RECEIVED_FOR, line, 0, &match)) {
 			struct bytes address = bytes_slice(line, match.group, match.group_len);
 
-			if (bytes_find(eval_domain_of(address), '.') < eval_domain_of(address).len)
+			if (bytes_find(bytes_behind_last(address, '@'), '.') <
+			    bytes_behind_last(address, '@').len)
 				add(to, address);
 		}
 }

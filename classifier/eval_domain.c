@@ -182,12 +182,3 @@ bool eval_has_valid_tld(const struct ruleset *ruleset, struct bytes host)
 	return at > 0 && eval_list_find(ruleset, EVAL_LIST_RB_TLD, bytes_slice(host, at, SIZE_MAX),
 	                                false) != NULL;
 }
-
-struct bytes eval_domain_of(struct bytes address)
-{
-	size_t at = address.len;
-
-	while (at > 0 && address.data[at - 1] != '@')
-		at--;
-	return at == 0 ? bytes_of("", 0) : bytes_slice(address, at, SIZE_MAX);
-}

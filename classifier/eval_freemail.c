@@ -24,7 +24,7 @@ static bool in_wild_domains(const struct eval_call *call, struct bytes domain)
 
 static bool is_freemail(const struct eval_call *call, struct bytes email)
 {
-	struct bytes domain = eval_domain_of(email);
+	struct bytes domain = bytes_behind_last(email, '@');
 
 	if (domain.len == 0)
 		domain = email;

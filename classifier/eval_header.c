@@ -31,7 +31,7 @@ int32_t eval_check_for_matching_env_and_hdr_from(const struct eval_call *call)
 /* The last two labels of the address's domain. */
 static struct bytes second_level(struct bytes address)
 {
-	struct bytes domain = eval_domain_of(address);
+	struct bytes domain = bytes_behind_last(address, '@');
 	size_t dots = 0;
 
 	for (size_t at = domain.len; at > 0; at--)

@@ -78,7 +78,7 @@ enum { MAILFROM_SENDER, MAILFROM_TRUSTED, MAILFROM_UNTRUSTED };
  * a forger could choose. */
 int32_t eval_check_mailfrom_matches_rcvd(const struct eval_call *call)
 {
-	struct bytes domain = eval_domain_of(eval_first(call, MAILFROM_SENDER));
+	struct bytes domain = bytes_behind_last(eval_first(call, MAILFROM_SENDER), '@');
 	struct bytes rest = eval_header(call, MAILFROM_UNTRUSTED);
 	struct eval_relay relay;
 	size_t dot = bytes_find(domain, '.');

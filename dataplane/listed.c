@@ -8,16 +8,6 @@
 #define ENDINGS_MAX    3
 #define TYPE_BYTES_MAX 64
 
-/* Behind the last '@', or empty. */
-static struct bytes domain_of(struct bytes address)
-{
-	size_t at = address.len;
-
-	while (at > 0 && address.data[at - 1] != '@')
-		at--;
-	return at == 0 ? bytes_of(NULL, 0) : bytes_slice(address, at, address.len);
-}
-
 /* "scheme://user@host:port/path" or "mailto:user@host?x"; empty when there is none. */
 static struct bytes host_of(struct bytes uri)
 {
@@ -34,7 +24,7 @@ static struct bytes host_of(struct bytes uri)
 		end++;
 	rest = bytes_slice(rest, 0, end);
 
-	struct bytes host = domain_of(rest);
+	struct bytes host = bytes_behind_last(rest, '@');
 	if (host.len == 0)
 		host = mail ? bytes_of(NULL, 0) : rest;
 	return bytes_slice(host, 0, bytes_find(host, ':'));
@@ -135,7 +125,7 @@ static void collect(const struct lists *lists, const struct listed_message *mess
 	lists_collect_addr(lists, &session->client.addr, set);
 	lists_collect_domain(lists, LIST_KEY_HELO, session->helo, set);
 	lists_collect_text(lists, LIST_KEY_SENDER, session->sender, set);
-	lists_collect_domain(lists, LIST_KEY_SENDER, domain_of(session->sender), set);
+	lists_collect_domain(lists, LIST_KEY_SENDER, bytes_behind_last(session->sender, '@'), set);
 	collect_uris(lists, &message->texts->kind[TEXT_URI], set);
 	collect_parts(lists, message->texts->facts, set);
 }

@@ -122,15 +122,6 @@ static bool may_send(const struct smtp_client *client)
 	return client->pipelining || smtp_client_pending(client) == 0;
 }
 
-static struct bytes domain_of(struct bytes path)
-{
-	size_t at = path.len;
-
-	while (at > 0 && path.data[at - 1] != '@')
-		at--;
-	return at == 0 ? bytes_of(NULL, 0) : bytes_slice(path, at, path.len);
-}
-
 static uint32_t recipient_policy(const struct ruleset *ruleset, const struct mail *m,
                                  uint32_t index)
 {
@@ -138,8 +129,8 @@ static uint32_t recipient_policy(const struct ruleset *ruleset, const struct mai
 
 	if (ruleset == NULL)
 		return POLICY_COMMON;
-	return ruleset_policy_of(ruleset,
-	                         domain_of(transaction_path_text(t, &t->recipient[index])));
+	return ruleset_policy_of(
+	    ruleset, bytes_behind_last(transaction_path_text(t, &t->recipient[index]), '@'));
 }
 
 uint32_t mail_policy(const struct mail *m, const struct ruleset *ruleset)

@@ -67,6 +67,16 @@ static void numbers_are_digits_up_to_the_maximum_and_nothing_else(void **state)
 	assert_int_equal(value, 512);
 }
 
+static void what_follows_the_last_octet(void **state)
+{
+	(void)state;
+	assert_true(
+	    bytes_equal(bytes_behind_last(BYTES("a@b@c.example"), '@'), BYTES("c.example")));
+	assert_int_equal(bytes_behind_last(BYTES("a@"), '@').len, 0);
+	assert_int_equal(bytes_behind_last(BYTES("postmaster"), '@').len, 0);
+	assert_int_equal(bytes_behind_last(bytes_of(NULL, 0), '@').len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -75,6 +85,7 @@ int main(void)
 	    cmocka_unit_test(trimming_takes_blanks_off_both_ends),
 	    cmocka_unit_test(slices_are_clipped_to_what_is_there),
 	    cmocka_unit_test(numbers_are_digits_up_to_the_maximum_and_nothing_else),
+	    cmocka_unit_test(what_follows_the_last_octet),
 	};
 
 	return cmocka_run_group_tests_name("bytes", tests, NULL, NULL);
