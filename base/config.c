@@ -543,7 +543,7 @@ static bool fail_list_kind(struct reading *r, const struct config_scored_list *l
 	struct nearest nearest = nearest_to(bytes_text(list->kind));
 	char hint[HINT_BYTES];
 
-#define LIST_KEY(name, word, base, help) nearest_consider(&nearest, word);
+#define LIST_KEY(name, word, base, source, help) nearest_consider(&nearest, word);
 #include "base/list_keys.def"
 	return fail(r, line, "scored_lists.%s has an unknown kind \"%.64s\"; %s", list->name,
 	            list->kind, nearest_hint(&nearest, hint));
@@ -552,10 +552,15 @@ static bool fail_list_kind(struct reading *r, const struct config_scored_list *l
 static bool check_scored_list(struct reading *r, const struct config_scored_list *list,
                               uint32_t line)
 {
+	enum { FILE_SOURCE, DATABASE_SOURCE };
 	bool known = false, has_database = list->database[0] != '\0' || list->values[0] != '\0';
-	bool wants_database = strcmp(list->kind, "country") == 0 || strcmp(list->kind, "asn") == 0;
+	bool wants_database = false;
 
-#define LIST_KEY(name, word, base, help) known = known || strcmp(list->kind, word) == 0;
+#define LIST_KEY(name, word, base, source, help) \
+	if (strcmp(list->kind, word) == 0) { \
+		known = true; \
+		wants_database = source##_SOURCE == DATABASE_SOURCE; \
+	}
 #include "base/list_keys.def"
 	if (!known)
 		return fail_list_kind(r, list, line);

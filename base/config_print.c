@@ -202,6 +202,9 @@ static void print_manual_objects(FILE *out)
 			if (field_table[i].object == kind)
 				print_field_row(out, &field_table[i]);
 	}
+	fputs("\n### Kinds of scored lists\n\n| kind | keys |\n|---|---|\n", out);
+#define LIST_KEY(name, word, base, source, help) fputs("| `" word "` | " help " |\n", out);
+#include "base/list_keys.def"
 	fputs("\n### Drivers of ports\n\n| driver | interface |\n|---|---|\n", out);
 	for (uint32_t i = 0; i < driver_count; i++)
 		fprintf(out, "| `%s` | %s |\n", driver_table[i].name, driver_table[i].help);

@@ -123,7 +123,7 @@ enum err list_builder_score_prefix(struct list_builder *builder, const char *lis
 }
 
 static const char *const key_word[LIST_KEY_COUNT] = {
-#define LIST_KEY(name, word, base, help) word,
+#define LIST_KEY(name, word, base, source, help) word,
 #include "base/list_keys.def"
 };
 

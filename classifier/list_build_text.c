@@ -13,7 +13,7 @@
 enum key_base { ADDRESS, DOMAIN, TEXT, DIGEST };
 
 static const enum key_base base_of[LIST_KEY_COUNT] = {
-#define LIST_KEY(name, word, base, help) base,
+#define LIST_KEY(name, word, base, source, help) base,
 #include "base/list_keys.def"
 };
 

@@ -29,7 +29,7 @@ struct list_match {
 };
 
 enum list_key { /* what a scored list is about */
-#define LIST_KEY(name, word, base, help) LIST_KEY_##name,
+#define LIST_KEY(name, word, base, source, help) LIST_KEY_##name,
 #include "base/list_keys.def"
 	        LIST_KEY_COUNT
 };
