@@ -1,21 +1,9 @@
 /* test_relays.c - what a site says of its networks decides which relays are trusted. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "base/arena.h"
 #include "base/facts.h"
-#include "smtp/normalise.h"
+#include "tests/unit/smtp/normaliser_fixture.h"
 
-#define MESSAGE_BYTES ((size_t)16 * 1024)
-
-static struct arena arena;
-static struct normaliser *normaliser;
-static struct mime_counters counters;
 static struct relay_trust trust;
 static struct message_facts session;
 static struct normalised result;
@@ -30,24 +18,6 @@ static const char
                 "X-Sent-From: [198.51.100.1]\r\n"
                 "X-Told: <told@e.example>\r\n"
                 "\r\nHello\r\n";
-
-static int set_up(void **state)
-{
-	(void)state;
-	assert_int_equal(arena_init(&arena, normaliser_bytes(MESSAGE_BYTES), false), OK);
-	normaliser = normaliser_new(&arena, MESSAGE_BYTES, &counters);
-	assert_non_null(normaliser);
-	arena_seal(&arena);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	normaliser_close(normaliser);
-	arena_free(&arena);
-	return 0;
-}
 
 static int forget(void **state)
 {
