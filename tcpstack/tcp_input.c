@@ -264,6 +264,18 @@ static void owe_ack(struct tcp_conn *conn)
 	conn_arm(conn);
 }
 
+/* A bulk sender that was silent for longer than a timeout begins anew with a window of a segment or
+ * two: it grows by ACKs. */
+static void note_silence(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	struct tcp_cold *cold = conn_cold(conn);
+	uint32_t silent_ms = tcp_now_ms(conn_tcp(conn)) - cold->received_at_ms;
+
+	if (segment->len > 0 && segment->len >= conn->rcv_mss &&
+	    silent_ms > rtt_timeout_us(conn) / 1000)
+		cold->quick_acks = TCP_QUICK_ACKS;
+}
+
 /* 3.10.7.4 eighth; rcv_nxt stands before the FIN. */
 static void input_fin(struct tcp_conn *conn)
 {
@@ -404,13 +416,21 @@ static void input_syn_sent(struct tcp_conn *conn, struct tcp_segment *segment)
 	input_text_in_window(conn, segment);
 }
 
+static bool takes_text(const struct tcp_conn *conn)
+{
+	return conn->state == TCP_STATE_ESTABLISHED || conn->state == TCP_STATE_FIN_WAIT_1 ||
+	       conn->state == TCP_STATE_FIN_WAIT_2;
+}
+
 /* RFC 5681 4.2: each segment out of order is answered by an ACK of its own, and each that fills a
- * hole. In order a burst is answered by one. */
+ * hole; and while the sender's window is small, each: where one ACK stands for all in flight, its
+ * loss is a timeout. Else what is in order in a burst is answered by one. */
 static void answer_each(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	if (!(conn->flags & CONN_ACK_NOW) || segment->len == 0 || (segment->pkt->flags & PKT_PIECE))
 		return;
-	if (seq_after(segment->seq, conn->rcv_nxt) || conn_cold(conn)->recovery != 0)
+	if (seq_after(segment->seq, conn->rcv_nxt) || conn_cold(conn)->recovery != 0 ||
+	    conn_cold(conn)->quick_acks > 0)
 		conn_send_ack(conn);
 }
 
@@ -451,8 +471,12 @@ static void answer_unacceptable(struct tcp_conn *conn, const struct tcp_segment 
 		return;
 	}
 	if (segment->len > 0 && !seq_after(segment->seq + segment->len, conn->rcv_nxt) &&
-	    conn_ack_is_acceptable(conn, segment))
+	    conn_ack_is_acceptable(conn, segment)) {
 		dsack_note(conn, segment->seq, segment->seq + segment->len);
+		/* It has less in flight than it believes or had none of our ACKs: with two segments
+		 * in flight, one of them lost, a delayed ACK costs it a timeout. As in Linux. */
+		conn_cold(conn)->quick_acks = TCP_QUICK_ACKS;
+	}
 	conn->flags |= CONN_ACK_NOW;
 	conn_mark_dirty(conn);
 }
@@ -534,6 +558,10 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 	is_old = is_stamp_older(conn, segment, 0);
 	if (!conn_input_ack(conn, segment))
 		return;
+	/* Before this one's timestamp or mark is echoed. */
+	if (takes_text(conn))
+		answer_each(conn, segment);
+	note_silence(conn, segment);
 	conn_cold(conn)->received_at_ms = tcp_now_ms(conn_tcp(conn));
 	/* RFC 7323 4.3: only what spans the last ACK sent may move TS.Recent, and never back. */
 	if (segment->options.has_timestamps && !seq_after(segment->seq, conn->last_ack_sent) &&
@@ -543,9 +571,6 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 		return;
 	ecn_input(conn, segment);
 	/* Sixth, URG: ignored, its octets are data. Seventh, text; eighth, FIN. */
-	if (conn->state == TCP_STATE_ESTABLISHED || conn->state == TCP_STATE_FIN_WAIT_1 ||
-	    conn->state == TCP_STATE_FIN_WAIT_2) {
-		answer_each(conn, segment);
+	if (takes_text(conn))
 		input_text_in_window(conn, segment);
-	}
 }
