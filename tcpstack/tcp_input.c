@@ -64,6 +64,30 @@ static bool find_listener(const struct tcp *tcp, const struct endpoint *local, u
 	return false;
 }
 
+static bool is_first_syn(const struct tcp_segment *segment)
+{
+	return (segment->flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST | TCP_FLAG_FIN)) ==
+	       TCP_FLAG_SYN;
+}
+
+/* Put together from fragments, it may be another net's. */
+static bool is_handed_on(struct tcp *tcp, const struct tcp_segment *segment)
+{
+	const struct net_config *config = &tcp->net->config;
+	struct pkt ip = *segment->pkt;
+	struct net_stranger stranger = {.ip = &ip,
+	                                .local = segment->tuple.local,
+	                                .remote = segment->tuple.remote,
+	                                .opens = is_first_syn(segment)};
+
+	if (!(ip.flags & PKT_WHOLE) || (ip.flags & PKT_HANDED) || config->hand_on == NULL)
+		return false;
+	ip.data = ip.buffer + ip.ip_at;
+	ip.len = (uint16_t)(segment->pkt->data + ip.len - ip.data);
+	return COUNT_IF(config->hand_on(config->hand_on_context, &stranger),
+	                tcp->net->tcp_counters->segments_handed_on);
+}
+
 /* 3.10.7.1, 3.10.7.2: no connection has it. */
 static void input_strange(struct tcp *tcp, struct tcp_segment *segment)
 {
@@ -74,13 +98,17 @@ static void input_strange(struct tcp *tcp, struct tcp_segment *segment)
 
 	if (time_wait_input(tcp, segment))
 		return;
+	/* Offered to all, so neither a cookie nor worth a reset. */
+	if (COUNT_IF((segment->pkt->flags & PKT_HANDED) && !is_first_syn(segment),
+	             net->tcp_counters->segments_handed_unknown))
+		return;
 	listening = find_listener(tcp, &segment->tuple.local, &tag);
 	if (syn_input(tcp, segment, listening, tag, &conn)) {
 		if (conn != NULL)
 			conn_input(conn, segment);
 		return;
 	}
-	if (segment->flags & TCP_FLAG_RST)
+	if (is_handed_on(tcp, segment) || (segment->flags & TCP_FLAG_RST))
 		return;
 	if ((segment->flags & TCP_FLAG_ACK) || !listening) {
 		segment_reset_stranger(net, segment);
