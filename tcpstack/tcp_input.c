@@ -273,12 +273,15 @@ static void input_reset(struct tcp_conn *conn, const struct tcp_segment *segment
 }
 
 /* The peer's data makes it owe an ACK: at once, or with what we are about to say. */
-static void owe_ack(struct tcp_conn *conn)
+static void owe_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	struct tcp_cold *cold = conn_cold(conn);
 
 	conn_mark_dirty(conn);
-	if (conn->rcv_nxt - conn->last_ack_sent > conn->rcv_mss || cold->quick_acks > 0) {
+	/* A whole segment with PSH is the end of what a bulk sender has written or may send:
+	 * nothing is to follow that would bring the ACK, and it may wait for it. As in Linux. */
+	if (conn->rcv_nxt - conn->last_ack_sent > conn->rcv_mss || cold->quick_acks > 0 ||
+	    (segment->len >= conn->rcv_mss && (segment->flags & TCP_FLAG_PSH))) {
 		if (cold->quick_acks > 0)
 			cold->quick_acks--;
 		conn->flags |= CONN_ACK_NOW;
@@ -371,7 +374,7 @@ static void input_text(struct tcp_conn *conn, struct tcp_segment *segment)
 			fin = reassembly_drain(conn) || fin;
 		}
 		conn_add_news(conn, TCP_READABLE);
-		owe_ack(conn);
+		owe_ack(conn, segment);
 	}
 	if (fin)
 		input_fin(conn);
