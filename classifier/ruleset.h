@@ -16,6 +16,8 @@ struct ruleset_group {                /* what triggers the rules of one group */
 	const uint32_t *literal_start;
 	const struct blob_literal_rule *literal_rules;
 	uint32_t literal_count;
+	const uint8_t *flanks; /* struct blob_flank at the offsets literal_rules has */
+	uint32_t flank_bytes;
 	const struct blob_gate *gate; /* NULL: none */
 	const struct blob_gate_rule *gate_rules;
 	uint32_t gate_rule_count;

@@ -17,6 +17,7 @@
 
 #include "base/check.h"
 #include "classifier/eval.h"
+#include "classifier/flank.h"
 #include "classifier/gate.h"
 
 #define MATCH_LIMIT         1000000u
@@ -337,13 +338,32 @@ static bool has_long_runs(struct scan_context *c)
 	return c->long_runs;
 }
 
+/* Whether what stands beside the string that ends at `end` can belong to a match. */
+static bool fits(const struct scan_context *c, const struct blob_literal_rule *literal,
+                 uint32_t end)
+{
+	const uint8_t *flanks = c->group->flanks, *text = c->subject.data;
+	uint32_t begin = end - literal->bytes;
+
+	if (literal->after != FLANK_NONE &&
+	    !flank_fits((const struct blob_flank *)(flanks + literal->after), literal->after_state,
+	                text, end, 1, (uint32_t)c->subject.len - end))
+		return false;
+	return literal->before == FLANK_NONE ||
+	       flank_fits((const struct blob_flank *)(flanks + literal->before),
+	                  literal->before_state, text, (ptrdiff_t)begin - 1, -1, begin);
+}
+
 /* The string `literal` ends at `end` of the segment in hand. */
 static void trigger_literal(struct scan_context *c, const struct blob_literal_rule *literal,
                             uint32_t end)
 {
 	uint32_t from = 0;
 
-	if (end < literal->reach_min || !is_looking(c, literal->rule))
+	if (c->kind == TEXT_HEADER ? literal->selector != c->segment
+	                           : c->segment == 0 && (literal->flags & BLOB_FLAG_NOSUBJECT) != 0)
+		return;
+	if (end < literal->reach_min || !fits(c, literal, end) || !is_looking(c, literal->rule))
 		return;
 	if (literal->reach_max < end && literal->reach_max != REACH_ENDLESS &&
 	    (literal->short_runs == 0 || !has_long_runs(c)))
