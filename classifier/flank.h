@@ -7,7 +7,7 @@
 #include "classifier/ruleset_blob.h"
 
 /* Octets looked at before the answer is taken to be yes. */
-#define FLANK_OCTETS_MAX 48u
+#define FLANK_OCTETS_MAX 128u
 
 /* Walks the `left` octets from text[at] on, by `step` (1 or -1). False: no match holds the string
  * there. */

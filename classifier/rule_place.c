@@ -7,10 +7,12 @@
 
 /* What a rule costs, in nanoseconds per octet of text: each string looked for, each position of a
  * window, and the confirmations; of a usual segment, or of the place where a string is. */
-#define LITERAL_RATE_TOLERATED 0.01
+#define LITERAL_COST_TOLERATED 3.0
 #define SEGMENT_OCTETS         200.0
 #define PATTERN_NS             5.0
 #define CONFIRM_NEAR_NS        300.0
+#define FLANKS_NS              30.0
+#define PASS_LEAST             0.1
 #define STRING_NS              0.001
 #define POSITION_NS            0.002
 #define WORD_BITS              64u
@@ -99,9 +101,15 @@ static bool place_gate(struct placing *p, uint32_t rule, const struct gate_windo
 	return true;
 }
 
-static double literal_cost(const struct literals *literals)
+/* What is read before and behind the strings keeps most of them from PCRE2; how many, the flanks'
+ * shares tell only roughly. */
+static double literal_cost(const struct literals *literals, const struct flanks *flanks)
 {
-	return literals->rate * CONFIRM_NEAR_NS + literals->count * STRING_NS;
+	double pass = flanks->before.pass * flanks->after.pass;
+
+	return literals->rate *
+	           (FLANKS_NS + (pass > PASS_LEAST ? pass : PASS_LEAST) * CONFIRM_NEAR_NS) +
+	       literals->count * STRING_NS;
 }
 
 static double gate_cost(const struct gate_windows *windows)
@@ -128,26 +136,27 @@ enum rule_placement rule_place(struct placing *p, uint32_t rule, uint8_t flags, 
 	struct regex regex;
 	struct literals literals = {0};
 	struct gate_windows windows = {0};
-	struct flanks flanks;
+	struct flanks flanks = {{.pass = 1}, {.pass = 1}};
 	enum rule_placement placed = PLACED_RESIDUAL;
 
 	if (!always && regex_parse(&scratch, pattern, &regex) == OK) {
 		rule_literals(&scratch, &regex, p->kind, &literals);
 		rule_gate(&scratch, &regex, p->kind, &windows);
+		rule_flanks(&scratch, &regex, p->kind, &literals, &flanks);
 	}
 	if (windows.count > 0 &&
-	    (literals.count == 0 || gate_cost(&windows) < literal_cost(&literals)) &&
+	    (literals.count == 0 || gate_cost(&windows) < literal_cost(&literals, &flanks)) &&
 	    place_gate(p, rule, &windows)) {
 		placed = PLACED_GATE;
 		*out_cost = gate_cost(&windows);
-	} else if (literals.count > 0 && literals.rate < LITERAL_RATE_TOLERATED) {
-		rule_flanks(&scratch, &regex, p->kind, &literals, &flanks);
+	} else if (literals.count > 0 &&
+	           literal_cost(&literals, &flanks) < LITERAL_COST_TOLERATED) {
 		place_literals(p,
 		               &(struct blob_literal_rule){
 		                   .rule = rule, .flags = flags, .selector = (uint16_t)selector},
 		               &literals, &flanks, regex.caseless);
 		placed = PLACED_LITERAL;
-		*out_cost = literal_cost(&literals);
+		*out_cost = literal_cost(&literals, &flanks);
 	} else {
 		place_residual(p, rule);
 		*out_cost = PATTERN_NS;

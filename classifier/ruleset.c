@@ -158,6 +158,18 @@ static enum err verify_rules(const struct ruleset *r, char *reason)
 	return OK;
 }
 
+static enum err list_exists(struct ruleset *r)
+{
+	r->exists = calloc(r->rule_count + 1, sizeof(*r->exists));
+	if (r->exists == NULL)
+		return ERR_NO_MEMORY;
+	for (uint32_t i = 0; i < r->rule_count; i++)
+		if (r->rule[i].kind == BLOB_RULE_EXISTS)
+			r->exists[r->exists_count++] = (struct ruleset_exists){i,
+			                                                       r->rule[i].selector};
+	return OK;
+}
+
 static bool is_pattern_of(const struct ruleset *r, uint32_t rule, int group)
 {
 	return rule < r->rule_count && r->rule[rule].kind == BLOB_RULE_PATTERN &&
@@ -371,6 +383,8 @@ static enum err open_all(struct ruleset *r, char *reason)
 		err = open_arrays(r, reason);
 	if (err == OK)
 		err = verify_rules(r, reason);
+	if (err == OK)
+		err = list_exists(r);
 	if (err == OK && !open_policies(r))
 		err = bad(reason, "policies of domains");
 	for (int group = 0; group < GROUP_COUNT && err == OK; group++) {
@@ -417,6 +431,7 @@ void ruleset_close(struct ruleset *ruleset)
 		hs_free_database(ruleset->group[group].database);
 	eval_close(ruleset);
 	scoring_close(ruleset);
+	free(ruleset->exists);
 	free(ruleset->pattern);
 	pattern_tables_free(ruleset->tables);
 	free(ruleset);

@@ -80,11 +80,11 @@ static void long_walks_give_up(void **state)
 	(void)state;
 	memset(text, 'x', sizeof(text));
 	memcpy(text, "needle", 6);
-	text[150] = '\0';
+	text[190] = '\0';
 	expect(rules, text, true, 0);
-	text[149] = '7';
+	text[189] = '7';
 	expect(rules, text, true, 1);
-	text[40] = '\0';
+	text[90] = '\0';
 	expect(rules, text, false, 0);
 	text[20] = '?';
 	expect(rules, text, false, 0);
