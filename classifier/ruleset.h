@@ -16,10 +16,12 @@ struct ruleset_group {                /* what triggers the rules of one group */
 	const uint32_t *literal_start;
 	const struct blob_literal_rule *literal_rules;
 	uint32_t literal_count;
+	const uint8_t *flanks; /* struct blob_flank at the offsets literal_rules has */
+	uint32_t flank_bytes;
 	const struct blob_gate *gate; /* NULL: none */
 	const struct blob_gate_rule *gate_rules;
 	uint32_t gate_rule_count;
-	const uint32_t *segments; /* headers only: which to scan */
+	const uint32_t *segments;           /* headers only: which to scan */
 	uint32_t segment_count;
 	const uint32_t *residual;
 	uint32_t residual_count;
@@ -67,6 +69,10 @@ struct ruleset_scoring {
 	uint32_t *user;       /* metas that name the rule, by their place in the order */
 };
 
+struct ruleset_exists {
+	uint32_t rule, selector;
+};
+
 struct ruleset {
 	const struct generation *generation;
 	const struct blob_head *head;
@@ -82,6 +88,8 @@ struct ruleset {
 	const uint32_t *order;
 	uint32_t order_count;
 	struct ruleset_group group[GROUP_COUNT];
+	struct ruleset_exists *exists; /* rules that ask whether a header is there */
+	uint32_t exists_count;
 	struct ruleset_policies policies;
 	struct ruleset_evals evals;
 	struct ruleset_scoring scoring;

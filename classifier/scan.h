@@ -55,6 +55,7 @@ struct scan_context {
 	struct pcre2_real_match_context_8 *match_context;
 	struct pcre2_real_jit_stack_8 *jit_stack;
 	struct rule_state *state; /* by rule */
+	uint64_t *touched;        /* bits by rule: those whose state is not as at the beginning */
 	struct value *value;      /* by rule; of score.c */
 	uint32_t *changed;        /* rules worth something else than idle in `value` */
 	uint32_t changed_count;
@@ -84,6 +85,12 @@ struct scan_context {
 	bool over_slice, over_budget, scan_failed;
 	struct scan_profile *profile;
 };
+
+/* Notes that the state of a rule is written to. */
+static inline void scan_touch(struct scan_context *context, uint32_t rule)
+{
+	context->touched[rule / 64] |= (uint64_t)1 << rule % 64;
+}
 
 /* Starts filling `state` for every pattern and `exists:` rule. Keeps `texts` until it is done. */
 void scan_begin(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
