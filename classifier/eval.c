@@ -34,8 +34,10 @@ void eval_run(struct scan_context *context, const struct texts *texts)
 	                         .state = context->eval};
 
 	call.state->recipients.known = call.state->emails_known = false;
-	call.state->vertical_known = call.state->upper_known = false;
+	call.state->from_known = call.state->vertical_known = call.state->upper_known = false;
 	eval_words_forget(call.state->words);
+	eval_uris_forget(call.state->uris);
+	eval_parts_forget(call.state->parts);
 	for (uint32_t i = 0; i < r->evals.count; i++) {
 		call.eval = &r->evals.eval[i];
 		call.state->addresses.count = 0;

@@ -50,6 +50,7 @@ struct ruleset_evals { /* calls of eval functions and what they look into (eval_
 	const double *setting;                                /* by enum eval_setting */
 	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* by enum eval_pattern */
 	bool no_jit;
+	uint8_t *absent_matches; /* by eval: its pattern may match where its header is absent */
 	struct relay_trust trust;
 };
 
