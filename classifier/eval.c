@@ -45,9 +45,8 @@ void eval_run(struct scan_context *context, const struct texts *texts)
 			context->state[call.eval->rule].not_run = true;
 			continue;
 		}
-		int32_t value = context->profile != NULL
-		                    ? run_profiled(&call, context->profile)
-		                    : functions[call.eval->function](&call);
+		int32_t value = context->profile != NULL ? run_profiled(&call, context->profile)
+		                                         : functions[call.eval->function](&call);
 
 		context->state[call.eval->rule].count = value > 0 ? (uint32_t)value : 0;
 	}

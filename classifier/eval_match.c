@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "classifier/eval.h"
+#include "classifier/pattern_set.h"
 #include "classifier/ruleset_pattern.h"
 
 #define REASON_BYTES 200
@@ -68,21 +69,19 @@ enum err eval_open(struct ruleset *ruleset, char *reason)
 {
 	struct ruleset_evals *e = &ruleset->evals;
 	char why[PATTERN_REASON_BYTES];
-	bool too_large;
 
 	if (!eval_sections_are_sound(ruleset)) {
 		snprintf(reason, REASON_BYTES, "the rule generation is damaged: evals");
 		return ERR_SYNTAX;
 	}
 	for (int i = 0; i < EVAL_PATTERN_COUNT; i++) {
-		e->pattern[i] = pattern_compile(ruleset->tables, bytes_text(patterns[i]), why,
-		                                &too_large);
-		if (e->pattern[i] == NULL) {
+		e->shared[i] = pattern_set_take(ruleset->patterns, bytes_text(patterns[i]), why);
+		if (e->shared[i] == NULL) {
 			snprintf(reason, REASON_BYTES, "%s: %.120s", patterns[i], why);
 			return ERR_NO_MEMORY;
 		}
-		if (pcre2_jit_compile(e->pattern[i], PCRE2_JIT_COMPLETE) != 0)
-			e->no_jit = true;
+		e->pattern[i] = e->shared[i]->code;
+		e->no_jit = e->no_jit || !e->shared[i]->is_jit;
 	}
 	return know_absent(ruleset);
 }
@@ -90,7 +89,7 @@ enum err eval_open(struct ruleset *ruleset, char *reason)
 void eval_close(struct ruleset *ruleset)
 {
 	for (int i = 0; i < EVAL_PATTERN_COUNT; i++)
-		pcre2_code_free(ruleset->evals.pattern[i]);
+		pattern_set_give(ruleset->patterns, ruleset->evals.shared[i]);
 	free(ruleset->evals.absent_matches);
 }
 

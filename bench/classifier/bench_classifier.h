@@ -48,7 +48,7 @@ struct bench_engine {
 	struct normaliser *normaliser;
 	const struct selector *selectors;
 	uint32_t selector_count;
-	uint64_t compile_us, open_us;
+	uint64_t compile_us, open_us, reopen_us; /* reopen: with the patterns of one that is open */
 };
 
 /* `no_triggers`: every rule runs on every segment. NULL, with a word on stderr, when the rules

@@ -63,14 +63,11 @@ static bool take_option(struct bench_options *o, int key, const char *value)
 
 static bool take_options(struct bench_options *o, int argc, char **argv)
 {
-	static const struct option known[] = {{"rules", required_argument, NULL, 'r'},
-	                                      {"rounds", required_argument, NULL, 'n'},
-	                                      {"every", required_argument, NULL, 'e'},
-	                                      {"bytes-max", required_argument, NULL, 'm'},
-	                                      {"top", required_argument, NULL, 't'},
-	                                      {"brute", no_argument, NULL, 'b'},
-	                                      {"hits", no_argument, NULL, 'h'},
-	                                      {NULL, 0, NULL, 0}};
+	static const struct option known[] = {
+	    {"rules", required_argument, NULL, 'r'}, {"rounds", required_argument, NULL, 'n'},
+	    {"every", required_argument, NULL, 'e'}, {"bytes-max", required_argument, NULL, 'm'},
+	    {"top", required_argument, NULL, 't'},   {"brute", no_argument, NULL, 'b'},
+	    {"hits", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
 	int key;
 
 	while ((key = getopt_long(argc, argv, "", known, NULL)) != -1)

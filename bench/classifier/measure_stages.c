@@ -251,6 +251,7 @@ static void print_totals(const struct measuring *m)
 	print("all", "confirm_hits", "confirms", (double)m->counters.confirm_hits / count);
 	print("all", "compile", "us", (double)m->engine->compile_us);
 	print("all", "open", "us", (double)m->engine->open_us);
+	print("all", "open_like", "us", (double)m->engine->reopen_us);
 	print("all", "prepare", "us", (double)prepare * m->ns_per_tick / 1000 / count);
 	print("all", "judge", "us", (double)judge * m->ns_per_tick / 1000 / count);
 	print("all", "total", "us", (double)total * m->ns_per_tick / 1000 / count);
