@@ -27,6 +27,18 @@ struct scan_context;
  * it). On error `reason` (200 octets) says why. */
 MUST_CHECK enum err ruleset_open(const struct generation *generation, struct ruleset **out_ruleset,
                                  char *reason);
+
+/* Patterns that `like`, open and of the same thread, has compiled already are shared with it;
+ * nothing else is, and either may be closed first. NULL: all are compiled. `no_machine_code`: for
+ * who only looks at the ruleset, or judges little. */
+struct ruleset_opening {
+	const struct ruleset *like;
+	bool no_machine_code;
+};
+
+MUST_CHECK enum err ruleset_open_with(const struct generation *generation,
+                                      const struct ruleset_opening *how,
+                                      struct ruleset **out_ruleset, char *reason);
 void ruleset_close(struct ruleset *ruleset);
 uint32_t ruleset_rule_count(const struct ruleset *ruleset);
 /* Static texts of the generation; "" when there is none. */

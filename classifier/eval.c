@@ -9,6 +9,20 @@ static eval_function *const functions[EVAL_FUNCTION_COUNT] = {
 #include "classifier/eval.def"
 };
 
+static int32_t run_profiled(const struct eval_call *call, struct scan_profile *profile)
+{
+	uint64_t start = profile->now();
+	int32_t value = functions[call->eval->function](call);
+	uint64_t took = profile->now() - start;
+
+	profile->evals += took;
+	if (profile->rule != NULL) {
+		profile->rule[call->eval->rule].time += took;
+		profile->rule[call->eval->rule].hits += value > 0;
+	}
+	return value;
+}
+
 void eval_run(struct scan_context *context, const struct texts *texts)
 {
 	const struct ruleset *r = context->ruleset;
@@ -20,8 +34,10 @@ void eval_run(struct scan_context *context, const struct texts *texts)
 	                         .state = context->eval};
 
 	call.state->recipients.known = call.state->emails_known = false;
-	call.state->vertical_known = call.state->upper_known = false;
+	call.state->from_known = call.state->vertical_known = call.state->upper_known = false;
 	eval_words_forget(call.state->words);
+	eval_uris_forget(call.state->uris);
+	eval_parts_forget(call.state->parts);
 	for (uint32_t i = 0; i < r->evals.count; i++) {
 		call.eval = &r->evals.eval[i];
 		call.state->addresses.count = 0;
@@ -29,7 +45,8 @@ void eval_run(struct scan_context *context, const struct texts *texts)
 			context->state[call.eval->rule].not_run = true;
 			continue;
 		}
-		int32_t value = functions[call.eval->function](&call);
+		int32_t value = context->profile != NULL ? run_profiled(&call, context->profile)
+		                                         : functions[call.eval->function](&call);
 
 		context->state[call.eval->rule].count = value > 0 ? (uint32_t)value : 0;
 	}

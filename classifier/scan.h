@@ -37,6 +37,8 @@ struct scan_profile {
 		uint64_t time;
 		uint32_t confirms, hits;
 	} * rule; /* by rule; NULL: not wanted */
+	uint64_t
+	    evals; /* all calls of eval functions, in units of `now`; each in rule[].time too */
 	enum scan_stage current;
 	uint64_t since, confirm_since;
 };
