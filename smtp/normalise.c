@@ -69,7 +69,7 @@ static struct sizes sizes_for(size_t message_bytes_max)
 	    .rawbody = n + n / 8,
 	    .header = 4 * n,
 	    .strings = n + n / 2,
-	    .work = 2 * HEADER_VALUE_BYTES_MAX,
+	    .work = 3 * HEADER_VALUE_BYTES_MAX,
 	    .body_segments = (uint32_t)(n / 8 + 1024),
 	    .rawbody_segments = (uint32_t)(n / TEXT_PIECE_BYTES + MIME_PARTS_MAX + 1),
 	};

@@ -261,7 +261,7 @@ static bool is_qmail_tail(struct bytes tail)
 
 			if ((bytes_equal(word, BYTES(" SMTP")) ||
 			     bytes_equal(word, BYTES(" QMQP"))) &&
-			    received_find(bytes_slice(tail, i + 5, 4), 0, " id ") != 0)
+			    !bytes_equal(bytes_slice(tail, i + 5, 4), BYTES(" id ")))
 				return true;
 		}
 	}
