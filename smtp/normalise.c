@@ -236,8 +236,19 @@ static bool take_leaves(struct normaliser *n)
 	return wide;
 }
 
+/* A multipart without any part has no body, and so no Subject in it. */
+static bool has_leaf(const struct mime_tree *tree)
+{
+	for (uint32_t i = 0; i < tree->count; i++)
+		if (tree->part[i].is_leaf && tree->part[i].type[0] != '\0')
+			return true;
+	return false;
+}
+
 static void build_body(struct normaliser *n, bool wide)
 {
+	if (!has_leaf(&n->tree))
+		return;
 	struct bytes name = BYTES("subject");
 	uint32_t index = header_last_of(&n->headers, name, 0, n->headers.message_count);
 
