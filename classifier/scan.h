@@ -79,6 +79,7 @@ struct scan_context {
 	const struct text *text;
 	enum text_kind kind;
 	uint32_t segment; /* being scanned */
+	bool bare_body;   /* the body is seen without addresses of quoted mail */
 	struct bytes subject;
 	bool runs_known, long_runs;           /* whether it has long runs of a letter, once asked */
 	uint64_t start_ns, slice_ns, left_ns; /* CPU time: of this slice; of the message's budget */

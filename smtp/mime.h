@@ -37,7 +37,6 @@ struct mime_part {
 	bool type_missing;
 	bool is_leaf;
 	bool is_html;   /* by type or by file name */
-	bool is_inside; /* a message inside the message is around it */
 };
 
 struct mime_tree {
