@@ -3,8 +3,7 @@
 
 #define LABELS_LOOKED_UP 11u
 
-/* The host of a URI in canonical form; false for addresses of mail and what has no valid one. */
-static bool uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host)
+bool eval_uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host)
 {
 	struct eval_match match;
 
@@ -84,7 +83,7 @@ static bool any_host_listed(const struct eval_call *call, struct bytes name)
 	for (uint32_t i = 0; i < uris->segment_count; i++) {
 		struct bytes host;
 
-		if (uri_host(call, text_segment(uris, i), &host) &&
+		if (eval_uri_host(call, text_segment(uris, i), &host) &&
 		    host_listed(call, list, host) > 0)
 			return true;
 	}
