@@ -51,7 +51,7 @@ struct resolver *resolver_new(const char *server, uint32_t timeout_ms, resolver_
 		return resolver;
 	ares_destroy(resolver->channel);
 fail:
-	snprintf(reason, 256, "%s: %s; see checks.resolver",
+	snprintf(reason, 256, "DNS resolver %s: %s; see checks.resolver",
 	         server[0] != '\0' ? server : "/etc/resolv.conf", ares_strerror(status));
 	free(resolver);
 	return NULL;
