@@ -173,6 +173,10 @@ size_t eval_words_bytes(void); /* zeroed memory is an empty table */
 /* To be asked again of the next message. */
 void eval_words_forget(struct eval_words *words);
 
+/* eval_uri.c: the host of a URI in canonical form; false for addresses of mail and what has no
+ * valid one. */
+bool eval_uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host);
+
 /* eval_relay.c: one relay of an X-Spam-Relays string. */
 struct eval_relay {
 	struct bytes ip, rdns, helo, by;

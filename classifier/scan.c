@@ -72,6 +72,11 @@ void scan_context_set_listed(struct scan_context *context, const struct listed *
 	context->listed = listed;
 }
 
+void scan_context_set_answers(struct scan_context *context, const struct answers *answers)
+{
+	context->answers = answers;
+}
+
 void scan_context_set_policy(struct scan_context *context, uint32_t policy)
 {
 	ASSERT(policy <= context->ruleset->policies.policy_count);

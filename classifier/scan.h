@@ -15,6 +15,7 @@ struct rule_state {
 	uint32_t tried_from, tried_to; /* where matches were looked for in last_segment */
 	uint32_t held_segment, held;   /* strings found there: 1 + segment, how many */
 	bool not_run;                  /* a budget or a limit kept it from being settled */
+	bool unanswered;               /* the network has not said, and might have */
 };
 
 /* Where time goes, for benches: NULL in a worker. Stages are disjoint; a confirmation is charged to
@@ -70,7 +71,8 @@ struct scan_context {
 	uint32_t pending_count;
 	uint64_t seen[GATE_WORDS_MAX];
 	uint32_t policy;
-	const struct listed *listed; /* may be NULL */
+	const struct listed *listed;   /* may be NULL */
+	const struct answers *answers; /* may be NULL */
 	/* of the message in hand */
 	const struct texts *texts;
 	uint32_t turn; /* of the groups */

@@ -40,8 +40,10 @@ size_t gateway_bytes(const struct config *config)
 	size_t sources = counts_sources(config) ? source_table_bytes(config->sessions_max) : 0;
 	size_t timers = ((size_t)config->sessions_max + backends_max(config)) * 32 + (256 << 10);
 
-	return sizeof(struct gateway) + pools + sources + timers + config->scan_bytes_max +
-	       normaliser_bytes(config->scan_bytes_max) + (64 << 10);
+	size_t inquiries = config->dns_checks ? inquiries_bytes() : 0;
+
+	return sizeof(struct gateway) + pools + sources + timers + inquiries +
+	       config->scan_bytes_max + normaliser_bytes(config->scan_bytes_max) + (64 << 10);
 }
 
 static void limits_from(struct smtp_server_limits *limits, const struct config *config)
@@ -86,7 +88,8 @@ static enum err carve(struct gateway *g, struct arena *arena, uint64_t now_us)
 	g->scan_bytes_max = config->scan_bytes_max;
 	g->scan_memory = arena_take(arena, 1, g->scan_bytes_max, 64);
 	g->normaliser = normaliser_new(arena, g->scan_bytes_max, g->its.mime_counters);
-	if (g->timers == NULL || g->scan_memory == NULL || g->normaliser == NULL)
+	if (g->timers == NULL || g->scan_memory == NULL || g->normaliser == NULL ||
+	    !await_open(g, arena))
 		return ERR_NO_MEMORY;
 	return OK;
 }
@@ -236,17 +239,23 @@ void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
 	g->more = work == TURN_CONNECTIONS_MAX;
 	shed_run(g);
 	timers_run(g);
+	await_run(g);
 	if (judge_run(g, TURN_JUDGED_MAX))
 		g->more = true;
 	if (g->draining)
 		drain_some(g);
+	await_tell(g);
 	if (shadow_is_due(g)) /* by a mail that has just been ended, too */
 		g->more = true;
 }
 
 uint64_t gateway_next_deadline_us(const struct gateway *g)
 {
-	return g->more ? 0 : timer_next_us(g->timers);
+	uint64_t timer_us = timer_next_us(g->timers), await_us = await_next_us(g);
+
+	if (g->more)
+		return 0;
+	return timer_us < await_us ? timer_us : await_us;
 }
 
 void gateway_drain(struct gateway *g)

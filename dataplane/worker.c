@@ -232,6 +232,8 @@ static enum err gateway_start(struct worker *worker, struct arena *arena, uint64
 	    .pool = c->pool,
 	    .rules = c->rules,
 	    .events = telemetry_events(c->telemetry, c->index),
+	    .questions = c->questions,
+	    .questions_wake_fd = c->questions_wake_fd,
 	    .counters = group_counters(c->telemetry, c->index, GROUP_GATEWAY),
 	    .smtp_counters = group_counters(c->telemetry, c->index, GROUP_SMTP),
 	    .mime_counters = group_counters(c->telemetry, c->index, GROUP_MIME),
