@@ -113,7 +113,7 @@ static const struct eval_uris *know_hosts(const struct eval_call *call)
 	uris->known = true;
 	uris->uris_read = uris->count = 0;
 	while (uris->uris_read < text->segment_count && uris->count < HOSTS_MAX)
-		if (uri_host(call, text_segment(text, uris->uris_read++), &host))
+		if (eval_uri_host(call, text_segment(text, uris->uris_read++), &host))
 			keep_host(uris, host);
 	return uris;
 }

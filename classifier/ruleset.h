@@ -23,7 +23,7 @@ struct ruleset_group {                /* what triggers the rules of one group */
 	const struct blob_gate *gate; /* NULL: none */
 	const struct blob_gate_rule *gate_rules;
 	uint32_t gate_rule_count;
-	const uint32_t *segments;           /* headers only: which to scan */
+	const uint32_t *segments; /* headers only: which to scan */
 	uint32_t segment_count;
 	const uint32_t *residual;
 	uint32_t residual_count;
