@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """run.py - runs fuzz targets for a time of processor each, in pieces, and keeps count.
 
-    tests/fuzz/run.py BUILD [--seconds N] [--piece N] [--until HH:MM] [--through 'COMMAND …'] [TARGET…]
+    tests/fuzz/run.py BUILD [--seconds N] [--piece N] [--until HH:MM] [--nice N] [--through 'COMMAND …'] [TARGET…]
     tests/fuzz/run.py BUILD --report [TARGET…]
     tests/fuzz/run.py BUILD --minimise BYTES [TARGET…]
 
@@ -79,7 +79,7 @@ class Fuzzer:
         log = self.log()
         return bool(log) and log[-1][3] != "ok" and os.path.getmtime(self.program) < log[-1][4]
 
-    def run(self, seconds, through):
+    def run(self, seconds, nice, through):
         command = through + [self.program, f"-max_total_time={seconds}", "-timeout=600", "-rss_limit_mb=2048",
                              "-print_funcs=0", f"-artifact_prefix={self.home}/{self.name}-"]
         if self.name in INPUT_BYTES_MAX:
@@ -90,7 +90,7 @@ class Fuzzer:
         environment = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1")
         with open(os.path.join(self.home, self.name + ".out"), "wb") as out:
             child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment,
-                                     preexec_fn=lambda: os.nice(19))
+                                     preexec_fn=lambda: os.nice(nice))
             _, status, usage = os.wait4(child.pid, 0)
         with open(os.path.join(self.home, self.name + ".out"), errors="replace") as out:
             text = out.read()
@@ -154,7 +154,7 @@ def work(fuzzers, options):
         if fuzzer is None:
             break
         seconds = int(min(options.piece, end - time.time()))
-        fuzzer.run(seconds, shlex.split(options.through))
+        fuzzer.run(seconds, options.nice, shlex.split(options.through))
         lock.close()
 
 
@@ -172,6 +172,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--piece", type=int, default=100)
     parser.add_argument("--until")
+    parser.add_argument("--nice", type=int, default=19)
     parser.add_argument("--through", default="")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--minimise", type=int, metavar="BYTES")
