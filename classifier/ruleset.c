@@ -161,7 +161,8 @@ static enum err verify_rules(const struct ruleset *r, char *reason)
 static enum err list_exists(struct ruleset *r)
 {
 	r->exists = calloc(r->rule_count + 1, sizeof(*r->exists));
-	if (r->exists == NULL)
+	r->plain = calloc(r->rule_count + 1, sizeof(*r->plain));
+	if (r->exists == NULL || r->plain == NULL)
 		return ERR_NO_MEMORY;
 	for (uint32_t i = 0; i < r->rule_count; i++)
 		if (r->rule[i].kind == BLOB_RULE_EXISTS)
@@ -306,6 +307,33 @@ static bool open_literals(struct ruleset *r, int group)
 	return true;
 }
 
+static bool open_plains(struct ruleset *r, int group)
+{
+	const void *plains, *octets;
+	uint32_t count, octet_count;
+
+	if (!array(r->generation, BLOB_SECTION(group, BLOB_PLAINS), sizeof(struct blob_plain),
+	           &plains, &count) ||
+	    !array(r->generation, BLOB_SECTION(group, BLOB_PLAIN_OCTETS),
+	           sizeof(struct blob_octets), &octets, &octet_count))
+		return false;
+	r->group[group].plain_octets = octets;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct blob_plain *plain = (const struct blob_plain *)plains + i;
+		uint64_t end = plain->start;
+
+		if (!is_pattern_of(r, plain->rule, group) || plain->count > PLAIN_ALTERNATIVES_MAX)
+			return false;
+		for (uint32_t k = 0; k < plain->count; k++) {
+			end += plain->bytes[k];
+			if (plain->bytes[k] == 0 || end > octet_count)
+				return false;
+		}
+		r->plain[plain->rule] = plain;
+	}
+	return true;
+}
+
 static enum err open_database(struct ruleset *r, int group, char *reason)
 {
 	struct bytes section = generation_section(r->generation,
@@ -388,7 +416,7 @@ static enum err open_all(struct ruleset *r, char *reason)
 	if (err == OK && !open_policies(r))
 		err = bad(reason, "policies of domains");
 	for (int group = 0; group < GROUP_COUNT && err == OK; group++) {
-		if (!open_gate(r, group) || !open_literals(r, group))
+		if (!open_gate(r, group) || !open_literals(r, group) || !open_plains(r, group))
 			return bad(reason, "what triggers the rules");
 		err = open_database(r, group, reason);
 	}
@@ -432,6 +460,7 @@ void ruleset_close(struct ruleset *ruleset)
 	eval_close(ruleset);
 	scoring_close(ruleset);
 	free(ruleset->exists);
+	free(ruleset->plain);
 	free(ruleset->pattern);
 	pattern_tables_free(ruleset->tables);
 	free(ruleset);

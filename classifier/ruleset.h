@@ -21,7 +21,8 @@ struct ruleset_group {                /* what triggers the rules of one group */
 	const struct blob_gate *gate; /* NULL: none */
 	const struct blob_gate_rule *gate_rules;
 	uint32_t gate_rule_count;
-	const uint32_t *segments;           /* headers only: which to scan */
+	const struct blob_octets *plain_octets;
+	const uint32_t *segments; /* headers only: which to scan */
 	uint32_t segment_count;
 	const uint32_t *residual;
 	uint32_t residual_count;
@@ -94,6 +95,7 @@ struct ruleset {
 	struct ruleset_evals evals;
 	struct ruleset_scoring scoring;
 	const uint8_t *tables;
+	const struct blob_plain **plain;    /* by rule; NULL when PCRE2 must decide */
 	struct pcre2_real_code_8 **pattern; /* by rule; NULL when it has none */
 	bool jit;                           /* every pattern is machine code */
 };

@@ -63,6 +63,8 @@ enum blob_kind_section { /* BLOB_KIND_FIRST + group * BLOB_KIND_SECTIONS + one o
 	                 BLOB_GATE_RULES,    /* struct blob_gate_rule */
 	                 BLOB_SEGMENTS,      /* header selectors to scan for the above */
 	                 BLOB_RESIDUAL,      /* rule indices run on every segment */
+	                 BLOB_PLAINS,        /* struct blob_plain */
+	                 BLOB_PLAIN_OCTETS,  /* struct blob_octets */
 	                 BLOB_KIND_SECTIONS
 };
 
@@ -151,6 +153,24 @@ struct blob_flank {
 
 #define REACH_ENDLESS UINT16_MAX
 static_assert(sizeof(struct blob_literal_rule) == 28, "fixed layout");
+
+struct blob_octets {
+	uint64_t bit[4];
+};
+
+#define PLAIN_ALTERNATIVES_MAX 29
+
+/* A pattern that is a choice of strings of octet classes: PCRE2 is not asked. */
+struct blob_plain {
+	uint32_t rule;
+	uint32_t start; /* of BLOB_PLAIN_OCTETS: the classes of its strings, one after the other */
+	struct blob_octets first; /* what a match begins with */
+	int16_t lone;             /* the only octet in `first`; -1: it has several */
+	uint8_t count;
+	uint8_t bytes[PLAIN_ALTERNATIVES_MAX]; /* of each string */
+};
+
+static_assert(sizeof(struct blob_plain) == 72 && sizeof(struct blob_octets) == 32, "fixed layout");
 
 /* The gate: a bit-parallel automaton over octet classes, one window of bits per rule, no window
  * across words. state' = ((state << 1 | begin) & step[octet]) | (state & stay[octet]); a rule's

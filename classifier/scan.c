@@ -19,6 +19,7 @@
 #include "classifier/eval.h"
 #include "classifier/flank.h"
 #include "classifier/gate.h"
+#include "classifier/plain.h"
 
 #define MATCH_LIMIT         1000000u
 #define JIT_STACK_BYTES_MIN 32768
@@ -27,6 +28,7 @@
 /* The clock is looked at after as many octets of work; a confirmation counts as some more. */
 #define WORK_A_LOOK  32768u
 #define CONFIRM_WORK 128u
+#define PLAIN_WORK   16u
 
 struct scan_context *scan_context_new(const struct ruleset *ruleset,
                                       struct classifier_counters *counters)
@@ -197,10 +199,19 @@ static void confirm(struct scan_context *c, uint32_t index, struct bytes subject
 {
 	struct rule_state *state = &c->state[index];
 	uint32_t max = hits_max(&c->ruleset->rule[index]);
+	const struct blob_plain *plain = c->ruleset->plain[index];
 	size_t end;
 	bool empty = false;
 
 	scan_touch(c, index);
+	if (plain != NULL && state->count < max && from <= to) {
+		if (within_budget(c, PLAIN_WORK + subject.len - from))
+			state->count += plain_count(plain, c->group->plain_octets, subject, from,
+			                            to, max - state->count);
+		else
+			state->not_run = true;
+		return;
+	}
 	pcre2_set_offset_limit(c->match_context, to < subject.len ? to : PCRE2_UNSET);
 	while (state->count < max && from <= to && from <= subject.len) {
 		if (!within_budget(c, CONFIRM_WORK + subject.len - from)) {
