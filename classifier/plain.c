@@ -69,16 +69,18 @@ static uint32_t count_octets(const struct blob_octets *set, struct bytes text, s
 }
 
 uint32_t plain_count(const struct blob_plain *plain, const struct blob_octets *octets,
-                     struct bytes text, size_t from, size_t to, uint32_t max)
+                     struct bytes text, size_t to, uint32_t max, size_t *in_out_from)
 {
 	uint32_t count = 0;
 	size_t end = to < text.len ? to + 1 : text.len;
 
-	if (plain->count == 1 && plain->bytes[0] == 1 && from < end && max > 1) {
-		count = count_octets(&plain->first, text, from, end);
+	if (plain->count == 1 && plain->bytes[0] == 1 && *in_out_from < end && max > 1) {
+		count = count_octets(&plain->first, text, *in_out_from, end);
+		*in_out_from = end;
 		return count < max ? count : max;
 	}
-	while (count < max && from <= to && plain_find(plain, octets, text, from, to, &from))
+	while (count < max && *in_out_from <= to &&
+	       plain_find(plain, octets, text, *in_out_from, to, in_out_from))
 		count++;
 	return count;
 }

@@ -12,8 +12,9 @@
  * stands first in the pattern decides where it ends. */
 bool plain_find(const struct blob_plain *plain, const struct blob_octets *octets, struct bytes text,
                 size_t from, size_t to, size_t *out_end);
-/* Counts matches that begin in [from, to] and do not overlap, up to `max`. */
+/* Counts matches that begin in [*in_out_from, to] and do not overlap, up to `max`; `*in_out_from`
+ * becomes where it would go on. */
 uint32_t plain_count(const struct blob_plain *plain, const struct blob_octets *octets,
-                     struct bytes text, size_t from, size_t to, uint32_t max);
+                     struct bytes text, size_t to, uint32_t max, size_t *in_out_from);
 
 #endif

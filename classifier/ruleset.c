@@ -210,7 +210,7 @@ static bool flank_is_sound(const struct blob_flank *flank, size_t cells)
 	for (uint32_t c = 0; c < 256; c++)
 		sound &= flank->class_of[c] < flank->class_count;
 	for (size_t i = 0; i < cells; i++)
-		sound &= flank->next[i] < flank->state_count;
+		sound &= (flank->next[i] & FLANK_STATE) < flank->state_count;
 	return sound;
 }
 
@@ -242,7 +242,8 @@ static bool walk_is_sound(const struct ruleset_group *k, const bool *begins, uin
 		return true;
 	return offset < k->flank_bytes && offset % FLANK_ALIGN == 0 &&
 	       begins[offset / FLANK_ALIGN] &&
-	       state < ((const struct blob_flank *)(k->flanks + offset))->state_count;
+	       (state & FLANK_STATE) <
+	           ((const struct blob_flank *)(k->flanks + offset))->state_count;
 }
 
 static bool open_flanks(struct ruleset *r, int group, uint32_t rules_count)

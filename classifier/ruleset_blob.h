@@ -138,9 +138,11 @@ struct blob_flank {
 	uint16_t next[]; /* by state and class */
 };
 
-#define FLANK_DEAD 0u /* no match goes on so */
-#define FLANK_OPEN 1u /* a match may end here, or nobody knows */
-#define FLANK_NONE UINT32_MAX
+#define FLANK_DEAD  0u      /* no match goes on so */
+#define FLANK_OPEN  1u      /* nobody knows */
+#define FLANK_ENDS  0x8000u /* set in states in which a match may end (before a string: begin) */
+#define FLANK_STATE 0x7fffu
+#define FLANK_NONE  UINT32_MAX
 
 #define FLANK_ALIGN 4u
 /* Octets of one with that many cells in `next`. */
