@@ -9,7 +9,8 @@
 #include "classifier/ruleset_blob.h"
 
 /* Octets looked at before anything is taken to be possible. */
-#define FLANK_OCTETS_MAX 128u
+#define FLANK_OCTETS_MAX       128u
+#define FLANK_BEGIN_OCTETS_MAX 64u
 
 static inline uint32_t flank_next(const struct blob_flank *flank, uint32_t state, uint8_t octet)
 {
@@ -39,7 +40,7 @@ static inline bool flank_goes_on(const struct blob_flank *flank, uint32_t state,
 static inline bool flank_begins(const struct blob_flank *flank, uint32_t state, struct bytes text,
                                 uint32_t begin, uint32_t *in_out_from, uint32_t *in_out_to)
 {
-	uint32_t count = begin < FLANK_OCTETS_MAX ? begin : FLANK_OCTETS_MAX, i = 0;
+	uint32_t count = begin < FLANK_BEGIN_OCTETS_MAX ? begin : FLANK_BEGIN_OCTETS_MAX, i = 0;
 	uint32_t first = UINT32_MAX, last = begin + 1; /* of the beginnings found */
 
 	for (;; i++) {

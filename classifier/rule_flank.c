@@ -9,10 +9,11 @@
 #include <math.h>
 
 #define POSITIONS_MAX   4096u
-#define COPIES_MAX      12u
+#define COPIES_MAX      32u
 #define STATES_MAX      1024u
 #define TABLE_BYTES_MAX (64u << 10)
 #define SLOTS           4096u /* of the hash table of states */
+#define PASS_USELESS    0.75 /* a walk that mostly passes is not worth its time */
 #define WALK_OCTETS     24
 
 struct part { /* a node of the tree */
@@ -424,6 +425,8 @@ static void make(struct rule_pool *pool, const struct automaton *a, const struct
 	if (!useful)
 		return;
 	out->pass = pass_share(a, next, states, begins);
+	if (out->pass > PASS_USELESS)
+		return;
 
 	size_t cells = (size_t)states * a->class_count;
 	size_t bytes = FLANK_BYTES(cells);
