@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "classifier/eval.h"
+#include "classifier/pattern_set.h"
 #include "classifier/ruleset_pattern.h"
 
 #define REASON_BYTES 200
@@ -360,11 +361,10 @@ static enum err open_database(struct ruleset *r, int group, char *reason)
 static enum err compile_patterns(struct ruleset *r, char *reason)
 {
 	char why[PATTERN_REASON_BYTES];
-	bool too_large;
 
-	r->tables = pattern_tables_new();
+	r->shared = calloc(r->rule_count + 1, sizeof(const struct pattern *));
 	r->pattern = calloc(r->rule_count + 1, sizeof(struct pcre2_real_code_8 *));
-	if (r->tables == NULL || r->pattern == NULL)
+	if (r->patterns == NULL || r->shared == NULL || r->pattern == NULL)
 		return ERR_NO_MEMORY;
 	r->jit = true;
 	for (uint32_t i = 0; i < r->rule_count; i++) {
@@ -373,16 +373,15 @@ static enum err compile_patterns(struct ruleset *r, char *reason)
 		if (rule->kind != BLOB_RULE_PATTERN &&
 		    (rule->kind != BLOB_RULE_EVAL || rule->pattern_bytes == 0))
 			continue;
-		r->pattern[i] = pattern_compile(
-		    r->tables, bytes_of(r->texts + rule->pattern, rule->pattern_bytes), why,
-		    &too_large);
-		if (r->pattern[i] == NULL) {
+		r->shared[i] = pattern_set_take(
+		    r->patterns, bytes_of(r->texts + rule->pattern, rule->pattern_bytes), why);
+		if (r->shared[i] == NULL) {
 			snprintf(reason, REASON_BYTES, "rule %.60s: %.120s", r->texts + rule->name,
 			         why);
 			return ERR_SYNTAX;
 		}
-		if (pcre2_jit_compile(r->pattern[i], PCRE2_JIT_COMPLETE) != 0)
-			r->jit = false;
+		r->pattern[i] = r->shared[i]->code;
+		r->jit = r->jit && r->shared[i]->is_jit;
 	}
 	return OK;
 }
@@ -428,8 +427,8 @@ static enum err open_all(struct ruleset *r, char *reason)
 	return err == OK ? eval_open(r, reason) : err;
 }
 
-enum err ruleset_open(const struct generation *generation, struct ruleset **out_ruleset,
-                      char *reason)
+enum err ruleset_open_with(const struct generation *generation, const struct ruleset_opening *how,
+                           struct ruleset **out_ruleset, char *reason)
 {
 	struct ruleset *r = calloc(1, sizeof(*r));
 
@@ -437,6 +436,8 @@ enum err ruleset_open(const struct generation *generation, struct ruleset **out_
 	if (r == NULL)
 		return ERR_NO_MEMORY;
 	r->generation = generation;
+	r->patterns = how->like != NULL ? pattern_set_join(how->like->patterns)
+	                                : pattern_set_new(!how->no_machine_code);
 
 	bool rules = generation->kind == GENERATION_RULES || generation->kind == GENERATION_SHADOW;
 	enum err err = rules ? open_all(r, reason) : bad(reason, "it holds no rules");
@@ -450,12 +451,19 @@ enum err ruleset_open(const struct generation *generation, struct ruleset **out_
 	return OK;
 }
 
+enum err ruleset_open(const struct generation *generation, struct ruleset **out_ruleset,
+                      char *reason)
+{
+	return ruleset_open_with(generation, &(struct ruleset_opening){.like = NULL}, out_ruleset,
+	                         reason);
+}
+
 void ruleset_close(struct ruleset *ruleset)
 {
 	if (ruleset == NULL)
 		return;
-	for (uint32_t i = 0; ruleset->pattern != NULL && i < ruleset->rule_count; i++)
-		pcre2_code_free(ruleset->pattern[i]);
+	for (uint32_t i = 0; ruleset->shared != NULL && i < ruleset->rule_count; i++)
+		pattern_set_give(ruleset->patterns, ruleset->shared[i]);
 	for (int group = 0; group < GROUP_COUNT; group++)
 		hs_free_database(ruleset->group[group].database);
 	eval_close(ruleset);
@@ -463,7 +471,8 @@ void ruleset_close(struct ruleset *ruleset)
 	free(ruleset->exists);
 	free(ruleset->plain);
 	free(ruleset->pattern);
-	pattern_tables_free(ruleset->tables);
+	free(ruleset->shared);
+	pattern_set_leave(ruleset->patterns);
 	free(ruleset);
 }
 

@@ -9,6 +9,8 @@
 #include "classifier/ruleset_blob.h"
 
 struct hs_database;
+struct pattern;
+struct pattern_set;
 struct pcre2_real_code_8;
 
 struct ruleset_group {                /* what triggers the rules of one group */
@@ -51,8 +53,10 @@ struct ruleset_evals { /* calls of eval functions and what they look into (eval_
 	const struct blob_list_entry *entry;
 	uint32_t entry_count;
 	const double *setting;                                /* by enum eval_setting */
-	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* by enum eval_pattern */
+	const struct pattern *shared[EVAL_PATTERNS_MAX];      /* by enum eval_pattern */
+	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* their code */
 	bool no_jit;
+	uint8_t *absent_matches; /* by eval: its pattern may match where its header is absent */
 	struct relay_trust trust;
 };
 
@@ -94,9 +98,10 @@ struct ruleset {
 	struct ruleset_policies policies;
 	struct ruleset_evals evals;
 	struct ruleset_scoring scoring;
-	const uint8_t *tables;
-	const struct blob_plain **plain;    /* by rule; NULL when PCRE2 must decide */
-	struct pcre2_real_code_8 **pattern; /* by rule; NULL when it has none */
+	const struct blob_plain **plain; /* by rule; NULL when PCRE2 must decide */
+	struct pattern_set *patterns;
+	const struct pattern **shared;      /* by rule: what of `patterns` it has; NULL: none */
+	struct pcre2_real_code_8 **pattern; /* their code */
 	bool jit;                           /* every pattern is machine code */
 };
 

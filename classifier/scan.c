@@ -76,6 +76,11 @@ void scan_context_set_listed(struct scan_context *context, const struct listed *
 	context->listed = listed;
 }
 
+void scan_context_set_answers(struct scan_context *context, const struct answers *answers)
+{
+	context->answers = answers;
+}
+
 void scan_context_set_policy(struct scan_context *context, uint32_t policy)
 {
 	ASSERT(policy <= context->ruleset->policies.policy_count);
@@ -508,12 +513,19 @@ static uint32_t scanned_count(const struct scan_context *c)
 	return c->kind == TEXT_HEADER ? c->group->segment_count : c->text->segment_count;
 }
 
+/* A segment of the text in hand, as rules see it. */
+static struct bytes segment_of(const struct scan_context *c, uint32_t index)
+{
+	return c->bare_body && c->kind == TEXT_BODY ? eval_bare_segment(c->eval, c->text, index)
+	                                            : text_segment(c->text, index);
+}
+
 static void scan_segment(struct scan_context *c, uint32_t index)
 {
 	c->segment = c->kind == TEXT_HEADER ? c->group->segments[index] : index;
 	if (c->segment >= c->text->segment_count)
 		return;
-	c->subject = text_segment(c->text, c->segment);
+	c->subject = segment_of(c, c->segment);
 	c->runs_known = false;
 	if (c->subject.len == 0)
 		return;
@@ -538,7 +550,7 @@ static void run_residual(struct scan_context *c, uint32_t index)
 	}
 	for (uint32_t k = 0; k < c->text->segment_count && c->state[index].count < max; k++)
 		if (!skipped_segment(rule, k)) {
-			struct bytes segment = text_segment(c->text, k);
+			struct bytes segment = segment_of(c, k);
 
 			(void)confirm(c, index, segment, 0, segment.len);
 		}
@@ -573,6 +585,8 @@ static void enter_turn(struct scan_context *c)
 		c->counters->text_bytes += c->text->bytes;
 	if (turns[c->turn] == GROUP_FIELDS)
 		run_exists(c);
+	if (c->kind == TEXT_BODY)
+		c->bare_body = eval_bares_body(c, c->texts);
 }
 
 /* One step; the turn's segments come first, then its rules without a trigger. */
@@ -614,6 +628,8 @@ void scan_begin(struct scan_context *context, const struct texts *texts, uint64_
 	context->work = WORK_A_LOOK;
 	context->over_budget = context->scan_failed = false;
 	context->turn = context->at = 0;
+	context->bare_body = false;
+	eval_begin(context);
 	enter_turn(context);
 }
 

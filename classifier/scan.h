@@ -15,6 +15,7 @@ struct rule_state {
 	uint32_t tried_from, tried_to; /* where matches were looked for in last_segment */
 	uint32_t held_segment, held;   /* strings found there: 1 + segment, how many */
 	bool not_run;                  /* a budget or a limit kept it from being settled */
+	bool unanswered;               /* the network has not said, and might have */
 };
 
 /* Where time goes, for benches: NULL in a worker. Stages are disjoint; a confirmation is charged to
@@ -37,6 +38,8 @@ struct scan_profile {
 		uint64_t time;
 		uint32_t confirms, hits;
 	} * rule; /* by rule; NULL: not wanted */
+	uint64_t
+	    evals; /* all calls of eval functions, in units of `now`; each in rule[].time too */
 	enum scan_stage current;
 	uint64_t since, confirm_since;
 };
@@ -76,7 +79,8 @@ struct scan_context {
 	uint32_t pending_count;
 	uint64_t seen[GATE_WORDS_MAX];
 	uint32_t policy;
-	const struct listed *listed; /* may be NULL */
+	const struct listed *listed;   /* may be NULL */
+	const struct answers *answers; /* may be NULL */
 	/* of the message in hand */
 	const struct texts *texts;
 	uint32_t turn; /* of the groups */
@@ -85,6 +89,7 @@ struct scan_context {
 	const struct text *text;
 	enum text_kind kind;
 	uint32_t segment; /* being scanned */
+	bool bare_body;   /* the body is seen without addresses of quoted mail */
 	struct bytes subject;
 	bool runs_known, long_runs;           /* whether it has long runs of a letter, once asked */
 	uint64_t start_ns, slice_ns, left_ns; /* CPU time: of this slice; of the message's budget */

@@ -268,7 +268,7 @@ static struct value found_value(const struct blob_rule *rule, const struct rule_
 	if (rule->kind != BLOB_RULE_PATTERN && rule->kind != BLOB_RULE_EXISTS &&
 	    rule->kind != BLOB_RULE_EVAL)
 		return point(0);
-	if (!state->not_run)
+	if (!state->not_run && !state->unanswered)
 		return point(state->count);
 	bool once = (rule->flags & BLOB_FLAG_MULTIPLE) == 0;
 	return once && state->count > 0 ? point(1) : span(state->count, once ? 1 : INFINITY);
@@ -374,9 +374,10 @@ static void take_found(struct scan_context *c, uint32_t index, struct judgement 
 {
 	const struct rule_state *state = &c->state[index];
 
-	if (state->count == 0 && !state->not_run)
+	if (state->count == 0 && !state->not_run && !state->unanswered)
 		return;
 	j->rules_not_run += state->not_run;
+	j->rules_unanswered += state->unanswered;
 	change(c, index, found_value(&c->ruleset->rule[index], state));
 }
 
@@ -428,6 +429,7 @@ bool classifier_continue(struct scan_context *context, uint64_t slice_ns,
 	context->counters->messages++;
 	context->counters->messages_incomplete += out_judgement->incomplete;
 	context->counters->rules_not_run += out_judgement->rules_not_run;
+	context->counters->rules_unanswered += out_judgement->rules_unanswered;
 	context->counters->hits_left_out += out_judgement->hits_left_out;
 	return true;
 }
