@@ -13,7 +13,7 @@
 #define STATES_MAX      1024u
 #define TABLE_BYTES_MAX (64u << 10)
 #define SLOTS           4096u /* of the hash table of states */
-#define PASS_USELESS    0.75 /* a walk that mostly passes is not worth its time */
+#define PASS_USELESS    0.75  /* a walk that mostly passes is not worth its time */
 #define WALK_OCTETS     24
 
 struct part { /* a node of the tree */
