@@ -423,6 +423,8 @@ static enum err open_all(struct ruleset *r, char *reason)
 	if (err == OK)
 		err = scoring_open(r);
 	if (err == OK)
+		err = guards_open(r);
+	if (err == OK)
 		err = compile_patterns(r, reason);
 	return err == OK ? eval_open(r, reason) : err;
 }
@@ -468,6 +470,7 @@ void ruleset_close(struct ruleset *ruleset)
 		hs_free_database(ruleset->group[group].database);
 	eval_close(ruleset);
 	scoring_close(ruleset);
+	guards_close(ruleset);
 	free(ruleset->exists);
 	free(ruleset->plain);
 	free(ruleset->pattern);

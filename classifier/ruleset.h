@@ -74,6 +74,13 @@ struct ruleset_scoring {
 	uint32_t *user;       /* metas that name the rule, by their place in the order */
 };
 
+#define META_GUARDS_MAX 3
+
+struct meta_guards { /* rules without which a meta is worth nothing */
+	uint32_t count;
+	uint32_t rule[META_GUARDS_MAX];
+};
+
 struct ruleset_exists {
 	uint32_t rule, selector;
 };
@@ -98,6 +105,7 @@ struct ruleset {
 	struct ruleset_policies policies;
 	struct ruleset_evals evals;
 	struct ruleset_scoring scoring;
+	struct meta_guards *guards;      /* by a meta's place in the order */
 	const struct blob_plain **plain; /* by rule; NULL when PCRE2 must decide */
 	struct pattern_set *patterns;
 	const struct pattern **shared;      /* by rule: what of `patterns` it has; NULL: none */
@@ -114,6 +122,10 @@ static inline struct bytes ruleset_if_unset(const struct ruleset *ruleset,
 /* score_open.c */
 MUST_CHECK enum err scoring_open(struct ruleset *ruleset);
 void scoring_close(struct ruleset *ruleset);
+
+/* score_guard.c */
+MUST_CHECK enum err guards_open(struct ruleset *ruleset);
+void guards_close(struct ruleset *ruleset);
 
 /* score.c: what a meta is worth from what its rules are; `stack` has META_DEPTH_MAX of room. */
 struct value meta_value(const struct ruleset *ruleset, const struct blob_rule *meta,
