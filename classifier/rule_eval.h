@@ -39,7 +39,8 @@ struct rule_evals { /* what the sections are made of */
 enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct rule_text *rule,
                                       struct rule_call *out_call, const char **out_why);
 /* The call a mimeheader rule becomes. */
-void rule_eval_mimeheader(const struct rule_text *rule, struct rule_call *out_call);
+void rule_eval_mimeheader(struct rule_pool *pool, const struct rule_text *rule,
+                          struct rule_call *out_call);
 /* The call a URI pattern with one %{NAME} at its end becomes, and in `out_pattern` what has to
  * match in front of it. False: the pattern is of another form, or no header rule captures NAME
  * (then `out_why` says so). */
