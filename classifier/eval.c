@@ -23,21 +23,41 @@ static int32_t run_profiled(const struct eval_call *call, struct scan_profile *p
 	return value;
 }
 
+void eval_begin(struct scan_context *context)
+{
+	struct eval_state *state = context->eval;
+
+	state->recipients.known = state->emails_known = state->from_known = false;
+	state->vertical_known = state->upper_known = false;
+	state->bare.count = state->bare.bytes = 0;
+	eval_words_forget(state->words);
+	eval_uris_forget(state->uris);
+	eval_parts_forget(state->parts);
+}
+
+static struct eval_call call_of(struct scan_context *context, const struct texts *texts)
+{
+	static const struct facts no_facts;
+
+	return (struct eval_call){.context = context,
+	                          .ruleset = context->ruleset,
+	                          .texts = texts,
+	                          .facts = texts->facts != NULL ? texts->facts : &no_facts,
+	                          .state = context->eval};
+}
+
+bool eval_bares_body(struct scan_context *context, const struct texts *texts)
+{
+	struct eval_call call = call_of(context, texts);
+
+	return eval_bare_body(&call);
+}
+
 void eval_run(struct scan_context *context, const struct texts *texts)
 {
 	const struct ruleset *r = context->ruleset;
-	static const struct facts no_facts;
-	struct eval_call call = {.context = context,
-	                         .ruleset = r,
-	                         .texts = texts,
-	                         .facts = texts->facts != NULL ? texts->facts : &no_facts,
-	                         .state = context->eval};
+	struct eval_call call = call_of(context, texts);
 
-	call.state->recipients.known = call.state->emails_known = false;
-	call.state->from_known = call.state->vertical_known = call.state->upper_known = false;
-	eval_words_forget(call.state->words);
-	eval_uris_forget(call.state->uris);
-	eval_parts_forget(call.state->parts);
 	for (uint32_t i = 0; i < r->evals.count; i++) {
 		call.eval = &r->evals.eval[i];
 		call.state->addresses.count = 0;

@@ -34,6 +34,17 @@ struct eval_words; /* eval_words.c */
 struct eval_uris;  /* eval_uri.c */
 struct eval_parts; /* eval_pattern_rule.c */
 
+/* Segments of the body without addresses of quoted mail, in their order. */
+#define EVAL_BARE_MAX   512u
+#define EVAL_BARE_BYTES 65536u
+
+struct eval_bare {
+	uint32_t count, bytes;
+	uint32_t segment[EVAL_BARE_MAX];
+	struct segment place[EVAL_BARE_MAX]; /* in `data` */
+	uint8_t data[EVAL_BARE_BYTES];
+};
+
 struct eval_state {                      /* of the message in hand */
 	struct eval_addresses addresses; /* scratch of the function that runs */
 	struct eval_recipients recipients;
@@ -48,6 +59,7 @@ struct eval_state {                      /* of the message in hand */
 	struct eval_words *words;
 	struct eval_uris *uris;
 	struct eval_parts *parts;
+	struct eval_bare bare;
 	uint8_t part_memory[EVAL_PART_BYTES], joined_memory[EVAL_PART_BYTES]; /* headers of parts */
 };
 
@@ -64,9 +76,20 @@ typedef int32_t eval_function(const struct eval_call *call);
 #define EVAL(name, help, arguments, selectors, facts) eval_function eval_##name;
 #include "classifier/eval.def"
 
+/* eval_freemail.c: see eval_bares_body; `call` needs no rule. */
+bool eval_bare_body(struct eval_call *call);
+
 /* NULL when memory is out. */
 struct eval_state *eval_state_new(void);
 void eval_state_free(struct eval_state *state);
+/* Forgets the message before. */
+void eval_begin(struct scan_context *context);
+/* Whether rules see the body without addresses of quoted mail: so it is, from the moment they were
+ * looked for, in mail from a free provider. */
+bool eval_bares_body(struct scan_context *context, const struct texts *texts);
+/* A segment of the body as rules see it then. */
+struct bytes eval_bare_segment(const struct eval_state *state, const struct text *body,
+                               uint32_t segment);
 /* Runs every eval rule; fills context->state of each. */
 void eval_run(struct scan_context *context, const struct texts *texts);
 
@@ -149,6 +172,10 @@ void eval_parts_forget(struct eval_parts *parts);
 size_t eval_words_bytes(void); /* zeroed memory is an empty table */
 /* To be asked again of the next message. */
 void eval_words_forget(struct eval_words *words);
+
+/* eval_uri.c: the host of a URI in canonical form; false for addresses of mail and what has no
+ * valid one. */
+bool eval_uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host);
 
 /* eval_relay.c: one relay of an X-Spam-Relays string. */
 struct eval_relay {

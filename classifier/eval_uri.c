@@ -23,8 +23,7 @@ void eval_uris_forget(struct eval_uris *uris)
 	uris->known = false;
 }
 
-/* The host of a URI in canonical form; false for addresses of mail and what has no valid one. */
-static bool uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host)
+bool eval_uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host)
 {
 	struct eval_match match;
 
@@ -114,7 +113,7 @@ static const struct eval_uris *know_hosts(const struct eval_call *call)
 	uris->known = true;
 	uris->uris_read = uris->count = 0;
 	while (uris->uris_read < text->segment_count && uris->count < HOSTS_MAX)
-		if (uri_host(call, text_segment(text, uris->uris_read++), &host))
+		if (eval_uri_host(call, text_segment(text, uris->uris_read++), &host))
 			keep_host(uris, host);
 	return uris;
 }
@@ -133,7 +132,7 @@ static bool any_host_listed(const struct eval_call *call, struct bytes name)
 	for (uint32_t i = known->uris_read; i < uris->segment_count; i++) {
 		struct bytes host;
 
-		if (uri_host(call, text_segment(uris, i), &host) &&
+		if (eval_uri_host(call, text_segment(uris, i), &host) &&
 		    host_listed(call, list, host) > 0)
 			return true;
 	}

@@ -533,8 +533,8 @@ static void place_rules(struct rule_compiler *c)
 		                           : bytes_of(c->texts.data + rule->pattern,
 		                                      rule->pattern_bytes);
 		uint32_t group = group_of(c, rule);
-		c->placed[group][rule_place(&c->placing[group], i, rule->selector, pattern, always,
-		                            &c->cost[i])]++;
+		c->placed[group][rule_place(&c->placing[group], i, rule->flags, rule->selector,
+		                            pattern, always, &c->cost[i])]++;
 	}
 }
 

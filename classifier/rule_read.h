@@ -38,7 +38,12 @@ enum rule_tflag {
 	TFLAG_NET = 4,
 	TFLAG_NOSUBJECT = 8,
 	TFLAG_LEARN = 16,
-	TFLAG_CONCAT = 32
+	TFLAG_CONCAT = 32,
+	TFLAG_DOMAINS_ONLY = 64,
+	TFLAG_IPS_ONLY = 128,
+	TFLAG_NOTRIM = 256,
+	TFLAG_A = 512,
+	TFLAG_NS = 1024
 };
 
 #define RULE_SCORES 4
@@ -95,8 +100,9 @@ struct rule_reader {
 	uint32_t bucket[RULE_BUCKETS]; /* 1 + index */
 	struct named_texts replace_tag, replace_pre, replace_inter, replace_post;
 	char *replace_start, *replace_end;
-	struct named_texts plugin; /* text: "1" loaded, "" not */
-	struct named_list *list;   /* the first EVAL_LIST_FIXED are enum eval_list */
+	struct named_texts plugin;   /* text: "1" loaded, "" not */
+	struct named_texts uri_zone; /* by rule: the line of urirhssub and its kin (rule_net.c) */
+	struct named_list *list;     /* the first EVAL_LIST_FIXED are enum eval_list */
 	uint32_t list_count, list_room;
 	double setting[EVAL_SETTING_COUNT];
 	struct rule_report *report;
@@ -139,6 +145,9 @@ char *rule_replace(struct rule_reader *reader, char *pattern);
 void rule_directive_init(struct rule_reader *reader);
 /* Obeys a line that is no rule and no attribute of one. False: nobody knows the directive. */
 bool rule_directive(struct rule_reader *reader, const char *key, struct bytes value);
+/* rule_net.c: lists of URI hosts in the DNS. False: the key is none of theirs. */
+bool rule_net_directive(struct rule_reader *reader, const char *key, struct bytes value);
+
 /* The index of a named list; UINT32_MAX when there is none. */
 uint32_t rule_directive_list(const struct rule_reader *reader, const char *name);
 

@@ -18,6 +18,8 @@ struct ruleset_group {                /* what triggers the rules of one group */
 	const uint32_t *literal_start;
 	const struct blob_literal_rule *literal_rules;
 	uint32_t literal_count;
+	const uint8_t *flanks; /* struct blob_flank at the offsets literal_rules has */
+	uint32_t flank_bytes;
 	const struct blob_gate *gate; /* NULL: none */
 	const struct blob_gate_rule *gate_rules;
 	uint32_t gate_rule_count;
@@ -72,6 +74,10 @@ struct ruleset_scoring {
 	uint64_t *needed;     /* bits by rule: it is listed, or a rule that is needed names it */
 };
 
+struct ruleset_exists {
+	uint32_t rule, selector;
+};
+
 struct ruleset {
 	const struct generation *generation;
 	const struct blob_head *head;
@@ -87,6 +93,8 @@ struct ruleset {
 	const uint32_t *order;
 	uint32_t order_count;
 	struct ruleset_group group[GROUP_COUNT];
+	struct ruleset_exists *exists; /* rules that ask whether a header is there */
+	uint32_t exists_count;
 	struct ruleset_policies policies;
 	struct ruleset_evals evals;
 	struct ruleset_scoring scoring;

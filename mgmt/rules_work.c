@@ -221,7 +221,7 @@ static void make(const struct rules_work *work, struct rule_compiler *compiler,
 /* Of what is compiled beside files; 0 when there is nothing. */
 static uint64_t hash_of_config(const struct config *config)
 {
-	uint64_t hash = 0;
+	uint64_t hash = config->dns_checks;
 
 	for (uint32_t i = 0; i < config->scored_list_count; i++) {
 		const struct config_scored_list *list = &config->scored_list[i];
@@ -245,6 +245,7 @@ void rules_work_compile(void *rules_work, struct job_output *output)
 {
 	const struct rules_work *work = rules_work;
 	struct rule_compile_options options = {.cache_folder = work->cache_folder,
+	                                       .score_column = work->config->dns_checks ? 1 : 0,
 	                                       .kind = work->kind};
 	struct rule_compiler *compiler;
 	uint64_t fingerprint;

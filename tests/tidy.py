@@ -48,6 +48,7 @@ VENDOR = {
     "sqlite3.h":   ["mgmt/*", "bench/*", "tests/*"],
     "microhttpd.h": ["mgmt/*", "tests/*"],
     "maxminddb.h": ["mgmt/list_mmdb.c"],
+    "ares.h":      ["mgmt/resolver.c"],
     "curl/":       ["mgmt/*", "bench/*", "tests/*"],
     "cmocka.h":    ["tests/*"],
     "sanitizer/":  ["base/poison.h"],
