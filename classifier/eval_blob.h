@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define EVAL_ARGUMENTS_MAX 6u
+#define EVAL_ARGUMENTS_MAX 7u
 #define EVAL_SELECTORS_MAX 24u /* of one call */
 
 enum eval_function {

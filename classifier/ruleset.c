@@ -438,6 +438,7 @@ enum err ruleset_open_with(const struct generation *generation, const struct rul
 	if (r == NULL)
 		return ERR_NO_MEMORY;
 	r->generation = generation;
+	r->verdicts_only = how->verdicts_only;
 	r->patterns = how->like != NULL ? pattern_set_join(how->like->patterns)
 	                                : pattern_set_new(!how->no_machine_code);
 

@@ -72,6 +72,7 @@ struct ruleset_scoring {
 	uint32_t idle_open;   /* metas that are undecided then */
 	uint32_t *user_start; /* by rule: first of its users; one more at the end */
 	uint32_t *user;       /* metas that name the rule, by their place in the order */
+	uint64_t *needed;     /* bits by rule: it is listed, or a rule that is needed names it */
 };
 
 #define META_GUARDS_MAX 3
@@ -111,6 +112,7 @@ struct ruleset {
 	const struct pattern **shared;      /* by rule: what of `patterns` it has; NULL: none */
 	struct pcre2_real_code_8 **pattern; /* their code */
 	bool jit;                           /* every pattern is machine code */
+	bool verdicts_only;                 /* what is not needed is not asked of eval functions */
 };
 
 static inline struct bytes ruleset_if_unset(const struct ruleset *ruleset,
@@ -122,6 +124,8 @@ static inline struct bytes ruleset_if_unset(const struct ruleset *ruleset,
 /* score_open.c */
 MUST_CHECK enum err scoring_open(struct ruleset *ruleset);
 void scoring_close(struct ruleset *ruleset);
+/* Whether the rule's worth can change what is listed. */
+bool scoring_needs(const struct ruleset *ruleset, uint32_t rule);
 
 /* score_guard.c */
 MUST_CHECK enum err guards_open(struct ruleset *ruleset);

@@ -46,6 +46,12 @@ size_t gateway_bytes(const struct config *config)
 	       config->scan_bytes_max + normaliser_bytes(config->scan_bytes_max) + (64 << 10);
 }
 
+size_t gateway_message_bytes(size_t *out_reserved)
+{
+	*out_reserved = sizeof(struct mail);
+	return offsetof(struct mail, transaction.recipient[1]);
+}
+
 static void limits_from(struct smtp_server_limits *limits, const struct config *config)
 {
 	*limits = (struct smtp_server_limits){

@@ -44,6 +44,9 @@ struct gateway_config {
 
 /* Octets gateway_new takes from the arena, at most. */
 size_t gateway_bytes(const struct config *config);
+/* Octets of the record that a message to one recipient uses, beside its own octets, which stay in
+ * the packets they came in, and the text of its envelope; and how many are reserved for it. */
+size_t gateway_message_bytes(size_t *out_reserved);
 /* Carves everything and listens on the configured listeners. NULL when the arena is too small or a
  * listener cannot be had. Keeps every pointer in `config`. */
 struct gateway *gateway_new(struct arena *arena, const struct gateway_config *config,
