@@ -58,11 +58,12 @@ enum err eval_open(struct ruleset *ruleset, char *reason)
 		if (pcre2_jit_compile(e->pattern[i], PCRE2_JIT_COMPLETE) != 0)
 			e->no_jit = true;
 	}
-	return OK;
+	return redirects_open(ruleset, reason);
 }
 
 void eval_close(struct ruleset *ruleset)
 {
+	redirects_close(ruleset);
 	for (int i = 0; i < EVAL_PATTERN_COUNT; i++)
 		pcre2_code_free(ruleset->evals.pattern[i]);
 }

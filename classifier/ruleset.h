@@ -49,6 +49,8 @@ struct ruleset_evals { /* calls of eval functions and what they look into (eval_
 	uint32_t entry_count;
 	const double *setting;                                /* by enum eval_setting */
 	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* by enum eval_pattern */
+	struct pcre2_real_code_8 *redirector[REDIRECTORS_MAX];
+	uint32_t redirector_count;
 	bool no_jit;
 	struct relay_trust trust;
 };

@@ -314,6 +314,7 @@ static void judge(struct scanner *s, struct bytes message, struct scanned *out)
 
 	memset(&facts, 0, sizeof(facts));
 	facts.trust = ruleset_relay_trust(s->ruleset);
+	facts.redirects = scan_context_redirects(s->context);
 	uint64_t begin = clock_now_us();
 	normalise(s->normaliser, without_from_line(message), &facts, s->selectors,
 	          s->selector_count, &out->normalised);
