@@ -110,8 +110,8 @@ static size_t web_address_end(struct bytes line, size_t at)
 			last = end + 1;
 		else if (bytes_equal(bytes_slice(rest, end, 3), BYTES("%40")))
 			last = end + 3;
-	for (end = last; end > 0 && end < rest.len && end < last + WEB_OCTETS_MAX &&
-	                 !is_blank(rest.data[end]);)
+	for (end = last;
+	     end > 0 && end < rest.len && end < last + WEB_OCTETS_MAX && !is_blank(rest.data[end]);)
 		end++;
 	return at + end;
 }

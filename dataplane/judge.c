@@ -156,8 +156,11 @@ static void begin(struct gateway *g, struct mail *m)
 		trust = ruleset_relay_trust(m->rules->ruleset);
 	}
 	tcp_endpoints(s->leg.conn, &local, &remote);
-	struct message_facts facts = {remote, bytes_text(s->helo),
-	                              transaction_path_text(t, &t->sender), true, trust,
+	struct message_facts facts = {remote,
+	                              bytes_text(s->helo),
+	                              transaction_path_text(t, &t->sender),
+	                              true,
+	                              trust,
 	                              scan_context_redirects(m->rules->context)};
 	set_limits(g, m);
 	message = gather(g, m);

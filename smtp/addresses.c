@@ -9,8 +9,8 @@
 
 #include "smtp/header.h"
 
-#define TOKENS_MAX 32   /* quoted and bare pieces of one phrase that may be given back */
-#define STEPS_MAX  8192 /* of one item; one that takes more is none */
+#define TOKENS_MAX       32   /* quoted and bare pieces of one phrase that may be given back */
+#define STEPS_MAX        8192 /* of one item; one that takes more is none */
 #define DOMAIN_BYTES_MAX 253
 #define LABEL_BYTES_MAX  63
 
@@ -152,8 +152,7 @@ static bool tail_read(struct bytes in, size_t at, struct item *item)
 
 	if (!has_comment)
 		end = at;
-	item->comment = has_comment ? bytes_slice(in, open + 1, end - open - 2)
-	                            : bytes_of(NULL, 0);
+	item->comment = has_comment ? bytes_slice(in, open + 1, end - open - 2) : bytes_of(NULL, 0);
 	end = skip_space(in, end);
 	item->end = end < in.len ? end + 1 : end;
 	return end == in.len || in.data[end] == ',' || in.data[end] == ';';
@@ -178,8 +177,8 @@ static bool closes(struct bytes in, size_t at, size_t *out_end)
 	return at < in.len && in.data[at] == '>';
 }
 
-/* One more pair of brackets around what starts at `start`: octets from `least` on up to white space,
- * at least one, or nothing. The widest reading counts. */
+/* One more pair of brackets around what starts at `start`: octets from `least` on up to white
+ * space, at least one, or nothing. The widest reading counts. */
 static bool brackets_close(struct bytes in, size_t start, size_t least, uint32_t *steps,
                            size_t *out_end)
 {
@@ -388,7 +387,8 @@ static bool is_domain(struct bytes host)
 				return false;
 			labels++;
 			len = 0;
-		} else if (!is_label_octet(c) || (c == '-' && len == 0) || (c == '_' && labels < 2)) {
+		} else if (!is_label_octet(c) || (c == '-' && len == 0) ||
+		           (c == '_' && labels < 2)) {
 			return false;
 		} else {
 			len++;

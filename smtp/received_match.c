@@ -191,7 +191,8 @@ static bool take_run(struct matcher *m, const char *stop, size_t min)
 
 static bool take_address(struct matcher *m, char kind)
 {
-	bool bracket = (kind == 'c' || kind == 'z') && m->at < m->line.len && m->line.data[m->at] == '[';
+	bool bracket = (kind == 'c' || kind == 'z') && m->at < m->line.len &&
+	               m->line.data[m->at] == '[';
 	size_t start = m->at + bracket, len = received_address_len(m->line, start);
 	size_t end = start + len;
 
