@@ -9,14 +9,30 @@ static eval_function *const functions[EVAL_FUNCTION_COUNT] = {
 #include "classifier/eval.def"
 };
 
+static int32_t run_profiled(const struct eval_call *call, struct scan_profile *profile)
+{
+	uint64_t start = profile->now();
+	int32_t value = functions[call->eval->function](call);
+	uint64_t took = profile->now() - start;
+
+	profile->evals += took;
+	if (profile->rule != NULL) {
+		profile->rule[call->eval->rule].time += took;
+		profile->rule[call->eval->rule].hits += value > 0;
+	}
+	return value;
+}
+
 void eval_begin(struct scan_context *context)
 {
 	struct eval_state *state = context->eval;
 
-	state->recipients.known = state->emails_known = false;
+	state->recipients.known = state->emails_known = state->from_known = false;
 	state->vertical_known = state->upper_known = false;
 	state->bare.count = state->bare.bytes = 0;
 	eval_words_forget(state->words);
+	eval_uris_forget(state->uris);
+	eval_parts_forget(state->parts);
 }
 
 static struct eval_call call_of(struct scan_context *context, const struct texts *texts)
@@ -49,7 +65,8 @@ void eval_run(struct scan_context *context, const struct texts *texts)
 			context->state[call.eval->rule].not_run = true;
 			continue;
 		}
-		int32_t value = functions[call.eval->function](&call);
+		int32_t value = context->profile != NULL ? run_profiled(&call, context->profile)
+		                                         : functions[call.eval->function](&call);
 
 		context->state[call.eval->rule].count = value > 0 ? (uint32_t)value : 0;
 	}

@@ -31,6 +31,8 @@ struct eval_recipients { /* To, Cc and Bcc */
 };
 
 struct eval_words; /* eval_words.c */
+struct eval_uris;  /* eval_uri.c */
+struct eval_parts; /* eval_pattern_rule.c */
 
 /* Segments of the body without addresses of quoted mail, in their order. */
 #define EVAL_BARE_MAX   512u
@@ -46,6 +48,8 @@ struct eval_bare {
 struct eval_state {                      /* of the message in hand */
 	struct eval_addresses addresses; /* scratch of the function that runs */
 	struct eval_recipients recipients;
+	struct eval_addresses from; /* who the message says it is from */
+	bool from_known;
 	struct eval_addresses emails; /* distinct freemail addresses of the body */
 	bool emails_known, emails_too_many;
 	bool vertical_known;
@@ -53,6 +57,8 @@ struct eval_state {                      /* of the message in hand */
 	bool upper_known;
 	double upper_percent;
 	struct eval_words *words;
+	struct eval_uris *uris;
+	struct eval_parts *parts;
 	struct eval_bare bare;
 	uint8_t part_memory[EVAL_PART_BYTES], joined_memory[EVAL_PART_BYTES]; /* headers of parts */
 };
@@ -114,6 +120,8 @@ bool eval_next_line(struct bytes *rest, struct bytes *out_line);
 /* Whether one of the fixed patterns, or the rule's own, matches. A match limit counts as no. */
 bool eval_matches(const struct eval_call *call, enum eval_pattern pattern, struct bytes subject);
 bool eval_rule_matches(const struct eval_call *call, struct bytes subject);
+/* Whether the rule's own pattern may match what stands for a header that is absent. */
+bool eval_absent_matches(const struct eval_call *call);
 /* As eval_matches; gives the first group and the end of the match as offsets. */
 struct eval_match {
 	size_t group, group_len, end;
@@ -131,6 +139,7 @@ struct bytes eval_captured_text(const struct eval_call *call, uint32_t rule, str
 /* eval_domain.c */
 uint8_t eval_lower(uint8_t octet);
 bool eval_contains_nocase(struct bytes text, struct bytes part, size_t *out_at);
+bool eval_contains(struct bytes text, struct bytes part);
 /* A glob with * and ? against all of `text`, without regard to case (the glob is lower case). A '*'
  * does not stand for `stop`; 0: it stands for anything. */
 bool eval_glob(struct bytes glob, struct bytes text, uint8_t stop);
@@ -143,7 +152,10 @@ bool eval_list_argument(const struct eval_call *call, uint32_t argument, uint32_
 struct bytes eval_registered_domain(const struct ruleset *ruleset, struct bytes host);
 bool eval_has_valid_tld(const struct ruleset *ruleset, struct bytes host);
 
-/* eval_address.c: adds the addresses of `header`, without equals. */
+/* eval_address.c: who the message says it is from: whoever sent it again, else all that claim it.
+ * The function's first headers are FROM_HEADERS of eval.def. */
+const struct eval_addresses *eval_from_addresses(const struct eval_call *call);
+/* Adds the addresses of `header`, without equals. */
 void eval_add_addresses(const struct eval_call *call, uint32_t header, struct eval_addresses *to);
 
 /* eval_email.c: the next address in a line of text, from `*at` on, which moves behind it. Its
@@ -154,10 +166,20 @@ bool eval_next_email(const struct ruleset *ruleset, struct bytes line, size_t *a
 /* eval_charset.c: a part is in a character set of none of ok_locales. */
 bool eval_mime_charset_is_faraway(const struct eval_call *call);
 
+/* eval_uri.c, eval_pattern_rule.c: what they keep of a message; zeroed memory is nothing yet. */
+size_t eval_uris_bytes(void);
+void eval_uris_forget(struct eval_uris *uris);
+size_t eval_parts_bytes(void);
+void eval_parts_forget(struct eval_parts *parts);
+
 /* eval_words.c: the words of a message's text and HTML forms, and how they differ. */
 size_t eval_words_bytes(void); /* zeroed memory is an empty table */
 /* To be asked again of the next message. */
 void eval_words_forget(struct eval_words *words);
+
+/* eval_uri.c: the host of a URI in canonical form; false for addresses of mail and what has no
+ * valid one. */
+bool eval_uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host);
 
 /* eval_relay.c: one relay of an X-Spam-Relays string. */
 struct eval_relay {

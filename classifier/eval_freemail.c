@@ -61,18 +61,9 @@ static bool any_fits(const struct eval_call *call, const struct eval_addresses *
 	return false;
 }
 
-enum { FROM_RESENT, FROM_FROM, FROM_LAST = 5 };
-
 int32_t eval_check_freemail_from(const struct eval_call *call)
 {
-	struct eval_addresses *from = &call->state->addresses;
-
-	if (eval_has_header(call, FROM_RESENT))
-		eval_add_addresses(call, FROM_RESENT, from);
-	else
-		for (uint32_t header = FROM_FROM; header <= FROM_LAST; header++)
-			eval_add_addresses(call, header, from);
-	return any_fits(call, from, 0);
+	return any_fits(call, eval_from_addresses(call), 0);
 }
 
 int32_t eval_check_freemail_header(const struct eval_call *call)

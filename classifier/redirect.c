@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "classifier/eval.h"
+#include "classifier/pattern_set.h"
 #include "classifier/ruleset_pattern.h"
 
 #define REASON_BYTES 200
@@ -15,7 +16,6 @@ enum err redirects_open(struct ruleset *ruleset, char *reason)
 	struct ruleset_evals *e = &ruleset->evals;
 	const struct blob_list *list = &e->list[EVAL_LIST_REDIRECTORS];
 	char why[PATTERN_REASON_BYTES];
-	bool too_large;
 
 	if (list->entry_count > REDIRECTORS_MAX) {
 		snprintf(reason, REASON_BYTES, "the rule generation is damaged: redirectors");
@@ -24,15 +24,13 @@ enum err redirects_open(struct ruleset *ruleset, char *reason)
 	for (; e->redirector_count < list->entry_count; e->redirector_count++) {
 		const struct blob_list_entry *entry = &e->entry[list->entry + e->redirector_count];
 		struct bytes text = bytes_of(e->texts + entry->text, entry->bytes);
-		pcre2_code *code = pattern_compile(ruleset->tables, text, why, &too_large);
+		const struct pattern *pattern = pattern_set_take(ruleset->patterns, text, why);
 
-		if (code == NULL) {
+		if (pattern == NULL) {
 			snprintf(reason, REASON_BYTES, "redirector_pattern: %.120s", why);
 			return ERR_SYNTAX;
 		}
-		e->redirector[e->redirector_count] = code;
-		if (pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) != 0)
-			e->no_jit = true;
+		e->redirector[e->redirector_count] = pattern;
 	}
 	return OK;
 }
@@ -40,7 +38,7 @@ enum err redirects_open(struct ruleset *ruleset, char *reason)
 void redirects_close(struct ruleset *ruleset)
 {
 	for (uint32_t i = 0; i < ruleset->evals.redirector_count; i++)
-		pcre2_code_free(ruleset->evals.redirector[i]);
+		pattern_set_give(ruleset->patterns, ruleset->evals.redirector[i]);
 }
 
 /* The first pattern whose group is a name with a dot in it decides. */
@@ -52,12 +50,14 @@ static bool find(void *context, struct bytes uri, struct bytes *out_target)
 	for (uint32_t i = 0; i < e->redirector_count; i++) {
 		int result;
 
-		if (e->no_jit)
-			result = pcre2_match(e->redirector[i], uri.data, uri.len, 0, 0, c->match,
-			                     c->match_context);
+		const struct pattern *pattern = e->redirector[i];
+
+		if (pattern->is_jit)
+			result = pcre2_jit_match(pattern->code, uri.data, uri.len, 0, 0, c->match,
+			                         c->match_context);
 		else
-			result = pcre2_jit_match(e->redirector[i], uri.data, uri.len, 0, 0,
-			                         c->match, c->match_context);
+			result = pcre2_match(pattern->code, uri.data, uri.len, 0, 0, c->match,
+			                     c->match_context);
 		if (result < 0 && result != PCRE2_ERROR_NOMATCH)
 			c->counters->match_limits++;
 		const PCRE2_SIZE *range = pcre2_get_ovector_pointer(c->match);
