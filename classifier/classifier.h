@@ -16,6 +16,7 @@
 #include "base/event.h"
 #include "base/generation.h"
 #include "base/question.h"
+#include "base/redirects.h"
 #include "base/texts.h"
 #include "classifier/classifier_counters.h"
 #include "classifier/lists.h"
@@ -113,6 +114,10 @@ bool classifier_continue(struct scan_context *context, uint64_t slice_ns,
 /* Both in one go. */
 void classifier_judge(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
                       uint64_t (*cpu_now_ns)(void), struct judgement *out_judgement);
+
+/* Where the rules' redirector patterns say URIs lead; to be asked between two judgements only, as
+ * long as the context. */
+struct redirects scan_context_redirects(struct scan_context *context);
 
 /* What a rule, subtests included, was worth in the last judgement; false when nobody knows. */
 bool classifier_rule_value(const struct scan_context *context, uint32_t rule, double *out_value);

@@ -99,6 +99,10 @@ bool eval_sections_are_sound(struct ruleset *ruleset);
 MUST_CHECK enum err eval_open(struct ruleset *ruleset, char *reason);
 void eval_close(struct ruleset *ruleset);
 
+/* redirect.c: patterns that tell where URIs lead. */
+MUST_CHECK enum err redirects_open(struct ruleset *ruleset, char *reason);
+void redirects_close(struct ruleset *ruleset);
+
 /* The text of the kind the rule is of: a body or a rawbody rule may call the same function. */
 const struct text *eval_own_text(const struct eval_call *call);
 /* Arguments and headers by their numbers in eval.def. A header that is missing is empty. */

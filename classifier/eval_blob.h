@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdint.h>
 
+#define REDIRECTORS_MAX    64u
 #define EVAL_ARGUMENTS_MAX 7u
 #define EVAL_SELECTORS_MAX 24u /* of one call */
 

@@ -30,7 +30,8 @@ ALSO = {
 }
 
 RULE_COMPILERS = ["classifier/scan.c", "classifier/ruleset.c", "classifier/ruleset_pattern.c", "classifier/pattern_set.c",
-                  "classifier/eval_match.c", "classifier/rule_compile*.c", "classifier/rule_regex.c"]
+                  "classifier/eval_match.c", "classifier/redirect.c",
+                  "classifier/rule_compile*.c", "classifier/rule_regex.c"]
 # Headers from outside and the only files that may see them; the longest name that fits counts.
 VENDOR = {
     "rte_":        ["dataplane/port_dpdk.c", "dataplane/eal.c"],

@@ -159,6 +159,7 @@ void bench_normalise(struct bench_engine *engine, struct bytes message, struct n
 
 	memset(&facts, 0, sizeof(facts));
 	facts.trust = ruleset_relay_trust(engine->ruleset);
+	facts.redirects = scan_context_redirects(engine->context);
 	normalise(engine->normaliser, message, &facts, engine->selectors, engine->selector_count,
 	          out);
 }
