@@ -19,6 +19,7 @@
 #include "classifier/rule_compile.h"
 #include "dataplane/port_memory.h"
 #include "dataplane/worker.h"
+#include "sim_checks.h"
 #include "sim_client.h"
 #include "sim_sink.h"
 
@@ -57,6 +58,7 @@ struct world {
 	struct worker *worker;
 	struct sim_clients clients;
 	struct sim_sink sink;
+	struct sim_checks checks;
 	struct sim_message messages[MESSAGES_PER_SEED];
 };
 
@@ -70,12 +72,16 @@ static uint64_t slow_clock(void)
 	return now_ns += 1100000;
 }
 
-/* One rule is enough: its mark is refused. */
+/* One rule is enough: its mark is refused. The other has messages wait for answers of the network.
+ */
 static void rules_compile(void)
 {
 	char path[] = "/tmp/postern-sim-XXXXXX";
-	static const char text[] = "body SIM_MARK /" SIM_SPAM_MARK "/\nscore SIM_MARK 20\n";
-	struct rule_compile_options options = {.cache_folder = NULL};
+	static const char
+	    text[] = "body SIM_MARK /" SIM_SPAM_MARK "/\nscore SIM_MARK 20\n"
+	             "util_rb_tld example\n"
+	             "header __SIM_LIST eval:check_rbl_envfrom('sim', 'list.example.')\n";
+	struct rule_compile_options options = {.cache_folder = NULL, .score_column = 1};
 	struct rule_compiler *compiler = rule_compiler_new(&options);
 	char file[64];
 
@@ -103,6 +109,7 @@ static void config_make(struct config *config)
 	    "32; "
 	    "hold_bytes_max = 64k; scan_bytes_max = 64k; events_ring_count = 16; "
 	    "backend_reply_timeout_ms = 20s; }\n"
+	    "checks { dns_checks = true; checks_timeout_ms = 2s; }\n"
 	    "policy { hostname = \"gateway.example\"; }\n"
 	    "tcp { tcp_syn_cache_count = 64; tcp_time_wait_ms = 1s; }\n";
 	struct config_error error;
@@ -201,6 +208,8 @@ static void worker_make(struct world *w)
 	                            .pool = w->pool,
 	                            .rules = w->rules,
 	                            .telemetry = &w->telemetry,
+	                            .questions = &w->checks.rings,
+	                            .questions_wake_fd = -1,
 	                            .link = &w->link,
 	                            .hostname = "gateway.example",
 	                            .cpu_now_ns = slow_clock,
@@ -241,6 +250,7 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	w->sink.fault_percent = profile == PROFILE_FAULTY ? 6 : 0;
 	err = tcp_listen(w->backend.net, &listen, 0);
 	ASSERT(err == OK);
+	sim_checks_make(&w->checks, &w->random, 3000000, profile == PROFILE_FAULTY);
 	worker_make(w);
 
 	w->clients.net = w->client.net;
@@ -261,6 +271,7 @@ static void world_free(struct world *w)
 	w->ports[0]->ops->close(w->ports[0]);
 	w->ports[1]->ops->close(w->ports[1]);
 	rules_slot_free(w->rules);
+	sim_checks_free(&w->checks);
 	telemetry_close(&w->telemetry);
 	arena_free(&w->client.arena);
 	arena_free(&w->backend.arena);
@@ -319,6 +330,7 @@ static bool world_run(struct world *w)
 		sim_clients_run(&w->clients, now_us);
 		host_send(&w->client, now_us);
 		worker_turn(w->worker, now_us, now_us);
+		sim_checks_run(&w->checks, now_us);
 		host_turn(&w->backend, now_us);
 		sim_sink_run(&w->sink);
 		host_send(&w->backend, now_us);
@@ -420,6 +432,11 @@ static uint32_t run_seed(uint64_t seed, enum profile profile)
 	wrong += check_world(&world, seed, profile);
 	if (profile == PROFILE_CROWDED && counted(&world, "sessions_refused_full") == 0) {
 		printf("# seed %llu: nobody was refused for want of a session\n",
+		       (unsigned long long)seed);
+		wrong++;
+	}
+	if (profile == PROFILE_CLEAN && counted(&world, "checks_waits") == 0) {
+		printf("# seed %llu: no message waited for the network\n",
 		       (unsigned long long)seed);
 		wrong++;
 	}
