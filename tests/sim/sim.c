@@ -30,7 +30,25 @@
 #define END_US            (3600ull * 1000000)
 #define MESSAGES_PER_SEED 24
 
-enum profile { PROFILE_CLEAN, PROFILE_LOSSY, PROFILE_FAULTY, PROFILE_CROWDED, PROFILE_COUNT };
+enum profile {
+	PROFILE_CLEAN,
+	PROFILE_LOSSY,
+	PROFILE_FAULTY,
+	PROFILE_CROWDED,
+	PROFILE_CHECKS,        /* messages wait for what the network says of them */
+	PROFILE_CHECKS_FAULTY, /* so, and management dies now and then */
+	PROFILE_COUNT
+};
+
+static bool is_faulty(enum profile profile)
+{
+	return profile == PROFILE_FAULTY || profile == PROFILE_CHECKS_FAULTY;
+}
+
+static bool has_checks(enum profile profile)
+{
+	return profile == PROFILE_CHECKS || profile == PROFILE_CHECKS_FAULTY;
+}
 
 #define CROWDED_SESSIONS 8 /* the least there may be */
 
@@ -109,7 +127,7 @@ static void config_make(struct config *config)
 	    "32; "
 	    "hold_bytes_max = 64k; scan_bytes_max = 64k; events_ring_count = 16; "
 	    "backend_reply_timeout_ms = 20s; }\n"
-	    "checks { dns_checks = true; checks_timeout_ms = 2s; }\n"
+	    "checks { checks_timeout_ms = 2s; }\n"
 	    "policy { hostname = \"gateway.example\"; }\n"
 	    "tcp { tcp_syn_cache_count = 64; tcp_time_wait_ms = 1s; }\n";
 	struct config_error error;
@@ -208,7 +226,7 @@ static void worker_make(struct world *w)
 	                            .pool = w->pool,
 	                            .rules = w->rules,
 	                            .telemetry = &w->telemetry,
-	                            .questions = &w->checks.rings,
+	                            .questions = w->config.dns_checks ? &w->checks.rings : NULL,
 	                            .questions_wake_fd = -1,
 	                            .link = &w->link,
 	                            .hostname = "gateway.example",
@@ -235,8 +253,13 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	ASSERT(w->pool != NULL);
 	if (profile == PROFILE_CROWDED)
 		w->config.sessions_max = CROWDED_SESSIONS;
+	/* Messages hold their backend connections while they wait. */
+	w->config.dns_checks = has_checks(profile);
+	if (has_checks(profile))
+		w->config.backend[0].connections_max *= 2;
 	w->lossless = profile == PROFILE_CLEAN || profile == PROFILE_CROWDED ||
-	              (profile == PROFILE_FAULTY && random_below(&w->random, 3) == 0);
+	              profile == PROFILE_CHECKS ||
+	              (is_faulty(profile) && random_below(&w->random, 3) == 0);
 	link_make(w, &w->client, 0);
 	link_make(w, &w->backend, 1);
 	host_make(&w->client, w, "10.25.0.1");
@@ -247,10 +270,10 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	w->sink.messages = w->messages;
 	w->sink.message_count = MESSAGES_PER_SEED;
 	w->sink.lossless = w->lossless;
-	w->sink.fault_percent = profile == PROFILE_FAULTY ? 6 : 0;
+	w->sink.fault_percent = is_faulty(profile) ? 6 : 0;
 	err = tcp_listen(w->backend.net, &listen, 0);
 	ASSERT(err == OK);
-	sim_checks_make(&w->checks, &w->random, 3000000, profile == PROFILE_FAULTY);
+	sim_checks_make(&w->checks, seed, 3000000, is_faulty(profile));
 	worker_make(w);
 
 	w->clients.net = w->client.net;
@@ -260,7 +283,7 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	                                                     : 1 + random_below(&w->random, 8);
 	w->clients.messages = w->messages;
 	w->clients.message_count = MESSAGES_PER_SEED;
-	w->clients.vanishing = profile == PROFILE_FAULTY;
+	w->clients.vanishing = is_faulty(profile);
 }
 
 static void world_free(struct world *w)
@@ -376,7 +399,7 @@ static uint32_t check_message(uint64_t seed, enum profile profile, const struct 
 		return complain(seed, profile, m, "client was refused and the backend has it");
 	if (m->spam && m->stored_count > 0)
 		return complain(seed, profile, m, "marked message passed");
-	if (profile == PROFILE_FAULTY)
+	if (is_faulty(profile))
 		return 0;
 	/* Who holds a session and does nothing may lose it to another. */
 	if (profile == PROFILE_CROWDED && m->fate != SIM_TOLD_250 && m->fate != SIM_TOLD_5XX)
@@ -435,7 +458,7 @@ static uint32_t run_seed(uint64_t seed, enum profile profile)
 		       (unsigned long long)seed);
 		wrong++;
 	}
-	if (profile == PROFILE_CLEAN && counted(&world, "checks_waits") == 0) {
+	if (profile == PROFILE_CHECKS && counted(&world, "checks_waits") == 0) {
 		printf("# seed %llu: no message waited for the network\n",
 		       (unsigned long long)seed);
 		wrong++;
@@ -446,9 +469,12 @@ static uint32_t run_seed(uint64_t seed, enum profile profile)
 
 int main(int argc, char **argv)
 {
-	static const char *const names[PROFILE_COUNT] = {"clean links", "bad links",
+	static const char *const names[PROFILE_COUNT] = {"clean links",
+	                                                 "bad links",
 	                                                 "bad links, failing peers",
-	                                                 "clean links, three clients a session"};
+	                                                 "clean links, three clients a session",
+	                                                 "clean links, answers late or never",
+	                                                 "all that fails, and answers late"};
 	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
 	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 20;
 	int failed = 0;

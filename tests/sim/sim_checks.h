@@ -10,9 +10,9 @@
 
 struct sim_checks {
 	struct question_rings rings;
-	struct random *random;
-	uint32_t latest_us; /* an answer takes so long at most */
-	bool dies;          /* now and then, and comes back */
+	struct random random; /* its own: without it a seed plays as it always has */
+	uint32_t latest_us;   /* an answer takes so long at most */
+	bool dies;            /* now and then, and comes back */
 	uint64_t back_us;
 	uint32_t count;
 	struct {
@@ -20,8 +20,7 @@ struct sim_checks {
 	} open[SIM_QUESTIONS_MAX];
 };
 
-void sim_checks_make(struct sim_checks *checks, struct random *random, uint32_t latest_us,
-                     bool dies);
+void sim_checks_make(struct sim_checks *checks, uint64_t seed, uint32_t latest_us, bool dies);
 void sim_checks_free(struct sim_checks *checks);
 void sim_checks_run(struct sim_checks *checks, uint64_t now_us);
 
