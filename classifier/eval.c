@@ -20,6 +20,7 @@ void eval_run(struct scan_context *context, const struct texts *texts)
 	                         .state = context->eval};
 
 	call.state->recipients.known = call.state->emails_known = false;
+	call.state->hosts.known = false;
 	call.state->vertical_known = call.state->upper_known = false;
 	eval_words_forget(call.state->words);
 	for (uint32_t i = 0; i < r->evals.count; i++) {
