@@ -29,6 +29,18 @@ struct answers;
  * it). On error `reason` (200 octets) says why. */
 MUST_CHECK enum err ruleset_open(const struct generation *generation, struct ruleset **out_ruleset,
                                  char *reason);
+
+/* Patterns that `like`, open and of the same thread, has compiled already are shared with it;
+ * nothing else is, and either may be closed first. NULL: all are compiled. `no_machine_code`: for
+ * who only looks at the ruleset, or judges little. */
+struct ruleset_opening {
+	const struct ruleset *like;
+	bool no_machine_code;
+};
+
+MUST_CHECK enum err ruleset_open_with(const struct generation *generation,
+                                      const struct ruleset_opening *how,
+                                      struct ruleset **out_ruleset, char *reason);
 void ruleset_close(struct ruleset *ruleset);
 uint32_t ruleset_rule_count(const struct ruleset *ruleset);
 /* Static texts of the generation; "" when there is none. */
@@ -69,8 +81,8 @@ struct answers {
 	const struct answer *(*find)(void *context, enum question_kind kind, struct bytes name);
 };
 typedef void question_seen(void *context, enum question_kind kind, struct bytes name);
-/* Calls `seen` for what the rules will ask about these texts, before or while they are judged; the
- * same question may come several times. */
+/* Calls `seen` for what the rules will ask about these texts, before they are judged; the same
+ * question may come several times. */
 void classifier_questions(struct scan_context *context, const struct texts *texts,
                           question_seen *seen, void *seen_context);
 /* Calls it for what they will ask, in all likelihood, about a message this client brings. */

@@ -12,7 +12,6 @@
 
 #define RELAYS_ASKED_MAX 32u
 #define LOOPBACK_NET     127u
-#define SENDER_HEADERS   6u /* of FROM_HEADERS in eval.def */
 
 struct walk {
 	const struct eval_call *call;
@@ -202,17 +201,15 @@ static bool ask_host(struct walk *walk, enum question_kind kind, struct bytes ho
 static void walk_senders(struct walk *walk)
 {
 	const struct eval_call *call = walk->call;
-	struct eval_addresses *from = &call->state->addresses;
-	bool envelope = call->eval->function == EVAL_check_rbl_envfrom;
+	const struct eval_addresses *from = &call->state->addresses;
 	bool registered = call->eval->function == EVAL_check_rbl_from_domain;
 
-	from->count = 0;
-	/* The envelope sender's own header, or Resent-From, which stands for all others. */
-	if (envelope || eval_has_header(call, 0))
-		eval_add_addresses(call, 0, from);
-	else
-		for (uint32_t header = 1; header < SENDER_HEADERS; header++)
-			eval_add_addresses(call, header, from);
+	if (call->eval->function == EVAL_check_rbl_envfrom) {
+		call->state->addresses.count = 0;
+		eval_add_addresses(call, 0, &call->state->addresses);
+	} else {
+		from = eval_from_addresses(call);
+	}
 	for (uint32_t i = 0; i < from->count; i++) {
 		struct bytes host = bytes_behind_last(from->item[i], '@');
 
@@ -538,7 +535,7 @@ void classifier_questions(struct scan_context *context, const struct texts *text
 	                         .state = context->eval};
 	struct walk walk = {.call = &call, .see = tell, .context = seen_context, .seen = seen};
 
-	context->eval->hosts.known = false;
+	eval_begin(context);
 	for (uint32_t i = 0; i < r->evals.count; i++) {
 		call.eval = &r->evals.eval[i];
 		if (asks(call.eval))

@@ -108,6 +108,7 @@ struct rule_reader {
 	struct rule_report *report;
 	uint32_t report_count, report_room;
 	uint32_t file_count;
+	struct hash128 sum; /* of the names and texts of all that was read, in order */
 	uint32_t score_column;
 	const char *file; /* being read */
 	uint32_t line;
@@ -119,6 +120,8 @@ void rule_reader_free(struct rule_reader *reader);
 MUST_CHECK enum err rule_reader_load(struct rule_reader *reader, const char *path);
 /* The same for a text in memory; `name` is used in reports. */
 void rule_reader_text(struct rule_reader *reader, const char *name, struct bytes text);
+/* Counts a text among what was read: the result depends on it. */
+void rule_reader_sum(struct rule_reader *reader, struct bytes text);
 /* After the last file: replaces tags, sets default scores. */
 void rule_reader_finish(struct rule_reader *reader);
 

@@ -38,6 +38,8 @@ struct scan_profile {
 		uint64_t time;
 		uint32_t confirms, hits;
 	} * rule; /* by rule; NULL: not wanted */
+	uint64_t
+	    evals; /* all calls of eval functions, in units of `now`; each in rule[].time too */
 	enum scan_stage current;
 	uint64_t since, confirm_since;
 };
@@ -56,6 +58,7 @@ struct scan_context {
 	struct pcre2_real_match_context_8 *match_context;
 	struct pcre2_real_jit_stack_8 *jit_stack;
 	struct rule_state *state; /* by rule */
+	uint64_t *touched;        /* bits by rule: those whose state is not as at the beginning */
 	struct value *value;      /* by rule; of score.c */
 	uint32_t *changed;        /* rules worth something else than idle in `value` */
 	uint32_t changed_count;
@@ -78,6 +81,7 @@ struct scan_context {
 	const struct text *text;
 	enum text_kind kind;
 	uint32_t segment; /* being scanned */
+	bool bare_body;   /* the body is seen without addresses of quoted mail */
 	struct bytes subject;
 	bool runs_known, long_runs;           /* whether it has long runs of a letter, once asked */
 	uint64_t start_ns, slice_ns, left_ns; /* CPU time: of this slice; of the message's budget */
@@ -86,6 +90,12 @@ struct scan_context {
 	bool over_slice, over_budget, scan_failed;
 	struct scan_profile *profile;
 };
+
+/* Notes that the state of a rule is written to. */
+static inline void scan_touch(struct scan_context *context, uint32_t rule)
+{
+	context->touched[rule / 64] |= (uint64_t)1 << rule % 64;
+}
 
 /* Starts filling `state` for every pattern and `exists:` rule. Keeps `texts` until it is done. */
 void scan_begin(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,

@@ -180,6 +180,8 @@ struct shadow {
 	struct event event;
 };
 
+#define TIMERS_AHEAD 16 /* whose memory is fetched before they are served */
+
 struct gateway {
 	struct gateway_config its;
 	const struct config *config;
@@ -188,7 +190,9 @@ struct gateway {
 	uint64_t now_us, wall_us;
 	uint64_t id_count;
 	struct pool sessions, mails, backends, lines;
-	struct timer_wheel *timers; /* handles: sessions, then backends */
+	struct timer_wheel *timers;       /* handles: sessions, then backends */
+	uint32_t ahead[TIMERS_AHEAD / 2]; /* those whose sessions were fetched last */
+	uint32_t ahead_next;
 	struct backend_target target[BACKENDS_MAX];
 	uint32_t target_next;
 	struct mail *wait_head, *wait_tail;         /* for a backend connection */
