@@ -83,8 +83,8 @@ struct answers {
 	const struct answer *(*find)(void *context, enum question_kind kind, struct bytes name);
 };
 typedef void question_seen(void *context, enum question_kind kind, struct bytes name);
-/* Calls `seen` for what the rules will ask about these texts, before or while they are judged; the
- * same question may come several times. */
+/* Calls `seen` for what the rules will ask about these texts, before they are judged; the same
+ * question may come several times. */
 void classifier_questions(struct scan_context *context, const struct texts *texts,
                           question_seen *seen, void *seen_context);
 /* Calls it for what they will ask, in all likelihood, about a message this client brings. */

@@ -30,6 +30,16 @@ struct eval_recipients { /* To, Cc and Bcc */
 	double similar;
 };
 
+#define EVAL_HOSTS_MAX 64u
+
+struct eval_hosts { /* of links, that DNS lists are asked about; the same for all rules */
+	bool known;
+	uint32_t count;
+	struct {
+		struct bytes host, domain; /* what of it somebody registered */
+	} item[EVAL_HOSTS_MAX];
+};
+
 struct eval_words; /* eval_words.c */
 struct eval_uris;  /* eval_uri.c */
 struct eval_parts; /* eval_pattern_rule.c */
@@ -52,6 +62,7 @@ struct eval_state {                      /* of the message in hand */
 	bool from_known;
 	struct eval_addresses emails; /* distinct freemail addresses of the body */
 	bool emails_known, emails_too_many;
+	struct eval_hosts hosts;
 	bool vertical_known;
 	int32_t vertical_percent;
 	bool upper_known;
