@@ -181,20 +181,27 @@ size_t tls_engine_bytes(const struct tls_engine_options *options)
 	       options->connections_max * (sizeof(struct tls) + 64 + sizeof(uint32_t)) + 1024;
 }
 
+/* The key store takes the memory for its first keys when the first one is made, and keeps it. */
+static bool open_key_store(void)
+{
+	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
+	const uint8_t octet = 0;
+	psa_key_id_t id;
+
+	psa_set_key_type(&attributes, PSA_KEY_TYPE_RAW_DATA);
+	return psa_crypto_init() == PSA_SUCCESS &&
+	       psa_import_key(&attributes, &octet, 1, &id) == PSA_SUCCESS &&
+	       psa_destroy_key(id) == PSA_SUCCESS;
+}
+
 static bool start(struct tls_engine *engine)
 {
 	mbedtls_ctr_drbg_init(&engine->generator);
 	if (mbedtls_ctr_drbg_seed(&engine->generator, seed, NULL, NULL, 0) != 0)
 		return false;
-	if (psa_crypto_init() != PSA_SUCCESS)
-		goto fail_psa;
-	if (!tls_accel_open_thread())
-		goto fail_accel;
-	return true;
-
-fail_accel:
+	if (open_key_store() && tls_accel_open_thread())
+		return true;
 	mbedtls_psa_crypto_free();
-fail_psa:
 	mbedtls_ctr_drbg_free(&engine->generator);
 	return false;
 }
