@@ -416,6 +416,10 @@ static void session_event(struct gateway *g, struct session *s, const struct smt
 			mail_abandon(g, s->mail);
 		session_reply(g, s, REPLY_OK);
 		break;
+	case SMTP_EVENT_STARTTLS:
+		smtp_server_refuse(&s->server);
+		session_reply(g, s, REPLY_TLS_UNAVAILABLE);
+		break;
 	case SMTP_EVENT_QUIT:
 		session_reply(g, s, REPLY_BYE);
 		session_close(g, s);
