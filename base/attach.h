@@ -27,6 +27,7 @@ enum attach_kind {
 	ATTACH_DRAIN,     /* management: no new sessions; PUBLISHED answers it */
 	ATTACH_RESUME,    /* management */
 	ATTACH_STATUS,    /* management asks; the dataplane answers with STATUS filled in */
+	ATTACH_RELOAD,    /* management: read the configuration again; PUBLISHED answers it */
 	ATTACH_KIND_COUNT
 };
 

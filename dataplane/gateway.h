@@ -21,8 +21,10 @@
 #include "smtp/mime_counters.h"
 #include "smtp/smtp_counters.h"
 #include "tcpstack/net.h"
+#include "tcpstack/tls_counters.h"
 
 struct gateway;
+struct tls_slot;
 
 struct gateway_config {
 	const struct config *config;
@@ -33,6 +35,8 @@ struct gateway_config {
 	struct gateway_counters *counters;
 	struct smtp_counters *smtp_counters;
 	struct mime_counters *mime_counters;
+	struct tls_counters *tls_counters;
+	struct tls_slot *tls; /* NULL: no TLS */
 	uint32_t worker;
 	const char *hostname;
 	struct hash_key secret;       /* of message ids */
@@ -45,6 +49,8 @@ size_t gateway_bytes(const struct config *config);
  * listener cannot be had. Keeps every pointer in `config`. */
 struct gateway *gateway_new(struct arena *arena, const struct gateway_config *config,
                             uint64_t now_us);
+/* By the thread of the turns, after the last one: gives back what belongs to that thread. */
+void gateway_leave(struct gateway *gateway);
 /* Gives back what is not of the arena (charset converters). Nothing may be called after it. */
 void gateway_close(struct gateway *gateway);
 /* One turn: bounded work on connections with news, timers and messages that wait for their verdict.

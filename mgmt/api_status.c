@@ -230,10 +230,12 @@ void api_reload(struct mgmt *mgmt, struct http_request *request, const char *res
 	struct config_error error;
 
 	(void)rest;
-	if (mgmt_reload(mgmt, &error))
-		http_reply_json(request, 202, json_pack("{s:b}", "started", 1));
-	else
+	if (!mgmt_reload(mgmt, &error))
 		http_reply_error(request, 422, "%s", error.text);
+	else if (publisher_is_synced(&mgmt->publisher))
+		control(mgmt, request, ATTACH_RELOAD); /* its own options, and certificates */
+	else
+		http_reply_json(request, 202, json_pack("{s:b}", "started", 1));
 }
 
 static void set_text(json_t *config, const char *section, const char *key, json_t *value)
