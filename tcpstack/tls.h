@@ -183,17 +183,20 @@ size_t tls_write(struct tls *tls, struct bytes plaintext);
 /* The first `sent` octets of what it returned last have gone; returns those that are to go next,
  * empty when there are none. They stay where they are until the next call for this connection. */
 struct bytes tls_output(struct tls *tls, size_t sent);
-/* Says close_notify. False: octets wait in tls_output, or the handshake is not done; call again.
- * True, too, when there is nobody to say it to. What the peer says may still be read. */
+/* Says close_notify. False: octets wait in tls_output; call again when they have gone. True, too,
+ * when there is nobody to say it to: before the handshake is done, after a failure. What the peer
+ * says may still be read. */
 bool tls_close(struct tls *tls);
 
 struct tls_info {
-	const char *version;   /* "TLSv1.3"; static, as are the other texts */
-	const char *suite;     /* IANA's name: "TLS_AES_128_GCM_SHA256" */
-	const char *group;     /* of the key exchange: "x25519"; "" when not known */
-	uint16_t suite_bits;   /* the cipher's key */
-	bool resumed;          /* by a ticket */
-	bool peer_certificate; /* it showed one; not known of a resumed server's session */
+	const char *version; /* "TLSv1.3"; static, as are the other texts */
+	const char *suite;   /* IANA's name: "TLS_AES_128_GCM_SHA256" */
+	const char *group;   /* of the key exchange: "x25519"; "" when not known */
+	uint16_t suite_bits; /* the cipher's key */
+	bool resumed;        /* by a ticket */
+	/* It showed one. In a resumed TLS 1.3 session it does not: the session is as good as the
+	 * one that was saved. */
+	bool peer_certificate;
 	bool peer_verified; /* and it leads to a trusted root and, for a client, bears the name */
 	uint8_t peer_sha256[32];                  /* of that certificate, DER */
 	char server_name[TLS_NAME_BYTES_MAX + 1]; /* SNI that the client sent; "" for none */
@@ -204,6 +207,15 @@ struct tls_info {
 void tls_describe(const struct tls *tls, struct tls_info *out_info);
 /* The texts of tls_reasons.def. */
 const char *tls_reason_text(enum tls_reason reason);
+
+/* A client's session, to be resumed by another connection to the same server: octets written, 0
+ * when the server gave no ticket (yet: in TLS 1.3 one comes with the first octets after the
+ * handshake), or when `bytes_max` is too few; TLS_SESSION_BYTES are enough for a chain of usual
+ * length. They hold secrets. A ticket should be used once (RFC 8446 C.4). */
+size_t tls_session_save(struct tls *tls, uint8_t *out, size_t bytes_max);
+#define TLS_SESSION_BYTES 4096
+/* Before a client's first tls_next. An error changes nothing: a full handshake is made. */
+MUST_CHECK enum err tls_session_resume(struct tls *tls, struct bytes session);
 
 /* Gives back all it holds, at any time; keys are wiped. NULL is none. */
 void tls_free(struct tls *tls);

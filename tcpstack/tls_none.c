@@ -115,6 +115,18 @@ void tls_describe(const struct tls *tls, struct tls_info *out_info)
 	UNREACHABLE();
 }
 
+size_t tls_session_save(struct tls *tls, uint8_t *out, size_t bytes_max)
+{
+	(void)tls, (void)out, (void)bytes_max;
+	UNREACHABLE();
+}
+
+enum err tls_session_resume(struct tls *tls, struct bytes session)
+{
+	(void)tls, (void)session;
+	UNREACHABLE();
+}
+
 void tls_free(struct tls *tls)
 {
 	ASSERT(tls == NULL);

@@ -31,6 +31,7 @@ ALSO = {
 
 RULE_COMPILERS = ["classifier/scan.c", "classifier/ruleset.c", "classifier/ruleset_pattern.c",
                   "classifier/eval_match.c", "classifier/rule_compile*.c", "classifier/rule_regex.c"]
+TLS_FILES = ["tcpstack/tls.c", "tcpstack/tls_*.c", "tcpstack/tls_internal.h", "tcpstack/gcm_alt.h"]
 # Headers from outside and the only files that may see them; the longest name that fits counts.
 VENDOR = {
     "rte_":        ["dataplane/port_dpdk.c", "dataplane/eal.c"],
@@ -51,6 +52,12 @@ VENDOR = {
     "curl/":       ["mgmt/*", "bench/*", "tests/*"],
     "cmocka.h":    ["tests/*"],
     "sanitizer/":  ["base/poison.h"],
+    "mbedtls/":    TLS_FILES,
+    "psa/":        TLS_FILES,
+    "psa_crypto_": TLS_FILES,
+    "ssl_misc.h":  ["tcpstack/tls.c", "tcpstack/tls_describe.c"],
+    "openssl/":    ["tcpstack/tls_accel*.c", "bench/tls/*", "tests/*"],
+    "intel-ipsec-mb.h": ["tcpstack/tls_accel*.c"],
 }
 # What libc and the kernel bring; anything else needs a row above.
 SYSTEM = re.compile(
