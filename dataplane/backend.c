@@ -409,6 +409,30 @@ static bool wants_tls(const struct gateway *g, const struct backend *b)
 	        g->target[b->target].clear_until_us <= g->now_us);
 }
 
+/* A ticket is used once (RFC 8446 C.4), and not under another set-up than that which judged its
+ * server; a pin is compared with a certificate, which a resumed session does not show. */
+static void session_resume(struct gateway *g, const struct backend *b, struct leg_tls *tl)
+{
+	struct backend_target *target = &g->target[b->target];
+	struct bytes session = bytes_of(target->session, target->session_bytes);
+
+	if (session.len > 0 && target->session_setup == g->tls &&
+	    tls_session_resume(tl->tls, session) != OK)
+		g->counters->backend_tls_stale++; /* a full handshake, then */
+	memset(target->session, 0, session.len);
+	target->session_bytes = 0;
+}
+
+static void session_save(struct gateway *g, struct backend *b)
+{
+	struct backend_target *target = &g->target[b->target];
+
+	if (b->leg.tls == 0 || g->tls->backend[b->target].pinned)
+		return;
+	target->session_setup = g->tls;
+	target->session_bytes = leg_tls_save(g, &b->leg, target->session, sizeof(target->session));
+}
+
 /* The answer to EHLO has come. False: the connection is of no use. */
 static bool backend_greeted(struct gateway *g, struct backend *b)
 {
@@ -419,6 +443,7 @@ static bool backend_greeted(struct gateway *g, struct backend *b)
 	}
 	if (b->leg.tls == 0 && !clear_will_do(g, b))
 		return false;
+	session_save(g, b); /* its ticket came before the answer */
 	learn_extensions(g, b);
 	backend_ready(g, b);
 	return true;
@@ -443,6 +468,7 @@ static bool backend_starttls(struct gateway *g, struct backend *b,
 	tl = leg_tls_open(g, its->config, bytes_text(its->name));
 	if (COUNT_IF(tl == NULL, g->counters->backend_tls_failed))
 		return false;
+	session_resume(g, b, tl);
 	b->state = BACKEND_HANDSHAKE;
 	leg_tls_begin(g, &b->leg, tl);
 	backend_arm(g, b, g->config->tls_handshake_timeout_ms);

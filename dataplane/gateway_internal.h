@@ -147,6 +147,10 @@ struct backend_target {
 	uint64_t clear_until_us; /* a handshake failed, and in the clear will do */
 	bool known, eightbitmime;
 	uint64_t size_max;
+	/* The last session of TLS that it gave us, used once; under which set-up. */
+	const struct tls_setup *session_setup;
+	size_t session_bytes;
+	uint8_t session[TLS_SESSION_BYTES];
 };
 
 /* One message being judged by the shadow rules, which outlives its mail. */
@@ -341,6 +345,7 @@ bool backend_write(struct gateway *g, struct backend *b, const struct buf *comma
 uint64_t report_id(struct gateway *g);
 void report_push(struct gateway *g, const struct event *event);
 void report_mail(struct gateway *g, struct mail *m, enum event_kind kind, enum event_stage stage);
+void report_note_backend(struct gateway *g, struct mail *m);
 void report_refused(struct gateway *g, const struct session *s, enum smtp_reply reply, uint64_t id,
                     const char *detail);
 

@@ -51,7 +51,7 @@ struct leg_tls {
 	                          leg_tls_begin */
 	uint8_t state;         /* enum leg_tls_state */
 	uint8_t reason;        /* of FAILED: enum tls_reason */
-	bool queued : 1, heard : 1, shutting : 1, truncated : 1;
+	bool queued : 1, heard : 1, agreed : 1, shutting : 1, truncated : 1;
 };
 
 /* ---- inside TLS; the calls below choose ---- */
@@ -71,6 +71,8 @@ bool leg_tls_admitted(struct gateway *g);
 /* Memory for TLS, to be begun or dropped; `name`: see tls_open. NULL: none, or no engine. */
 struct leg_tls *leg_tls_open(struct gateway *g, struct tls_config *config, struct bytes name);
 void leg_tls_drop(struct gateway *g, struct leg_tls *tl);
+/* A client's, to be resumed: octets written, 0: there is none. */
+size_t leg_tls_save(struct gateway *g, struct leg *leg, uint8_t *out, size_t bytes_max);
 /* TLS begins behind what has been consumed and written so far: the next octet each side sends is
  * TLS. The handshake runs in leg_tls_run; its end is told by session_tls_news() or
  * backend_tls_news(). */

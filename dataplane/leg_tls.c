@@ -141,6 +141,13 @@ void leg_tls_begin(struct gateway *g, struct leg *leg, struct leg_tls *tl)
 	enqueue(g, tl);
 }
 
+size_t leg_tls_save(struct gateway *g, struct leg *leg, uint8_t *out, size_t bytes_max)
+{
+	struct leg_tls *tl = leg_tls_of(g, leg);
+
+	return tl->state == LEG_TLS_UP ? tls_session_save(tl->tls, out, bytes_max) : 0;
+}
+
 void leg_tls_drop(struct gateway *g, struct leg_tls *tl)
 {
 	tls_free(tl->tls);
@@ -390,10 +397,21 @@ static void shake(struct gateway *g, struct leg_tls *tl)
 		return;
 	}
 	step(tl, &event);
+	/* A server's tickets are made behind its handshake, and before anything can be said. */
+	if (tl->agreed && (event.kind == TLS_MORE || event.kind == TLS_DATA)) {
+		tl->state = LEG_TLS_UP;
+		tell(g, tl->leg, LEG_TLS_BEGUN);
+		return;
+	}
 	switch (event.kind) {
 	case TLS_MORE:
+	case TLS_DATA: /* not before it is agreed */
 		if (tcp_readable(tl->leg->conn) > 0 || event.taken_bytes > 0)
 			enqueue(g, tl);
+		break;
+	case TLS_HANDSHAKE:
+		tl->agreed = true;
+		enqueue(g, tl);
 		break;
 	case TLS_STEP:
 	case TLS_WAITING:
@@ -402,11 +420,6 @@ static void shake(struct gateway *g, struct leg_tls *tl)
 	case TLS_OUTPUT: /* goes on when the peer has acknowledged something */
 		if (flush(tl, false))
 			enqueue(g, tl);
-		break;
-	case TLS_HANDSHAKE:
-	case TLS_DATA:
-		tl->state = LEG_TLS_UP;
-		tell(g, tl->leg, LEG_TLS_BEGUN);
 		break;
 	case TLS_CLOSED:
 	case TLS_TRUNCATED:

@@ -24,6 +24,7 @@ void relay_commit(struct gateway *g, struct mail *m)
 		mail_refuse(g, m, REPLY_BACKEND_DOWN, bytes_of(NULL, 0));
 		return;
 	}
+	report_note_backend(g, m);
 	m->phase = MAIL_DATA;
 	if (!smtp_client_send_verb(&m->backend->client, SMTP_CLIENT_DATA, &out))
 		UNREACHABLE(); /* no reply is due between the last RCPT and DATA */
