@@ -16,9 +16,9 @@ void tls_accel_close_thread(void)
 {
 }
 
-void *tls_accel_key_new(struct bytes rsa_private_der)
+void *tls_accel_key_new(bool rsa, struct bytes der)
 {
-	(void)rsa_private_der;
+	(void)rsa, (void)der;
 	return NULL;
 }
 
@@ -27,12 +27,11 @@ void tls_accel_key_free(void *key)
 	(void)key;
 }
 
-bool tls_accel_sign_rsa(void *key, enum tls_accel_padding padding, const uint8_t *digest,
-                        size_t digest_len, uint8_t *signature, size_t signature_bytes,
-                        size_t *out_len)
+bool tls_accel_sign(void *key, enum tls_accel_scheme scheme, struct bytes digest,
+                    uint8_t *signature, size_t signature_bytes, size_t *out_len)
 {
-	(void)key, (void)padding, (void)digest, (void)digest_len;
-	(void)signature, (void)signature_bytes, (void)out_len;
+	(void)key, (void)scheme, (void)digest, (void)signature, (void)signature_bytes,
+	    (void)out_len;
 	return false;
 }
 

@@ -181,12 +181,11 @@ static int check_pair(struct tls_certificate *certificate)
 static void quicken_key(struct tls_certificate *certificate)
 {
 	uint8_t der[KEY_DER_BYTES_MAX];
-
-	if (mbedtls_pk_get_type(&certificate->key) != MBEDTLS_PK_RSA)
-		return;
 	int len = mbedtls_pk_write_key_der(&certificate->key, der, sizeof(der));
+
 	if (len > 0)
 		certificate->accel = tls_accel_key_new(
+		    mbedtls_pk_get_type(&certificate->key) == MBEDTLS_PK_RSA,
 		    bytes_of(der + sizeof(der) - (size_t)len, (size_t)len));
 	mbedtls_platform_zeroize(der, sizeof(der));
 }

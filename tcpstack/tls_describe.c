@@ -55,11 +55,14 @@ void tls_note_handshake(struct tls *tls)
 	if (modern)
 		return;
 #ifdef MBEDTLS_USE_PSA_CRYPTO
-	uint16_t group = 0;
-	if (handshake->xxdh_psa_type != PSA_KEY_TYPE_NONE &&
-	    mbedtls_ssl_get_tls_id_from_psa(&group, handshake->xxdh_psa_type,
-	                                    handshake->xxdh_psa_bits) == 0)
-		tls->group = group;
+	for (const uint16_t *group = tls->config->groups; *group != 0; group++) {
+		psa_key_type_t type;
+		size_t bits;
+		if (mbedtls_ssl_get_psa_curve_info_from_tls_id(*group, &type, &bits) ==
+		        PSA_SUCCESS &&
+		    type == handshake->xxdh_psa_type && bits == handshake->xxdh_psa_bits)
+			tls->group = *group;
+	}
 #else
 	uint16_t group = mbedtls_ssl_get_tls_id_from_ecp_group_id(
 	    handshake->ecdh_ctx.MBEDTLS_PRIVATE(grp_id));

@@ -16,14 +16,16 @@ static struct tls_certificate *certificate_of(mbedtls_pk_context *key)
 	                                          offsetof(struct tls_certificate, key));
 }
 
-static bool sign_fast(mbedtls_pk_context *key, enum tls_accel_padding padding,
-                      const unsigned char *hash, size_t hash_len, unsigned char *signature,
-                      size_t signature_bytes, size_t *out_len)
+static bool sign_fast(mbedtls_pk_context *key, bool pss, struct bytes digest,
+                      unsigned char *signature, size_t signature_bytes, size_t *out_len)
 {
 	void *fast = certificate_of(key)->accel;
+	enum tls_accel_scheme scheme = mbedtls_pk_get_type(key) != MBEDTLS_PK_RSA ? TLS_ACCEL_ECDSA
+	                               : pss                                      ? TLS_ACCEL_PSS
+	                                                                          : TLS_ACCEL_PKCS1;
 
-	return fast != NULL && tls_accel_sign_rsa(fast, padding, hash, hash_len, signature,
-	                                          signature_bytes, out_len);
+	return fast != NULL &&
+	       tls_accel_sign(fast, scheme, digest, signature, signature_bytes, out_len);
 }
 
 /* With PSA the key is copied for each signature, and stays as it is. */
@@ -42,9 +44,8 @@ int tls_sign_ext(mbedtls_pk_type_t type, mbedtls_pk_context *key, mbedtls_md_typ
                  size_t signature_bytes, size_t *out_len,
                  int (*random)(void *, unsigned char *, size_t), void *random_context)
 {
-	if (mbedtls_pk_get_type(key) == MBEDTLS_PK_RSA &&
-	    sign_fast(key, type == MBEDTLS_PK_RSASSA_PSS ? TLS_ACCEL_PSS : TLS_ACCEL_PKCS1, hash,
-	              hash_len, signature, signature_bytes, out_len))
+	if (sign_fast(key, type == MBEDTLS_PK_RSASSA_PSS, bytes_of(hash, hash_len), signature,
+	              signature_bytes, out_len))
 		return 0;
 
 	struct tls_memory *before = enter_key(key);
@@ -64,8 +65,7 @@ int tls_sign_restartable(mbedtls_pk_context *key, mbedtls_md_type_t digest,
 	size_t len = hash_len > 0 ? hash_len
 	                          : mbedtls_md_get_size(mbedtls_md_info_from_type(digest));
 
-	if (mbedtls_pk_get_type(key) == MBEDTLS_PK_RSA &&
-	    sign_fast(key, TLS_ACCEL_PKCS1, hash, len, signature, signature_bytes, out_len))
+	if (sign_fast(key, false, bytes_of(hash, len), signature, signature_bytes, out_len))
 		return 0;
 
 	struct tls_memory *before = enter_key(key);
