@@ -322,6 +322,14 @@ uint32_t gateway_session_count(const struct gateway *g)
 	return g->sessions.used;
 }
 
+uint32_t gateway_tls_use(const struct gateway *g, size_t *out_bytes)
+{
+	size_t high;
+
+	*out_bytes = g->tls_engine != NULL ? tls_engine_used(g->tls_engine, &high) : 0;
+	return g->leg_tls.used;
+}
+
 enum net_welcome gateway_welcome(const struct gateway *g, const struct addr *addr)
 {
 	const struct rules_view *view = rules_current(g->its.rules, g->its.worker);

@@ -67,6 +67,8 @@ void gateway_reload(struct gateway *gateway);
 /* No session is left. */
 bool gateway_idle(const struct gateway *gateway);
 uint32_t gateway_session_count(const struct gateway *gateway);
+/* Connections inside TLS now, and the octets of TLS memory they take. */
+uint32_t gateway_tls_use(const struct gateway *gateway, size_t *out_bytes);
 /* What becomes of a SYN from `addr`, before any state. A pure look-up, for struct net_config. */
 enum net_welcome gateway_welcome(const struct gateway *gateway, const struct addr *addr);
 

@@ -433,6 +433,9 @@ static void worker_housekeep(struct worker *worker, uint64_t now_us)
 	counters->pkts_free = worker->config.pool->free_count;
 	counters->connections_now = net_connection_count(worker->net);
 	counters->sessions_now = gateway_session_count(worker->gateway);
+	size_t tls_bytes;
+	counters->tls_connections_now = gateway_tls_use(worker->gateway, &tls_bytes);
+	counters->tls_memory_now = tls_bytes;
 	if (now_us < worker->port_stats_us)
 		return;
 	worker->port_stats_us = now_us + PORT_STATS_US;

@@ -309,6 +309,8 @@ class Tls:
         agreed, code = send(self.authority.root, "imp@client.example", MAIL % ("imp", "implicit"), port=465)
         equal((agreed[0], code), ("TLSv1.3", 250))
         assert b"with ESMTPS (TLSv1.3 " in self.stored("imp@client.example")
+        status = self.lab.ctl_json("status")["tls"]
+        assert status["sessions"] > 0 and status["handshakes_failed"] == 0, status
 
     def submission_wants_tls(self):
         replies = plain(["EHLO c\r\n", "MAIL FROM:<a@client.example>\r\n", "QUIT\r\n"], port=587)
@@ -509,7 +511,8 @@ class Tls:
     def postfix_with_tls(self):
         if not postfix_instance.available():
             raise Skip("postfix is not installed")
-        self.lab.stop("backend")
+        for name in ("sink", "backend"):
+            self.lab.stop(name)
         folder = f"{self.lab.folder}/postfix"
         postfix_instance.make(folder, myhostname="backend.example", mynetworks="10.26.0.0/24", smtpd_tls_security_level="encrypt",
                               smtpd_tls_cert_file=self.backend[0], smtpd_tls_key_file=self.backend[1], smtpd_tls_loglevel="1",
