@@ -41,14 +41,15 @@ struct loading {
 	uint64_t unix_ms;
 	char *reason; /* the first that was found */
 	size_t reason_bytes;
-	bool failed;
+	bool failed; /* the listener or backend that is at hand */
+	bool told;   /* any has */
 };
 
 static void fail(struct loading *loading, const char *what, const char *name, const char *why)
 {
-	if (!loading->failed)
+	if (!loading->told)
 		snprintf(loading->reason, loading->reason_bytes, "%s %s: %s", what, name, why);
-	loading->failed = true;
+	loading->failed = loading->told = true;
 }
 
 static bool domain_fits(struct bytes pattern, struct bytes domain)
@@ -203,7 +204,6 @@ static void load_listener(struct loading *loading, const struct config_listener 
 	struct tls_config_options options;
 	struct bytes ca = {NULL, 0};
 	uint32_t count;
-	bool failed = loading->failed;
 
 	out->mode = config_tls_listener_mode(config, its);
 	out->config = NULL;
@@ -228,7 +228,6 @@ static void load_listener(struct loading *loading, const struct config_listener 
 	}
 	if (!loading->failed)
 		load_config(loading, &options, "listener", its->name, &out->config);
-	loading->failed = loading->failed || failed;
 	for (uint32_t i = 0; i < count; i++) {
 		forget_text(identities[i].chain_pem);
 		forget_text(identities[i].key_pem);
@@ -241,7 +240,6 @@ static void load_backend(struct loading *loading, const struct config_backend *i
 {
 	struct tls_config_options options;
 	struct bytes ca = {NULL, 0};
-	bool failed = loading->failed;
 
 	*out = (struct tls_setup_backend){.mode = config_tls_backend_mode(its)};
 	if (out->mode == TLS_BACKEND_OFF)
@@ -259,7 +257,6 @@ static void load_backend(struct loading *loading, const struct config_backend *i
 	}
 	if (!loading->failed)
 		load_config(loading, &options, "backend", its->name, &out->config);
-	loading->failed = loading->failed || failed;
 	forget_text(ca);
 }
 
@@ -350,7 +347,7 @@ static enum err load(struct tls_slot *slot, const struct config *config, bool ke
 		setup[w] = setup_new(&loading, w);
 		whole = whole && setup[w] != NULL;
 	}
-	if (!whole || (loading.failed && keeps)) {
+	if (!whole || (loading.told && keeps)) {
 		for (uint32_t w = 0; w < slot->worker_count; w++)
 			setup_free(setup[w]);
 		return ERR_SYNTAX;
@@ -359,7 +356,7 @@ static enum err load(struct tls_slot *slot, const struct config *config, bool ke
 		publish(slot, setup[w]);
 	if (config != &slot->config)
 		slot->config = *config;
-	return loading.failed ? ERR_SYNTAX : OK;
+	return loading.told ? ERR_SYNTAX : OK;
 }
 
 static void add_key(struct tls_slot *slot, uint64_t unix_ms)
