@@ -3,10 +3,10 @@
  *
  * The dataplane listens; management connects, and connects again after it died. One datagram is one
  * struct attach_msg, with at most one descriptor beside it. On connection the dataplane sends HELLO
- * (telemetry's descriptor) and then one CURRENT for each generation in force, so that management
- * knows what runs and can name the rules in events. Every PUBLISH is answered by exactly one
- * PUBLISHED once all workers run the new generation, or at once when it is refused; nothing running
- * has changed then.
+ * (telemetry's descriptor), when rules ask the network QUESTIONS and QUESTIONS_WAKE, and then one
+ * CURRENT for each generation in force, so that management knows what runs and can name the rules
+ * in events. Every PUBLISH is answered by exactly one PUBLISHED once all workers run the new
+ * generation, or at once when it is refused; nothing running has changed then.
  */
 #ifndef BASE_ATTACH_H
 #define BASE_ATTACH_H
@@ -26,8 +26,10 @@ enum attach_kind {
 	ATTACH_PUBLISHED, /* dataplane: number, error (enum err), reason */
 	ATTACH_DRAIN,     /* management: no new sessions; PUBLISHED answers it */
 	ATTACH_RESUME,    /* management */
-	ATTACH_STATUS,    /* management asks; the dataplane answers with STATUS filled in */
-	ATTACH_RELOAD,    /* management: read the configuration again; PUBLISHED answers it */
+	ATTACH_QUESTIONS, /* dataplane: fd = rings of questions (question.h), when it asks any */
+	ATTACH_QUESTIONS_WAKE, /* dataplane: fd = an eventfd: there are questions */
+	ATTACH_STATUS,         /* management asks; the dataplane answers with STATUS filled in */
+	ATTACH_RELOAD,         /* management: read the configuration again; PUBLISHED answers it */
 	ATTACH_KIND_COUNT
 };
 

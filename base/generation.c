@@ -249,25 +249,43 @@ bool generation_is_empty(const struct generation *generation)
 	return ((const struct blob *)(const void *)generation->memory)->section_count == 0;
 }
 
-enum err generation_reseal(const struct generation *generation, enum generation_kind kind,
-                           uint64_t number, int *out_fd)
+/* Sections of a blob that was verified, sealed under another name. */
+static enum err seal_again(const struct blob *blob, enum generation_kind kind, uint64_t number,
+                           uint64_t made_wall_us, const char *label, int *out_fd)
 {
-	const struct blob *blob = (const struct blob *)(const void *)generation->memory;
 	struct generation_builder builder;
-	enum err err = generation_begin(&builder, generation->bytes);
+	enum err err = generation_begin(&builder, blob->bytes);
 
 	for (uint32_t i = 0; err == OK && i < blob->section_count; i++) {
 		const struct section_row *row = &blob->section[i];
 
 		err = generation_add(&builder, row->id,
-		                     bytes_of(generation->memory + row->offset, row->bytes));
+		                     bytes_of((const uint8_t *)blob + row->offset, row->bytes));
 		if (err != OK)
 			generation_abandon(&builder);
 	}
 	if (err != OK)
 		return err;
-	return generation_seal(&builder, kind, number, generation->made_wall_us, generation->label,
-	                       out_fd);
+	return generation_seal(&builder, kind, number, made_wall_us, label, out_fd);
+}
+
+enum err generation_reseal(const struct generation *generation, enum generation_kind kind,
+                           uint64_t number, int *out_fd)
+{
+	return seal_again((const struct blob *)(const void *)generation->memory, kind, number,
+	                  generation->made_wall_us, generation->label, out_fd);
+}
+
+enum err generation_copy(struct bytes image, enum generation_kind kind, uint64_t number,
+                         uint64_t made_wall_us, const char *label, int *out_fd)
+{
+	const struct blob *blob = (const struct blob *)(const void *)image.data;
+
+	if (image.len < sizeof(*blob))
+		return ERR_TRUNCATED;
+	ASSERT((uintptr_t)image.data % SECTION_ALIGN == 0);
+	enum err err = verify_blob(blob, image.len);
+	return err == OK ? seal_again(blob, kind, number, made_wall_us, label, out_fd) : err;
 }
 
 struct bytes generation_section(const struct generation *generation, uint32_t id)

@@ -67,6 +67,11 @@ void generation_abandon(struct generation_builder *builder);
 MUST_CHECK enum err generation_reseal(const struct generation *generation,
                                       enum generation_kind kind, uint64_t number, int *out_fd);
 
+/* The same of a generation's memory that was kept elsewhere, with all that is told about it; it is
+ * verified first but for its seals. `image` begins at a multiple of 64 octets. */
+MUST_CHECK enum err generation_copy(struct bytes image, enum generation_kind kind, uint64_t number,
+                                    uint64_t made_wall_us, const char *label, int *out_fd);
+
 /* Verifies everything and maps read-only (touching every page); keeps `fd`. On error `fd` is
  * untouched. */
 MUST_CHECK enum err generation_open(struct generation *generation, int fd);

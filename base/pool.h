@@ -29,6 +29,11 @@ void *pool_get(struct pool *pool);
 void pool_put(struct pool *pool, void *object);
 uint32_t pool_index(const struct pool *pool, const void *object);
 void *pool_at(const struct pool *pool, uint32_t index);
+/* Fetches what pool_put() of that object touches. */
+static inline void pool_prefetch(const struct pool *pool, uint32_t index)
+{
+	__builtin_prefetch(&pool->free_next[index]);
+}
 /* Is the object of that index given out? For walks over what lives; `index` < pool->count. */
 bool pool_is_out(const struct pool *pool, uint32_t index);
 

@@ -30,18 +30,23 @@ static uint8_t *record_at(struct ring *ring, uint64_t number, uint32_t bytes, ui
 
 bool ring_push(struct ring *ring, const void *record)
 {
+	return ring_push_shared(ring, ring->record_bytes, ring->record_count, record);
+}
+
+bool ring_push_shared(struct ring *ring, uint32_t record_bytes, uint32_t record_count,
+                      const void *record)
+{
 	uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 	/* Acquire: the consumer has done reading a record before it is overwritten. */
 	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
 
 	/* A tail ahead of head is a consumer gone mad; the difference is then large, which reads as
 	 * full. */
-	if (head - tail >= ring->record_count) {
+	if (head - tail >= record_count) {
 		ring->lost++;
 		return false;
 	}
-	memcpy(record_at(ring, head, ring->record_bytes, ring->record_count), record,
-	       ring->record_bytes);
+	memcpy(record_at(ring, head, record_bytes, record_count), record, record_bytes);
 	atomic_store_explicit(&ring->head, head + 1, memory_order_release);
 	return true;
 }

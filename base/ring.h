@@ -30,6 +30,8 @@ bool ring_push(struct ring *ring, const void *record);
 bool ring_pop(struct ring *ring, void *out_record);
 /* The same of a ring in memory that another process may write: of its shape only what the caller
  * knows is believed, as what was checked once may have changed since. */
+bool ring_push_shared(struct ring *ring, uint32_t record_bytes, uint32_t record_count,
+                      const void *record);
 bool ring_pop_shared(struct ring *ring, uint32_t record_bytes, uint32_t record_count,
                      void *out_record);
 

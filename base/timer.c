@@ -36,6 +36,8 @@ struct timer_wheel {
 	uint64_t tick; /* everything up to it has been moved to the due slot */
 	uint64_t occupied[LEVELS];
 	uint32_t handle_count;
+	uint32_t scout; /* the last node of the due slot that timer_scout() told, or the sentinel */
+	uint32_t ahead; /* told and not popped, at least */
 	struct node nodes[];
 };
 
@@ -55,6 +57,7 @@ struct timer_wheel *timer_wheel_new(struct arena *arena, uint32_t handle_count, 
 		wheel->nodes[i].next = NODE_UNSET;
 	for (uint32_t i = handle_count; i < count; i++)
 		wheel->nodes[i].next = wheel->nodes[i].prev = i;
+	wheel->scout = handle_count + SLOT_DUE;
 	return wheel;
 }
 
@@ -111,6 +114,8 @@ static void wheel_remove(struct timer_wheel *wheel, uint32_t handle)
 	nodes[prev].next = next;
 	nodes[next].prev = prev;
 	nodes[handle].next = NODE_UNSET;
+	if (handle == wheel->scout)
+		wheel->scout = prev;
 	if (next == prev && next >= wheel->handle_count) { /* only the sentinel is left */
 		uint32_t slot = next - wheel->handle_count;
 		if (slot != SLOT_DUE)
@@ -197,18 +202,30 @@ bool timer_pop(struct timer_wheel *wheel, uint64_t now_us, uint32_t *out_handle)
 
 	uint32_t handle = wheel->nodes[sentinel(wheel, SLOT_DUE)].next;
 	wheel_remove(wheel, handle);
+	wheel->ahead -= wheel->ahead > 0;
 	*out_handle = handle;
 	return true;
 }
 
-uint32_t timer_peek(const struct timer_wheel *wheel, uint32_t out_handles[], uint32_t max)
+bool timer_scout(struct timer_wheel *wheel, uint32_t ahead_max, uint32_t *out_handle)
 {
 	uint32_t s = sentinel(wheel, SLOT_DUE);
-	uint32_t count = 0;
+	uint32_t next = wheel->nodes[wheel->scout].next;
 
-	for (uint32_t at = wheel->nodes[s].next; at != s && count < max; at = wheel->nodes[at].next)
-		out_handles[count++] = at;
-	return count;
+	if (wheel->scout == s)
+		wheel->ahead = 0;
+	if (next == s || wheel->ahead >= ahead_max)
+		return false;
+	wheel->scout = next;
+	wheel->ahead++;
+	__builtin_prefetch(&wheel->nodes[wheel->nodes[next].next]);
+	*out_handle = next;
+	return true;
+}
+
+void timer_prefetch(const struct timer_wheel *wheel, uint32_t handle)
+{
+	__builtin_prefetch(&wheel->nodes[handle]);
 }
 
 uint64_t timer_next_us(const struct timer_wheel *wheel)

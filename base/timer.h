@@ -27,9 +27,13 @@ uint64_t timer_deadline_us(const struct timer_wheel *wheel, uint32_t handle);
 /* Takes one handle whose deadline's tick is at or before `now_us`; it is then no longer set. False
  * when none is. Handles of the same tick come in the order they were set. */
 bool timer_pop(struct timer_wheel *wheel, uint64_t now_us, uint32_t *out_handle);
-/* Up to `max` of the handles that timer_pop() gives next, of those it has found due already; for
- * fetching ahead what they stand for. Returns how many. */
-uint32_t timer_peek(const struct timer_wheel *wheel, uint32_t out_handles[], uint32_t max);
+/* For fetching ahead what handles stand for: each call tells one more of those that timer_pop() has
+ * found due already, in its order, and fetches what the next call needs. False when there is none,
+ * or `ahead_max` told ones have not been popped. One that is cancelled after it was told may make
+ * the lead shorter. */
+bool timer_scout(struct timer_wheel *wheel, uint32_t ahead_max, uint32_t *out_handle);
+/* Fetches what setting or cancelling `handle` touches first. */
+void timer_prefetch(const struct timer_wheel *wheel, uint32_t handle);
 /* When to pop next: a time not later than the tick of the earliest deadline, UINT64_MAX when
  * nothing is set. Popping then gives a handle or moves this time on. */
 uint64_t timer_next_us(const struct timer_wheel *wheel);

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/event.h"
 #include "base/generation.h"
+#include "base/question.h"
 #include "base/texts.h"
 #include "classifier/classifier_counters.h"
 #include "classifier/lists.h"
@@ -22,11 +23,24 @@
 struct relay_trust;
 struct ruleset;
 struct scan_context;
+struct answers;
 
 /* Verifies every offset and compiles what cannot travel. Keeps `generation` (which must outlive
  * it). On error `reason` (200 octets) says why. */
 MUST_CHECK enum err ruleset_open(const struct generation *generation, struct ruleset **out_ruleset,
                                  char *reason);
+
+/* Patterns that `like`, open and of the same thread, has compiled already are shared with it;
+ * nothing else is, and either may be closed first. NULL: all are compiled. `no_machine_code`: for
+ * who only looks at the ruleset, or judges little. */
+struct ruleset_opening {
+	const struct ruleset *like;
+	bool no_machine_code;
+};
+
+MUST_CHECK enum err ruleset_open_with(const struct generation *generation,
+                                      const struct ruleset_opening *how,
+                                      struct ruleset **out_ruleset, char *reason);
 void ruleset_close(struct ruleset *ruleset);
 uint32_t ruleset_rule_count(const struct ruleset *ruleset);
 /* Static texts of the generation; "" when there is none. */
@@ -54,16 +68,36 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 void scan_context_free(struct scan_context *context);
 /* What the next messages are found on, for rules that ask; kept; NULL: nothing, as at first. */
 void scan_context_set_listed(struct scan_context *context, const struct listed *listed);
+/* Who tells what the network says; kept; NULL: nobody, as at first. Rules that ask for what is not
+ * known stay open: they do not hit, and metas that they decide do not. */
+void scan_context_set_answers(struct scan_context *context, const struct answers *answers);
 /* Judgements from now on give the points of this policy; at first POLICY_COMMON. */
 void scan_context_set_policy(struct scan_context *context, uint32_t policy);
+
+/* What rules ask of the network, and who knows it. */
+struct answers {
+	void *context;
+	/* NULL: not known. What it gives stays until the message is judged. */
+	const struct answer *(*find)(void *context, enum question_kind kind, struct bytes name);
+};
+typedef void question_seen(void *context, enum question_kind kind, struct bytes name);
+/* Calls `seen` for what the rules will ask about these texts, before or while they are judged; the
+ * same question may come several times. */
+void classifier_questions(struct scan_context *context, const struct texts *texts,
+                          question_seen *seen, void *seen_context);
+/* Calls it for what they will ask, in all likelihood, about a message this client brings. */
+void ruleset_client_questions(const struct ruleset *ruleset, const struct addr *client,
+                              question_seen *seen, void *seen_context);
+bool ruleset_asks(const struct ruleset *ruleset);
 
 struct judgement {
 	int32_t score_milli;
 	uint32_t hit_count; /* rules that hit and count: scored ones first, by descending |score| */
 	uint32_t hits_left_out; /* beyond EVENT_RULES_MAX */
 	struct event_rule hit[EVENT_RULES_MAX];
-	uint32_t rules_not_run; /* over budget or over a match limit */
-	bool incomplete;        /* rules_not_run > 0, or a scan failed */
+	uint32_t rules_not_run;    /* over budget or over a match limit */
+	uint32_t rules_unanswered; /* the network has not said in time */
+	bool incomplete;           /* rules_not_run > 0, or a scan failed */
 };
 
 /* Begins to judge; texts must stay until it is done. `budget_ns`: CPU time it may take, all slices

@@ -9,19 +9,55 @@ static eval_function *const functions[EVAL_FUNCTION_COUNT] = {
 #include "classifier/eval.def"
 };
 
+static int32_t run_profiled(const struct eval_call *call, struct scan_profile *profile)
+{
+	uint64_t start = profile->now();
+	int32_t value = functions[call->eval->function](call);
+	uint64_t took = profile->now() - start;
+
+	profile->evals += took;
+	if (profile->rule != NULL) {
+		profile->rule[call->eval->rule].time += took;
+		profile->rule[call->eval->rule].hits += value > 0;
+	}
+	return value;
+}
+
+void eval_begin(struct scan_context *context)
+{
+	struct eval_state *state = context->eval;
+
+	state->recipients.known = state->emails_known = state->from_known = false;
+	state->vertical_known = state->upper_known = false;
+	state->bare.count = state->bare.bytes = 0;
+	eval_words_forget(state->words);
+	eval_uris_forget(state->uris);
+	eval_parts_forget(state->parts);
+}
+
+static struct eval_call call_of(struct scan_context *context, const struct texts *texts)
+{
+	static const struct facts no_facts;
+
+	return (struct eval_call){.context = context,
+	                          .ruleset = context->ruleset,
+	                          .texts = texts,
+	                          .facts = texts->facts != NULL ? texts->facts : &no_facts,
+	                          .state = context->eval};
+}
+
+bool eval_bares_body(struct scan_context *context, const struct texts *texts)
+{
+	struct eval_call call = call_of(context, texts);
+
+	return eval_bare_body(&call);
+}
+
 void eval_run(struct scan_context *context, const struct texts *texts)
 {
 	const struct ruleset *r = context->ruleset;
-	static const struct facts no_facts;
-	struct eval_call call = {.context = context,
-	                         .ruleset = r,
-	                         .texts = texts,
-	                         .facts = texts->facts != NULL ? texts->facts : &no_facts,
-	                         .state = context->eval};
+	struct eval_call call = call_of(context, texts);
 
-	call.state->recipients.known = call.state->emails_known = false;
-	call.state->vertical_known = call.state->upper_known = false;
-	eval_words_forget(call.state->words);
 	for (uint32_t i = 0; i < r->evals.count; i++) {
 		call.eval = &r->evals.eval[i];
 		call.state->addresses.count = 0;
@@ -29,7 +65,8 @@ void eval_run(struct scan_context *context, const struct texts *texts)
 			context->state[call.eval->rule].not_run = true;
 			continue;
 		}
-		int32_t value = functions[call.eval->function](&call);
+		int32_t value = context->profile != NULL ? run_profiled(&call, context->profile)
+		                                         : functions[call.eval->function](&call);
 
 		context->state[call.eval->rule].count = value > 0 ? (uint32_t)value : 0;
 	}

@@ -31,10 +31,25 @@ struct eval_recipients { /* To, Cc and Bcc */
 };
 
 struct eval_words; /* eval_words.c */
+struct eval_uris;  /* eval_uri.c */
+struct eval_parts; /* eval_pattern_rule.c */
+
+/* Segments of the body without addresses of quoted mail, in their order. */
+#define EVAL_BARE_MAX   512u
+#define EVAL_BARE_BYTES 65536u
+
+struct eval_bare {
+	uint32_t count, bytes;
+	uint32_t segment[EVAL_BARE_MAX];
+	struct segment place[EVAL_BARE_MAX]; /* in `data` */
+	uint8_t data[EVAL_BARE_BYTES];
+};
 
 struct eval_state {                      /* of the message in hand */
 	struct eval_addresses addresses; /* scratch of the function that runs */
 	struct eval_recipients recipients;
+	struct eval_addresses from; /* who the message says it is from */
+	bool from_known;
 	struct eval_addresses emails; /* distinct freemail addresses of the body */
 	bool emails_known, emails_too_many;
 	bool vertical_known;
@@ -42,6 +57,9 @@ struct eval_state {                      /* of the message in hand */
 	bool upper_known;
 	double upper_percent;
 	struct eval_words *words;
+	struct eval_uris *uris;
+	struct eval_parts *parts;
+	struct eval_bare bare;
 	uint8_t part_memory[EVAL_PART_BYTES], joined_memory[EVAL_PART_BYTES]; /* headers of parts */
 };
 
@@ -58,9 +76,20 @@ typedef int32_t eval_function(const struct eval_call *call);
 #define EVAL(name, help, arguments, selectors, facts) eval_function eval_##name;
 #include "classifier/eval.def"
 
+/* eval_freemail.c: see eval_bares_body; `call` needs no rule. */
+bool eval_bare_body(struct eval_call *call);
+
 /* NULL when memory is out. */
 struct eval_state *eval_state_new(void);
 void eval_state_free(struct eval_state *state);
+/* Forgets the message before. */
+void eval_begin(struct scan_context *context);
+/* Whether rules see the body without addresses of quoted mail: so it is, from the moment they were
+ * looked for, in mail from a free provider. */
+bool eval_bares_body(struct scan_context *context, const struct texts *texts);
+/* A segment of the body as rules see it then. */
+struct bytes eval_bare_segment(const struct eval_state *state, const struct text *body,
+                               uint32_t segment);
 /* Runs every eval rule; fills context->state of each. */
 void eval_run(struct scan_context *context, const struct texts *texts);
 
@@ -87,6 +116,8 @@ bool eval_next_line(struct bytes *rest, struct bytes *out_line);
 /* Whether one of the fixed patterns, or the rule's own, matches. A match limit counts as no. */
 bool eval_matches(const struct eval_call *call, enum eval_pattern pattern, struct bytes subject);
 bool eval_rule_matches(const struct eval_call *call, struct bytes subject);
+/* Whether the rule's own pattern may match what stands for a header that is absent. */
+bool eval_absent_matches(const struct eval_call *call);
 /* As eval_matches; gives the first group and the end of the match as offsets. */
 struct eval_match {
 	size_t group, group_len, end;
@@ -104,6 +135,7 @@ struct bytes eval_captured_text(const struct eval_call *call, uint32_t rule, str
 /* eval_domain.c */
 uint8_t eval_lower(uint8_t octet);
 bool eval_contains_nocase(struct bytes text, struct bytes part, size_t *out_at);
+bool eval_contains(struct bytes text, struct bytes part);
 /* A glob with * and ? against all of `text`, without regard to case (the glob is lower case). A '*'
  * does not stand for `stop`; 0: it stands for anything. */
 bool eval_glob(struct bytes glob, struct bytes text, uint8_t stop);
@@ -116,7 +148,10 @@ bool eval_list_argument(const struct eval_call *call, uint32_t argument, uint32_
 struct bytes eval_registered_domain(const struct ruleset *ruleset, struct bytes host);
 bool eval_has_valid_tld(const struct ruleset *ruleset, struct bytes host);
 
-/* eval_address.c: adds the addresses of `header`, without equals. */
+/* eval_address.c: who the message says it is from: whoever sent it again, else all that claim it.
+ * The function's first headers are FROM_HEADERS of eval.def. */
+const struct eval_addresses *eval_from_addresses(const struct eval_call *call);
+/* Adds the addresses of `header`, without equals. */
 void eval_add_addresses(const struct eval_call *call, uint32_t header, struct eval_addresses *to);
 
 /* eval_email.c: the next address in a line of text, from `*at` on, which moves behind it. Its
@@ -127,10 +162,20 @@ bool eval_next_email(const struct ruleset *ruleset, struct bytes line, size_t *a
 /* eval_charset.c: a part is in a character set of none of ok_locales. */
 bool eval_mime_charset_is_faraway(const struct eval_call *call);
 
+/* eval_uri.c, eval_pattern_rule.c: what they keep of a message; zeroed memory is nothing yet. */
+size_t eval_uris_bytes(void);
+void eval_uris_forget(struct eval_uris *uris);
+size_t eval_parts_bytes(void);
+void eval_parts_forget(struct eval_parts *parts);
+
 /* eval_words.c: the words of a message's text and HTML forms, and how they differ. */
 size_t eval_words_bytes(void); /* zeroed memory is an empty table */
 /* To be asked again of the next message. */
 void eval_words_forget(struct eval_words *words);
+
+/* eval_uri.c: the host of a URI in canonical form; false for addresses of mail and what has no
+ * valid one. */
+bool eval_uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host);
 
 /* eval_relay.c: one relay of an X-Spam-Relays string. */
 struct eval_relay {

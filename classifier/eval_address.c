@@ -27,11 +27,14 @@ void eval_add_addresses(const struct eval_call *call, uint32_t header, struct ev
 
 enum { FROM_RESENT, FROM_FROM, FROM_LAST = 5, FROM_TRUSTED, FROM_UNTRUSTED };
 
-/* Who the message says it is from: whoever sent it again, else all that claim it. */
-static const struct eval_addresses *from_addresses(const struct eval_call *call)
+const struct eval_addresses *eval_from_addresses(const struct eval_call *call)
 {
-	struct eval_addresses *to = &call->state->addresses;
+	struct eval_addresses *to = &call->state->from;
 
+	if (call->state->from_known)
+		return to;
+	call->state->from_known = true;
+	to->count = 0;
 	if (eval_has_header(call, FROM_RESENT))
 		eval_add_addresses(call, FROM_RESENT, to);
 	else
@@ -81,18 +84,26 @@ static bool any_in_list(const struct eval_call *call, const struct eval_addresse
 	return false;
 }
 
+/* Most of these lists are empty: nobody's recipients are collected for them. */
+static bool any_recipient_in_list(const struct eval_call *call, uint32_t list)
+{
+	return call->ruleset->evals.list[list].entry_count > 0 &&
+	       any_in_list(call, to_addresses(call), list);
+}
+
 int32_t eval_check_from_in_list(const struct eval_call *call)
 {
 	uint32_t list;
 
-	return eval_list_argument(call, 0, &list) && any_in_list(call, from_addresses(call), list);
+	return eval_list_argument(call, 0, &list) &&
+	       any_in_list(call, eval_from_addresses(call), list);
 }
 
 int32_t eval_check_to_in_list(const struct eval_call *call)
 {
 	uint32_t list;
 
-	return eval_list_argument(call, 0, &list) && any_in_list(call, to_addresses(call), list);
+	return eval_list_argument(call, 0, &list) && any_recipient_in_list(call, list);
 }
 
 int32_t eval_check_replyto_in_list(const struct eval_call *call)
@@ -106,27 +117,27 @@ int32_t eval_check_replyto_in_list(const struct eval_call *call)
 
 int32_t eval_check_from_in_blocklist(const struct eval_call *call)
 {
-	return any_in_list(call, from_addresses(call), EVAL_LIST_BLOCKLIST_FROM);
+	return any_in_list(call, eval_from_addresses(call), EVAL_LIST_BLOCKLIST_FROM);
 }
 
 int32_t eval_check_to_in_blocklist(const struct eval_call *call)
 {
-	return any_in_list(call, to_addresses(call), EVAL_LIST_BLOCKLIST_TO);
+	return any_recipient_in_list(call, EVAL_LIST_BLOCKLIST_TO);
 }
 
 int32_t eval_check_to_in_welcomelist(const struct eval_call *call)
 {
-	return any_in_list(call, to_addresses(call), EVAL_LIST_WELCOMELIST_TO);
+	return any_recipient_in_list(call, EVAL_LIST_WELCOMELIST_TO);
 }
 
 int32_t eval_check_to_in_more_spam(const struct eval_call *call)
 {
-	return any_in_list(call, to_addresses(call), EVAL_LIST_MORE_SPAM_TO);
+	return any_recipient_in_list(call, EVAL_LIST_MORE_SPAM_TO);
 }
 
 int32_t eval_check_to_in_all_spam(const struct eval_call *call)
 {
-	return any_in_list(call, to_addresses(call), EVAL_LIST_ALL_SPAM_TO);
+	return any_recipient_in_list(call, EVAL_LIST_ALL_SPAM_TO);
 }
 
 /* "[10.0.0.0/8]", "[10.0]" or "[10.0.0.1]/8" against an address. */
@@ -211,7 +222,7 @@ static int in_relay_list(const struct eval_call *call, uint32_t list, struct byt
 
 static int in_welcomelist(const struct eval_call *call, uint32_t relay_list, bool plain)
 {
-	const struct eval_addresses *from = from_addresses(call);
+	const struct eval_addresses *from = eval_from_addresses(call);
 	bool relays = eval_header(call, FROM_TRUSTED).len > 0 ||
 	              eval_header(call, FROM_UNTRUSTED).len > 0;
 	int found = 0;

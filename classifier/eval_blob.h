@@ -45,8 +45,18 @@ struct blob_eval {
 	uint32_t argument_count;
 };
 
+enum net_flag { /* of rules that ask the network: `number` of their first argument */
+	        NET_NICE = 1,
+	        NET_DOMAINS_ONLY = 2,
+	        NET_IPS_ONLY = 4,
+	        NET_FULL_HOST = 8,       /* the whole host of a URI, not its registered domain */
+	        NET_HOST_ADDRESS = 16,   /* by the addresses of the host */
+	        NET_SERVER_ADDRESS = 32, /* by the addresses of its domain's name servers */
+	        NET_FLAGS_END = 64
+};
+
 struct blob_eval_argument {
-	double number;        /* kinds n and u; of l the list's index */
+	double number;        /* kinds n and u; of l the list's index; see net_flag */
 	uint32_t text, bytes; /* every argument as written, quotes off */
 	uint8_t kind;         /* a letter of eval.def */
 	uint8_t unlimited;    /* of u: "undef" or "inf" */

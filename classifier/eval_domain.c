@@ -8,19 +8,42 @@ uint8_t eval_lower(uint8_t octet)
 	return octet >= 'A' && octet <= 'Z' ? octet | 0x20 : octet;
 }
 
+bool eval_contains(struct bytes text, struct bytes part)
+{
+	return part.len <= text.len &&
+	       (part.len == 0 || memmem(text.data, text.len, part.data, part.len) != NULL);
+}
+
 bool eval_contains_nocase(struct bytes text, struct bytes part, size_t *out_at)
 {
+	uint8_t first = part.len > 0 ? eval_lower(part.data[0]) : 0;
+
 	for (size_t at = 0; at + part.len <= text.len; at++)
-		if (bytes_equal_nocase(bytes_slice(text, at, part.len), part)) {
+		if ((part.len == 0 || eval_lower(text.data[at]) == first) &&
+		    bytes_equal_nocase(bytes_slice(text, at, part.len), part)) {
 			*out_at = at;
 			return true;
 		}
 	return false;
 }
 
+/* Whether the text ends as the glob does, from its last wild character on: most do not, so most
+ * globs are done with here. */
+static bool ends_as(struct bytes glob, struct bytes text)
+{
+	size_t g = glob.len, t = text.len;
+
+	while (g > 0 && t > 0 && glob.data[g - 1] != '*' && glob.data[g - 1] != '?')
+		if (glob.data[--g] != eval_lower(text.data[--t]))
+			return false;
+	return true;
+}
+
 /* Goes back to the last '*' only, so its work is at most the product of the lengths. */
 bool eval_glob(struct bytes glob, struct bytes text, uint8_t stop)
 {
+	if (!ends_as(glob, text))
+		return false;
 	size_t g = 0, t = 0, star = SIZE_MAX, again = 0;
 
 	while (t < text.len) {

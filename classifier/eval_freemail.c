@@ -2,6 +2,8 @@
 #include "classifier/eval.h"
 
 #define LINKED_EMAILS_MAX 20u
+#define BODY_EMAILS_MAX   40u
+#define WEB_OCTETS_MAX    255u /* on either side of the address in it */
 
 static bool in_list(const struct eval_call *call, uint32_t list, struct bytes text)
 {
@@ -59,24 +61,20 @@ static bool any_fits(const struct eval_call *call, const struct eval_addresses *
 	return false;
 }
 
-enum { FROM_RESENT, FROM_FROM, FROM_LAST = 5 };
-
 int32_t eval_check_freemail_from(const struct eval_call *call)
 {
-	struct eval_addresses *from = &call->state->addresses;
-
-	if (eval_has_header(call, FROM_RESENT))
-		eval_add_addresses(call, FROM_RESENT, from);
-	else
-		for (uint32_t header = FROM_FROM; header <= FROM_LAST; header++)
-			eval_add_addresses(call, header, from);
-	return any_fits(call, from, 0);
+	return any_fits(call, eval_from_addresses(call), 0);
 }
 
 int32_t eval_check_freemail_header(const struct eval_call *call)
 {
 	eval_add_addresses(call, 0, &call->state->addresses);
 	return any_fits(call, &call->state->addresses, 1);
+}
+
+static bool is_blank(uint8_t c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 static bool has(const struct eval_addresses *addresses, struct bytes email)
@@ -87,25 +85,62 @@ static bool has(const struct eval_addresses *addresses, struct bytes email)
 	return false;
 }
 
-/* Inside a web address: "http" or "https" and no blank up to here. */
-static bool is_in_web_address(struct bytes line, size_t at)
+/* The end of the web address that starts at `at` and holds a mail address; `at` when none does. */
+static size_t web_address_end(struct bytes line, size_t at)
 {
-	size_t start = at;
+	struct bytes rest = bytes_slice(line, at, SIZE_MAX);
+	size_t start = bytes_starts_nocase(rest, BYTES("http://"))    ? 7
+	               : bytes_starts_nocase(rest, BYTES("https://")) ? 8
+	                                                              : 0;
+	size_t last = 0, end = start;
 
-	while (start > 0 && line.data[start - 1] > ' ' && at - start < 280)
-		start--;
-	for (; start + 8 < at; start++) {
-		struct bytes here = bytes_slice(line, start, SIZE_MAX);
-
-		if (bytes_starts_nocase(here, BYTES("http://")) ||
-		    bytes_starts_nocase(here, BYTES("https://")))
-			return true;
-	}
-	return false;
+	if (start == 0)
+		return at;
+	for (; end < rest.len && !is_blank(rest.data[end]) && end <= start + WEB_OCTETS_MAX; end++)
+		if (rest.data[end] == '@')
+			last = end + 1;
+		else if (bytes_equal(bytes_slice(rest, end, 3), BYTES("%40")))
+			last = end + 3;
+	for (end = last;
+	     end > 0 && end < rest.len && end < last + WEB_OCTETS_MAX && !is_blank(rest.data[end]);)
+		end++;
+	return at + end;
 }
 
-/* Quoted mail: the address ends in '>', or "wrote:" or the like follows; not "fax:", "tel:". */
-static bool is_quoted(struct bytes line, struct bytes email)
+static void put(struct eval_bare *bare, struct bytes text)
+{
+	memcpy(bare->data + bare->bytes, text.data, text.len);
+	bare->bytes += (uint32_t)text.len;
+}
+
+static struct bytes bare_from(const struct eval_bare *bare, uint32_t start)
+{
+	return bytes_of(bare->data + start, bare->bytes - start);
+}
+
+/* `line` behind what stands in `bare`, a blank for each web address that holds a mail address. */
+static struct bytes without_web_addresses(struct eval_bare *bare, struct bytes line)
+{
+	uint32_t start = bare->bytes;
+	size_t from = 0, end;
+
+	for (size_t at = 0; at + 8 < line.len; at++) {
+		if (eval_lower(line.data[at]) != 'h' || (end = web_address_end(line, at)) == at)
+			continue;
+		if (at > from && line.data[at - 1] == '<')
+			at--;
+		put(bare, bytes_slice(line, from, at - from));
+		put(bare, BYTES(" "));
+		from = end;
+		at = end - 1;
+	}
+	put(bare, bytes_slice(line, from, SIZE_MAX));
+	return bare_from(bare, start);
+}
+
+/* The end of what makes an address one of quoted mail: '>', or "wrote:" or the like, but for
+ * "fax:" and "tel:"; 0 when it is none. */
+static size_t quoted_end(struct bytes line, struct bytes email)
 {
 	static const char *const own[] = {"fax",  "facsi", "tel",   "phone",
 	                                  "mail", "email", "e-mail"};
@@ -113,21 +148,86 @@ static bool is_quoted(struct bytes line, struct bytes email)
 	       word = 0;
 
 	if (start >= 7 && bytes_starts_nocase(bytes_slice(line, start - 7, 7), BYTES("mailto:")))
-		return false;
+		return 0;
 	if (at < line.len && line.data[at] == '>')
-		return true;
-	for (; at < line.len && line.data[at] == ' '; at++)
+		return at + 1;
+	for (; at < line.len && is_blank(line.data[at]); at++)
 		blanks++;
 	while (at + word < line.len && eval_lower(line.data[at + word]) >= 'a' &&
 	       eval_lower(line.data[at + word]) <= 'z')
 		word++;
 	if (blanks == 0 || blanks > 10 || word < 2 || word > 11 || at + word >= line.len ||
 	    line.data[at + word] != ':')
-		return false;
+		return 0;
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		if (bytes_starts_nocase(bytes_slice(line, at, SIZE_MAX), bytes_text(own[i])))
-			return false;
-	return true;
+			return 0;
+	return at + word + 1;
+}
+
+/* A blank for each address of quoted mail in `line`, which lies at the end of `bare` and shrinks
+ * there. */
+static struct bytes without_quoted(const struct ruleset *ruleset, struct eval_bare *bare,
+                                   struct bytes line)
+{
+	uint32_t start = bare->bytes - (uint32_t)line.len;
+	size_t at = 0, from = 0, end;
+	struct bytes email;
+
+	bare->bytes = start;
+	while (eval_next_email(ruleset, line, &at, &email)) {
+		if ((end = quoted_end(line, email)) == 0)
+			continue;
+		size_t stop = (size_t)(email.data - line.data);
+		stop -= stop > from && line.data[stop - 1] == '<';
+		memmove(bare->data + bare->bytes, line.data + from, stop - from);
+		bare->bytes += (uint32_t)(stop - from);
+		bare->data[bare->bytes++] = ' ';
+		from = at = end;
+	}
+	memmove(bare->data + bare->bytes, line.data + from, line.len - from);
+	bare->bytes += (uint32_t)(line.len - from);
+	return bare_from(bare, start);
+}
+
+/* A segment of the body without web addresses that hold mail addresses and without those of quoted
+ * mail. Where there is no room to keep it, it is as it was. */
+static struct bytes bare_line(const struct eval_call *call, uint32_t segment, struct bytes line)
+{
+	struct eval_bare *bare = &call->state->bare;
+	uint32_t start = bare->bytes;
+
+	if (bytes_find(line, '@') == line.len && bytes_find(line, '%') == line.len)
+		return line;
+	if (bare->count == EVAL_BARE_MAX || sizeof(bare->data) - start < line.len + 1)
+		return line;
+	struct bytes text = without_quoted(call->ruleset, bare, without_web_addresses(bare, line));
+	if (text.len == line.len && memcmp(text.data, line.data, line.len) == 0) {
+		bare->bytes = start;
+		return line;
+	}
+	bare->segment[bare->count] = segment;
+	bare->place[bare->count++] = (struct segment){start, (uint32_t)text.len};
+	return text;
+}
+
+struct bytes eval_bare_segment(const struct eval_state *state, const struct text *body,
+                               uint32_t segment)
+{
+	const struct eval_bare *bare = &state->bare;
+	uint32_t low = 0, high = bare->count;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (bare->segment[middle] < segment)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == bare->count || bare->segment[low] != segment)
+		return text_segment(body, segment);
+	return bytes_of(bare->data + bare->place[low].start, bare->place[low].len);
 }
 
 /* Takes one more address of the body; false when there are too many to compare. */
@@ -177,18 +277,14 @@ static bool read_body(const struct eval_call *call, struct eval_addresses *all)
 
 	if (!read_links(call, all))
 		return false;
-
-	for (uint32_t i = 0; i < body->segment_count; i++) {
-		struct bytes line = text_segment(body, i), email;
+	for (uint32_t i = 0; i < body->segment_count && all->count < BODY_EMAILS_MAX; i++) {
+		struct bytes line = bare_line(call, i, text_segment(body, i)), email;
 		size_t at = 0;
 
-		while (eval_next_email(call->ruleset, line, &at, &email)) {
-			size_t sign = (size_t)(email.data - line.data) + bytes_find(email, '@');
-
-			if (!is_in_web_address(line, sign) && !is_quoted(line, email) &&
-			    !take_email(call, email, all))
+		while (all->count < BODY_EMAILS_MAX &&
+		       eval_next_email(call->ruleset, line, &at, &email))
+			if (!take_email(call, email, all))
 				return false;
-		}
 	}
 	return true;
 }
@@ -212,7 +308,7 @@ int32_t eval_check_freemail_body(const struct eval_call *call)
 	return know_emails(call) && any_fits(call, &call->state->emails, 0);
 }
 
-enum { REPLY_FROM, REPLY_REPLY_TO, REPLY_ENVELOPE };
+enum { REPLY_FROM, REPLY_REPLY_TO, REPLY_ENVELOPE, REPLY_NONE };
 
 static bool any_freemail(const struct eval_call *call, uint32_t header)
 {
@@ -253,11 +349,14 @@ static bool body_differs(const struct eval_call *call, uint32_t header)
 	return false;
 }
 
-int32_t eval_check_freemail_replyto(const struct eval_call *call)
+/* What decides when headers alone do not: that the body names another free address than this
+ * header. REPLY_NONE: nothing. */
+static int32_t reply_of_headers(const struct eval_call *call, uint32_t *out_header)
 {
 	bool reply = call->eval->argument_count > 0 &&
 	             bytes_equal(eval_text(call, 0), BYTES("reply"));
 
+	*out_header = REPLY_NONE;
 	if (call->ruleset->evals.setting[EVAL_SETTING_FREEMAIL_SKIP_BULK_ENVFROM] != 0 &&
 	    eval_has_header(call, REPLY_ENVELOPE) &&
 	    eval_matches(call, EVAL_PATTERN_BULK_SENDER, eval_first(call, REPLY_ENVELOPE)))
@@ -267,9 +366,37 @@ int32_t eval_check_freemail_replyto(const struct eval_call *call)
 	bool reply_free = any_freemail(call, REPLY_REPLY_TO);
 	if (from_free && reply_free && !headers_share_address(call))
 		return 1;
-	if (!reply)
-		return reply_free && body_differs(call, REPLY_REPLY_TO);
-	if ((eval_has_header(call, REPLY_REPLY_TO) && !reply_free) || !from_free)
+	if (reply && ((eval_has_header(call, REPLY_REPLY_TO) && !reply_free) || !from_free))
 		return 0;
-	return body_differs(call, reply_free ? REPLY_REPLY_TO : REPLY_FROM);
+	if (reply_free)
+		*out_header = REPLY_REPLY_TO;
+	else if (reply)
+		*out_header = REPLY_FROM;
+	return 0;
+}
+
+int32_t eval_check_freemail_replyto(const struct eval_call *call)
+{
+	uint32_t header;
+	int32_t hit = reply_of_headers(call, &header);
+
+	return hit || (header != REPLY_NONE && body_differs(call, header));
+}
+
+bool eval_bare_body(struct eval_call *call)
+{
+	const struct ruleset_evals *evals = &call->ruleset->evals;
+	uint32_t header;
+
+	for (uint32_t i = 0; i < evals->count; i++) {
+		call->eval = &evals->eval[i];
+		if (call->eval->function != EVAL_check_freemail_replyto)
+			continue;
+		(void)reply_of_headers(call, &header);
+		if (header == REPLY_NONE)
+			continue;
+		(void)know_emails(call);
+		return call->state->bare.count > 0;
+	}
+	return false;
 }

@@ -296,6 +296,15 @@ static bool link_domain(const struct eval_call *call, struct bytes href, struct 
 	return !is_ip(host) && eval_has_valid_tld(call->ruleset, *out_domain);
 }
 
+/* Whether some anchor shows what a web address has: without it none can differ. */
+static bool shows_addresses(const struct fact_html *html)
+{
+	for (uint32_t k = 0; k < html->anchor_count && k < FACT_HTML_TEXTS_MAX; k++)
+		if (eval_contains(html->anchor[k].text, BYTES("://")))
+			return true;
+	return false;
+}
+
 int32_t eval_check_https_http_mismatch(const struct eval_call *call)
 {
 	double min = eval_number(call, 0);
@@ -305,6 +314,8 @@ int32_t eval_check_https_http_mismatch(const struct eval_call *call)
 		uint32_t links = 0;
 		bool differs = false;
 
+		if (!shows_addresses(html))
+			continue;
 		for (uint32_t k = 0; k < html->anchor_count && k < FACT_HTML_TEXTS_MAX; k++) {
 			const struct fact_anchor *anchor = &html->anchor[k];
 			struct bytes link, shown;

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "classifier/eval.h"
+#include "classifier/pattern_set.h"
 #include "classifier/ruleset_pattern.h"
 
 #define REASON_BYTES 200
@@ -24,9 +25,11 @@ struct eval_state *eval_state_new(void)
 	if (state == NULL)
 		return NULL;
 	state->words = calloc(1, eval_words_bytes());
-	if (state->words != NULL)
+	state->uris = calloc(1, eval_uris_bytes());
+	state->parts = calloc(1, eval_parts_bytes());
+	if (state->words != NULL && state->uris != NULL && state->parts != NULL)
 		return state;
-	free(state);
+	eval_state_free(state);
 	return NULL;
 }
 
@@ -34,37 +37,60 @@ void eval_state_free(struct eval_state *state)
 {
 	if (state == NULL)
 		return;
+	free(state->parts);
+	free(state->uris);
 	free(state->words);
 	free(state);
+}
+
+/* Which patterns match the text that stands for an absent header: asked once, here. */
+static enum err know_absent(struct ruleset *r)
+{
+	struct ruleset_evals *e = &r->evals;
+	pcre2_match_data *match = pcre2_match_data_create(1, NULL);
+
+	e->absent_matches = calloc(e->count + 1, sizeof(*e->absent_matches));
+	for (uint32_t i = 0; match != NULL && e->absent_matches != NULL && i < e->count; i++) {
+		const struct blob_rule *rule = &r->rule[e->eval[i].rule];
+		struct bytes text = (rule->flags & BLOB_FLAG_IF_UNSET) != 0
+		                        ? ruleset_if_unset(r, rule)
+		                        : BYTES("");
+
+		e->absent_matches[i] = r->pattern[e->eval[i].rule] != NULL &&
+		                       pcre2_match(r->pattern[e->eval[i].rule], text.data, text.len,
+		                                   0, 0, match, NULL) != PCRE2_ERROR_NOMATCH;
+	}
+	enum err err = match != NULL && e->absent_matches != NULL ? OK : ERR_NO_MEMORY;
+	pcre2_match_data_free(match);
+	return err;
 }
 
 enum err eval_open(struct ruleset *ruleset, char *reason)
 {
 	struct ruleset_evals *e = &ruleset->evals;
 	char why[PATTERN_REASON_BYTES];
-	bool too_large;
 
 	if (!eval_sections_are_sound(ruleset)) {
 		snprintf(reason, REASON_BYTES, "the rule generation is damaged: evals");
 		return ERR_SYNTAX;
 	}
 	for (int i = 0; i < EVAL_PATTERN_COUNT; i++) {
-		e->pattern[i] = pattern_compile(ruleset->tables, bytes_text(patterns[i]), why,
-		                                &too_large);
-		if (e->pattern[i] == NULL) {
+		e->shared[i] = pattern_set_take(ruleset->patterns, bytes_text(patterns[i]), why);
+		if (e->shared[i] == NULL) {
 			snprintf(reason, REASON_BYTES, "%s: %.120s", patterns[i], why);
 			return ERR_NO_MEMORY;
 		}
-		if (pcre2_jit_compile(e->pattern[i], PCRE2_JIT_COMPLETE) != 0)
-			e->no_jit = true;
+		e->pattern[i] = e->shared[i]->code;
+		e->no_jit = e->no_jit || !e->shared[i]->is_jit;
 	}
-	return OK;
+	return know_absent(ruleset);
 }
 
 void eval_close(struct ruleset *ruleset)
 {
 	for (int i = 0; i < EVAL_PATTERN_COUNT; i++)
-		pcre2_code_free(ruleset->evals.pattern[i]);
+		pattern_set_give(ruleset->patterns, ruleset->evals.shared[i]);
+	free(ruleset->evals.absent_matches);
 }
 
 static int match_code(const struct eval_call *call, const pcre2_code *code, bool jit,
@@ -97,6 +123,13 @@ bool eval_rule_matches(const struct eval_call *call, struct bytes subject)
 	const pcre2_code *code = call->ruleset->pattern[call->eval->rule];
 
 	return code != NULL && match_code(call, code, call->ruleset->jit, subject, 0) >= 0;
+}
+
+bool eval_absent_matches(const struct eval_call *call)
+{
+	const struct ruleset_evals *e = &call->ruleset->evals;
+
+	return e->absent_matches[call->eval - e->eval] != 0;
 }
 
 static void set_match(const struct eval_call *call, int result, struct eval_match *out_match)

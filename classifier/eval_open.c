@@ -124,6 +124,15 @@ static bool capture_is_sound(const struct ruleset *r, const struct blob_eval *ev
 	       r->rule[(uint32_t)number].text_kind == TEXT_HEADER;
 }
 
+/* Flags travel as the number of the first argument. */
+static bool flags_are_sound(const struct ruleset_evals *e, const struct blob_eval *eval)
+{
+	const struct blob_eval_argument *first = &e->argument[eval->argument];
+
+	return eval->argument_count == 0 || first->kind != 's' ||
+	       (first->number >= 0 && first->number < NET_FLAGS_END);
+}
+
 static bool evals_are_sound(const struct ruleset *r)
 {
 	const struct ruleset_evals *e = &r->evals;
@@ -134,7 +143,8 @@ static bool evals_are_sound(const struct ruleset *r)
 		if (eval->rule >= r->rule_count || r->rule[eval->rule].kind != BLOB_RULE_EVAL ||
 		    (i > 0 && eval->rule <= e->eval[i - 1].rule) ||
 		    eval->function >= EVAL_FUNCTION_COUNT || !arguments_are_sound(e, eval) ||
-		    !selectors_are_enough(r, eval) || !capture_is_sound(r, eval))
+		    !flags_are_sound(e, eval) || !selectors_are_enough(r, eval) ||
+		    !capture_is_sound(r, eval))
 			return false;
 	}
 	return true;

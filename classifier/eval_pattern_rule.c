@@ -6,6 +6,51 @@ enum { PART_HEADER, PART_RAW, PART_NEGATED, PART_FIRST, PART_LAST, PART_CONCAT }
 
 #define HITS_MAX 1000u
 
+/* Many rules look at few headers of the parts, so the values of a header are put together once a
+ * message. */
+#define HEADERS_MAX     16u
+#define VALUES_MAX      1024u
+#define VALUE_BYTES_MAX 65536u
+
+struct part_header {
+	struct bytes name;
+	bool raw, complete; /* complete: all of its values are kept */
+	uint32_t first, count;
+};
+
+struct part_value {
+	uint32_t number; /* of the part, from 1 on */
+	struct bytes value;
+};
+
+#define CAPTURES_MAX 4u
+
+struct capture {
+	uint32_t rule;
+	struct bytes name, text;
+	bool in_uris; /* without regard to case */
+};
+
+struct eval_parts {
+	uint32_t header_count, value_count, capture_count;
+	size_t octets_len;
+	struct part_header header[HEADERS_MAX];
+	struct capture capture[CAPTURES_MAX];
+	struct part_value value[VALUES_MAX];
+	uint8_t octets[VALUE_BYTES_MAX];
+};
+
+size_t eval_parts_bytes(void)
+{
+	return sizeof(struct eval_parts);
+}
+
+void eval_parts_forget(struct eval_parts *parts)
+{
+	parts->header_count = parts->value_count = parts->capture_count = 0;
+	parts->octets_len = 0;
+}
+
 static uint32_t hits_max(const struct eval_call *call)
 {
 	const struct blob_rule *rule = &call->ruleset->rule[call->eval->rule];
@@ -111,6 +156,84 @@ static uint32_t over_parts(const struct eval_call *call, bool concat)
 	return concat ? count_matches(call, bytes_of(joined, len), hits_max(call)) : count;
 }
 
+/* Keeps the value of a field as a rule sees it; false when there is no room. */
+static bool keep_value(struct eval_parts *parts, const struct fact_field *field, bool raw,
+                       uint32_t number)
+{
+	size_t len = field->value.len < EVAL_PART_BYTES - 1 ? field->value.len
+	                                                    : EVAL_PART_BYTES - 1;
+	uint8_t *octets = parts->octets + parts->octets_len;
+
+	if (parts->value_count == VALUES_MAX)
+		return false;
+	if (raw) {
+		parts->value[parts->value_count++] = (struct part_value){number, field->raw};
+		return true;
+	}
+	if (parts->octets_len + len + 1 > VALUE_BYTES_MAX)
+		return false;
+	if (len > 0)
+		memcpy(octets, field->value.data, len);
+	octets[len] = '\n';
+	parts->octets_len += len + 1;
+	parts->value[parts->value_count++] = (struct part_value){number, bytes_of(octets, len + 1)};
+	return true;
+}
+
+static void keep_values(const struct eval_call *call, struct part_header *header)
+{
+	struct eval_parts *parts = call->state->parts;
+	const struct facts *facts = call->facts;
+	uint32_t number = 0;
+
+	header->first = parts->value_count;
+	header->complete = true;
+	for (uint32_t i = 0; i < facts->part_count && header->complete; i++) {
+		const struct fact_part *part = &facts->part[i];
+
+		if (part->type.len == 0)
+			continue;
+		number++;
+		uint32_t index = facts_last_field(facts, part, header->name);
+		if (index != FACT_NONE)
+			header->complete = keep_value(parts, &facts->field[index], header->raw,
+			                              number);
+	}
+	header->count = parts->value_count - header->first;
+}
+
+/* The values of the rule's header; NULL when they are not kept, or it is no single header. */
+static const struct part_header *header_values(const struct eval_call *call)
+{
+	struct eval_parts *parts = call->state->parts;
+	struct bytes name = eval_text(call, PART_HEADER);
+	bool raw = eval_number(call, PART_RAW) != 0;
+	struct part_header *header = parts->header;
+
+	for (; header < parts->header + parts->header_count; header++)
+		if (header->raw == raw && bytes_equal(header->name, name))
+			return header->complete ? header : NULL;
+	if (parts->header_count == HEADERS_MAX || bytes_equal(name, BYTES("ALL")))
+		return NULL;
+	parts->header_count++;
+	*header = (struct part_header){.name = name, .raw = raw};
+	keep_values(call, header);
+	return header->complete ? header : NULL;
+}
+
+/* As over_parts, for a rule that parts without the header cannot match. */
+static uint32_t over_values(const struct eval_call *call, const struct part_header *header)
+{
+	const struct part_value *value = call->state->parts->value + header->first;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < header->count && count == 0; i++)
+		if (value[i].number >= eval_number(call, PART_FIRST) &&
+		    value[i].number <= eval_number(call, PART_LAST))
+			count = count_matches(call, value[i].value, hits_max(call));
+	return count;
+}
+
 /* A negated rule hits always: SpamAssassin stops at the first match without telling that it was
  * one.
  */
@@ -118,6 +241,12 @@ int32_t eval_mimeheader(const struct eval_call *call)
 {
 	if (eval_number(call, PART_NEGATED) != 0)
 		return 1;
+	if (eval_number(call, PART_CONCAT) == 0 && !eval_absent_matches(call)) {
+		const struct part_header *header = header_values(call);
+
+		if (header != NULL)
+			return (int32_t)over_values(call, header);
+	}
 	return (int32_t)over_parts(call, eval_number(call, PART_CONCAT) != 0);
 }
 
@@ -140,12 +269,36 @@ static bool uri_holds(const struct eval_call *call, struct bytes uri, struct byt
 	return false;
 }
 
+static struct capture capture(const struct eval_call *call)
+{
+	const struct text *uris = &call->texts->kind[TEXT_URI];
+	struct eval_parts *parts = call->state->parts;
+	struct capture found = {.rule = (uint32_t)eval_number(call, CAPTURED_RULE),
+	                        .name = eval_text(call, CAPTURED_NAME)};
+	size_t at;
+
+	for (uint32_t i = 0; i < parts->capture_count; i++)
+		if (parts->capture[i].rule == found.rule &&
+		    bytes_equal(parts->capture[i].name, found.name))
+			return parts->capture[i];
+	found.text = eval_captured_text(call, found.rule, found.name);
+	found.in_uris = found.text.len > 0 &&
+	                eval_contains_nocase(bytes_of(uris->data, uris->bytes), found.text, &at);
+	if (parts->capture_count < CAPTURES_MAX)
+		parts->capture[parts->capture_count++] = found;
+	return found;
+}
+
 int32_t eval_captured(const struct eval_call *call)
 {
 	const struct text *uris = &call->texts->kind[TEXT_URI];
-	struct bytes text = eval_captured_text(call, (uint32_t)eval_number(call, CAPTURED_RULE),
-	                                       eval_text(call, CAPTURED_NAME));
 
+	if (uris->segment_count == 0)
+		return 0;
+	struct capture found = capture(call);
+	struct bytes text = found.text;
+	if (!found.in_uris)
+		return 0;
 	for (uint32_t i = 0; text.len > 0 && i < uris->segment_count; i++)
 		if (uri_holds(call, text_segment(uris, i), text))
 			return 1;

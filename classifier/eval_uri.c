@@ -1,10 +1,29 @@
-/* eval_uri.c - eval functions about the hosts of URIs. */
+/* eval_uri.c - eval functions about the hosts of URIs. Several rules ask about the same hosts, so
+ * they are found once a message. */
 #include "classifier/eval.h"
 
 #define LABELS_LOOKED_UP 11u
+#define HOSTS_MAX        2304u /* hosts of later URIs are read again for every rule */
+#define HOSTS_COMPARED   8u    /* a host that is one of the latest is not kept again */
 
-/* The host of a URI in canonical form; false for addresses of mail and what has no valid one. */
-static bool uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host)
+struct eval_uris {
+	bool known;
+	uint32_t uris_read; /* their hosts are kept */
+	uint32_t count;
+	struct bytes host[HOSTS_MAX];
+};
+
+size_t eval_uris_bytes(void)
+{
+	return sizeof(struct eval_uris);
+}
+
+void eval_uris_forget(struct eval_uris *uris)
+{
+	uris->known = false;
+}
+
+bool eval_uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host)
 {
 	struct eval_match match;
 
@@ -18,6 +37,7 @@ static bool uri_host(const struct eval_call *call, struct bytes uri, struct byte
  * counts. */
 static int host_listed(const struct eval_call *call, uint32_t list, struct bytes host)
 {
+	bool ip = eval_is_ip4(host);
 	uint32_t labels = 1;
 
 	for (size_t i = 0; i < host.len; i++)
@@ -31,7 +51,7 @@ static int host_listed(const struct eval_call *call, uint32_t list, struct bytes
 
 		if (entry != NULL)
 			return entry->second_bytes > 0 ? -1 : 1;
-		if (dot == host.len || eval_is_ip4(host))
+		if (dot == host.len || ip)
 			return 0;
 		host = bytes_slice(host, dot + 1, SIZE_MAX);
 	}
@@ -74,6 +94,30 @@ static bool any_signer_listed(const struct eval_call *call, uint32_t list)
 	return false;
 }
 
+static void keep_host(struct eval_uris *uris, struct bytes host)
+{
+	for (uint32_t i = uris->count; i > 0 && uris->count - i < HOSTS_COMPARED; i--)
+		if (bytes_equal(uris->host[i - 1], host))
+			return;
+	uris->host[uris->count++] = host;
+}
+
+static const struct eval_uris *know_hosts(const struct eval_call *call)
+{
+	const struct text *text = &call->texts->kind[TEXT_URI];
+	struct eval_uris *uris = call->state->uris;
+	struct bytes host;
+
+	if (uris->known)
+		return uris;
+	uris->known = true;
+	uris->uris_read = uris->count = 0;
+	while (uris->uris_read < text->segment_count && uris->count < HOSTS_MAX)
+		if (eval_uri_host(call, text_segment(text, uris->uris_read++), &host))
+			keep_host(uris, host);
+	return uris;
+}
+
 static bool any_host_listed(const struct eval_call *call, struct bytes name)
 {
 	const struct text *uris = &call->texts->kind[TEXT_URI];
@@ -81,10 +125,14 @@ static bool any_host_listed(const struct eval_call *call, struct bytes name)
 
 	if (!find_list(call, name, &list))
 		return false;
-	for (uint32_t i = 0; i < uris->segment_count; i++) {
+	const struct eval_uris *known = know_hosts(call);
+	for (uint32_t i = 0; i < known->count; i++)
+		if (host_listed(call, list, known->host[i]) > 0)
+			return true;
+	for (uint32_t i = known->uris_read; i < uris->segment_count; i++) {
 		struct bytes host;
 
-		if (uri_host(call, text_segment(uris, i), &host) &&
+		if (eval_uri_host(call, text_segment(uris, i), &host) &&
 		    host_listed(call, list, host) > 0)
 			return true;
 	}

@@ -1,7 +1,8 @@
 /* eval_words.c - how the words of a message's plain text and of its HTML differ.
  *
- * A table of fixed size, of which a generation number says what is in use, so that it need not be
- * wiped for each message. Words are slices of the rendered parts.
+ * Words are kept in the order they come, found by a table of fixed size; a generation number says
+ * which of its slots are in use, so that it need not be wiped for each message. Words are slices of
+ * the rendered parts.
  */
 #include "classifier/eval.h"
 
@@ -10,8 +11,12 @@
 
 struct word {
 	struct bytes text;
-	uint32_t stamp; /* in use when it is the table's */
 	uint32_t html, plain;
+};
+
+struct word_slot {
+	uint32_t stamp; /* in use when it is the table's */
+	uint32_t word;
 };
 
 struct eval_words {
@@ -20,7 +25,8 @@ struct eval_words {
 	uint32_t html_count, plain_count;
 	uint32_t stamp;
 	uint32_t used;
-	struct word word[SLOTS];
+	struct word word[WORDS_MAX];
+	struct word_slot slot[SLOTS];
 };
 
 size_t eval_words_bytes(void)
@@ -38,7 +44,7 @@ static void clear(struct eval_words *words)
 	words->used = 0;
 	if (++words->stamp != 0)
 		return;
-	memset(words->word, 0, sizeof(words->word));
+	memset(words->slot, 0, sizeof(words->slot));
 	words->stamp = 1;
 }
 
@@ -50,18 +56,18 @@ static struct word *find(struct eval_words *words, struct bytes text)
 	for (size_t i = 0; i < text.len; i++)
 		hash = (hash ^ text.data[i]) * 16777619u;
 	for (uint32_t at = (hash ^ hash >> 15) % SLOTS;; at = (at + 1) % SLOTS) {
-		struct word *word = &words->word[at];
+		struct word_slot *slot = &words->slot[at];
 
-		if (word->stamp == words->stamp) {
-			if (bytes_equal(word->text, text))
-				return word;
+		if (slot->stamp == words->stamp) {
+			if (bytes_equal(words->word[slot->word].text, text))
+				return &words->word[slot->word];
 			continue;
 		}
 		if (words->used == WORDS_MAX)
 			return NULL;
-		words->used++;
-		*word = (struct word){.text = text, .stamp = words->stamp};
-		return word;
+		*slot = (struct word_slot){words->stamp, words->used};
+		words->word[words->used] = (struct word){.text = text};
+		return &words->word[words->used++];
 	}
 }
 
@@ -123,8 +129,8 @@ static uint32_t html_words(const struct eval_words *words)
 {
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < SLOTS; i++)
-		count += words->word[i].stamp == words->stamp && words->word[i].html > 0;
+	for (uint32_t i = 0; i < words->used; i++)
+		count += words->word[i].html > 0;
 	return count;
 }
 
@@ -158,11 +164,9 @@ static void compare(struct eval_words *words)
 {
 	uint32_t html = 0, plain = 0, left = 0;
 
-	for (uint32_t i = 0; i < SLOTS; i++) {
+	for (uint32_t i = 0; i < words->used; i++) {
 		const struct word *word = &words->word[i];
 
-		if (word->stamp != words->stamp)
-			continue;
 		html += word->html > 0;
 		plain += word->plain > 0;
 		left += word->html > word->plain;

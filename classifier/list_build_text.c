@@ -251,18 +251,25 @@ static enum err load_file(struct list_builder *b, const struct list_target *targ
 	return err;
 }
 
+/* What list_target_…() answered, and then the file. */
+static enum err load_into(struct list_builder *b, enum err err, const struct list_target *target,
+                          const char *path, char *reason)
+{
+	reason[0] = '\0';
+	if (err == OK)
+		err = load_file(b, target, path, reason);
+	if (err != OK && reason[0] == '\0')
+		snprintf(reason, LIST_REASON_BYTES, "%.300s: %s", path, err_text(err));
+	return err;
+}
+
 enum err list_builder_load(struct list_builder *builder, const char *list, enum list_action action,
                            const char *path, char *reason)
 {
 	struct list_target target;
 	enum err err = list_target_policed(builder, list, action, &target);
 
-	reason[0] = '\0';
-	if (err == OK)
-		err = load_file(builder, &target, path, reason);
-	if (err != OK && reason[0] == '\0')
-		snprintf(reason, LIST_REASON_BYTES, "%.300s: %s", path, err_text(err));
-	return err;
+	return load_into(builder, err, &target, path, reason);
 }
 
 enum err list_builder_score_load(struct list_builder *builder, const char *list, enum list_key kind,
@@ -271,10 +278,5 @@ enum err list_builder_score_load(struct list_builder *builder, const char *list,
 	struct list_target target;
 	enum err err = list_target_scored(builder, list, kind, &target);
 
-	reason[0] = '\0';
-	if (err == OK)
-		err = load_file(builder, &target, path, reason);
-	if (err != OK && reason[0] == '\0')
-		snprintf(reason, LIST_REASON_BYTES, "%.300s: %s", path, err_text(err));
-	return err;
+	return load_into(builder, err, &target, path, reason);
 }

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/generation.h"
+#include "classifier/rule_compile_key.h"
 #include "classifier/rule_eval.h"
 #include "classifier/rule_meta.h"
 #include "classifier/rule_place.h"
@@ -532,8 +533,8 @@ static void place_rules(struct rule_compiler *c)
 		                           : bytes_of(c->texts.data + rule->pattern,
 		                                      rule->pattern_bytes);
 		uint32_t group = group_of(c, rule);
-		c->placed[group][rule_place(&c->placing[group], i, rule->selector, pattern, always,
-		                            &c->cost[i])]++;
+		c->placed[group][rule_place(&c->placing[group], i, rule->flags, rule->selector,
+		                            pattern, always, &c->cost[i])]++;
 	}
 }
 
@@ -662,7 +663,12 @@ static void set_policies(struct rule_compiler *c)
 void rule_compiler_add_domain(struct rule_compiler *compiler, const char *domain, int32_t tag_milli,
                               int32_t reject_milli, const char *scores)
 {
+	int32_t limits[2] = {tag_milli, reject_milli};
+
 	ASSERT(!compiler->finished && compiler->policies.wish_count < UINT16_MAX);
+	rule_reader_sum(&compiler->reader, bytes_text(domain));
+	rule_reader_sum(&compiler->reader, bytes_of(limits, sizeof(limits)));
+	rule_reader_sum(&compiler->reader, bytes_text(scores));
 	policies_add(&compiler->policies, &compiler->reader.pool, bytes_text(domain), tag_milli,
 	             reject_milli, bytes_text(scores));
 }
@@ -681,6 +687,14 @@ static bool is_refused(const struct rule_compiler *c)
 	for (uint32_t i = c->of_texts; faulty && i < c->reader.rule_count; i++)
 		faulty = c->index[i] == UINT32_MAX || c->rule[c->index[i]].kind == BLOB_RULE_OFF;
 	return faulty;
+}
+
+bool rule_compiler_key(const struct rule_compiler *compiler, struct hash128 *out_key)
+{
+	uint32_t options = compiler->column << 1 | compiler->no_triggers;
+
+	ASSERT(!compiler->finished);
+	return rule_key(compiler->reader.sum, options, out_key);
 }
 
 enum err rule_compiler_finish(struct rule_compiler *compiler, uint64_t number,

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/generation.h"
+#include "base/hash.h"
 
 struct rule_compiler;
 
@@ -42,6 +43,10 @@ void rule_compiler_add_text(struct rule_compiler *compiler, const char *name, co
  * never count, is reported. */
 void rule_compiler_add_domain(struct rule_compiler *compiler, const char *domain, int32_t tag_milli,
                               int32_t reject_milli, const char *scores);
+/* Of everything loaded and all else the result depends on, this program and its libraries included:
+ * what compiles to other sections has another key. False when it cannot be known. Before
+ * rule_compiler_finish. */
+bool rule_compiler_key(const struct rule_compiler *compiler, struct hash128 *out_key);
 /* Compiles everything loaded and seals a generation. The descriptor is the caller's. ERR_SYNTAX
  * when a report refuses them, or when faults leave no rule. */
 MUST_CHECK enum err rule_compiler_finish(struct rule_compiler *compiler, uint64_t number,

@@ -338,11 +338,11 @@ static void define_tflags(struct rule_reader *reader, struct bytes value)
 	             {"nopublish", 0},
 	             {"autolearn_body", 0},
 	             {"nolog", 0},
-	             {"notrim", 0},
-	             {"domains_only", 0},
-	             {"ips_only", 0},
-	             {"a", 0},
-	             {"ns", 0},
+	             {"notrim", TFLAG_NOTRIM},
+	             {"domains_only", TFLAG_DOMAINS_ONLY},
+	             {"ips_only", TFLAG_IPS_ONLY},
+	             {"a", TFLAG_A},
+	             {"ns", TFLAG_NS},
 	             {"noawl", 0}};
 	struct rule_text *rule = rule_reader_need(reader, rule_word(&value));
 

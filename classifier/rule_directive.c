@@ -294,7 +294,10 @@ static void obey(struct rule_reader *reader, const struct list_directive *direct
 		named_delist(reader, value);
 		break;
 	case ACTION_CLEAR:
-		reader->list[directive->list].count = 0;
+		if (value.len == 0)
+			reader->list[directive->list].count = 0;
+		while (value.len > 0)
+			drop(&reader->list[directive->list], lower(reader, rule_word(&value)));
 		break;
 	case ACTION_CLEAR_BOUNDARIES:
 		clear_boundaries(reader, value);
@@ -348,5 +351,5 @@ bool rule_directive(struct rule_reader *reader, const char *key, struct bytes va
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		if (strcmp(ignored[i], modern) == 0)
 			return true;
-	return set_number(reader, modern, value);
+	return rule_net_directive(reader, modern, value) || set_number(reader, modern, value);
 }

@@ -228,20 +228,24 @@ enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct r
 
 	memset(out_call, 0, sizeof(*out_call));
 	ASSERT(open < r.text.len);
-	out_call->function = find_function(bytes_trim(bytes_slice(r.text, 0, open)));
+	struct bytes name = bytes_trim(bytes_slice(r.text, 0, open));
+	if (is_net_function(name) && (reader->score_column & 1) == 0)
+		return RULE_EVAL_NET;
+	if (bytes_equal(name, BYTES("check_uridnsbl")))
+		return rule_net_uri(reader, rule, out_call, out_why);
+	out_call->function = find_function(name);
 	/* Character sets named in the markup are not kept: asked for only where languages are. */
-	if (bytes_equal(bytes_trim(bytes_slice(r.text, 0, open)), BYTES("html_charset_faraway")))
+	if (bytes_equal(name, BYTES("html_charset_faraway")))
 		return all_locales(reader) ? RULE_EVAL_NEVER : RULE_EVAL_UNKNOWN;
 	if (out_call->function == EVAL_FUNCTION_COUNT)
-		return is_net_function(bytes_trim(bytes_slice(r.text, 0, open)))
-		           ? RULE_EVAL_NET
-		           : RULE_EVAL_UNKNOWN;
+		return is_net_function(name) ? RULE_EVAL_NET : RULE_EVAL_UNKNOWN;
 	r.rest = bytes_slice(r.text, open + 1, r.text.len - open - 2);
 
 	const struct eval_signature *signature = &eval_signatures[out_call->function];
 	if (read_selectors(&r, signature->selectors) && read_arguments(&r, signature->arguments) &&
 	    resolve_list(&r))
-		return RULE_EVAL_OK;
+		return is_net_function(name) ? rule_net_finish(reader, rule, out_call, out_why)
+		                             : RULE_EVAL_OK;
 	*out_why = r.why;
 	return RULE_EVAL_WRONG;
 }

@@ -40,6 +40,12 @@ enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct r
                                       struct rule_call *out_call, const char **out_why);
 /* The call a mimeheader rule becomes. */
 void rule_eval_mimeheader(const struct rule_text *rule, struct rule_call *out_call);
+/* rule_net.c: what is left to do with the call of a function that asks the network, once it is
+ * read; and the call a check_uridnsbl rule becomes. */
+enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct rule_text *rule,
+                                      struct rule_call *in_out_call, const char **out_why);
+enum rule_eval_result rule_net_uri(struct rule_reader *reader, const struct rule_text *rule,
+                                   struct rule_call *out_call, const char **out_why);
 /* The call a URI pattern with one %{NAME} at its end becomes, and in `out_pattern` what has to
  * match in front of it. False: the pattern is of another form, or no header rule captures NAME
  * (then `out_why` says so). */

@@ -16,7 +16,7 @@
 
 #define ITEMS_MAX       96u
 #define COPIES_MAX      24u
-#define RATE_ENOUGH     2e-6
+#define RATE_ENOUGH     1e-8
 #define RATE_MAX        6e-3
 #define STRETCHES_TRIED 24
 
@@ -374,10 +374,13 @@ void rule_gate(struct rule_pool *pool, const struct regex *regex, enum text_kind
 {
 	struct search s = {.pool = pool, .regex = regex, .kind = kind};
 	static const struct octets none = {{0}};
+	double all = 0;
 
 	s.found = rule_pool_take(pool, regex->count * sizeof(*s.found));
 	for (int c = 0; c < 256; c++)
-		s.share[c] = exp2(-octet_bits((uint8_t)c));
+		all += s.share[c] = exp2(-octet_bits((uint8_t)c));
+	for (int c = 0; c < 256; c++)
+		s.share[c] /= all;
 	for (uint32_t i = 0; i < regex->count; i++) {
 		const struct regex_node *node = &regex->node[i];
 

@@ -223,22 +223,31 @@ static bool is_white_space(const struct octets *set)
 	return memcmp(set, &space, sizeof(space)) == 0;
 }
 
-static struct found of_octet(struct search *s, const struct octets *set)
+bool literal_octets(const struct regex *regex, enum text_kind kind, const struct octets *set,
+                    struct octets *out_octets)
 {
-	struct found found = {.exact = true, .len_min = 1, .len_max = 1, .lead_len_max = 1};
 	struct octets members = *set;
 
-	if (s->kind == TEXT_BODY && is_white_space(set)) {
+	if (kind == TEXT_BODY && is_white_space(set)) {
 		memset(&members, 0, sizeof(members));
 		octets_add(&members, ' ');
 		octets_add(&members, '\n');
 	}
-	for (int c = 0; c < 256 && s->regex->caseless; c++)
-		if (c < 128 && isupper(c) && octets_has(&members, (uint8_t)c)) {
+	for (int c = 'A'; c <= 'Z' && regex->caseless; c++)
+		if (octets_has(&members, (uint8_t)c)) {
 			members.bit[c >> 6] &= ~((uint64_t)1 << (c & 63));
 			octets_add(&members, (uint8_t)tolower(c));
 		}
-	if (octets_count(&members) > CLASS_MEMBERS_MAX)
+	*out_octets = members;
+	return octets_count(&members) <= CLASS_MEMBERS_MAX;
+}
+
+static struct found of_octet(struct search *s, const struct octets *set)
+{
+	struct found found = {.exact = true, .len_min = 1, .len_max = 1, .lead_len_max = 1};
+	struct octets members;
+
+	if (!literal_octets(s->regex, s->kind, set, &members))
 		return unknown(1, 1);
 	found.all.need = 1;
 	found.all.item = rule_pool_take(s->pool, CLASS_MEMBERS_MAX * sizeof(struct literal));

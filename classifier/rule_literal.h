@@ -35,6 +35,11 @@ struct literals {
 void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
                    struct literals *out_literals);
 
+/* The octets that a place of the pattern which takes `set` contributes to strings; false when they
+ * are too many, and no string runs through it. */
+bool literal_octets(const struct regex *regex, enum text_kind kind, const struct octets *set,
+                    struct octets *out_octets);
+
 /* A string that mail of a text kind is full of (common_strings.def), in lower case. */
 struct common_string {
 	enum text_kind kind;

@@ -7,10 +7,12 @@
 
 /* What a rule costs, in nanoseconds per octet of text: each string looked for, each position of a
  * window, and the confirmations; of a usual segment, or of the place where a string is. */
-#define LITERAL_RATE_TOLERATED 0.01
+#define LITERAL_COST_TOLERATED 3.0
 #define SEGMENT_OCTETS         200.0
 #define PATTERN_NS             5.0
 #define CONFIRM_NEAR_NS        300.0
+#define FLANKS_NS              30.0
+#define PASS_LEAST             0.1
 #define STRING_NS              0.001
 #define POSITION_NS            0.002
 #define WORD_BITS              64u
@@ -20,21 +22,46 @@ static uint16_t reach(uint16_t before, uint8_t len)
 	return before + len < BEFORE_ENDLESS ? (uint16_t)(before + len) : REACH_ENDLESS;
 }
 
-static void place_literals(struct placing *p, uint32_t rule, const struct literals *literals,
+/* Offset of the flank's table, FLANK_NONE when it has none. */
+static uint32_t place_flank(struct placing *p, const struct flank *flank)
+{
+	uint32_t at = p->flank_bytes;
+
+	if (flank->table.len == 0)
+		return FLANK_NONE;
+	while (p->flank_room - at < flank->table.len)
+		p->flank = rule_pool_grow(p->pool, p->flank, p->flank_room, &p->flank_room, 1);
+	memcpy(p->flank + at, flank->table.data, flank->table.len);
+	p->flank_bytes += (uint32_t)flank->table.len;
+	return at;
+}
+
+static void place_literals(struct placing *p, const struct blob_literal_rule *rule,
+                           const struct literals *literals, const struct flanks *flanks,
                            bool caseless)
 {
+	uint32_t before = place_flank(p, &flanks->before), after = place_flank(p, &flanks->after);
+
 	for (uint32_t i = 0; i < literals->count; i++) {
+		const struct literal *literal = &literals->item[i];
+
 		p->literal = rule_pool_grow(p->pool, p->literal, p->literal_count, &p->literal_room,
 		                            sizeof(*p->literal));
-		memset(&p->literal[p->literal_count], 0, sizeof(*p->literal));
-		p->literal[p->literal_count].string.text.len = literals->item[i].len;
-		memcpy(p->literal[p->literal_count].string.text.octet, literals->item[i].octet,
-		       literals->item[i].len);
-		p->literal[p->literal_count].string.caseless = caseless;
-		p->literal[p->literal_count++].to = (struct blob_literal_rule){
-		    rule, reach(literals->before_min, literals->item[i].len),
-		    reach(literals->lead_max, literals->item[i].len), literals->short_runs,
-		    literals->need};
+		struct literal_use *use = &p->literal[p->literal_count++];
+		memset(use, 0, sizeof(*use));
+		use->string.text.len = literal->len;
+		memcpy(use->string.text.octet, literal->octet, literal->len);
+		use->string.caseless = caseless;
+		use->to = *rule;
+		use->to.reach_min = reach(literals->before_min, literal->len);
+		use->to.reach_max = reach(literals->lead_max, literal->len);
+		use->to.short_runs = literals->short_runs;
+		use->to.need = literals->need;
+		use->to.bytes = literal->len;
+		use->to.before = before;
+		use->to.after = after;
+		use->to.before_state = before != FLANK_NONE ? flanks->before.state[i] : 0;
+		use->to.after_state = after != FLANK_NONE ? flanks->after.state[i] : 0;
 	}
 }
 
@@ -74,9 +101,15 @@ static bool place_gate(struct placing *p, uint32_t rule, const struct gate_windo
 	return true;
 }
 
-static double literal_cost(const struct literals *literals)
+/* What is read before and behind the strings keeps most of them from PCRE2; how many, the flanks'
+ * shares tell only roughly. */
+static double literal_cost(const struct literals *literals, const struct flanks *flanks)
 {
-	return literals->rate * CONFIRM_NEAR_NS + literals->count * STRING_NS;
+	double pass = flanks->before.pass * flanks->after.pass;
+
+	return literals->rate *
+	           (FLANKS_NS + (pass > PASS_LEAST ? pass : PASS_LEAST) * CONFIRM_NEAR_NS) +
+	       literals->count * STRING_NS;
 }
 
 static double gate_cost(const struct gate_windows *windows)
@@ -96,28 +129,34 @@ static void place_segment(struct placing *p, uint32_t selector)
 	p->segment[p->segment_count++] = selector;
 }
 
-enum rule_placement rule_place(struct placing *p, uint32_t rule, uint32_t selector,
+enum rule_placement rule_place(struct placing *p, uint32_t rule, uint8_t flags, uint32_t selector,
                                struct bytes pattern, bool always, double *out_cost)
 {
 	struct rule_pool scratch = {NULL};
 	struct regex regex;
 	struct literals literals = {0};
 	struct gate_windows windows = {0};
+	struct flanks flanks = {{.pass = 1}, {.pass = 1}};
 	enum rule_placement placed = PLACED_RESIDUAL;
 
 	if (!always && regex_parse(&scratch, pattern, &regex) == OK) {
 		rule_literals(&scratch, &regex, p->kind, &literals);
 		rule_gate(&scratch, &regex, p->kind, &windows);
+		rule_flanks(&scratch, &regex, p->kind, &literals, &flanks);
 	}
 	if (windows.count > 0 &&
-	    (literals.count == 0 || gate_cost(&windows) < literal_cost(&literals)) &&
+	    (literals.count == 0 || gate_cost(&windows) < literal_cost(&literals, &flanks)) &&
 	    place_gate(p, rule, &windows)) {
 		placed = PLACED_GATE;
 		*out_cost = gate_cost(&windows);
-	} else if (literals.count > 0 && literals.rate < LITERAL_RATE_TOLERATED) {
-		place_literals(p, rule, &literals, regex.caseless);
+	} else if (literals.count > 0 &&
+	           literal_cost(&literals, &flanks) < LITERAL_COST_TOLERATED) {
+		place_literals(p,
+		               &(struct blob_literal_rule){
+		                   .rule = rule, .flags = flags, .selector = (uint16_t)selector},
+		               &literals, &flanks, regex.caseless);
 		placed = PLACED_LITERAL;
-		*out_cost = literal_cost(&literals);
+		*out_cost = literal_cost(&literals, &flanks);
 	} else {
 		place_residual(p, rule);
 		*out_cost = PATTERN_NS;
@@ -217,6 +256,7 @@ enum err rule_place_finish(struct placing *p, const char *cache_folder,
 	memset(out_section, 0, BLOB_KIND_SECTIONS * sizeof(*out_section));
 	finish_gate(p, out_section);
 	out_section[BLOB_RESIDUAL] = bytes_of(p->residual, p->residual_count * sizeof(uint32_t));
+	out_section[BLOB_FLANKS] = bytes_of(p->flank, p->flank_bytes);
 	out_section[BLOB_SEGMENTS] = bytes_of(p->segment, p->segment_count * sizeof(uint32_t));
 	return finish_literals(p, cache_folder, out_section, reason);
 }

@@ -4,6 +4,7 @@
 #define CLASSIFIER_RULE_PLACE_H
 
 #include "classifier/rule_compile_hs.h"
+#include "classifier/rule_flank.h"
 #include "classifier/rule_gate.h"
 #include "classifier/rule_literal.h"
 #include "classifier/ruleset_blob.h"
@@ -25,6 +26,8 @@ struct placing {
 	enum text_kind kind;
 	struct literal_use *literal;
 	uint32_t literal_count, literal_room;
+	uint8_t *flank;
+	uint32_t flank_bytes, flank_room;
 	struct gate_use *gate;
 	uint32_t gate_count, gate_room, gate_bits;
 	uint32_t *residual;
@@ -34,11 +37,12 @@ struct placing {
 	uint32_t string_count; /* distinct; after rule_place_finish */
 };
 
-/* `always`: the rule must be looked at on every segment whatever the pattern. `selector` counts for
- * header rules only. `out_cost`: what the rule may cost, in nanoseconds per octet of its text: an
- * estimate, to compare rules by. */
-enum rule_placement rule_place(struct placing *placing, uint32_t rule, uint32_t selector,
-                               struct bytes pattern, bool always, double *out_cost);
+/* `always`: the rule must be looked at on every segment whatever the pattern. `flags`: enum
+ * blob_rule_flag. `selector` counts for header rules only. `out_cost`: what the rule may cost, in
+ * nanoseconds per octet of its text: an estimate, to compare rules by. */
+enum rule_placement rule_place(struct placing *placing, uint32_t rule, uint8_t flags,
+                               uint32_t selector, struct bytes pattern, bool always,
+                               double *out_cost);
 
 /* The sections of this kind, indexed by enum blob_kind_section; an absent one is empty. */
 MUST_CHECK enum err rule_place_finish(struct placing *placing, const char *cache_folder,

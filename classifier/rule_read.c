@@ -335,8 +335,21 @@ static bool push_include(struct rule_reader *reader, struct pending_file *stack,
 		return false;
 	}
 	reader->file_count++;
+	rule_reader_sum(reader, bytes_text(path));
+	rule_reader_sum(reader, text);
 	stack[depth] = (struct pending_file){.name = path, .rest = text};
 	return true;
+}
+
+void rule_reader_sum(struct rule_reader *reader, struct bytes text)
+{
+	static const struct hash_key key = {{0x72756c6566696c65ull, 0x7265616465727375ull}};
+	struct {
+		struct hash128 before, text;
+		uint64_t bytes;
+	} pair = {reader->sum, hash128(&key, text.data, text.len), text.len};
+
+	reader->sum = hash128(&key, &pair, sizeof(pair));
 }
 
 void rule_reader_text(struct rule_reader *reader, const char *name, struct bytes text)
@@ -345,6 +358,8 @@ void rule_reader_text(struct rule_reader *reader, const char *name, struct bytes
 	uint32_t depth = 1;
 
 	reader->file_count++;
+	rule_reader_sum(reader, bytes_text(name));
+	rule_reader_sum(reader, text);
 	stack[0] = (struct pending_file){.name = rule_pool_text(&reader->pool, name), .rest = text};
 	while (depth > 0) {
 		struct pending_file *top = &stack[depth - 1];

@@ -38,7 +38,12 @@ enum rule_tflag {
 	TFLAG_NET = 4,
 	TFLAG_NOSUBJECT = 8,
 	TFLAG_LEARN = 16,
-	TFLAG_CONCAT = 32
+	TFLAG_CONCAT = 32,
+	TFLAG_DOMAINS_ONLY = 64,
+	TFLAG_IPS_ONLY = 128,
+	TFLAG_NOTRIM = 256,
+	TFLAG_A = 512,
+	TFLAG_NS = 1024
 };
 
 #define RULE_SCORES 4
@@ -95,13 +100,15 @@ struct rule_reader {
 	uint32_t bucket[RULE_BUCKETS]; /* 1 + index */
 	struct named_texts replace_tag, replace_pre, replace_inter, replace_post;
 	char *replace_start, *replace_end;
-	struct named_texts plugin; /* text: "1" loaded, "" not */
-	struct named_list *list;   /* the first EVAL_LIST_FIXED are enum eval_list */
+	struct named_texts plugin;   /* text: "1" loaded, "" not */
+	struct named_texts uri_zone; /* by rule: the line of urirhssub and its kin (rule_net.c) */
+	struct named_list *list;     /* the first EVAL_LIST_FIXED are enum eval_list */
 	uint32_t list_count, list_room;
 	double setting[EVAL_SETTING_COUNT];
 	struct rule_report *report;
 	uint32_t report_count, report_room;
 	uint32_t file_count;
+	struct hash128 sum; /* of the names and texts of all that was read, in order */
 	uint32_t score_column;
 	const char *file; /* being read */
 	uint32_t line;
@@ -113,6 +120,8 @@ void rule_reader_free(struct rule_reader *reader);
 MUST_CHECK enum err rule_reader_load(struct rule_reader *reader, const char *path);
 /* The same for a text in memory; `name` is used in reports. */
 void rule_reader_text(struct rule_reader *reader, const char *name, struct bytes text);
+/* Counts a text among what was read: the result depends on it. */
+void rule_reader_sum(struct rule_reader *reader, struct bytes text);
 /* After the last file: replaces tags, sets default scores. */
 void rule_reader_finish(struct rule_reader *reader);
 
@@ -136,6 +145,9 @@ char *rule_replace(struct rule_reader *reader, char *pattern);
 void rule_directive_init(struct rule_reader *reader);
 /* Obeys a line that is no rule and no attribute of one. False: nobody knows the directive. */
 bool rule_directive(struct rule_reader *reader, const char *key, struct bytes value);
+/* rule_net.c: lists of URI hosts in the DNS. False: the key is none of theirs. */
+bool rule_net_directive(struct rule_reader *reader, const char *key, struct bytes value);
+
 /* The index of a named list; UINT32_MAX when there is none. */
 uint32_t rule_directive_list(const struct rule_reader *reader, const char *name);
 

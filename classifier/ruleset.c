@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "classifier/eval.h"
+#include "classifier/pattern_set.h"
 #include "classifier/ruleset_pattern.h"
 
 #define REASON_BYTES 200
@@ -158,6 +159,18 @@ static enum err verify_rules(const struct ruleset *r, char *reason)
 	return OK;
 }
 
+static enum err list_exists(struct ruleset *r)
+{
+	r->exists = calloc(r->rule_count + 1, sizeof(*r->exists));
+	if (r->exists == NULL)
+		return ERR_NO_MEMORY;
+	for (uint32_t i = 0; i < r->rule_count; i++)
+		if (r->rule[i].kind == BLOB_RULE_EXISTS)
+			r->exists[r->exists_count++] = (struct ruleset_exists){i,
+			                                                       r->rule[i].selector};
+	return OK;
+}
+
 static bool is_pattern_of(const struct ruleset *r, uint32_t rule, int group)
 {
 	return rule < r->rule_count && r->rule[rule].kind == BLOB_RULE_PATTERN &&
@@ -190,6 +203,70 @@ static bool open_gate(struct ruleset *r, int group)
 	return true;
 }
 
+static bool flank_is_sound(const struct blob_flank *flank, size_t cells)
+{
+	bool sound = true;
+
+	for (uint32_t c = 0; c < 256; c++)
+		sound &= flank->class_of[c] < flank->class_count;
+	for (size_t i = 0; i < cells; i++)
+		sound &= flank->next[i] < flank->state_count;
+	return sound;
+}
+
+/* Notes in `begins` (by four octets of the section) where each table lies; false when one is
+ * damaged. */
+static bool flanks_are_sound(const struct ruleset_group *k, bool *begins)
+{
+	uint32_t at = 0;
+
+	while (at < k->flank_bytes) {
+		const struct blob_flank *flank = (const struct blob_flank *)(k->flanks + at);
+
+		if (k->flank_bytes - at < sizeof(*flank))
+			return false;
+		size_t cells = (size_t)flank->class_count * flank->state_count;
+		size_t bytes = FLANK_BYTES(cells);
+		if (bytes > k->flank_bytes - at || !flank_is_sound(flank, cells))
+			return false;
+		begins[at / FLANK_ALIGN] = true;
+		at += (uint32_t)bytes;
+	}
+	return true;
+}
+
+static bool walk_is_sound(const struct ruleset_group *k, const bool *begins, uint32_t offset,
+                          uint32_t state)
+{
+	if (offset == FLANK_NONE)
+		return true;
+	return offset < k->flank_bytes && offset % FLANK_ALIGN == 0 &&
+	       begins[offset / FLANK_ALIGN] &&
+	       state < ((const struct blob_flank *)(k->flanks + offset))->state_count;
+}
+
+static bool open_flanks(struct ruleset *r, int group, uint32_t rules_count)
+{
+	struct ruleset_group *k = &r->group[group];
+	struct bytes section = generation_section(r->generation, BLOB_SECTION(group, BLOB_FLANKS));
+
+	if (section.len % FLANK_ALIGN != 0 || section.len > UINT32_MAX - FLANK_ALIGN)
+		return false;
+	k->flanks = section.data;
+	k->flank_bytes = (uint32_t)section.len;
+
+	bool *begins = calloc(section.len / FLANK_ALIGN + 1, sizeof(*begins));
+	bool sound = begins != NULL && flanks_are_sound(k, begins);
+	for (uint32_t i = 0; i < rules_count && sound; i++) {
+		const struct blob_literal_rule *rule = &k->literal_rules[i];
+
+		sound = walk_is_sound(k, begins, rule->before, rule->before_state) &&
+		        walk_is_sound(k, begins, rule->after, rule->after_state);
+	}
+	free(begins);
+	return sound;
+}
+
 static bool open_literals(struct ruleset *r, int group)
 {
 	struct ruleset_group *k = &r->group[group];
@@ -219,8 +296,11 @@ static bool open_literals(struct ruleset *r, int group)
 			return false;
 	for (uint32_t i = 0; i < rules_count; i++)
 		if (!is_pattern_of(r, k->literal_rules[i].rule, group) ||
-		    k->literal_rules[i].need > LITERAL_NEED_MAX)
+		    k->literal_rules[i].need > LITERAL_NEED_MAX ||
+		    k->literal_rules[i].bytes > k->literal_rules[i].reach_min)
 			return false;
+	if (!open_flanks(r, group, rules_count))
+		return false;
 	for (uint32_t i = 0; i < k->residual_count; i++)
 		if (!is_pattern_of(r, k->residual[i], group))
 			return false;
@@ -252,11 +332,10 @@ static enum err open_database(struct ruleset *r, int group, char *reason)
 static enum err compile_patterns(struct ruleset *r, char *reason)
 {
 	char why[PATTERN_REASON_BYTES];
-	bool too_large;
 
-	r->tables = pattern_tables_new();
+	r->shared = calloc(r->rule_count + 1, sizeof(const struct pattern *));
 	r->pattern = calloc(r->rule_count + 1, sizeof(struct pcre2_real_code_8 *));
-	if (r->tables == NULL || r->pattern == NULL)
+	if (r->patterns == NULL || r->shared == NULL || r->pattern == NULL)
 		return ERR_NO_MEMORY;
 	r->jit = true;
 	for (uint32_t i = 0; i < r->rule_count; i++) {
@@ -265,16 +344,15 @@ static enum err compile_patterns(struct ruleset *r, char *reason)
 		if (rule->kind != BLOB_RULE_PATTERN &&
 		    (rule->kind != BLOB_RULE_EVAL || rule->pattern_bytes == 0))
 			continue;
-		r->pattern[i] = pattern_compile(
-		    r->tables, bytes_of(r->texts + rule->pattern, rule->pattern_bytes), why,
-		    &too_large);
-		if (r->pattern[i] == NULL) {
+		r->shared[i] = pattern_set_take(
+		    r->patterns, bytes_of(r->texts + rule->pattern, rule->pattern_bytes), why);
+		if (r->shared[i] == NULL) {
 			snprintf(reason, REASON_BYTES, "rule %.60s: %.120s", r->texts + rule->name,
 			         why);
 			return ERR_SYNTAX;
 		}
-		if (pcre2_jit_compile(r->pattern[i], PCRE2_JIT_COMPLETE) != 0)
-			r->jit = false;
+		r->pattern[i] = r->shared[i]->code;
+		r->jit = r->jit && r->shared[i]->is_jit;
 	}
 	return OK;
 }
@@ -304,6 +382,8 @@ static enum err open_all(struct ruleset *r, char *reason)
 		err = open_arrays(r, reason);
 	if (err == OK)
 		err = verify_rules(r, reason);
+	if (err == OK)
+		err = list_exists(r);
 	if (err == OK && !open_policies(r))
 		err = bad(reason, "policies of domains");
 	for (int group = 0; group < GROUP_COUNT && err == OK; group++) {
@@ -318,8 +398,8 @@ static enum err open_all(struct ruleset *r, char *reason)
 	return err == OK ? eval_open(r, reason) : err;
 }
 
-enum err ruleset_open(const struct generation *generation, struct ruleset **out_ruleset,
-                      char *reason)
+enum err ruleset_open_with(const struct generation *generation, const struct ruleset_opening *how,
+                           struct ruleset **out_ruleset, char *reason)
 {
 	struct ruleset *r = calloc(1, sizeof(*r));
 
@@ -327,6 +407,8 @@ enum err ruleset_open(const struct generation *generation, struct ruleset **out_
 	if (r == NULL)
 		return ERR_NO_MEMORY;
 	r->generation = generation;
+	r->patterns = how->like != NULL ? pattern_set_join(how->like->patterns)
+	                                : pattern_set_new(!how->no_machine_code);
 
 	bool rules = generation->kind == GENERATION_RULES || generation->kind == GENERATION_SHADOW;
 	enum err err = rules ? open_all(r, reason) : bad(reason, "it holds no rules");
@@ -340,18 +422,27 @@ enum err ruleset_open(const struct generation *generation, struct ruleset **out_
 	return OK;
 }
 
+enum err ruleset_open(const struct generation *generation, struct ruleset **out_ruleset,
+                      char *reason)
+{
+	return ruleset_open_with(generation, &(struct ruleset_opening){.like = NULL}, out_ruleset,
+	                         reason);
+}
+
 void ruleset_close(struct ruleset *ruleset)
 {
 	if (ruleset == NULL)
 		return;
-	for (uint32_t i = 0; ruleset->pattern != NULL && i < ruleset->rule_count; i++)
-		pcre2_code_free(ruleset->pattern[i]);
+	for (uint32_t i = 0; ruleset->shared != NULL && i < ruleset->rule_count; i++)
+		pattern_set_give(ruleset->patterns, ruleset->shared[i]);
 	for (int group = 0; group < GROUP_COUNT; group++)
 		hs_free_database(ruleset->group[group].database);
 	eval_close(ruleset);
 	scoring_close(ruleset);
+	free(ruleset->exists);
 	free(ruleset->pattern);
-	pattern_tables_free(ruleset->tables);
+	free(ruleset->shared);
+	pattern_set_leave(ruleset->patterns);
 	free(ruleset);
 }
 

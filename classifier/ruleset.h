@@ -9,6 +9,8 @@
 #include "classifier/ruleset_blob.h"
 
 struct hs_database;
+struct pattern;
+struct pattern_set;
 struct pcre2_real_code_8;
 
 struct ruleset_group {                /* what triggers the rules of one group */
@@ -16,6 +18,8 @@ struct ruleset_group {                /* what triggers the rules of one group */
 	const uint32_t *literal_start;
 	const struct blob_literal_rule *literal_rules;
 	uint32_t literal_count;
+	const uint8_t *flanks; /* struct blob_flank at the offsets literal_rules has */
+	uint32_t flank_bytes;
 	const struct blob_gate *gate; /* NULL: none */
 	const struct blob_gate_rule *gate_rules;
 	uint32_t gate_rule_count;
@@ -48,8 +52,10 @@ struct ruleset_evals { /* calls of eval functions and what they look into (eval_
 	const struct blob_list_entry *entry;
 	uint32_t entry_count;
 	const double *setting;                                /* by enum eval_setting */
-	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* by enum eval_pattern */
+	const struct pattern *shared[EVAL_PATTERNS_MAX];      /* by enum eval_pattern */
+	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* their code */
 	bool no_jit;
+	uint8_t *absent_matches; /* by eval: its pattern may match where its header is absent */
 	struct relay_trust trust;
 };
 
@@ -67,6 +73,10 @@ struct ruleset_scoring {
 	uint32_t *user;       /* metas that name the rule, by their place in the order */
 };
 
+struct ruleset_exists {
+	uint32_t rule, selector;
+};
+
 struct ruleset {
 	const struct generation *generation;
 	const struct blob_head *head;
@@ -82,11 +92,14 @@ struct ruleset {
 	const uint32_t *order;
 	uint32_t order_count;
 	struct ruleset_group group[GROUP_COUNT];
+	struct ruleset_exists *exists; /* rules that ask whether a header is there */
+	uint32_t exists_count;
 	struct ruleset_policies policies;
 	struct ruleset_evals evals;
 	struct ruleset_scoring scoring;
-	const uint8_t *tables;
-	struct pcre2_real_code_8 **pattern; /* by rule; NULL when it has none */
+	struct pattern_set *patterns;
+	const struct pattern **shared;      /* by rule: what of `patterns` it has; NULL: none */
+	struct pcre2_real_code_8 **pattern; /* their code */
 	bool jit;                           /* every pattern is machine code */
 };
 

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/texts.h"
 
-#define RULESET_BLOB_VERSION 3u
+#define RULESET_BLOB_VERSION 4u
 #define RULESET_RULES_MAX    65535u /* struct event_rule carries 16 bits */
 #define META_DEPTH_MAX       128u
 #define GATE_WORDS_MAX       64u
@@ -58,6 +58,7 @@ enum blob_kind_section { /* BLOB_KIND_FIRST + group * BLOB_KIND_SECTIONS + one o
 	                 BLOB_LITERAL_START, /* per literal: first index into LITERAL_RULES; one
 	                                        more at the end */
 	                 BLOB_LITERAL_RULES, /* struct blob_literal_rule */
+	                 BLOB_FLANKS,        /* struct blob_flank, one after the other */
 	                 BLOB_GATE,          /* struct blob_gate and its tables */
 	                 BLOB_GATE_RULES,    /* struct blob_gate_rule */
 	                 BLOB_SEGMENTS,      /* header selectors to scan for the above */
@@ -115,17 +116,41 @@ static_assert(sizeof(struct blob_head) == 72, "fixed layout");
  * and the end of the string, the string included. */
 struct blob_literal_rule {
 	uint32_t rule;
+	uint32_t before, after; /* offsets into BLOB_FLANKS; FLANK_NONE: anything may stand there */
+	uint16_t before_state, after_state; /* where those walks begin */
 	uint16_t reach_min;
-	uint16_t reach_max;  /* REACH_ENDLESS: no bound */
-	uint16_t short_runs; /* 1: that bound needs a text without a longer LETTER_RUN_MAX */
-	uint16_t need;       /* such strings (of the rule's) that a match holds at least */
+	uint16_t reach_max; /* REACH_ENDLESS: no bound */
+	uint8_t short_runs; /* 1: that bound needs a text without a longer LETTER_RUN_MAX */
+	uint8_t need;       /* such strings (of the rule's) that a match holds at least */
+	uint8_t bytes;      /* of the string */
+	uint8_t flags;      /* the rule's, */
+	uint16_t selector;  /* and its selector */
+	uint16_t unused;
 };
+
+/* What can stand beside a string within a match: an automaton whose states say how the match may go
+ * on. A superset of what matches. */
+struct blob_flank {
+	uint16_t class_count, state_count;
+	uint8_t class_of[256];
+	uint16_t next[]; /* by state and class */
+};
+
+#define FLANK_DEAD 0u /* no match goes on so */
+#define FLANK_OPEN 1u /* a match may end here, or nobody knows */
+#define FLANK_NONE UINT32_MAX
+
+#define FLANK_ALIGN 4u
+/* Octets of one with that many cells in `next`. */
+#define FLANK_BYTES(cells) \
+	((sizeof(struct blob_flank) + (size_t)(cells) * sizeof(uint16_t) + FLANK_ALIGN - 1) & \
+	 ~(size_t)(FLANK_ALIGN - 1))
 
 #define LITERAL_NEED_MAX 4
 #define LETTER_RUN_MAX   2 /* the same letter in a row, as in ordinary words */
 
 #define REACH_ENDLESS UINT16_MAX
-static_assert(sizeof(struct blob_literal_rule) == 12, "fixed layout");
+static_assert(sizeof(struct blob_literal_rule) == 28, "fixed layout");
 
 /* The gate: a bit-parallel automaton over octet classes, one window of bits per rule, no window
  * across words. state' = ((state << 1 | begin) & step[octet]) | (state & stay[octet]); a rule's

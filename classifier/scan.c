@@ -17,6 +17,7 @@
 
 #include "base/check.h"
 #include "classifier/eval.h"
+#include "classifier/flank.h"
 #include "classifier/gate.h"
 
 #define MATCH_LIMIT         1000000u
@@ -37,6 +38,7 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->ruleset = ruleset;
 	c->counters = counters;
 	c->state = calloc(ruleset->rule_count + 1, sizeof(*c->state));
+	c->touched = calloc(ruleset->rule_count / 64 + 1, sizeof(*c->touched));
 	c->value = calloc(ruleset->rule_count + 1, sizeof(*c->value));
 	c->changed = calloc(ruleset->rule_count + 1, sizeof(*c->changed));
 	c->hits = calloc(ruleset->rule_count / 64 + 1, sizeof(*c->hits));
@@ -47,10 +49,10 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->match = pcre2_match_data_create(MATCH_GROUPS, NULL);
 	c->match_context = pcre2_match_context_create(NULL);
 	c->jit_stack = pcre2_jit_stack_create(JIT_STACK_BYTES_MIN, JIT_STACK_BYTES_MAX, NULL);
-	bool failed = c->state == NULL || c->eval == NULL || c->value == NULL || c->held == NULL ||
-	              c->changed == NULL || c->hits == NULL || c->dirty == NULL ||
-	              c->pending == NULL || c->match == NULL || c->match_context == NULL ||
-	              c->jit_stack == NULL;
+	bool failed = c->state == NULL || c->touched == NULL || c->eval == NULL ||
+	              c->value == NULL || c->held == NULL || c->changed == NULL ||
+	              c->hits == NULL || c->dirty == NULL || c->pending == NULL ||
+	              c->match == NULL || c->match_context == NULL || c->jit_stack == NULL;
 	for (int group = 0; group < GROUP_COUNT && !failed; group++)
 		if (ruleset->group[group].database != NULL)
 			failed = hs_alloc_scratch(ruleset->group[group].database, &c->scratch) !=
@@ -68,6 +70,11 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 void scan_context_set_listed(struct scan_context *context, const struct listed *listed)
 {
 	context->listed = listed;
+}
+
+void scan_context_set_answers(struct scan_context *context, const struct answers *answers)
+{
+	context->answers = answers;
 }
 
 void scan_context_set_policy(struct scan_context *context, uint32_t policy)
@@ -91,6 +98,7 @@ void scan_context_free(struct scan_context *context)
 	free(context->pending);
 	free(context->held);
 	free(context->value);
+	free(context->touched);
 	free(context->state);
 	free(context);
 }
@@ -197,6 +205,7 @@ static void confirm(struct scan_context *c, uint32_t index, struct bytes subject
 	size_t end;
 	bool empty = false;
 
+	scan_touch(c, index);
 	pcre2_set_offset_limit(c->match_context, to < subject.len ? to : PCRE2_UNSET);
 	while (state->count < max && from <= to && from <= subject.len) {
 		if (!within_budget(c, CONFIRM_WORK + subject.len - from)) {
@@ -288,6 +297,7 @@ static bool is_looking(const struct scan_context *c, uint32_t index)
 
 static void look(struct scan_context *c, uint32_t index, uint32_t from, uint32_t to)
 {
+	scan_touch(c, index);
 	if ((c->ruleset->rule[index].flags & BLOB_FLAG_MULTIPLE) != 0)
 		pend(c, index, from, to);
 	else if (c->state[index].count == 0)
@@ -301,6 +311,7 @@ static void hold(struct scan_context *c, const struct blob_literal_rule *literal
 	struct rule_state *state = &c->state[literal->rule];
 	struct held *held = &c->held[literal->rule];
 
+	scan_touch(c, literal->rule);
 	if (state->held_segment != c->segment + 1) {
 		state->held_segment = c->segment + 1;
 		state->held = 0;
@@ -337,13 +348,32 @@ static bool has_long_runs(struct scan_context *c)
 	return c->long_runs;
 }
 
+/* Whether what stands beside the string that ends at `end` can belong to a match. */
+static bool fits(const struct scan_context *c, const struct blob_literal_rule *literal,
+                 uint32_t end)
+{
+	const uint8_t *flanks = c->group->flanks, *text = c->subject.data;
+	uint32_t begin = end - literal->bytes;
+
+	if (literal->after != FLANK_NONE &&
+	    !flank_fits((const struct blob_flank *)(flanks + literal->after), literal->after_state,
+	                text, end, 1, (uint32_t)c->subject.len - end))
+		return false;
+	return literal->before == FLANK_NONE ||
+	       flank_fits((const struct blob_flank *)(flanks + literal->before),
+	                  literal->before_state, text, (ptrdiff_t)begin - 1, -1, begin);
+}
+
 /* The string `literal` ends at `end` of the segment in hand. */
 static void trigger_literal(struct scan_context *c, const struct blob_literal_rule *literal,
                             uint32_t end)
 {
 	uint32_t from = 0;
 
-	if (end < literal->reach_min || !is_looking(c, literal->rule))
+	if (c->kind == TEXT_HEADER ? literal->selector != c->segment
+	                           : c->segment == 0 && (literal->flags & BLOB_FLAG_NOSUBJECT) != 0)
+		return;
+	if (end < literal->reach_min || !fits(c, literal, end) || !is_looking(c, literal->rule))
 		return;
 	if (literal->reach_max < end && literal->reach_max != REACH_ENDLESS &&
 	    (literal->short_runs == 0 || !has_long_runs(c)))
@@ -381,8 +411,10 @@ static void scan_literals(struct scan_context *c)
 	if (!COUNT_IF(result != HS_SUCCESS, c->counters->scan_failures))
 		return;
 	c->scan_failed = true;
-	for (uint32_t i = 0; i < group->literal_start[group->literal_count]; i++)
+	for (uint32_t i = 0; i < group->literal_start[group->literal_count]; i++) {
+		scan_touch(c, group->literal_rules[i].rule);
 		c->state[group->literal_rules[i].rule].not_run = true;
+	}
 }
 
 static void scan_gate(struct scan_context *c)
@@ -420,12 +452,19 @@ static uint32_t scanned_count(const struct scan_context *c)
 	return c->kind == TEXT_HEADER ? c->group->segment_count : c->text->segment_count;
 }
 
+/* A segment of the text in hand, as rules see it. */
+static struct bytes segment_of(const struct scan_context *c, uint32_t index)
+{
+	return c->bare_body && c->kind == TEXT_BODY ? eval_bare_segment(c->eval, c->text, index)
+	                                            : text_segment(c->text, index);
+}
+
 static void scan_segment(struct scan_context *c, uint32_t index)
 {
 	c->segment = c->kind == TEXT_HEADER ? c->group->segments[index] : index;
 	if (c->segment >= c->text->segment_count)
 		return;
-	c->subject = text_segment(c->text, c->segment);
+	c->subject = segment_of(c, c->segment);
 	c->runs_known = false;
 	if (c->subject.len == 0)
 		return;
@@ -450,7 +489,7 @@ static void run_residual(struct scan_context *c, uint32_t index)
 	}
 	for (uint32_t k = 0; k < c->text->segment_count && c->state[index].count < max; k++)
 		if (!skipped_segment(rule, k)) {
-			struct bytes segment = text_segment(c->text, k);
+			struct bytes segment = segment_of(c, k);
 
 			confirm(c, index, segment, 0, segment.len);
 		}
@@ -458,12 +497,15 @@ static void run_residual(struct scan_context *c, uint32_t index)
 
 static void run_exists(struct scan_context *c)
 {
-	for (uint32_t i = 0; i < c->ruleset->rule_count; i++) {
-		const struct blob_rule *rule = &c->ruleset->rule[i];
+	for (uint32_t i = 0; i < c->ruleset->exists_count; i++) {
+		uint32_t rule = c->ruleset->exists[i].rule;
+		uint32_t selector = c->ruleset->exists[i].selector;
 
-		if (rule->kind == BLOB_RULE_EXISTS && rule->selector < c->text->segment_count)
-			c->state[i].count = c->text->segments[rule->selector].start !=
-			                    SEGMENT_ABSENT;
+		if (selector >= c->text->segment_count ||
+		    c->text->segments[selector].start == SEGMENT_ABSENT)
+			continue;
+		scan_touch(c, rule);
+		c->state[rule].count = 1;
 	}
 }
 
@@ -482,6 +524,8 @@ static void enter_turn(struct scan_context *c)
 		c->counters->text_bytes += c->text->bytes;
 	if (turns[c->turn] == GROUP_FIELDS)
 		run_exists(c);
+	if (c->kind == TEXT_BODY)
+		c->bare_body = eval_bares_body(c, c->texts);
 }
 
 /* One step; the turn's segments come first, then its rules without a trigger. */
@@ -502,16 +546,29 @@ static void scan_step(struct scan_context *c)
 	}
 }
 
+/* Most rules find nothing in a message and have nothing to forget. */
+static void forget_states(struct scan_context *c)
+{
+	for (uint32_t word = 0; word <= c->ruleset->rule_count / 64; word++) {
+		for (uint64_t left = c->touched[word]; left != 0; left &= left - 1)
+			memset(&c->state[word * 64 + (uint32_t)__builtin_ctzll(left)], 0,
+			       sizeof(*c->state));
+		c->touched[word] = 0;
+	}
+}
+
 void scan_begin(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
                 uint64_t (*cpu_now_ns)(void))
 {
-	memset(context->state, 0, context->ruleset->rule_count * sizeof(*context->state));
+	forget_states(context);
 	context->texts = texts;
 	context->cpu_now_ns = cpu_now_ns;
 	context->left_ns = budget_ns;
 	context->work = WORK_A_LOOK;
 	context->over_budget = context->scan_failed = false;
 	context->turn = context->at = 0;
+	context->bare_body = false;
+	eval_begin(context);
 	enter_turn(context);
 }
 

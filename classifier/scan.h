@@ -15,6 +15,7 @@ struct rule_state {
 	uint32_t tried_from, tried_to; /* where matches were looked for in last_segment */
 	uint32_t held_segment, held;   /* strings found there: 1 + segment, how many */
 	bool not_run;                  /* a budget or a limit kept it from being settled */
+	bool unanswered;               /* the network has not said, and might have */
 };
 
 /* Where time goes, for benches: NULL in a worker. Stages are disjoint; a confirmation is charged to
@@ -37,6 +38,8 @@ struct scan_profile {
 		uint64_t time;
 		uint32_t confirms, hits;
 	} * rule; /* by rule; NULL: not wanted */
+	uint64_t
+	    evals; /* all calls of eval functions, in units of `now`; each in rule[].time too */
 	enum scan_stage current;
 	uint64_t since, confirm_since;
 };
@@ -55,6 +58,7 @@ struct scan_context {
 	struct pcre2_real_match_context_8 *match_context;
 	struct pcre2_real_jit_stack_8 *jit_stack;
 	struct rule_state *state; /* by rule */
+	uint64_t *touched;        /* bits by rule: those whose state is not as at the beginning */
 	struct value *value;      /* by rule; of score.c */
 	uint32_t *changed;        /* rules worth something else than idle in `value` */
 	uint32_t changed_count;
@@ -67,7 +71,8 @@ struct scan_context {
 	uint32_t pending_count;
 	uint64_t seen[GATE_WORDS_MAX];
 	uint32_t policy;
-	const struct listed *listed; /* may be NULL */
+	const struct listed *listed;   /* may be NULL */
+	const struct answers *answers; /* may be NULL */
 	/* of the message in hand */
 	const struct texts *texts;
 	uint32_t turn; /* of the groups */
@@ -76,6 +81,7 @@ struct scan_context {
 	const struct text *text;
 	enum text_kind kind;
 	uint32_t segment; /* being scanned */
+	bool bare_body;   /* the body is seen without addresses of quoted mail */
 	struct bytes subject;
 	bool runs_known, long_runs;           /* whether it has long runs of a letter, once asked */
 	uint64_t start_ns, slice_ns, left_ns; /* CPU time: of this slice; of the message's budget */
@@ -84,6 +90,12 @@ struct scan_context {
 	bool over_slice, over_budget, scan_failed;
 	struct scan_profile *profile;
 };
+
+/* Notes that the state of a rule is written to. */
+static inline void scan_touch(struct scan_context *context, uint32_t rule)
+{
+	context->touched[rule / 64] |= (uint64_t)1 << rule % 64;
+}
 
 /* Starts filling `state` for every pattern and `exists:` rule. Keeps `texts` until it is done. */
 void scan_begin(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,

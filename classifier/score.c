@@ -268,7 +268,7 @@ static struct value found_value(const struct blob_rule *rule, const struct rule_
 	if (rule->kind != BLOB_RULE_PATTERN && rule->kind != BLOB_RULE_EXISTS &&
 	    rule->kind != BLOB_RULE_EVAL)
 		return point(0);
-	if (!state->not_run)
+	if (!state->not_run && !state->unanswered)
 		return point(state->count);
 	bool once = (rule->flags & BLOB_FLAG_MULTIPLE) == 0;
 	return once && state->count > 0 ? point(1) : span(state->count, once ? 1 : INFINITY);
@@ -370,6 +370,17 @@ static int64_t add_rule(struct scan_context *c, uint32_t index, struct judgement
 	return points_e4;
 }
 
+static void take_found(struct scan_context *c, uint32_t index, struct judgement *j)
+{
+	const struct rule_state *state = &c->state[index];
+
+	if (state->count == 0 && !state->not_run && !state->unanswered)
+		return;
+	j->rules_not_run += state->not_run;
+	j->rules_unanswered += state->unanswered;
+	change(c, index, found_value(&c->ruleset->rule[index], state));
+}
+
 void score_rules(struct scan_context *context, struct judgement *out_judgement)
 {
 	const struct ruleset *r = context->ruleset;
@@ -377,14 +388,10 @@ void score_rules(struct scan_context *context, struct judgement *out_judgement)
 
 	memset(out_judgement, 0, sizeof(*out_judgement));
 	forget_changes(context);
-	for (uint32_t i = 0; i < r->rule_count; i++) {
-		const struct rule_state *state = &context->state[i];
-
-		if (state->count == 0 && !state->not_run)
-			continue;
-		out_judgement->rules_not_run += state->not_run;
-		change(context, i, found_value(&r->rule[i], state));
-	}
+	for (uint32_t word = 0; word <= r->rule_count / 64; word++)
+		for (uint64_t left = context->touched[word]; left != 0; left &= left - 1)
+			take_found(context, word * 64 + (uint32_t)__builtin_ctzll(left),
+			           out_judgement);
 	run_metas(context);
 	for (uint32_t word = 0; word <= r->rule_count / 64; word++)
 		for (uint64_t left = context->hits[word]; left != 0; left &= left - 1)
@@ -416,10 +423,13 @@ bool classifier_continue(struct scan_context *context, uint64_t slice_ns,
 	if (!scan_continue(context, slice_ns))
 		return false;
 	eval_run(context, context->texts);
+	for (uint32_t i = 0; i < context->ruleset->evals.count; i++)
+		scan_touch(context, context->ruleset->evals.eval[i].rule);
 	score_rules(context, out_judgement);
 	context->counters->messages++;
 	context->counters->messages_incomplete += out_judgement->incomplete;
 	context->counters->rules_not_run += out_judgement->rules_not_run;
+	context->counters->rules_unanswered += out_judgement->rules_unanswered;
 	context->counters->hits_left_out += out_judgement->hits_left_out;
 	return true;
 }

@@ -63,6 +63,9 @@ static void client_drop(struct control *control, uint32_t client)
 
 	close(control->client[client]);
 	control->client[client] = -1;
+	/* Whoever served says so again; it may be dead. */
+	if (control->config.questions != NULL)
+		atomic_store(&question_rings_state(control->config.questions)->serving, 0);
 	for (uint32_t i = 0; i < control->pending_count; i++)
 		if (control->pending[i].client != client)
 			control->pending[kept++] = control->pending[i];
@@ -85,6 +88,12 @@ static void client_greet(struct control *control, uint32_t client)
 	msg.start_wall_us = control->config.start_wall_us;
 	msg.worker_count = control->config.worker_count;
 	client_send(control, client, &msg, control->config.telemetry->fd);
+	if (control->config.questions != NULL) {
+		msg = message(ATTACH_QUESTIONS);
+		client_send(control, client, &msg, control->config.questions->fd);
+		msg = message(ATTACH_QUESTIONS_WAKE);
+		client_send(control, client, &msg, control->config.questions_wake_fd);
+	}
 	for (uint32_t kind = 0; kind < GENERATION_KIND_COUNT; kind++) {
 		const struct generation *generation = rules_generation(control->config.rules, kind);
 

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/config.h"
 #include "base/err.h"
+#include "base/question.h"
 #include "base/telemetry.h"
 #include "dataplane/rules.h"
 #include "dataplane/worker_link.h"
@@ -20,9 +21,11 @@ struct control;
 
 struct control_config {
 	const char *socket_path;
-	const struct telemetry *telemetry; /* kept */
-	struct rules_slot *rules;          /* kept */
-	struct worker_link *const *links;  /* worker_count of them; kept */
+	const struct telemetry *telemetry;      /* kept */
+	const struct question_rings *questions; /* kept; NULL: nothing is asked of the network */
+	int questions_wake_fd;
+	struct rules_slot *rules;         /* kept */
+	struct worker_link *const *links; /* worker_count of them; kept */
 	uint32_t worker_count;
 	uint64_t start_wall_us;
 	const char *replies; /* how backends' replies find their worker, for STATUS; NULL: unsaid */

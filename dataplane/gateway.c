@@ -7,7 +7,6 @@
 
 #define TURN_CONNECTIONS_MAX 256
 #define TURN_TIMERS_MAX      256
-#define TIMERS_AHEAD         16 /* whose memory is fetched before the first is served */
 #define TURN_JUDGED_MAX      2
 #define TURN_DRAINED_MAX     256
 #define TURN_SLOTS_MAX       16384 /* looked at for sessions to drain */
@@ -55,8 +54,10 @@ size_t gateway_bytes(const struct config *config)
 	size_t sources = counts_sources(config) ? source_table_bytes(config->sessions_max) : 0;
 	size_t timers = ((size_t)config->sessions_max + backends_max(config)) * 32 + (256 << 10);
 
-	return sizeof(struct gateway) + pools + sources + timers + config->scan_bytes_max +
-	       normaliser_bytes(config->scan_bytes_max) + (64 << 10);
+	size_t inquiries = config->dns_checks ? inquiries_bytes() : 0;
+
+	return sizeof(struct gateway) + pools + sources + timers + inquiries +
+	       config->scan_bytes_max + normaliser_bytes(config->scan_bytes_max) + (64 << 10);
 }
 
 static void limits_from(struct smtp_server_limits *limits, const struct config *config)
@@ -119,7 +120,8 @@ static enum err carve(struct gateway *g, struct arena *arena, uint64_t now_us)
 	g->scan_bytes_max = config->scan_bytes_max;
 	g->scan_memory = arena_take(arena, 1, g->scan_bytes_max, 64);
 	g->normaliser = normaliser_new(arena, g->scan_bytes_max, g->its.mime_counters);
-	if (g->timers == NULL || g->scan_memory == NULL || g->normaliser == NULL)
+	if (g->timers == NULL || g->scan_memory == NULL || g->normaliser == NULL ||
+	    !await_open(g, arena))
 		return ERR_NO_MEMORY;
 	return OK;
 }
@@ -192,6 +194,19 @@ static void connection_news(struct gateway *g, struct tcp_conn *conn, uint32_t n
 		backend_news(g, (struct backend *)leg, news);
 }
 
+/* What the end of a session touches beside it, while the one before it is served. */
+static void fetch_next(const struct gateway *g)
+{
+	const struct pool *sessions = &g->sessions;
+	uintptr_t at = (uintptr_t)tcp_peek_user(g->its.net) - (uintptr_t)sessions->objects;
+	uint32_t index = (uint32_t)(at / sessions->object_bytes);
+
+	if (at >= (uintptr_t)sessions->count * sessions->object_bytes)
+		return; /* a backend's, or none */
+	timer_prefetch(g->timers, index);
+	pool_prefetch(sessions, index);
+}
+
 static void timer_due(struct gateway *g, uint32_t handle)
 {
 	if (handle < g->config->sessions_max)
@@ -217,23 +232,27 @@ static void drain_some(struct gateway *g)
 		g->more = true;
 }
 
-/* Whom the wheel meets was silent for long: their lines are fetched side by side. */
+/* Whom the wheel meets was silent for long: what it will meet is fetched while others are served,
+ * the session first, and when that has come its connection. */
 static void fetch_ahead(struct gateway *g)
 {
-	uint32_t handles[TIMERS_AHEAD];
-	uint32_t count = timer_peek(g->timers, handles, TIMERS_AHEAD);
+	uint32_t handle, earlier;
 
-	for (uint32_t i = 0; i < count; i++) {
-		if (handles[i] >= g->config->sessions_max)
-			continue;
-		const uint8_t *s = pool_at(&g->sessions, handles[i]);
+	if (!timer_scout(g->timers, TIMERS_AHEAD, &handle))
+		return;
+	earlier = g->ahead[g->ahead_next % (TIMERS_AHEAD / 2)];
+	g->ahead[g->ahead_next++ % (TIMERS_AHEAD / 2)] = handle;
+	if (handle < g->config->sessions_max) {
+		const uint8_t *s = pool_at(&g->sessions, handle);
+
 		for (size_t at = 0; at < sizeof(struct session); at += 64)
 			__builtin_prefetch(s + at);
+		pool_prefetch(&g->sessions, handle);
 	}
-	for (uint32_t i = 0; i < count; i++) {
-		if (handles[i] >= g->config->sessions_max)
-			continue;
-		const struct session *s = pool_at(&g->sessions, handles[i]);
+	/* Whoever is no longer set has been served. */
+	if (earlier < g->config->sessions_max && timer_is_set(g->timers, earlier)) {
+		const struct session *s = pool_at(&g->sessions, earlier);
+
 		if (s->leg.conn != NULL)
 			tcp_prefetch(g->its.net, s->leg.conn);
 	}
@@ -244,8 +263,8 @@ static void timers_run(struct gateway *g)
 	uint32_t handle;
 
 	for (uint32_t work = 0; work < TURN_TIMERS_MAX; work++) {
-		if (work % TIMERS_AHEAD == 0)
-			fetch_ahead(g);
+		fetch_ahead(g); /* twice for each that is served: the lead grows */
+		fetch_ahead(g);
 		if (!timer_pop(g->timers, g->now_us, &handle))
 			break;
 		timer_due(g, handle);
@@ -281,6 +300,7 @@ void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
 		conn = tcp_next_ready(g->its.net, &news);
 		if (conn == NULL)
 			break;
+		fetch_next(g);
 		connection_news(g, conn, news);
 	}
 	g->more = work == TURN_CONNECTIONS_MAX;
@@ -288,17 +308,23 @@ void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
 		g->more = true;
 	shed_run(g);
 	timers_run(g);
+	await_run(g);
 	if (judge_run(g, TURN_JUDGED_MAX))
 		g->more = true;
 	if (g->draining)
 		drain_some(g);
+	await_tell(g);
 	if (shadow_is_due(g)) /* by a mail that has just been ended, too */
 		g->more = true;
 }
 
 uint64_t gateway_next_deadline_us(const struct gateway *g)
 {
-	return g->more ? 0 : timer_next_us(g->timers);
+	uint64_t timer_us = timer_next_us(g->timers), await_us = await_next_us(g);
+
+	if (g->more)
+		return 0;
+	return timer_us < await_us ? timer_us : await_us;
 }
 
 void gateway_drain(struct gateway *g)

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/config.h"
 #include "base/hash.h"
+#include "base/question.h"
 #include "base/ring.h"
 #include "classifier/classifier_counters.h"
 #include "dataplane/gateway_counters.h"
@@ -31,7 +32,9 @@ struct gateway_config {
 	struct net *net;
 	struct pkt_pool *pool;
 	struct rules_slot *rules;
-	struct ring *events; /* struct event; NULL: nobody listens */
+	struct ring *events;                    /* struct event; NULL: nobody listens */
+	const struct question_rings *questions; /* NULL: nothing is asked of the network */
+	int questions_wake_fd;                  /* management's; -1: none */
 	struct gateway_counters *counters;
 	struct smtp_counters *smtp_counters;
 	struct mime_counters *mime_counters;

@@ -6,6 +6,7 @@
  *   session.c   the client's side: events of smtp/server.h become replies and steps of a mail
  *   mail.c      a transaction on its way: MAIL and RCPT put to the backend, body held
  *   judge.c     body to texts to verdict
+ *   await.c     what the network says: asked through management, waited for
  *   shadow.c    what it would have been under the rules that are tried
  *   relay.c     commit: DATA, headers, held octets, the dot, the backend's reply
  *   backend.c   pool of connections to backends and their replies
@@ -27,6 +28,7 @@
 #include "base/timer.h"
 #include "classifier/classifier.h"
 #include "dataplane/gateway.h"
+#include "dataplane/inquiry.h"
 #include "dataplane/leg.h"
 #include "dataplane/source_table.h"
 #include "dataplane/tls_setup.h"
@@ -67,6 +69,8 @@ struct session {
 static_assert(sizeof(struct session) <= 192, "three cache lines");
 static_assert(SMTP_REPLY_LINE_BYTES_MAX < 1 << 12, "banner_bytes holds a reply");
 
+#define AWAITED_MAX 256 /* questions one message waits for */
+
 enum mail_phase {
 	MAIL_ENVELOPE, /* MAIL accepted, recipients coming */
 	MAIL_BODY,     /* 354 sent, octets are held */
@@ -78,15 +82,19 @@ enum mail_phase {
 };
 
 struct mail {
-	struct session *session;  /* NULL: the client has gone */
-	struct backend *backend;  /* leased; NULL before RCPT and after RSET */
-	struct mail *queue_next;  /* judging queue or backend queue */
-	struct rules_view *rules; /* pinned from DATA on; NULL before */
+	struct session *session;                /* NULL: the client has gone */
+	struct backend *backend;                /* leased; NULL before RCPT and after RSET */
+	struct mail *queue_next;                /* judging queue or backend queue */
+	struct rules_view *rules;               /* pinned from DATA on; NULL before */
+	struct mail *await_next, *await_before; /* while it waits for answers; since await_us */
+	uint64_t await_us;                      /* 0: it has not waited */
+	uint16_t await_count;                   /* of awaited[] */
 	enum mail_phase phase;
 	bool body_complete; /* the final dot has come */
 	bool streaming;     /* over hold_bytes_max: verdict on the beginning */
 	bool judged;
 	bool wait_backend; /* in the backend queue */
+	bool client_asked; /* about, of the network */
 	bool room_made;    /* somebody has been shed for it */
 	bool backend_dead; /* lost, and recipients accepted on it are void: 451 for what comes */
 	bool mail_sent, mail_refused;
@@ -102,12 +110,14 @@ struct mail {
 	uint64_t budget_due_us;   /* when the credit of body octets is used up */
 	uint64_t budget_heard_us; /* when the last of them came */
 	uint32_t quantum_bytes;   /* of body since the last progress */
+	bool awaits;              /* in the list of those that wait for answers */
 	bool shut;                /* no body is let in now: its slowness is ours */
 	struct pkt_chain held; /* raw octets, dot-stuffed; with the final ".CRLF" once complete */
 	uint64_t body_bytes;
 	struct judgement judgement;
 	enum verdict verdict;
 	struct event event;
+	struct inquiry_ref awaited[AWAITED_MAX];
 	char mail_text[160];
 	char discard_text[SMTP_REPLY_LINE_BYTES_MAX]; /* the whole reply line that waits for the end
 	                                                 of the body */
@@ -172,6 +182,8 @@ struct shadow {
 	struct event event;
 };
 
+#define TIMERS_AHEAD 16 /* whose memory is fetched before they are served */
+
 struct gateway {
 	struct gateway_config its;
 	const struct config *config;
@@ -187,10 +199,17 @@ struct gateway {
 	struct leg_tls *tls_run_head, *tls_run_tail; /* handshakes that have something to do */
 	uint64_t tls_credit, tls_credit_us; /* millionths of a handshake; when it was reckoned */
 	struct timer_wheel *timers;         /* handles: sessions, then backends */
+	uint32_t ahead[TIMERS_AHEAD / 2];   /* those whose sessions were fetched last */
+	uint32_t ahead_next;
 	struct backend_target target[BACKENDS_MAX];
 	uint32_t target_next;
 	struct mail *wait_head, *wait_tail;         /* for a backend connection */
 	struct mail *judge_head, *judge_tail;       /* for a verdict */
+	struct inquiries *inquiries;                /* NULL: nothing is asked of the network */
+	struct answers answers;                     /* of them, for rules */
+	struct mail *await_head, *await_tail;       /* mails that wait for answers, longest first */
+	struct mail *await_look;                    /* next to be looked at since answers came */
+	bool await_again;                           /* more came while they are looked at */
 	struct mail *judging;                       /* begun and not done; NULL: none */
 	struct normalised normalised;               /* of it */
 	struct listed listed;                       /* it */
@@ -297,6 +316,22 @@ void judge_queue(struct gateway *g, struct mail *m);
 /* Judges at most `count_max` mails; true when more wait. */
 bool judge_run(struct gateway *g, uint32_t count_max);
 void judge_forget(struct gateway *g, struct mail *m);
+
+/* await.c */
+bool await_open(struct gateway *g, struct arena *arena);
+/* Asks what can be asked when only the client is known; once a mail. */
+void await_client(struct gateway *g, struct mail *m);
+/* Asks what the rules want to know about the texts. True: answers are waited for, and the mail is
+ * queued for its verdict again when they are there, or when their time is over; it does not wait
+ * twice. */
+bool await_begin(struct gateway *g, struct mail *m, const struct texts *texts);
+void await_forget(struct gateway *g, struct mail *m);
+/* Takes answers, and queues mails that have them or have waited long enough. */
+void await_run(struct gateway *g);
+/* When a turn is over: management is told. */
+void await_tell(struct gateway *g);
+/* Answers may come without a frame. UINT64_MAX: none is waited for. */
+uint64_t await_next_us(const struct gateway *g);
 
 /* shadow.c */
 /* The mail has been judged: it is to be judged by the shadow rules too, if there are any and it is

@@ -8,9 +8,11 @@
 #include "base/ring.h"
 #include "dataplane/owner.h"
 
-#define FRAME_BYTES_MAX  (PKT_DATA_BYTES - PKT_HEADROOM_BYTES)
-#define RECORDS_ALL      512 /* of the rings towards one worker together */
-#define RECORDS_MIN      16
+#define FRAME_BYTES_MAX (PKT_DATA_BYTES - PKT_HEADROOM_BYTES)
+#define RECORDS_ALL     512 /* of the rings towards one worker together */
+#define RECORDS_MIN     16
+#define OFFERS_MAX \
+	4 /* strangers copied to all in a turn: who sends fragments must not keep all busy */
 #define FOR_ALL          UINT32_MAX
 #define ETHERTYPE_IP4    0x0800
 #define ETHERTYPE_ARP    0x0806
@@ -24,7 +26,7 @@
 struct record {
 	uint16_t len;
 	uint8_t port;
-	uint8_t zero;
+	uint8_t flags; /* of the packet */
 	uint8_t frame[FRAME_BYTES_MAX];
 };
 
@@ -33,7 +35,8 @@ struct handover {
 	const struct owners *owners;
 	struct worker_link *const *links;
 	struct {
-		uint32_t next; /* whose ring is looked at first, in turn */
+		uint32_t next;   /* whose ring is looked at first, in turn */
+		uint32_t offers; /* strangers it may copy to all before it takes again */
 		struct record record;
 	} taker[WORKERS_MAX];
 	struct record scratch[WORKERS_MAX];          /* sender's */
@@ -176,7 +179,8 @@ static uint32_t frame_owner(struct handover *handover, uint32_t worker, const st
 
 /* Copies the frame to worker `to`. The fence pairs with the one of who goes to sleep: either it
  * sees the frame, or we see it asleep. */
-static bool hand(struct handover *handover, uint32_t from, uint32_t to, const struct pkt *pkt)
+static bool hand(struct handover *handover, uint32_t from, uint32_t to, const struct pkt *pkt,
+                 uint8_t flags)
 {
 	struct record *record = &handover->scratch[from];
 
@@ -184,6 +188,7 @@ static bool hand(struct handover *handover, uint32_t from, uint32_t to, const st
 		return false;
 	record->len = pkt->len;
 	record->port = pkt->port;
+	record->flags = flags;
 	memcpy(record->frame, pkt->data, pkt->len);
 	if (!ring_push(handover->ring[from][to], record))
 		return false;
@@ -191,13 +196,14 @@ static bool hand(struct handover *handover, uint32_t from, uint32_t to, const st
 	return true;
 }
 
-static uint64_t hand_to_all(struct handover *handover, uint32_t worker, const struct pkt *pkt)
+static uint64_t hand_to_all(struct handover *handover, uint32_t worker, const struct pkt *pkt,
+                            uint8_t flags)
 {
 	uint64_t lost = 0;
 
 	for (uint32_t to = 0; to < handover->config->workers; to++)
 		if (to != worker)
-			lost += !hand(handover, worker, to, pkt);
+			lost += !hand(handover, worker, to, pkt, flags);
 	return lost;
 }
 
@@ -211,15 +217,40 @@ size_t handover_sort(struct handover *handover, uint32_t worker, struct pkt **pk
 		uint32_t owner = frame_owner(handover, worker, pkt, counts);
 
 		if (owner == FOR_ALL)
-			counts->lost += hand_to_all(handover, worker, pkt);
+			counts->lost += hand_to_all(handover, worker, pkt, 0);
 		if (owner == FOR_ALL || owner == worker) {
 			pkts[kept++] = pkt;
 			continue;
 		}
-		counts->lost += !hand(handover, worker, owner, pkt);
+		counts->lost += !hand(handover, worker, owner, pkt, 0);
 		pkt_put(pkt);
 	}
 	return kept;
+}
+
+bool handover_stranger(struct handover *handover, uint32_t worker,
+                       const struct net_stranger *stranger, struct handover_counts *counts)
+{
+	const struct endpoint *remote = &stranger->remote, *local = &stranger->local;
+
+	if (is_backend(handover->config, remote) ||
+	    owner_is_computed(handover->owners, &remote->addr, &local->addr)) {
+		uint32_t owner = owner_of(handover->owners, remote, local);
+
+		if (owner == worker)
+			return false;
+		counts->lost += !hand(handover, worker, owner, stranger->ip, PKT_HANDED);
+		return true;
+	}
+	if (stranger->opens)
+		return false; /* all would take it */
+	if (handover->taker[worker].offers == 0) {
+		counts->lost++;
+		return true;
+	}
+	handover->taker[worker].offers--;
+	counts->lost += hand_to_all(handover, worker, stranger->ip, PKT_HANDED);
+	return true;
 }
 
 /* One frame from the next worker that has one; NULL when none has, or no packet is free. */
@@ -241,6 +272,7 @@ static struct pkt *take_one(struct handover *handover, uint32_t worker, struct p
 		memcpy(pkt->data, record->frame, record->len);
 		pkt->len = record->len;
 		pkt->port = record->port;
+		pkt->flags = record->flags;
 		return pkt;
 	}
 	pkt_put(pkt);
@@ -252,6 +284,7 @@ size_t handover_take(struct handover *handover, uint32_t worker, struct pkt_pool
 {
 	size_t count = 0;
 
+	handover->taker[worker].offers = OFFERS_MAX;
 	while (count < max && handover_waits(handover, worker)) {
 		struct pkt *pkt = take_one(handover, worker, pool);
 

@@ -30,6 +30,7 @@ void judge_forget(struct gateway *g, struct mail *m)
 
 	if (g->judging == m)
 		g->judging = NULL;
+	await_forget(g, m);
 	for (struct mail *at = g->judge_head; at != NULL; before = at, at = at->queue_next) {
 		if (at != m)
 			continue;
@@ -77,18 +78,22 @@ static void set_limits(struct gateway *g, struct mail *m)
 	scan_context_set_policy(m->rules->context, policy);
 }
 
-static void begin_texts(struct gateway *g, const struct mail *m, const struct message_facts *facts)
+/* False: answers from the network are waited for, and all of this is done again then. */
+static bool begin_texts(struct gateway *g, struct mail *m, const struct message_facts *facts)
 {
 	const struct texts *texts = &g->normalised.texts;
 	struct scan_context *context = m->rules->context;
 
 	if (context == NULL)
-		return;
+		return true;
+	if (await_begin(g, m, texts))
+		return false;
 	listed_collect(m->rules->lists, m->rules->delta,
 	               &(struct listed_message){facts, texts, g->normaliser}, &g->listed);
 	scan_context_set_listed(context, &g->listed);
 	classifier_begin(context, texts, (uint64_t)g->config->confirm_budget_us * 1000,
 	                 g->its.cpu_now_ns);
+	return true;
 }
 
 /* "score 12.3 of 10.0 (GTUBE, RULE_B), id 0ABC...": what the sender's administrator can quote. */
@@ -137,8 +142,9 @@ static void act(struct gateway *g, struct mail *m)
 	}
 }
 
-/* Makes the texts of the mail and begins to judge them. Without rules there is nothing to do. */
-static void begin(struct gateway *g, struct mail *m)
+/* Makes the texts of the mail and begins to judge them. Without rules there is nothing to do.
+ * False: it waits. */
+static bool begin(struct gateway *g, struct mail *m)
 {
 	const struct session *s = m->session;
 	const struct transaction *t = &m->transaction;
@@ -162,11 +168,13 @@ static void begin(struct gateway *g, struct mail *m)
 	message = gather(g, m);
 	g->scan_bytes = message.len;
 	normalise(g->normaliser, message, &facts, selectors, selector_count, &g->normalised);
-	begin_texts(g, m, &facts);
+	if (!begin_texts(g, m, &facts))
+		return false;
 	memset(&m->judgement, 0, sizeof(m->judgement));
 	m->judgement.incomplete = m->rules->context == NULL;
 	m->event.timing.scan_us = 0;
 	g->judging = m;
+	return true;
 }
 
 static void conclude(struct gateway *g, struct mail *m)
@@ -179,6 +187,7 @@ static void conclude(struct gateway *g, struct mail *m)
 	}
 	if (m->judgement.incomplete)
 		g->counters->messages_not_judged++;
+	g->counters->checks_late += m->judgement.rules_unanswered > 0;
 	m->event.required_milli = m->limits.tag_milli;
 	m->verdict = verdict_decide(&m->judgement, &m->limits);
 	shadow_begin(g, m);
@@ -197,7 +206,10 @@ static bool judge_slice(struct gateway *g)
 		g->judge_head = m->queue_next;
 		if (g->judge_head == NULL)
 			g->judge_tail = NULL;
-		begin(g, m);
+		if (!begin(g, m)) {
+			g->counters->judge_cpu_us += (g->its.cpu_now_ns() - start_ns) / 1000;
+			return true;
+		}
 	}
 	done = m->rules->context == NULL ||
 	       classifier_continue(m->rules->context, SLICE_NS, &m->judgement);

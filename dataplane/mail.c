@@ -53,6 +53,7 @@ static void recipient_answer(struct gateway *g, struct mail *m, uint16_t code, s
 	if (code / 100 == 2) {
 		g->counters->recipients_accepted++;
 		smtp_server_accept(&s->server);
+		await_client(g, m);
 	} else {
 		g->counters->recipients_refused++;
 		smtp_server_refuse(&s->server);

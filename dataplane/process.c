@@ -60,6 +60,8 @@ struct process {
 	const char *config_path;
 	struct config *fresh; /* of a reload; under the mutex */
 	pthread_mutex_t reload_mutex;
+	struct question_rings questions; /* memory NULL: nothing is asked of the network */
+	int questions_wake_fd;
 	struct rules_slot *rules;
 	struct tls_slot *tls;
 	bool tls_told; /* that its files cannot be read */
@@ -111,6 +113,24 @@ static enum err start_telemetry(struct process *process, char *reason)
 		snprintf(reason, PORT_REASON_BYTES, "no memory for telemetry: %s", err_text(err));
 	else
 		process->steer_counters = telemetry_counters(&process->telemetry, 0) + before;
+	return err;
+}
+
+static enum err start_questions(struct process *process, char *reason)
+{
+	enum err err;
+
+	process->questions_wake_fd = -1;
+	if (!process->config->dns_checks)
+		return OK;
+	err = question_rings_create(&process->questions, process->config->workers);
+	if (err == OK) {
+		process->questions_wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		err = process->questions_wake_fd >= 0 ? OK : ERR_SYSTEM;
+	}
+	if (err != OK)
+		snprintf(reason, PORT_REASON_BYTES, "no memory for questions to management: %s",
+		         err_text(err));
 	return err;
 }
 
@@ -253,6 +273,8 @@ static enum err worker_prepare(struct process *process, uint32_t index, char *re
 	    .handover = process->handover,
 	    .owners = process->handover != NULL ? &process->owners : NULL,
 	    .telemetry = &process->telemetry,
+	    .questions = process->questions.memory != NULL ? &process->questions : NULL,
+	    .questions_wake_fd = process->questions_wake_fd,
 	    .link = &w->link,
 	    .hostname = process->hostname,
 	    .cpu_now_ns = clock_thread_cpu_ns,
@@ -453,6 +475,8 @@ static enum err start_control(struct process *process, char *reason)
 	struct control_config config = {
 	    .socket_path = process->config->dataplane_socket,
 	    .telemetry = &process->telemetry,
+	    .questions = process->questions.memory != NULL ? &process->questions : NULL,
+	    .questions_wake_fd = process->questions_wake_fd,
 	    .rules = process->rules,
 	    .links = process->links,
 	    .worker_count = process->config->workers,
@@ -509,6 +533,8 @@ enum err process_start(struct config *config, const char *path, struct process *
 	err = arena_init(&process.arena, OWN_BYTES + handover_bytes(config->workers), false);
 	if (err == OK)
 		err = start_telemetry(&process, reason);
+	if (err == OK)
+		err = start_questions(&process, reason);
 	if (err == OK)
 		err = start_rules(&process, reason);
 	if (err == OK)

@@ -129,10 +129,25 @@ static bool selectors_fit(const struct ruleset *ruleset)
 	return selectors_are_sound(records, count);
 }
 
+/* What the next ruleset has most of its patterns in common with. */
+static const struct ruleset *ruleset_in_force(const struct rules_slot *slot)
+{
+	static const enum generation_kind kinds[] = {GENERATION_RULES, GENERATION_SHADOW};
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct rules_part *part = slot->current->part[kinds[i]];
+
+		if (part != NULL && part->ruleset != NULL)
+			return part->ruleset;
+	}
+	return NULL;
+}
+
 static enum err part_open_rules(struct rules_slot *slot, struct rules_part *part, char *reason)
 {
 	bool shadow = part->generation.kind == GENERATION_SHADOW;
-	enum err err = ruleset_open(&part->generation, &part->ruleset, reason);
+	struct ruleset_opening how = {.like = ruleset_in_force(slot)};
+	enum err err = ruleset_open_with(&part->generation, &how, &part->ruleset, reason);
 
 	if (err == OK && !selectors_fit(part->ruleset)) {
 		snprintf(reason, RULES_REASON_BYTES, "header selectors are not of this version");

@@ -131,6 +131,7 @@ static void prepare(struct gateway *g)
 	               &(struct listed_message){&facts, texts, g->normaliser}, &g->listed);
 	scan_context_set_policy(view->shadow_context, shadow->policy);
 	scan_context_set_listed(view->shadow_context, &g->listed);
+	scan_context_set_answers(view->shadow_context, g->inquiries != NULL ? &g->answers : NULL);
 	classifier_begin(view->shadow_context, texts, (uint64_t)g->config->confirm_budget_us * 1000,
 	                 g->its.cpu_now_ns);
 	memset(&shadow->judgement, 0, sizeof(shadow->judgement));

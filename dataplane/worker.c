@@ -117,6 +117,17 @@ static bool port_suits(void *context, const struct endpoint *local, const struct
 	return owner_of(worker->config.owners, remote, local) == worker->config.index;
 }
 
+static bool hand_on(void *context, const struct net_stranger *stranger)
+{
+	const struct worker *worker = context;
+	struct handover_counts counts = {0};
+	bool is_anothers = handover_stranger(worker->config.handover, worker->config.index,
+	                                     stranger, &counts);
+
+	worker->counters->handed_over_lost += counts.lost;
+	return is_anothers;
+}
+
 static uint32_t ms_to_us(uint32_t ms)
 {
 	return ms > UINT32_MAX / 1000 ? UINT32_MAX : ms * 1000;
@@ -188,6 +199,10 @@ static enum err net_start(struct worker *worker, struct arena *arena, uint64_t n
 		net_config.port_suits = port_suits;
 		net_config.port_context = worker;
 	}
+	if (c->handover != NULL) {
+		net_config.hand_on = hand_on;
+		net_config.hand_on_context = worker;
+	}
 	net_config.refuse = welcome;
 	net_config.refuse_context = worker;
 	worker->net = net_new(arena, &net_config, c->pool,
@@ -219,6 +234,8 @@ static enum err gateway_start(struct worker *worker, struct arena *arena, uint64
 	    .pool = c->pool,
 	    .rules = c->rules,
 	    .events = telemetry_events(c->telemetry, c->index),
+	    .questions = c->questions,
+	    .questions_wake_fd = c->questions_wake_fd,
 	    .counters = group_counters(c->telemetry, c->index, GROUP_GATEWAY),
 	    .smtp_counters = group_counters(c->telemetry, c->index, GROUP_SMTP),
 	    .mime_counters = group_counters(c->telemetry, c->index, GROUP_MIME),

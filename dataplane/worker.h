@@ -17,6 +17,7 @@
 #include "base/counter.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/question.h"
 #include "base/telemetry.h"
 #include "dataplane/port.h"
 #include "dataplane/rules.h"
@@ -37,8 +38,10 @@ struct worker_config {
 	struct handover *handover;         /* NULL when there is one worker only; kept */
 	const struct owners *owners;       /* likewise */
 	const struct telemetry *telemetry; /* with the groups of worker_counter_groups(); kept */
-	struct worker_link *link;          /* kept */
-	const char *hostname;              /* kept */
+	const struct question_rings *questions; /* NULL: nothing is asked of the network; kept */
+	int questions_wake_fd;                  /* management's; -1: none */
+	struct worker_link *link;               /* kept */
+	const char *hostname;                   /* kept */
 	uint64_t (*cpu_now_ns)(
 	    void);              /* clock of the rules' budget: clock_thread_cpu_ns, or virtual */
 	struct hash_key secret; /* the same for all workers */

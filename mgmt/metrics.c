@@ -77,6 +77,24 @@ static void print_generations(const struct mgmt *mgmt, FILE *out)
 		        mgmt->publisher.wanted[i].number);
 }
 
+static void print_questions(const struct asker_counts *counts, FILE *out)
+{
+	print_one(out, "questions_total", "counter", "Questions of workers about the network",
+	          counts->questions);
+	print_one(out, "questions_remembered_total", "counter",
+	          "Questions whose answer was remembered", counts->remembered);
+	print_one(out, "questions_failed_total", "counter", "Questions the DNS did not answer",
+	          counts->failed);
+	print_one(out, "questions_full_total", "counter",
+	          "Questions or lookups beyond a bound, answered by a failure", counts->full);
+	print_one(out, "questions_malformed_total", "counter", "Questions that made no sense",
+	          counts->malformed);
+	print_one(out, "answers_lost_total", "counter",
+	          "Answers that a worker's ring had no room for", counts->lost);
+	print_one(out, "dns_lookups_total", "counter", "Queries given to the DNS resolver",
+	          counts->lookups);
+}
+
 void metrics_print(struct mgmt *mgmt, FILE *out)
 {
 	const struct publisher *publisher = &mgmt->publisher;
@@ -104,4 +122,6 @@ void metrics_print(struct mgmt *mgmt, FILE *out)
 	print_one(out, "history_events", "gauge", "Events in the history",
 	          history_row_count(&mgmt->history));
 	print_generations(mgmt, out);
+	if (mgmt->config.dns_checks)
+		print_questions(&mgmt->asker.counts, out);
 }

@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 
+#include "mgmt/asker.h"
 #include "mgmt/events_file.h"
 #include "mgmt/history.h"
 #include "mgmt/http.h"
@@ -26,6 +27,7 @@ struct mgmt {
 	struct events_file events_file;
 	struct intake intake;
 	struct publisher publisher;
+	struct asker asker;
 	struct rules_load rules, shadow;
 	struct lists_load lists;
 	struct http *control, *metrics;

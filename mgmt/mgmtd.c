@@ -24,6 +24,7 @@
 #define TURN_MS_MIN         2  /* while events come in */
 #define TURN_MS_MAX         20 /* attached and quiet */
 #define TURN_MS_DETACHED    50
+#define OWN_FDS             9      /* beside those of questions */
 #define SYNC_WAIT_US        500000 /* for a dataplane to say what runs, before anything is compiled */
 
 enum { EXIT_REFUSED = 1, EXIT_USAGE = 2 };
@@ -35,6 +36,13 @@ static void on_telemetry(void *context, int fd, bool new_dataplane)
 	struct mgmt *m = context;
 
 	intake_attach(&m->intake, fd, new_dataplane);
+}
+
+static void on_questions(void *context, int fd, bool wake)
+{
+	struct mgmt *m = context;
+
+	asker_attach(&m->asker, fd, wake);
 }
 
 static void on_current(void *context, const struct generation *generation)
@@ -78,6 +86,7 @@ static void on_lost(void *context)
 	struct mgmt *m = context;
 
 	intake_run(&m->intake);
+	asker_detach(&m->asker);
 }
 
 bool mgmt_reload(struct mgmt *m, struct config_error *out_error)
@@ -145,6 +154,7 @@ static bool open_all(struct mgmt *m)
 {
 	const struct publisher_hooks hooks = {.context = m,
 	                                      .telemetry = on_telemetry,
+	                                      .questions = on_questions,
 	                                      .current = on_current,
 	                                      .synced = on_synced,
 	                                      .lost = on_lost};
@@ -163,6 +173,11 @@ static bool open_all(struct mgmt *m)
 	rule_names_open(&m->names, &m->store);
 	events_file_open(&m->events_file, m->config.events_file);
 	intake_open(&m->intake, &m->history, &m->names, &m->events_file);
+	if (m->config.dns_checks &&
+	    !asker_open(&m->asker, m->config.resolver, m->config.checks_timeout_ms, reason)) {
+		log_error("%s", reason);
+		return false;
+	}
 	publisher_open(&m->publisher, m->config.dataplane_socket, &hooks);
 	rules_load_open(&m->rules, GENERATION_RULES, &m->config, &m->store, &m->names,
 	                &m->publisher);
@@ -183,6 +198,8 @@ static void close_all(struct mgmt *m)
 	rules_load_close(&m->shadow);
 	lists_load_close(&m->lists);
 	intake_close(&m->intake);
+	if (m->config.dns_checks)
+		asker_close(&m->asker);
 	events_file_close(&m->events_file);
 	rule_names_close(&m->names);
 	store_close(&m->store);
@@ -198,6 +215,7 @@ static int turn(struct mgmt *m, uint64_t begun_us)
 	rules_load_run(&m->rules);
 	rules_load_run(&m->shadow);
 	lists_load_run(&m->lists, clock_wall_us());
+	asker_run(&m->asker, clock_now_us());
 	events = intake_run(&m->intake);
 	if (events > 0)
 		http_wake(m->control);
@@ -227,27 +245,34 @@ static bool take_signals(struct mgmt *m, int fd)
 	return true;
 }
 
+/* Waits for whatever may happen next, at most `wait_ms`. */
+static void wait_for_more(struct mgmt *m, int signals, int wait_ms)
+{
+	struct pollfd fds[OWN_FDS + ASKER_FDS_MAX] = {
+	    {.fd = signals, .events = POLLIN},
+	    {.fd = publisher_poll_fd(&m->publisher), .events = POLLIN},
+	    {.fd = job_poll_fd(&m->rules.job), .events = POLLIN},
+	    {.fd = job_poll_fd(&m->rules.names_job), .events = POLLIN},
+	    {.fd = job_poll_fd(&m->shadow.job), .events = POLLIN},
+	    {.fd = job_poll_fd(&m->shadow.names_job), .events = POLLIN},
+	    {.fd = job_poll_fd(&m->lists.job), .events = POLLIN},
+	    {.fd = http_poll_fd(m->control), .events = POLLIN},
+	    {.fd = http_poll_fd(m->metrics), .events = POLLIN},
+	};
+	uint32_t count = OWN_FDS + asker_sleep(&m->asker, fds + OWN_FDS, wait_ms, &wait_ms);
+
+	if (poll(fds, count, wait_ms) < 0 && errno != EINTR)
+		log_error("poll: %s", strerror(errno));
+	asker_awake(&m->asker);
+}
+
 static void loop(struct mgmt *m, int signals)
 {
 	uint64_t begun_us = clock_now_us();
 	bool running = true;
 
 	while (running) {
-		int wait_ms = turn(m, begun_us);
-		struct pollfd fds[] = {
-		    {.fd = signals, .events = POLLIN},
-		    {.fd = publisher_poll_fd(&m->publisher), .events = POLLIN},
-		    {.fd = job_poll_fd(&m->rules.job), .events = POLLIN},
-		    {.fd = job_poll_fd(&m->rules.names_job), .events = POLLIN},
-		    {.fd = job_poll_fd(&m->shadow.job), .events = POLLIN},
-		    {.fd = job_poll_fd(&m->shadow.names_job), .events = POLLIN},
-		    {.fd = job_poll_fd(&m->lists.job), .events = POLLIN},
-		    {.fd = http_poll_fd(m->control), .events = POLLIN},
-		    {.fd = http_poll_fd(m->metrics), .events = POLLIN},
-		};
-
-		if (poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms) < 0 && errno != EINTR)
-			log_error("poll: %s", strerror(errno));
+		wait_for_more(m, signals, turn(m, begun_us));
 		running = take_signals(m, signals);
 	}
 }

@@ -235,6 +235,13 @@ static void take(struct publisher *publisher, struct attach_msg *msg, int *fd)
 	case ATTACH_HELLO:
 		take_hello(publisher, msg, fd);
 		break;
+	case ATTACH_QUESTIONS:
+	case ATTACH_QUESTIONS_WAKE:
+		if (*fd >= 0)
+			publisher->hooks.questions(publisher->hooks.context, *fd,
+			                           msg->kind == ATTACH_QUESTIONS_WAKE);
+		*fd = -1;
+		break;
 	case ATTACH_CURRENT:
 		take_current(publisher, fd);
 		break;

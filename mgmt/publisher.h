@@ -40,6 +40,8 @@ struct publisher_hooks {
 	void *context;
 	/* HELLO: telemetry's descriptor, taken over. */
 	void (*telemetry)(void *context, int fd, bool new_dataplane);
+	/* Rings of questions, or what wakes us when there are some: a descriptor, taken over. */
+	void (*questions)(void *context, int fd, bool wake);
 	/* A generation the dataplane was found to run; it is closed after the call. */
 	void (*current)(void *context, const struct generation *generation);
 	/* Everything in force is known; what was wanted and is not there has been sent. */

@@ -15,6 +15,7 @@
 #include "mgmt/files.h"
 #include "mgmt/heap.h"
 #include "mgmt/json_text.h"
+#include "mgmt/rules_cache.h"
 
 #define HEAP_STEP_BYTES (32 << 20)
 
@@ -54,7 +55,8 @@ static enum err read_rules(int fd, struct job_output *output)
 		close(fd);
 		return err;
 	}
-	err = ruleset_open(&generation, &ruleset, reason);
+	err = ruleset_open_with(&generation, &(struct ruleset_opening){.no_machine_code = true},
+	                        &ruleset, reason);
 	if (err == OK) {
 		json_object_set_new(output->report, "rules", describe_rules(ruleset));
 		ruleset_close(ruleset);
@@ -137,8 +139,8 @@ static void add_scored_lists(struct rule_compiler *compiler, const struct config
 	}
 }
 
-static enum err compile(const struct rules_work *work, struct rule_compiler *compiler,
-                        struct job_output *output)
+static enum err load(const struct rules_work *work, struct rule_compiler *compiler,
+                     struct job_output *output)
 {
 	size_t index;
 	const json_t *path;
@@ -160,14 +162,66 @@ static enum err compile(const struct rules_work *work, struct rule_compiler *com
 		rule_compiler_add_domain(compiler, domain->name, domain->score_tag,
 		                         domain->score_reject, domain->scores);
 	}
-	return rule_compiler_finish(compiler, work->number, work->made_wall_us, work->label,
-	                            &output->fd);
+	return OK;
+}
+
+/* The cache, when there is one and what is loaded has a key in it. */
+struct keeping {
+	const char *folder; /* NULL: nothing is kept */
+	struct hash128 key;
+};
+
+static bool take_kept(const struct rules_work *work, const struct keeping *keeping,
+                      struct job_output *output)
+{
+	struct rules_cache_name name = {work->kind, work->number, work->made_wall_us, work->label};
+	json_t *kept;
+
+	if (keeping->folder == NULL ||
+	    !rules_cache_get(keeping->folder, &keeping->key, &name, &output->fd, &kept))
+		return false;
+	json_object_update(output->report, kept);
+	json_decref(kept);
+	return true;
+}
+
+static void keep(const struct keeping *keeping, const struct job_output *output)
+{
+	json_t *kept = json_object();
+
+	json_object_set(kept, "reports", json_object_get(output->report, "reports"));
+	json_object_set(kept, "summary", json_object_get(output->report, "summary"));
+	if (keeping->folder != NULL)
+		rules_cache_put(keeping->folder, &keeping->key, output->fd, kept);
+	json_decref(kept);
+}
+
+static void make(const struct rules_work *work, struct rule_compiler *compiler,
+                 struct job_output *output)
+{
+	struct keeping keeping = {.folder = NULL};
+
+	output->error = load(work, compiler, output);
+	if (output->error == OK && work->cache_folder != NULL &&
+	    rule_compiler_key(compiler, &keeping.key))
+		keeping.folder = work->cache_folder;
+	if (output->error == OK && take_kept(work, &keeping, output))
+		return;
+	if (output->error == OK)
+		output->error = rule_compiler_finish(compiler, work->number, work->made_wall_us,
+		                                     work->label, &output->fd);
+	if (output->error != OK && output->reason[0] == '\0')
+		snprintf(output->reason, sizeof(output->reason), "compiling failed: %s",
+		         err_text(output->error));
+	describe(compiler, output);
+	if (output->error == OK)
+		keep(&keeping, output);
 }
 
 /* Of what is compiled beside files; 0 when there is nothing. */
 static uint64_t hash_of_config(const struct config *config)
 {
-	uint64_t hash = 0;
+	uint64_t hash = config->dns_checks;
 
 	for (uint32_t i = 0; i < config->scored_list_count; i++) {
 		const struct config_scored_list *list = &config->scored_list[i];
@@ -191,6 +245,7 @@ void rules_work_compile(void *rules_work, struct job_output *output)
 {
 	const struct rules_work *work = rules_work;
 	struct rule_compile_options options = {.cache_folder = work->cache_folder,
+	                                       .score_column = work->config->dns_checks ? 1 : 0,
 	                                       .kind = work->kind};
 	struct rule_compiler *compiler;
 	uint64_t fingerprint;
@@ -211,11 +266,7 @@ void rules_work_compile(void *rules_work, struct job_output *output)
 		output->error = ERR_NO_MEMORY;
 		return;
 	}
-	output->error = compile(work, compiler, output);
-	if (output->error != OK && output->reason[0] == '\0')
-		snprintf(output->reason, sizeof(output->reason), "compiling failed: %s",
-		         err_text(output->error));
-	describe(compiler, output);
+	make(work, compiler, output);
 	if (output->error == OK)
 		output->error = read_rules(output->fd, output);
 	rule_compiler_free(compiler);

@@ -22,6 +22,7 @@
 #include "classifier/rule_compile.h"
 #include "mgmt/heap.h"
 #include "mgmt/json_text.h"
+#include "mgmt/scan_checks.h"
 #include "mgmt/scan_compare.h"
 #include "smtp/normalise.h"
 
@@ -39,6 +40,7 @@ struct scan_options {
 	const char *cache_folder;
 	bool json, summary, list_unsupported, subtests, compare;
 	const char *spamd;
+	const char *resolver; /* NULL: nothing is asked of the network */
 	struct verdict_policy policy;
 	uint64_t budget_ms;
 	size_t bytes_max;
@@ -51,6 +53,7 @@ struct scanner {
 	struct ruleset *ruleset;
 	struct scan_context *context;
 	struct scan_compare *compare; /* NULL: not asked for */
+	struct scan_checks *checks;   /* likewise */
 	struct classifier_counters counters;
 	struct mime_counters mime_counters;
 	struct arena arena;
@@ -83,6 +86,7 @@ static const char usage
          "                       unless files are named\n"
          "  --compare spamd      asks a spamd about the same messages and lists what differs\n"
          "  --socket WHERE       of that spamd: HOST:PORT or a path (127.0.0.1:783)\n"
+         "  --resolver SERVER    asks DNS lists, by this server; \"-\": as /etc/resolv.conf says\n"
          "  --help, --version\n";
 
 static bool parse_points(const char *text, int32_t *out_milli)
@@ -114,6 +118,7 @@ enum option_key {
 	OPTION_BYTES,
 	OPTION_SUMMARY,
 	OPTION_UNSUPPORTED,
+	OPTION_RESOLVER,
 	OPTION_HELP,
 	OPTION_VERSION
 };
@@ -156,6 +161,9 @@ static bool take_option(struct scan_options *options, int key, const char *value
 		return options->summary = true;
 	case OPTION_UNSUPPORTED:
 		return options->list_unsupported = true;
+	case OPTION_RESOLVER:
+		options->resolver = strcmp(value, "-") == 0 ? "" : value;
+		return true;
 	default:
 		return false;
 	}
@@ -176,6 +184,7 @@ static void take_options(struct scan_options *options, int argc, char **argv)
 	    {"bytes-max", required_argument, NULL, OPTION_BYTES},
 	    {"summary", no_argument, NULL, OPTION_SUMMARY},
 	    {"list-unsupported", no_argument, NULL, OPTION_UNSUPPORTED},
+	    {"resolver", required_argument, NULL, OPTION_RESOLVER},
 	    {"help", no_argument, NULL, OPTION_HELP},
 	    {"version", no_argument, NULL, OPTION_VERSION},
 	    {NULL, 0, NULL, 0}};
@@ -226,7 +235,8 @@ static void print_faults(const struct rule_compiler *compiler)
 
 static bool compile_rules(struct scanner *s, int *out_fd)
 {
-	struct rule_compile_options options = {.cache_folder = s->options->cache_folder};
+	struct rule_compile_options options = {.cache_folder = s->options->cache_folder,
+	                                       .score_column = s->options->resolver != NULL};
 	enum err err = OK;
 
 	s->compiler = rule_compiler_new(&options);
@@ -270,7 +280,15 @@ static bool open_rules(struct scanner *s, int fd)
 	}
 	s->normaliser = normaliser_new(&s->arena, bytes_max, &s->mime_counters);
 	s->message = arena_take(&s->arena, bytes_max, 1, 64);
-	return s->normaliser != NULL && s->message != NULL;
+	if (s->options->resolver != NULL) {
+		char why[256];
+
+		s->checks = scan_checks_new(s->options->resolver, why);
+		if (s->checks == NULL)
+			fprintf(stderr, "postern-scan: %s\n", why);
+	}
+	return s->normaliser != NULL && s->message != NULL &&
+	       (s->options->resolver == NULL || s->checks != NULL);
 }
 
 /* The octets kept, and in `out_bytes` all there were. */
@@ -317,6 +335,8 @@ static void judge(struct scanner *s, struct bytes message, struct scanned *out)
 	uint64_t begin = clock_now_us();
 	normalise(s->normaliser, without_from_line(message), &facts, s->selectors,
 	          s->selector_count, &out->normalised);
+	if (s->checks != NULL)
+		scan_checks_ask(s->checks, s->context, &out->normalised.texts);
 	classifier_judge(s->context, &out->normalised.texts, s->options->budget_ms * 1000000,
 	                 clock_thread_cpu_ns, &out->judgement);
 	out->usec = clock_now_us() - begin;
@@ -449,6 +469,7 @@ static void close_all(struct scanner *s)
 	if (s->normaliser != NULL)
 		normaliser_close(s->normaliser);
 	scan_compare_free(s->compare);
+	scan_checks_free(s->checks);
 	scan_context_free(s->context);
 	ruleset_close(s->ruleset);
 	if (s->generation.memory != NULL)

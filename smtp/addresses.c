@@ -1,106 +1,290 @@
-/* addresses.c - addresses and display names of a header value. */
+/* addresses.c - addresses and display names of a header value.
+ *
+ * The items of a value are found one after the other, from its start: a phrase and an address in
+ * angle brackets, or a bare address, or a phrase alone; a comment; a separator. What stands inside
+ * angle brackets may be nearly anything, so the closing bracket is the last one that lets the item
+ * end. Where no item can be read, addresses in brackets further on are still found.
+ */
 #include "smtp/addresses.h"
 
 #include "smtp/header.h"
 
+#define TOKENS_MAX       32   /* quoted and bare pieces of one phrase that may be given back */
+#define STEPS_MAX        8192 /* of one item; one that takes more is none */
+#define DOMAIN_BYTES_MAX 253
+#define LABEL_BYTES_MAX  63
+
+struct item {
+	struct bytes phrase, inside, bare, comment; /* data NULL: not there */
+	size_t end;                                 /* behind the separator */
+};
+
+static bool is_one_of(uint8_t c, const char *set)
+{
+	return c != '\0' && strchr(set, c) != NULL;
+}
+
+static size_t skip_space(struct bytes in, size_t at)
+{
+	while (at < in.len && header_is_space(in.data[at]))
+		at++;
+	return at;
+}
+
 /* "group: a@b, c@d;": the group's name goes when nothing that belongs to an address stands before
- * the colon. */
+ * the last colon, and all of an empty group. */
 static struct bytes without_group(struct bytes value)
 {
-	size_t colon = value.len;
+	size_t colon = 0;
 
-	for (size_t i = 0; i < value.len; i++) {
-		uint8_t c = value.data[i];
-
-		if (c == '"' || c == '(' || c == ')' || c == '<' || c == '>')
-			break;
-		if (c == ':' && i > 0)
+	for (size_t i = 0; i < value.len && !is_one_of(value.data[i], "\"()<>"); i++)
+		if (value.data[i] == ':')
 			colon = i;
+	if (colon == 0)
+		return value;
+	value = bytes_slice(value, skip_space(value, colon + 1), SIZE_MAX);
+	return value.len > 0 && value.data[0] == ';' ? bytes_slice(value, 0, 0) : value;
+}
+
+/* Pairs of backslashes vanish, in and out of quotes. */
+static struct bytes without_pairs(struct address_walk *walk, struct bytes value)
+{
+	size_t start = walk->storage.len, from = 0;
+
+	for (size_t i = 0; i + 1 < value.len; i++) {
+		if (value.data[i] != '\\' || value.data[i + 1] != '\\')
+			continue;
+		sink_put(&walk->storage, bytes_slice(value, from, i - from));
+		from = ++i + 1;
 	}
-	return colon == value.len ? value : bytes_slice(value, colon + 1, SIZE_MAX);
+	if (from == 0)
+		return value;
+	sink_put(&walk->storage, bytes_slice(value, from, SIZE_MAX));
+	return bytes_of(walk->storage.data + start, walk->storage.len - start);
 }
 
 void address_walk_open(struct address_walk *walk, struct bytes value, struct sink storage)
 {
-	walk->rest = without_group(header_trim(value));
 	walk->storage = storage;
+	while (value.len > 0 && header_is_space(value.data[value.len - 1]))
+		value.len--;
+	walk->rest = without_group(without_pairs(walk, value));
+	if (skip_space(walk->rest, 0) == walk->rest.len)
+		walk->rest.len = 0;
+	walk->items_end = false;
 }
 
-/* The offset behind the quoted string at `at` (a quote); false when it is not closed. */
+/* The offset behind what `close` ends, from `at` behind the opening octet; `open` does not stand
+ * inside, and an escaped octet ends nothing. False when it is not closed. */
+static bool closed_end(struct bytes in, size_t at, uint8_t open, uint8_t close, size_t *out_end)
+{
+	for (; at < in.len; at++) {
+		if (in.data[at] == close) {
+			*out_end = at + 1;
+			return true;
+		}
+		if (in.data[at] == open)
+			return false;
+		if (in.data[at] == '\\')
+			at++;
+	}
+	return false;
+}
+
 static bool quoted_end(struct bytes in, size_t at, size_t *out_end)
 {
-	for (at++; at < in.len; at++) {
-		if (in.data[at] == '\\')
-			at++;
-		else if (in.data[at] == '"') {
-			*out_end = at + 1;
-			return true;
-		}
-	}
-	return false;
+	return at < in.len && in.data[at] == '"' && closed_end(in, at + 1, '"', '"', out_end);
 }
 
-/* The offset behind the comment at `at` (an opening parenthesis; they do not nest here). */
+/* Comments do not nest here. */
 static bool comment_end(struct bytes in, size_t at, size_t *out_end)
 {
-	for (at++; at < in.len; at++) {
-		if (in.data[at] == '\\')
-			at++;
-		else if (in.data[at] == '(')
-			return false;
-		else if (in.data[at] == ')') {
-			*out_end = at + 1;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* The end of what stands before '<', or is all of the item: quoted strings and anything up to a
- * separator. */
-static size_t phrase_end(struct bytes in, size_t at)
-{
-	while (at < in.len) {
-		uint8_t c = in.data[at];
-
-		if (c == ',' || c == ';' || c == '<')
-			return at;
-		if (c != '"')
-			at++;
-		else if (!quoted_end(in, at, &at))
-			return at;
-	}
-	return at;
+	return at < in.len && in.data[at] == '(' && closed_end(in, at + 1, '(', ')', out_end);
 }
 
 static bool is_local_octet(uint8_t c)
 {
-	return !header_is_space(c) && strchr("@<>()[],:;", c) == NULL;
+	return !header_is_space(c) && !is_one_of(c, "@<>()[],:;");
 }
 
 static bool is_host_octet(uint8_t c)
 {
-	return !header_is_space(c) && strchr("<>(),;\"", c) == NULL;
+	return !header_is_space(c) && !is_one_of(c, "\"<>()[],:;");
+}
+
+/* The length of '@' and a host at `at`, or of '@' and an address in brackets; 0: there is none. */
+static size_t host_len(struct bytes in, size_t at)
+{
+	size_t start = at++;
+
+	if (start >= in.len || in.data[start] != '@')
+		return 0;
+	while (at < in.len && is_host_octet(in.data[at]))
+		at++;
+	if (at > start + 1)
+		return at - start;
+	if (at == in.len || in.data[at] != '[')
+		return 0;
+	for (at++; at < in.len && (in.data[at] == '.' || in.data[at] == ':' ||
+	                           (in.data[at] >= '0' && in.data[at] <= '9'));)
+		at++;
+	return at > start + 2 && at < in.len && in.data[at] == ']' ? at + 1 - start : 0;
 }
 
 /* The length of an address at the start of `in`: local part, '@', host; 0 when there is none. */
 static size_t address_len(struct bytes in)
 {
-	size_t at = 0;
+	size_t at = 0, host = quoted_end(in, 0, &at) ? host_len(in, at) : 0;
 
-	if (in.len > 0 && in.data[0] == '"') {
-		if (!quoted_end(in, 0, &at))
-			return 0;
-	} else {
-		while (at < in.len && is_local_octet(in.data[at]))
-			at++;
-	}
-	if (at == 0 || at + 1 >= in.len || in.data[at] != '@')
-		return 0;
-	size_t host = ++at;
-	while (at < in.len && is_host_octet(in.data[at]))
+	if (host > 0)
+		return at + host;
+	for (at = 0; at < in.len && is_local_octet(in.data[at]);)
 		at++;
-	return at > host ? at : 0;
+	host = at > 0 ? host_len(in, at) : 0;
+	return host > 0 ? at + host : 0;
+}
+
+/* A comment, and the separator or the end. */
+static bool tail_read(struct bytes in, size_t at, struct item *item)
+{
+	size_t open = skip_space(in, at), end = at;
+	bool has_comment = comment_end(in, open, &end);
+
+	if (!has_comment)
+		end = at;
+	item->comment = has_comment ? bytes_slice(in, open + 1, end - open - 2) : bytes_of(NULL, 0);
+	end = skip_space(in, end);
+	item->end = end < in.len ? end + 1 : end;
+	return end == in.len || in.data[end] == ',' || in.data[end] == ';';
+}
+
+/* Where the text inside brackets that starts at `at` may end at most: behind the octets up to the
+ * first '>' or '@', and those up to white space that follow. */
+static size_t inside_end(struct bytes in, size_t at)
+{
+	while (at < in.len && in.data[at] != '>' && in.data[at] != '@')
+		at++;
+	while (at < in.len && !header_is_space(in.data[at]))
+		at++;
+	return at;
+}
+
+/* Whether '>' stands at `at`, white space in front of it. */
+static bool closes(struct bytes in, size_t at, size_t *out_end)
+{
+	at = skip_space(in, at);
+	*out_end = at + 1;
+	return at < in.len && in.data[at] == '>';
+}
+
+/* One more pair of brackets around what starts at `start`: octets from `least` on up to white
+ * space, at least one, or nothing. The widest reading counts. */
+static bool brackets_close(struct bytes in, size_t start, size_t least, uint32_t *steps,
+                           size_t *out_end)
+{
+	size_t last = least;
+
+	while (last < in.len && !header_is_space(in.data[last]))
+		last++;
+	for (; last > least; last--)
+		if (++*steps > STEPS_MAX || closes(in, last, out_end))
+			return *steps <= STEPS_MAX;
+	return least == start && closes(in, start, out_end);
+}
+
+/* What may follow brackets: more of them, which programs repeat and which say nothing, and the
+ * tail. */
+static bool behind_brackets(struct bytes in, size_t at, struct item *item, uint32_t *steps)
+{
+	while (!tail_read(in, at, item)) {
+		size_t open = skip_space(in, at), end, quoted;
+
+		if (open == in.len || in.data[open] != '<')
+			return false;
+		size_t start = skip_space(in, open + 1);
+		if (!(quoted_end(in, start, &quoted) &&
+		      brackets_close(in, start, quoted, steps, &end)) &&
+		    !brackets_close(in, start, start, steps, &end))
+			return false;
+		at = end;
+	}
+	return true;
+}
+
+/* "<...>" at `at`, and what follows it. */
+static bool brackets_read(struct bytes in, size_t at, struct item *item)
+{
+	size_t start, end;
+	uint32_t steps = 0;
+
+	if (at == in.len || in.data[at] != '<')
+		return false;
+	start = skip_space(in, at + 1);
+	for (size_t last = inside_end(in, start); last > start; last--) {
+		if (++steps > STEPS_MAX)
+			return false;
+		if (header_is_space(in.data[last - 1]) || !closes(in, last, &end) ||
+		    !behind_brackets(in, end, item, &steps))
+			continue;
+		item->inside = bytes_slice(in, start, last - start);
+		return true;
+	}
+	item->inside = bytes_of(in.data + start, 0);
+	return closes(in, start, &end) && behind_brackets(in, end, item, &steps);
+}
+
+/* A phrase from `at`: quoted pieces, and anything up to a quote, a separator or '<'. The newest
+ * TOKENS_MAX ends of its pieces stand in `ends`; returns how many pieces there are. */
+static size_t phrase_read(struct bytes in, size_t at, size_t ends[TOKENS_MAX])
+{
+	size_t count = 0, end;
+
+	for (;; count++) {
+		end = at;
+		if (at < in.len && in.data[at] == '"') {
+			if (!quoted_end(in, at, &end))
+				return count;
+		} else {
+			while (end < in.len && !is_one_of(in.data[end], "\",;<"))
+				end++;
+			if (end == at)
+				return count;
+		}
+		at = end;
+		ends[count % TOKENS_MAX] = end;
+	}
+}
+
+/* One item at the start of `in`. */
+static bool item_read(struct bytes in, struct item *out_item)
+{
+	size_t start = skip_space(in, 0), ends[TOKENS_MAX];
+	size_t count = phrase_read(in, start, ends);
+	struct item *item = out_item;
+
+	*item = (struct item){.end = 0};
+	size_t end = count > 0 ? ends[(count - 1) % TOKENS_MAX] : start;
+	if (brackets_read(in, end, item)) {
+		if (count > 0)
+			item->phrase = bytes_slice(in, start, end - start);
+		return true;
+	}
+	item->inside = bytes_of(NULL, 0);
+	size_t len = address_len(bytes_slice(in, start, SIZE_MAX));
+	if (len > 0 && tail_read(in, start + len, item)) {
+		item->bare = bytes_slice(in, start, len);
+		return true;
+	}
+	for (size_t i = count; i > 0 && count - i < TOKENS_MAX; i--) {
+		end = ends[(i - 1) % TOKENS_MAX];
+		if (!tail_read(in, end, item))
+			continue;
+		item->phrase = bytes_slice(in, start, end - start);
+		return true;
+	}
+	/* A blank between two separators is a phrase; nothing between them is not. */
+	item->phrase = bytes_slice(in, start - (start > 0), start > 0);
+	return count == 0 && start > 0 && tail_read(in, start, item);
 }
 
 /* A second '@' and what follows it do not count. */
@@ -121,128 +305,160 @@ static bool has_odd_quote(struct bytes address)
 	return count == 1 || (address.len >= 3 && memcmp(address.data, "\"\"@", 3) == 0);
 }
 
-/* `in` as a whole an address, or nothing. */
-static struct bytes whole_address(struct bytes in)
+/* `in` as a whole an address. */
+static bool is_address(struct bytes in)
 {
-	in = header_trim(in);
 	size_t len = address_len(in);
 
-	if (len == 0 || len != in.len || has_odd_quote(in))
-		return bytes_of(NULL, 0);
-	return until_second_at(in);
+	return len > 0 && len == in.len && !has_odd_quote(in);
 }
 
-/* `phrase` without quotes, escapes and comments, in storage; data NULL when nothing is left. */
+static struct bytes stored_from(const struct address_walk *walk, size_t start)
+{
+	return bytes_of(walk->storage.data + start, walk->storage.len - start);
+}
+
+/* Without comments; what remains of an open one stays. */
+static void put_without_comments(struct address_walk *walk, struct bytes in)
+{
+	size_t from = 0, end;
+
+	for (size_t i = 0; i < in.len; i++) {
+		if (!comment_end(in, i, &end))
+			continue;
+		sink_put(&walk->storage, bytes_slice(in, from, i - from));
+		from = end;
+		i = end - 1;
+	}
+	sink_put(&walk->storage, bytes_slice(in, from, SIZE_MAX));
+}
+
+static struct bytes inside_text(struct address_walk *walk, struct bytes inside)
+{
+	size_t start = walk->storage.len;
+
+	if (bytes_find(inside, '(') == inside.len)
+		return inside;
+	put_without_comments(walk, inside);
+	return stored_from(walk, start);
+}
+
+/* `phrase` without quotes, escapes and comments; data NULL when nothing is left. */
 static struct bytes phrase_text(struct address_walk *walk, struct bytes phrase)
 {
 	size_t start = walk->storage.len, end;
-	bool quoted = false;
 
-	for (size_t i = 0; i < phrase.len; i++) {
-		uint8_t c = phrase.data[i];
-
-		if (c == '"') {
-			quoted = !quoted;
+	for (size_t at = 0; at < phrase.len; at = end) {
+		if (quoted_end(phrase, at, &end)) {
+			for (size_t i = at + 1; i + 1 < end; i++)
+				if (phrase.data[i] != '\\')
+					sink_octet(&walk->storage, phrase.data[i]);
 			continue;
 		}
-		/* Escaped backslashes vanish, in and out of quotes: so SpamAssassin has it. */
-		if (c == '\\' && i + 1 < phrase.len && phrase.data[i + 1] == '\\') {
-			i++;
-			continue;
-		}
-		if (quoted && c == '\\' && i + 1 < phrase.len) {
-			sink_octet(&walk->storage, phrase.data[++i]);
-			continue;
-		}
-		if (!quoted && c == '(' && comment_end(phrase, i, &end)) {
-			i = end - 1;
-			continue;
-		}
-		sink_octet(&walk->storage, c);
+		end = at + (phrase.data[at] == '"');
+		while (end < phrase.len && phrase.data[end] != '"')
+			end++;
+		put_without_comments(walk, bytes_slice(phrase, at, end - at));
 	}
-	size_t len = walk->storage.len - start;
-	return len == 0 ? bytes_of(NULL, 0) : bytes_of(walk->storage.data + start, len);
+	struct bytes text = stored_from(walk, start);
+	return text.len == 0 ? bytes_of(NULL, 0) : text;
 }
 
-static bool looks_like_host(struct bytes address)
+static bool is_label_octet(uint8_t c)
 {
-	size_t at = bytes_find(address, '@');
-	struct bytes host = bytes_slice(address, at + 1, SIZE_MAX);
-	size_t dot = bytes_find(host, '.');
-
-	return dot > 0 && dot + 1 < host.len;
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' ||
+	       c == '-';
 }
 
-/* "<...>" at `at`; returns the offset behind it and what is inside. */
-static size_t angle_read(struct bytes in, size_t at, struct bytes *out_inside)
+/* Two labels or more; '_' in neither of the last two. */
+static bool is_domain(struct bytes host)
 {
-	size_t end = at + 1;
+	size_t labels = 0, len = 0;
 
-	while (end < in.len && in.data[end] != '>')
-		end++;
-	*out_inside = header_trim(bytes_slice(in, at + 1, end - at - 1));
-	return end < in.len ? end + 1 : end;
-}
+	while (host.len > 0 && host.data[host.len - 1] == '.')
+		host.len--;
+	if (host.len > DOMAIN_BYTES_MAX)
+		return false;
+	for (size_t i = host.len + 1; i > 0; i--) {
+		uint8_t c = i > 1 ? host.data[i - 2] : '.';
 
-/* White space, a comment (kept as a name when there is no other), and the separator. */
-static size_t item_end(struct bytes in, size_t at, struct bytes *out_comment)
-{
-	size_t end;
-
-	*out_comment = bytes_of(NULL, 0);
-	while (at < in.len && in.data[at] != ',' && in.data[at] != ';') {
-		if (in.data[at] == '(' && comment_end(in, at, &end)) {
-			*out_comment = bytes_slice(in, at + 1, end - at - 2);
-			at = end;
+		if (c == '.') {
+			if (len == 0 || len > LABEL_BYTES_MAX || host.data[i - 1] == '-')
+				return false;
+			labels++;
+			len = 0;
+		} else if (!is_label_octet(c) || (c == '-' && len == 0) ||
+		           (c == '_' && labels < 2)) {
+			return false;
 		} else {
-			at++;
+			len++;
 		}
 	}
-	return at < in.len ? at + 1 : at;
+	return labels > 1;
+}
+
+static bool looks_like_mail(struct bytes phrase)
+{
+	size_t at = bytes_find(phrase, '@');
+	struct bytes host = bytes_slice(phrase, at + 1, SIZE_MAX);
+
+	return is_address(phrase) && is_domain(bytes_slice(host, 0, bytes_find(host, '@')));
+}
+
+static void item_take(struct address_walk *walk, const struct item *item, struct mailbox *mailbox)
+{
+	struct bytes none = bytes_of(NULL, 0);
+	struct bytes address = item->bare;
+
+	if (item->inside.data != NULL)
+		address = inside_text(walk, item->inside);
+	mailbox->address = is_address(address) ? address : none;
+	mailbox->name = item->phrase.data != NULL ? phrase_text(walk, item->phrase) : none;
+	if (mailbox->address.len == 0 && mailbox->name.data != NULL &&
+	    looks_like_mail(mailbox->name)) {
+		mailbox->address = mailbox->name;
+		mailbox->name = none;
+	} else if (mailbox->address.len > 0 && bytes_equal(mailbox->name, mailbox->address)) {
+		mailbox->name = none;
+	}
+	if (mailbox->name.data == NULL && item->comment.data != NULL)
+		mailbox->name = item->comment;
+	mailbox->address = until_second_at(mailbox->address);
+}
+
+/* "<x@y>" anywhere in what could not be read. */
+static bool next_in_brackets(struct address_walk *walk, struct mailbox *mailbox)
+{
+	struct bytes in = walk->rest;
+
+	for (size_t at = 0; (at += bytes_find(bytes_slice(in, at, SIZE_MAX), '<')) < in.len; at++) {
+		struct bytes inside = bytes_slice(in, at + 1, SIZE_MAX);
+		size_t len = address_len(inside);
+
+		if (len == 0 || len == inside.len || inside.data[len] != '>')
+			continue;
+		at += len + 1;
+		inside = bytes_slice(inside, 0, len);
+		if (has_odd_quote(inside))
+			continue;
+		mailbox->address = until_second_at(inside);
+		walk->rest = bytes_slice(in, at + 1, SIZE_MAX);
+		return true;
+	}
+	walk->rest = bytes_of(NULL, 0);
+	return false;
 }
 
 bool address_walk_next(struct address_walk *walk, struct mailbox *out_mailbox)
 {
-	struct bytes in = header_trim(walk->rest), comment;
+	struct item item;
 
-	while (in.len > 0 && (in.data[0] == ',' || in.data[0] == ';'))
-		in = header_trim(bytes_slice(in, 1, SIZE_MAX));
-	walk->rest = bytes_of(NULL, 0);
 	*out_mailbox = (struct mailbox){bytes_of(NULL, 0), bytes_of(NULL, 0)};
-	if (in.len == 0)
-		return false;
-	size_t end = phrase_end(in, 0);
-	struct bytes phrase = bytes_slice(in, 0, end);
-
-	if (end < in.len && in.data[end] == '<') {
-		struct bytes inside;
-		end = angle_read(in, end, &inside);
-		out_mailbox->address = whole_address(inside);
-		out_mailbox->name = phrase_text(walk, phrase);
-		if (out_mailbox->address.len > 0 &&
-		    bytes_equal(out_mailbox->name, out_mailbox->address))
-			out_mailbox->name = bytes_of(NULL, 0);
-	} else {
-		size_t len = address_len(in);
-
-		if (len > 0 && len <= end && !has_odd_quote(bytes_slice(in, 0, len))) {
-			out_mailbox->address = until_second_at(bytes_slice(in, 0, len));
-			end = len;
-		} else if (phrase.len > 0) {
-			out_mailbox->name = phrase_text(walk, phrase);
-		}
+	if (!walk->items_end && walk->rest.len > 0 && item_read(walk->rest, &item)) {
+		item_take(walk, &item, out_mailbox);
+		walk->rest = bytes_slice(walk->rest, item.end, SIZE_MAX);
+		return true;
 	}
-	if (out_mailbox->address.len == 0 && out_mailbox->name.data != NULL) {
-		struct bytes address = whole_address(out_mailbox->name);
-
-		if (address.len > 0 && looks_like_host(address)) {
-			out_mailbox->address = address;
-			out_mailbox->name = bytes_of(NULL, 0);
-		}
-	}
-	end = item_end(in, end, &comment);
-	if (out_mailbox->name.data == NULL && comment.data != NULL)
-		out_mailbox->name = comment;
-	walk->rest = bytes_slice(in, end > 0 ? end : 1, SIZE_MAX);
-	return true;
+	walk->items_end = true;
+	return next_in_brackets(walk, out_mailbox);
 }

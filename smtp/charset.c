@@ -308,6 +308,15 @@ static const struct charset *guess_utf16(const struct charset_set *set, struct b
 	return find(set, little_clues > big_clues ? BYTES("utf-16le") : BYTES("utf-16be"));
 }
 
+static struct bytes ascii_only(struct bytes in)
+{
+	size_t len = 0;
+
+	while (len < in.len && in.data[len] < 0x80)
+		len++;
+	return bytes_slice(in, 0, len);
+}
+
 /* Converts by the declared set; false when it is unknown or does not fit the octets. */
 static bool declared_to_utf8(struct charset_set *set, struct bytes in, struct bytes declared,
                              bool insist, struct sink *out)
@@ -326,6 +335,9 @@ static bool declared_to_utf8(struct charset_set *set, struct bytes in, struct by
 		charset = find(set, declared);
 	if (charset == NULL)
 		return false;
+	/* A set of seven bits ends where the octets are none of it. */
+	if (bytes_starts_nocase(declared, BYTES("iso-2022-jp")))
+		in = ascii_only(in);
 	if (charset->code_point != NULL)
 		return single_to_utf8(charset, in, !insist, out);
 	return multi_to_utf8(charset->converter, in, !insist, out);

@@ -6,9 +6,8 @@
 #include "smtp/normalise.h"
 
 #define DEFECT_SET(tree, name) ((tree)->defects |= UINT64_C(1) << DEFECT_BIT_##name)
-#define DEFECT_SET_IN(tree, part, name) \
-	((part)->is_inside ? DEFECT_SET(tree, name) \
-	                   : ((tree)->own_defects |= UINT64_C(1) << DEFECT_BIT_##name))
+/* What rules know of; the header of a message inside is not among it, its parts are. */
+#define DEFECT_SET_OWN(tree, name) ((tree)->own_defects |= UINT64_C(1) << DEFECT_BIT_##name)
 
 /* A multipart being walked through. */
 struct frame {
@@ -304,13 +303,13 @@ static struct bytes first_line(struct bytes rest)
 	return bytes_slice(rest, 0, end + (end < rest.len));
 }
 
-static void check_part_header(struct mime_tree *tree, const struct frame *frame, struct bytes rest)
+static void check_part_header(struct mime_tree *tree, struct bytes rest)
 {
 	size_t colon;
 	size_t len = rest.len == 0 ? 0 : header_name_len(first_line(rest), &colon);
 
 	if (rest.len > 0 && (len == 0 || colon != len))
-		DEFECT_SET_IN(tree, &tree->part[frame->part], PART_NO_HEADER);
+		DEFECT_SET_OWN(tree, PART_NO_HEADER);
 }
 
 /* Skips the preamble; without an opening line everything is taken for parts. */
@@ -325,7 +324,7 @@ static void frame_open(struct mime_tree *tree, struct frame *frame)
 		if (boundary_kind(frame, line) == 1) {
 			frame->rest = rest;
 			frame->opened = true;
-			check_part_header(tree, frame, rest);
+			check_part_header(tree, rest);
 			return;
 		}
 	}
@@ -376,7 +375,7 @@ static bool part_header_line(struct mime_tree *tree, struct frame *frame, struct
 	header->ended = true;
 	if (bytes_equal(line, BYTES("\n")) || bytes_equal(line, BYTES("\r\n")))
 		return true;
-	DEFECT_SET_IN(tree, part, PART_NO_SEPARATOR);
+	DEFECT_SET_OWN(tree, PART_NO_SEPARATOR);
 	return false;
 }
 
@@ -418,8 +417,6 @@ static struct mime_part *frame_next(struct mime_tree *tree, struct frame *frame)
 	size_t line_len = 0;
 	int kind = 0;
 
-	part->is_inside = tree->part[frame->part].is_inside;
-
 	while (end == NULL) {
 		struct bytes line = first_line(frame->rest);
 		bool last = line.len == frame->rest.len;
@@ -453,13 +450,13 @@ static struct mime_part *frame_next(struct mime_tree *tree, struct frame *frame)
 	part->content = start == NULL || start >= end ? bytes_of(end, 0)
 	                                              : bytes_of(start, (size_t)(end - start));
 	if (kind == 1)
-		check_part_header(tree, frame, frame->rest);
+		check_part_header(tree, frame->rest);
 	if (kind == 0 && frame->opened)
 		DEFECT_SET(tree, NO_END_BOUNDARY);
 	if (kind == 2) {
 		for (size_t i = 0; i < frame->rest.len; i++)
 			if (!header_is_space(frame->rest.data[i]) && frame->rest.data[i] != '.')
-				DEFECT_SET_IN(tree, part, EPILOGUE);
+				DEFECT_SET_OWN(tree, EPILOGUE);
 		frame->rest.len = 0;
 	}
 	return part;
@@ -474,6 +471,19 @@ static void walk_push(struct walk *walk, struct mime_part *part)
 	                        .boundary = part->boundary,
 	                        .part = (uint32_t)(part - walk->tree->part)};
 	frame_open(walk->tree, frame);
+}
+
+/* A multipart whose first line is neither blank nor begins as a boundary gets a line end in front,
+ * so that the line is not taken for a field of a part. */
+static bool wants_blank_line(const struct mime_part *part)
+{
+	struct bytes line = first_line(part->content), boundary = part->boundary;
+
+	if (!mime_type_starts(part, "multipart/") || line.len == part->content.len ||
+	    is_blank(line))
+		return false;
+	return boundary.len == 0 || line.len < 2 + boundary.len || line.data[0] != '-' ||
+	       line.data[1] != '-' || memcmp(line.data + 2, boundary.data, boundary.len) != 0;
 }
 
 /* The message inside a message/rfc822 part as a part of its own; NULL when there is none. */
@@ -497,12 +507,14 @@ static struct mime_part *open_message(struct mime_tree *tree, struct mime_part *
 	part->field_count = tree->headers->count - part->first_field;
 	part->multipart_depth = outer->multipart_depth;
 	part->depth_left = (uint8_t)(outer->depth_left - 1);
-	part->is_inside = true;
 	/* The octets lie in scratch, which is ours to write to: preparing only moves them down. */
 	uint8_t *data = tree->scratch.data + (inside.data - tree->scratch.data) + body;
 	part->content = bytes_of(data, body_prepare(bytes_slice(inside, body, SIZE_MAX), crlf, data,
 	                                            &part->line_bytes_max));
 	part_describe(tree, part);
+	/* The header in front ends with a line end. */
+	if (body > 0 && wants_blank_line(part))
+		part->content = bytes_of(data - 1, part->content.len + 1);
 	return part;
 }
 
@@ -567,9 +579,9 @@ size_t mime_parse(struct mime_tree *tree, struct bytes message)
 	header_end_message(tree->headers);
 	struct mime_part *root = part_new(tree, 0);
 	if (no_separator)
-		DEFECT_SET_IN(tree, root, NO_SEPARATOR);
+		DEFECT_SET_OWN(tree, NO_SEPARATOR);
 	if (tree->headers->cut)
-		DEFECT_SET_IN(tree, root, HEADER_CUT);
+		DEFECT_SET_OWN(tree, HEADER_CUT);
 	root->first_field = 0;
 	root->field_count = tree->headers->count;
 	root->depth_left = MIME_DEPTH_MAX;
@@ -577,15 +589,11 @@ size_t mime_parse(struct mime_tree *tree, struct bytes message)
 	uint8_t *prepared = scratch_take(tree, rest.len + 1);
 	if (prepared == NULL)
 		return body;
-	/* One octet is kept free in front: a multipart whose first line is neither blank nor a
-	 * boundary gets a line end there, so that the line is not taken for a field. */
+	/* One octet is kept free in front, for wants_blank_line. */
 	size_t len = body_prepare(rest, crlf, prepared + 1, &root->line_bytes_max);
 	root->content = bytes_of(prepared + 1, len);
 	part_describe(tree, root);
-	struct bytes line = first_line(root->content);
-	if (mime_type_starts(root, "multipart/") && line.len < len && !is_blank(line) &&
-	    !(root->boundary.len > 0 &&
-	      boundary_kind(&(struct frame){.boundary = root->boundary}, line) == 1)) {
+	if (wants_blank_line(root)) {
 		prepared[0] = '\n';
 		root->content = bytes_of(prepared, len + 1);
 	}

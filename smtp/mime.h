@@ -36,8 +36,7 @@ struct mime_part {
 	uint8_t depth_left;      /* levels that may still be opened below */
 	bool type_missing;
 	bool is_leaf;
-	bool is_html;   /* by type or by file name */
-	bool is_inside; /* a message inside the message is around it */
+	bool is_html; /* by type or by file name */
 };
 
 struct mime_tree {

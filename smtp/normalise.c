@@ -69,7 +69,7 @@ static struct sizes sizes_for(size_t message_bytes_max)
 	    .rawbody = n + n / 8,
 	    .header = 4 * n,
 	    .strings = n + n / 2,
-	    .work = 2 * HEADER_VALUE_BYTES_MAX,
+	    .work = 3 * HEADER_VALUE_BYTES_MAX,
 	    .body_segments = (uint32_t)(n / 8 + 1024),
 	    .rawbody_segments = (uint32_t)(n / TEXT_PIECE_BYTES + MIME_PARTS_MAX + 1),
 	};
@@ -236,8 +236,19 @@ static bool take_leaves(struct normaliser *n)
 	return wide;
 }
 
+/* A multipart without any part has no body, and so no Subject in it. */
+static bool has_leaf(const struct mime_tree *tree)
+{
+	for (uint32_t i = 0; i < tree->count; i++)
+		if (tree->part[i].is_leaf && tree->part[i].type[0] != '\0')
+			return true;
+	return false;
+}
+
 static void build_body(struct normaliser *n, bool wide)
 {
+	if (!has_leaf(&n->tree))
+		return;
 	struct bytes name = BYTES("subject");
 	uint32_t index = header_last_of(&n->headers, name, 0, n->headers.message_count);
 

@@ -32,6 +32,8 @@ enum form_flag {
 	FORM_QMAIL = 32,    /* "unknown" is no name; what follows must be qmail's */
 	FORM_NO_BY = 64,
 	FORM_VERIFIED = 128, /* "unverified" is no name */
+	FORM_LOOSE = 256,    /* no pattern: pieces found anywhere in the line */
+	FORM_WEBMAIL = 512,  /* no pattern: an address, and not far behind it who was asked */
 };
 
 struct form {
@@ -261,7 +263,7 @@ static bool is_qmail_tail(struct bytes tail)
 
 			if ((bytes_equal(word, BYTES(" SMTP")) ||
 			     bytes_equal(word, BYTES(" QMQP"))) &&
-			    received_find(bytes_slice(tail, i + 5, 4), 0, " id ") != 0)
+			    !bytes_equal(bytes_slice(tail, i + 5, 4), BYTES(" id ")))
 				return true;
 		}
 	}
@@ -305,12 +307,75 @@ static struct bytes given(struct bytes captured, struct bytes otherwise)
 	return captured.data != NULL ? captured : otherwise;
 }
 
+/* The word between `before` and a blank; `after` must follow it; empty when there is none. */
+static struct bytes word_between(struct bytes line, const char *before, const char *after)
+{
+	struct bytes tail = bytes_text(after);
+
+	for (size_t at = 0; (at = received_find(line, at, before)) < line.len; at++) {
+		struct bytes rest = bytes_slice(line, at + strlen(before), SIZE_MAX);
+		size_t end = bytes_find(rest, ' ');
+		struct bytes word = bytes_slice(rest, 0, end);
+
+		if (end < rest.len && word.len > tail.len &&
+		    bytes_equal(bytes_slice(word, word.len - tail.len, SIZE_MAX), tail))
+			return bytes_slice(word, 0, word.len - tail.len);
+	}
+	return bytes_of(NULL, 0);
+}
+
+/* Exim lines in no known order: what is found stays known when no address is. */
+static bool take_loose(struct bytes line, struct received *received)
+{
+	struct received_captures captures;
+	size_t end = bytes_find(line, ' ');
+	struct bytes helo = word_between(line, " (", ")"), by = word_between(line, "by ", "");
+
+	if (end > 0 && end < line.len)
+		received->rdns = bytes_slice(line, 0, end);
+	received->helo = helo.len > 0 ? helo : received->helo;
+	received->by = by.len > 0 ? by : received->by;
+	if (by.len == 0 || !received_match("%g [%p] ", line, &captures))
+		return false;
+	received->ip = captures.ip;
+	return true;
+}
+
+#define WEBMAIL_OCTETS_MIN 10u /* between the address and "by" */
+#define WEBMAIL_OCTETS_MAX 80u
+
+/* "1.2.3.4 (SquirrelMail authenticated user x) by y with HTTP". */
+static bool take_webmail(struct bytes line, struct received *received)
+{
+	for (size_t at = 0; at < line.len; at++) {
+		size_t len = received_address_len(line, at), end = at + len;
+
+		if (len == 0 || (end < line.len && strchr(".-", line.data[end]) != NULL))
+			continue;
+		for (size_t gap = WEBMAIL_OCTETS_MAX; gap >= WEBMAIL_OCTETS_MIN; gap--) {
+			struct received_captures captures;
+			struct bytes rest = bytes_slice(line, end + gap, SIZE_MAX);
+
+			if (!received_match("by %b with HTTP", rest, &captures))
+				continue;
+			received->ip = bytes_slice(line, at, len);
+			received->by = captures.by;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Whether a form that fitted is one, and what it says. */
 static bool form_take(const struct form *form, struct bytes line,
                       const struct received_captures *captures, struct received *received)
 {
 	unsigned flags = form->flags;
 
+	if ((flags & FORM_LOOSE) != 0)
+		return take_loose(line, received);
+	if ((flags & FORM_WEBMAIL) != 0)
+		return take_webmail(line, received);
 	if ((flags & FORM_DOTTED) != 0 && bytes_find(captures->rdns, '.') == captures->rdns.len)
 		return false;
 	if ((flags & FORM_QMAIL) != 0 && !is_qmail_tail(bytes_slice(line, captures->end, SIZE_MAX)))
@@ -376,8 +441,9 @@ static bool may_fit(const char *pattern, struct bytes line, size_t word)
 static bool forms_try(struct bytes line, uint32_t marks, enum group group, bool capitals,
                       struct received *received, enum outcome *out_outcome)
 {
-	bool qmail_ldap = (marks & RECEIVED_MARK(QMAIL)) != 0 && received_has(line, " (qmail-");
 	struct received_captures captures;
+	bool qmail_ldap = (marks & RECEIVED_MARK(QMAIL)) != 0 &&
+	                  received_match("%g by %w (qmail-%w) with ", line, &captures);
 	size_t word = bytes_find(line, ' ');
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {

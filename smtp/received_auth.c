@@ -207,6 +207,8 @@ static struct bytes postfix(struct bytes line, struct sink *storage)
 	if (close == line.len)
 		return bytes_of(NULL, 0);
 	struct bytes name = bytes_slice(line, open + 2, close - open - 2);
+	if (bytes_find(name, ')') < name.len)
+		return bytes_of(NULL, 0);
 	if (bytes_equal(name, BYTES("Postfix")))
 		return name;
 	sink_put(storage, BYTES("Postfix ("));

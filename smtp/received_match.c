@@ -191,7 +191,8 @@ static bool take_run(struct matcher *m, const char *stop, size_t min)
 
 static bool take_address(struct matcher *m, char kind)
 {
-	bool bracket = kind == 'c' && m->at < m->line.len && m->line.data[m->at] == '[';
+	bool bracket = (kind == 'c' || kind == 'z') && m->at < m->line.len &&
+	               m->line.data[m->at] == '[';
 	size_t start = m->at + bracket, len = received_address_len(m->line, start);
 	size_t end = start + len;
 
@@ -199,7 +200,7 @@ static bool take_address(struct matcher *m, char kind)
 		return false;
 	if (kind != 'A')
 		m->captures->ip = bytes_slice(m->line, start, len);
-	if (kind == 'c' && end < m->line.len && m->line.data[end] == '%')
+	if (kind == 'z' && end < m->line.len && m->line.data[end] == '%')
 		while (end < m->line.len &&
 		       (is_word(m->line.data[end]) || strchr("%.~-", m->line.data[end]) != NULL))
 			end++;
@@ -286,6 +287,7 @@ static bool take_element(struct matcher *m)
 	case 'a':
 	case 'A':
 	case 'c':
+	case 'z':
 	case 'p':
 		return take_address(m, element);
 	case 'g':

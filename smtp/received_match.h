@@ -6,7 +6,8 @@
  *               next blank; the first of a pair at least one octet. In front of a literal that is
  *               no blank the longest word that lets the rest fit. %B: by, ending in a letter or
  *               digit.
- *   %a ip, %A   an address; %c in brackets or not, a zone allowed; %p with a port or not
+ *   %a ip, %A   an address; %c in brackets or not; %z the same, a zone allowed; %p with a
+ *               port or not
  *   %g %G       anything: as little, as much as the rest allows; %s the same as %g, captured
  *   %S %n %N %k anything but ')': captured as words, not, as helo; %k and %N may be empty
  *   %q          helo: no blanks, no parentheses, maybe empty

@@ -267,26 +267,42 @@ static void add_origins(struct chain *chain, struct header_table *headers)
 	}
 }
 
-/* The address of the first field of this name, unless a Received field stands above it. */
+/* The first address in a field; it may lie in the headers' storage. */
+static struct bytes first_address(struct header_table *headers, uint32_t index)
+{
+	struct address_walk walk;
+	struct mailbox mailbox;
+
+	address_walk_open(&walk, headers->field[index].raw, headers->storage);
+	while (address_walk_next(&walk, &mailbox)) {
+		if (mailbox.address.len == 0)
+			continue;
+		headers->storage = walk.storage;
+		return mailbox.address;
+	}
+	return bytes_of(NULL, 0);
+}
+
+/* The address of the first field of this name, unless a Received field stands above any of that
+ * name: a list may have set it anew. True when there is a field that says something. */
 static bool envelope_field(struct relays *relays, struct header_table *headers,
                            const char *name_text)
 {
 	struct bytes name = bytes_text(name_text), received = BYTES("received");
 	uint32_t index = header_first(headers, name, header_hash(name));
-	struct address_walk walk;
-	struct mailbox mailbox;
 
 	if (index == HEADER_NONE)
 		return false;
+	struct bytes sender = first_address(headers, index);
+	if (sender.len == 0)
+		return false;
 	uint32_t first_received = header_first(headers, received, header_hash(received));
-	if (first_received < index)
-		return true;
-	address_walk_open(&walk, headers->field[index].raw, sink_over(NULL, 0));
-	if (address_walk_next(&walk, &mailbox) && mailbox.address.len > 0) {
-		relays->envelope_from = mailbox.address;
-		relays->has_envelope_from = true;
-	}
-	return relays->has_envelope_from;
+	for (; index != HEADER_NONE; index = header_next(headers, name, index))
+		if (first_received < index)
+			return true;
+	relays->envelope_from = sender;
+	relays->has_envelope_from = true;
+	return true;
 }
 
 /* A mail fetcher writes the list's sender into what it passes on: nothing there can be believed. */
@@ -318,21 +334,10 @@ static void configured_envelope(struct chain *chain, struct header_table *header
 	struct bytes name = chain->trust->envelope_field;
 	struct relays *relays = chain->relays;
 	uint32_t index = header_first(headers, name, header_hash(name));
-	struct address_walk walk;
-	struct mailbox mailbox;
 
-	relays->has_envelope_from = false;
-	relays->envelope_from = bytes_of(NULL, 0);
-	if (index == HEADER_NONE)
-		return;
-	address_walk_open(&walk, headers->field[index].raw, sink_over(NULL, 0));
-	if (!address_walk_next(&walk, &mailbox))
-		return;
-	size_t at = bytes_find(mailbox.address, '@');
-	if (mailbox.address.len > 0 && (at == 0 || at == mailbox.address.len))
-		return;
-	relays->envelope_from = mailbox.address;
-	relays->has_envelope_from = true;
+	relays->envelope_from = index == HEADER_NONE ? bytes_of(NULL, 0)
+	                                             : first_address(headers, index);
+	relays->has_envelope_from = relays->envelope_from.len > 0;
 }
 
 /* In a session with a client nobody trusts we are the relay that would write the field: what is

@@ -108,6 +108,7 @@ struct joiner {
 	size_t start;
 	uint32_t count;
 	bool first_ends_line;
+	bool decodes_first; /* addresses are looked for in decoded values */
 };
 
 /* Begins one more value: a line end goes between them unless the first brought its own. */
@@ -150,23 +151,6 @@ static void put_name(struct joiner *joiner, struct bytes name)
 		}
 	}
 	storage->len = start;
-}
-
-static void put_addresses(struct joiner *joiner, struct bytes value)
-{
-	struct address_walk walk;
-	struct mailbox mailbox;
-
-	address_walk_open(&walk, value, joiner->source->scratch);
-	while (address_walk_next(&walk, &mailbox)) {
-		if ((joiner->modifiers & SELECTOR_ADDR) != 0 && mailbox.address.len > 0) {
-			join_begin(joiner);
-			sink_put(&joiner->out->data, mailbox.address);
-		} else if ((joiner->modifiers & SELECTOR_ADDR) == 0 && mailbox.name.data != NULL) {
-			join_begin(joiner);
-			put_name(joiner, mailbox.name);
-		}
-	}
 }
 
 /* A dotted quad inside `value`, whole (no further dots or word octets around it); empty when there
@@ -230,23 +214,63 @@ static void put_reversed_ip(struct sink *out, struct bytes ip)
 	sink_put(out, bytes_slice(ip, 0, end));
 }
 
-/* One value of a field, reduced as the modifiers say. `raw` is for addresses, `value` for the rest.
- */
-static void put_reduced(struct joiner *joiner, struct bytes value)
+static struct bytes without_dots(struct bytes host)
+{
+	while (host.len > 0 && host.data[host.len - 1] == '.')
+		host.len--;
+	return host;
+}
+
+/* A host or an address, as the modifiers want it. */
+static void put_found(struct joiner *joiner, struct bytes found)
 {
 	struct sink *data = &joiner->out->data;
-	bool want_ip = (joiner->modifiers & SELECTOR_IP) != 0;
-	struct bytes found = want_ip ? find_ip4(value) : find_host(value);
 
 	if (found.len == 0)
 		return;
 	join_begin(joiner);
-	if (want_ip && (joiner->modifiers & SELECTOR_REVIP) != 0)
+	if ((joiner->modifiers & SELECTOR_REVIP) != 0)
 		put_reversed_ip(data, found);
 	else if ((joiner->modifiers & SELECTOR_DOMAIN) != 0)
-		sink_put(data, uri_registered_domain(joiner->source->uris, found));
+		sink_put(data, uri_registered_domain(joiner->source->uris, without_dots(found)));
 	else
 		sink_put(data, found);
+}
+
+/* Of an address, what follows its last '@'. */
+static void put_address(struct joiner *joiner, struct bytes address)
+{
+	struct bytes host = bytes_behind_last(address, '@');
+
+	if ((joiner->modifiers & (SELECTOR_HOST | SELECTOR_IP)) == SELECTOR_IP)
+		host = find_ip4(address);
+	else if ((joiner->modifiers & SELECTOR_HOST) == 0)
+		host = address;
+	put_found(joiner, host);
+}
+
+static void put_addresses(struct joiner *joiner, struct bytes value)
+{
+	struct address_walk walk;
+	struct mailbox mailbox;
+
+	address_walk_open(&walk, value, joiner->source->scratch);
+	while (address_walk_next(&walk, &mailbox)) {
+		if ((joiner->modifiers & SELECTOR_ADDR) != 0 && mailbox.address.len > 0) {
+			put_address(joiner, mailbox.address);
+		} else if ((joiner->modifiers & SELECTOR_ADDR) == 0 && mailbox.name.data != NULL) {
+			join_begin(joiner);
+			put_name(joiner, mailbox.name);
+		}
+	}
+}
+
+/* One value of a field, reduced as the modifiers say. */
+static void put_reduced(struct joiner *joiner, struct bytes value)
+{
+	bool want_ip = (joiner->modifiers & SELECTOR_IP) != 0;
+
+	put_found(joiner, want_ip ? find_ip4(value) : find_host(value));
 }
 
 static void put_field(struct joiner *joiner, uint32_t index)
@@ -254,6 +278,10 @@ static void put_field(struct joiner *joiner, uint32_t index)
 	struct header_table *headers = joiner->source->headers;
 	const struct header_field *field = &headers->field[index];
 
+	if ((joiner->modifiers & (SELECTOR_ADDR | SELECTOR_NAME)) != 0 && joiner->decodes_first) {
+		put_addresses(joiner, header_decoded(headers, index));
+		return;
+	}
 	if ((joiner->modifiers & (SELECTOR_ADDR | SELECTOR_NAME)) != 0) {
 		struct sink *storage = &headers->storage;
 		size_t start = storage->len;
@@ -416,9 +444,11 @@ static void put_special(const struct selector *selector, struct joiner *joiner)
 		put_text(joiner, relays->text[selector->special - SELECTOR_RELAYS_TRUSTED]);
 		break;
 	case SELECTOR_TO_CC:
+		joiner->decodes_first = (joiner->modifiers & SELECTOR_RAW) == 0;
 		put_named(joiner, to_cc, 2);
 		break;
 	case SELECTOR_MESSAGE_ID:
+		joiner->decodes_first = (joiner->modifiers & SELECTOR_RAW) == 0;
 		put_named(joiner, ids, 4);
 		break;
 	case SELECTOR_PLAIN:

@@ -336,6 +336,8 @@ enum fragment_result link_reassemble(struct net *net, const struct frame *frame,
 	memcpy(whole->data, datagram.data, datagram.len);
 	whole->len = (uint16_t)datagram.len;
 	whole->port = pkt->port;
+	whole->flags = (pkt->flags & PKT_HANDED) | PKT_WHOLE;
+	whole->ip_at = (uint16_t)pkt_headroom(whole);
 	*out_pkt = whole;
 	return FRAGMENT_WHOLE;
 }
@@ -344,6 +346,28 @@ static void net_set_now(struct net *net, uint64_t now_us)
 {
 	if (now_us > net->now_us)
 		net->now_us = now_us;
+}
+
+static void input_ip(struct net *net, const struct frame *frame, struct pkt *pkt)
+{
+	if (pkt->len > 0 && pkt->data[0] >> 4 == 6) {
+		ip6_input(net, frame, pkt);
+	} else if (pkt->len > 0) {
+		ip4_input(net, frame, pkt);
+	} else {
+		net->net_counters->ip4_malformed++;
+		pkt_put(pkt);
+	}
+}
+
+static void input_handed(struct net *net, struct pkt *pkt)
+{
+	struct frame frame = {.interface = net->link->interface_of_port[pkt->port]};
+
+	if (COUNT_IF(frame.interface == PORTS_MAX, net->net_counters->port_unknown))
+		pkt_put(pkt);
+	else
+		input_ip(net, &frame, pkt);
 }
 
 void net_input(struct net *net, uint64_t now_us, struct pkt **pkts, size_t count)
@@ -356,7 +380,10 @@ void net_input(struct net *net, uint64_t now_us, struct pkt **pkts, size_t count
 			__builtin_prefetch(pkts[i + PREFETCH_PKTS]->data);
 		net->net_counters->frames_in++;
 		net->net_counters->bytes_in += pkts[i]->len;
-		eth_input(net, pkts[i]);
+		if (pkts[i]->flags & PKT_HANDED)
+			input_handed(net, pkts[i]);
+		else
+			eth_input(net, pkts[i]);
 	}
 	tcp_input_end(net);
 }
@@ -406,14 +433,7 @@ void net_input_ip(struct net *net, uint64_t now_us, struct pkt *pkt)
 	net_set_now(net, now_us);
 	net->net_counters->frames_in++;
 	net->net_counters->bytes_in += pkt->len;
-	if (pkt->len > 0 && pkt->data[0] >> 4 == 6) {
-		ip6_input(net, &frame, pkt);
-	} else if (pkt->len > 0) {
-		ip4_input(net, &frame, pkt);
-	} else {
-		net->net_counters->ip4_malformed++;
-		pkt_put(pkt);
-	}
+	input_ip(net, &frame, pkt);
 	tcp_input_end(net);
 }
 

@@ -23,6 +23,13 @@ struct net;
 
 enum net_welcome { NET_WELCOME, NET_RESET, NET_IGNORE };
 
+/* A segment that was put together from fragments and belongs to no connection of the net. */
+struct net_stranger {
+	const struct pkt *ip; /* from its IP header on */
+	struct endpoint local, remote;
+	bool opens; /* a SYN */
+};
+
 struct net_config {
 	uint64_t seed;          /* of everything random but not secret */
 	struct hash_key secret; /* ISNs, cookies, source ports, connection table */
@@ -51,6 +58,11 @@ struct net_config {
 	 * NULL. Must be a pure look-up. */
 	enum net_welcome (*refuse)(void *context, const struct addr *source);
 	void *refuse_context;
+	/* A device sees no ports in fragments: of several nets that share the addresses it may have
+	 * given them to the wrong one. True: it is another's, and has been copied for it; that net
+	 * gets it as a packet with PKT_HANDED. May be NULL. */
+	bool (*hand_on)(void *context, const struct net_stranger *stranger);
+	void *hand_on_context;
 };
 
 /* Sensible values for every field but secret and seed. */
@@ -80,7 +92,8 @@ MUST_CHECK enum err net_add_gateway(struct net *net, uint8_t port, const struct 
  * a first SYN that finds no place, nor resets, so that what is left of the time goes to those who
  * are known. */
 void net_set_behind(struct net *net, bool behind);
-/* Takes `count` Ethernet frames that arrived now. Answers wait for net_output. */
+/* Takes `count` Ethernet frames that arrived now, or IP packets with PKT_HANDED. Answers wait for
+ * net_output. */
 void net_input(struct net *net, uint64_t now_us, struct pkt **pkts, size_t count);
 /* Is the frame ARP or neighbour discovery? A card gives those to one queue, whichever worker asked:
  * who receives one shows it to the nets of the other workers, too. */
@@ -88,8 +101,6 @@ bool net_is_discovery(const struct pkt *pkt);
 /* Learns from such a frame that another worker has received (and answers). `pkt` stays the
  * caller's, unchanged; nothing is answered here, but packets that waited may leave. */
 void net_observe(struct net *net, uint64_t now_us, const struct pkt *pkt);
-/* The door below Ethernet: one IP packet (v4 or v6); for harnesses. What leaves then has no
- * Ethernet header. */
 /* The door below Ethernet: one IP packet (v4 or v6); for harnesses. What leaves then has no
  * Ethernet header. */
 void net_input_ip(struct net *net, uint64_t now_us, struct pkt *pkt);

@@ -17,7 +17,10 @@ struct pkt_pool;
 /* Input: not the first of the pieces of one segment that a port had to cut: they are answered as
  * one.
  */
-#define PKT_PIECE       1
+#define PKT_PIECE 1
+#define PKT_WHOLE 2 /* Input: an IP packet put together here from fragments */
+#define PKT_HANDED \
+	4 /* Input: the same, put together by another net that does not know whose it is */
 #define PKT_START_BYTES 32 /* 64 of them cover a buffer */
 
 struct pkt {
@@ -26,9 +29,9 @@ struct pkt {
 	uint8_t *buffer;       /* start of the buffer; never changes */
 	uint16_t buffer_bytes; /* of the buffer; never changes */
 	uint16_t len;
-	uint8_t port;  /* the port it came in by, or leaves by */
-	uint8_t flags; /* PKT_PIECE */
-	uint16_t reserved;
+	uint8_t port;   /* the port it came in by, or leaves by */
+	uint8_t flags;  /* PKT_PIECE, PKT_WHOLE, PKT_HANDED */
+	uint16_t ip_at; /* input, PKT_WHOLE: where in the buffer the IP packet begins */
 	uint32_t seq;   /* TCP: sequence number of data[0], once the headers are off */
 	uint32_t acked; /* TCP: how many octets of ours its sender had acknowledged */
 	union {

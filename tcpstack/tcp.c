@@ -221,6 +221,13 @@ struct tcp_conn *tcp_next_ready(struct net *net, uint32_t *out_news)
 	return NULL;
 }
 
+const void *tcp_peek_user(const struct net *net)
+{
+	uint32_t index = net->tcp->ready_now.head;
+
+	return index != TCP_NONE ? net->tcp->colds[index].user : NULL;
+}
+
 void tcp_mark_ready(struct tcp_conn *conn)
 {
 	ASSERT(!(conn->flags & CONN_ORPHAN));

@@ -48,6 +48,8 @@ MUST_CHECK enum err tcp_connect(struct net *net, uint64_t now_us, const struct e
 /* The next connection with news and what happened since it was last handed out; NULL when none is
  * left. */
 struct tcp_conn *tcp_next_ready(struct net *net, uint32_t *out_news);
+/* The user of the connection that comes next, for fetching ahead; NULL when not known. */
+const void *tcp_peek_user(const struct net *net);
 /* Puts the connection (back) on the ready list with no news, to be visited in the next turn. */
 void tcp_mark_ready(struct tcp_conn *conn);
 

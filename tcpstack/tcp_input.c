@@ -64,6 +64,30 @@ static bool find_listener(const struct tcp *tcp, const struct endpoint *local, u
 	return false;
 }
 
+static bool is_first_syn(const struct tcp_segment *segment)
+{
+	return (segment->flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST | TCP_FLAG_FIN)) ==
+	       TCP_FLAG_SYN;
+}
+
+/* Put together from fragments, it may be another net's. */
+static bool is_handed_on(struct tcp *tcp, const struct tcp_segment *segment)
+{
+	const struct net_config *config = &tcp->net->config;
+	struct pkt ip = *segment->pkt;
+	struct net_stranger stranger = {.ip = &ip,
+	                                .local = segment->tuple.local,
+	                                .remote = segment->tuple.remote,
+	                                .opens = is_first_syn(segment)};
+
+	if (!(ip.flags & PKT_WHOLE) || (ip.flags & PKT_HANDED) || config->hand_on == NULL)
+		return false;
+	ip.data = ip.buffer + ip.ip_at;
+	ip.len = (uint16_t)(segment->pkt->data + ip.len - ip.data);
+	return COUNT_IF(config->hand_on(config->hand_on_context, &stranger),
+	                tcp->net->tcp_counters->segments_handed_on);
+}
+
 /* 3.10.7.1, 3.10.7.2: no connection has it. */
 static void input_strange(struct tcp *tcp, struct tcp_segment *segment)
 {
@@ -74,13 +98,17 @@ static void input_strange(struct tcp *tcp, struct tcp_segment *segment)
 
 	if (time_wait_input(tcp, segment))
 		return;
+	/* Offered to all, so neither a cookie nor worth a reset. */
+	if (COUNT_IF((segment->pkt->flags & PKT_HANDED) && !is_first_syn(segment),
+	             net->tcp_counters->segments_handed_unknown))
+		return;
 	listening = find_listener(tcp, &segment->tuple.local, &tag);
 	if (syn_input(tcp, segment, listening, tag, &conn)) {
 		if (conn != NULL)
 			conn_input(conn, segment);
 		return;
 	}
-	if (segment->flags & TCP_FLAG_RST)
+	if (is_handed_on(tcp, segment) || (segment->flags & TCP_FLAG_RST))
 		return;
 	if ((segment->flags & TCP_FLAG_ACK) || !listening) {
 		segment_reset_stranger(net, segment);
@@ -245,12 +273,15 @@ static void input_reset(struct tcp_conn *conn, const struct tcp_segment *segment
 }
 
 /* The peer's data makes it owe an ACK: at once, or with what we are about to say. */
-static void owe_ack(struct tcp_conn *conn)
+static void owe_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	struct tcp_cold *cold = conn_cold(conn);
 
 	conn_mark_dirty(conn);
-	if (conn->rcv_nxt - conn->last_ack_sent > conn->rcv_mss || cold->quick_acks > 0) {
+	/* A whole segment with PSH is the end of what a bulk sender has written or may send:
+	 * nothing is to follow that would bring the ACK, and it may wait for it. As in Linux. */
+	if (conn->rcv_nxt - conn->last_ack_sent > conn->rcv_mss || cold->quick_acks > 0 ||
+	    (segment->len >= conn->rcv_mss && (segment->flags & TCP_FLAG_PSH))) {
 		if (cold->quick_acks > 0)
 			cold->quick_acks--;
 		conn->flags |= CONN_ACK_NOW;
@@ -262,6 +293,18 @@ static void owe_ack(struct tcp_conn *conn)
 	conn->ack_at_ms = tcp_deadline_ms(conn_tcp(conn),
 	                                  conn_tcp(conn)->net->config.delayed_ack_us);
 	conn_arm(conn);
+}
+
+/* A bulk sender that was silent for longer than a timeout begins anew with a window of a segment or
+ * two: it grows by ACKs. */
+static void note_silence(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	struct tcp_cold *cold = conn_cold(conn);
+	uint32_t silent_ms = tcp_now_ms(conn_tcp(conn)) - cold->received_at_ms;
+
+	if (segment->len > 0 && segment->len >= conn->rcv_mss &&
+	    silent_ms > rtt_timeout_us(conn) / 1000)
+		cold->quick_acks = TCP_QUICK_ACKS;
 }
 
 /* 3.10.7.4 eighth; rcv_nxt stands before the FIN. */
@@ -331,7 +374,7 @@ static void input_text(struct tcp_conn *conn, struct tcp_segment *segment)
 			fin = reassembly_drain(conn) || fin;
 		}
 		conn_add_news(conn, TCP_READABLE);
-		owe_ack(conn);
+		owe_ack(conn, segment);
 	}
 	if (fin)
 		input_fin(conn);
@@ -404,13 +447,21 @@ static void input_syn_sent(struct tcp_conn *conn, struct tcp_segment *segment)
 	input_text_in_window(conn, segment);
 }
 
+static bool takes_text(const struct tcp_conn *conn)
+{
+	return conn->state == TCP_STATE_ESTABLISHED || conn->state == TCP_STATE_FIN_WAIT_1 ||
+	       conn->state == TCP_STATE_FIN_WAIT_2;
+}
+
 /* RFC 5681 4.2: each segment out of order is answered by an ACK of its own, and each that fills a
- * hole. In order a burst is answered by one. */
+ * hole; and while the sender's window is small, each: where one ACK stands for all in flight, its
+ * loss is a timeout. Else what is in order in a burst is answered by one. */
 static void answer_each(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	if (!(conn->flags & CONN_ACK_NOW) || segment->len == 0 || (segment->pkt->flags & PKT_PIECE))
 		return;
-	if (seq_after(segment->seq, conn->rcv_nxt) || conn_cold(conn)->recovery != 0)
+	if (seq_after(segment->seq, conn->rcv_nxt) || conn_cold(conn)->recovery != 0 ||
+	    conn_cold(conn)->quick_acks > 0)
 		conn_send_ack(conn);
 }
 
@@ -451,8 +502,12 @@ static void answer_unacceptable(struct tcp_conn *conn, const struct tcp_segment 
 		return;
 	}
 	if (segment->len > 0 && !seq_after(segment->seq + segment->len, conn->rcv_nxt) &&
-	    conn_ack_is_acceptable(conn, segment))
+	    conn_ack_is_acceptable(conn, segment)) {
 		dsack_note(conn, segment->seq, segment->seq + segment->len);
+		/* It has less in flight than it believes or had none of our ACKs: with two segments
+		 * in flight, one of them lost, a delayed ACK costs it a timeout. As in Linux. */
+		conn_cold(conn)->quick_acks = TCP_QUICK_ACKS;
+	}
 	conn->flags |= CONN_ACK_NOW;
 	conn_mark_dirty(conn);
 }
@@ -534,6 +589,10 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 	is_old = is_stamp_older(conn, segment, 0);
 	if (!conn_input_ack(conn, segment))
 		return;
+	/* Before this one's timestamp or mark is echoed. */
+	if (takes_text(conn))
+		answer_each(conn, segment);
+	note_silence(conn, segment);
 	conn_cold(conn)->received_at_ms = tcp_now_ms(conn_tcp(conn));
 	/* RFC 7323 4.3: only what spans the last ACK sent may move TS.Recent, and never back. */
 	if (segment->options.has_timestamps && !seq_after(segment->seq, conn->last_ack_sent) &&
@@ -543,9 +602,6 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 		return;
 	ecn_input(conn, segment);
 	/* Sixth, URG: ignored, its octets are data. Seventh, text; eighth, FIN. */
-	if (conn->state == TCP_STATE_ESTABLISHED || conn->state == TCP_STATE_FIN_WAIT_1 ||
-	    conn->state == TCP_STATE_FIN_WAIT_2) {
-		answer_each(conn, segment);
+	if (takes_text(conn))
 		input_text_in_window(conn, segment);
-	}
 }

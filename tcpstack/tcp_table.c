@@ -123,12 +123,14 @@ void tcp_table_prefetch(const struct tcp_table *table, uint64_t hash)
 void tcp_prefetch(const struct net *net, const struct tcp_conn *conn)
 {
 	const uint8_t *hot = (const uint8_t *)conn;
-	const uint8_t *cold = (const uint8_t *)&net->tcp->colds[conn - net->tcp->conns];
+	uint32_t index = (uint32_t)(conn - net->tcp->conns); /* without reading it */
+	const uint8_t *cold = (const uint8_t *)&net->tcp->colds[index];
 
 	__builtin_prefetch(hot);
 	__builtin_prefetch(hot + 64);
 	__builtin_prefetch(cold);
 	__builtin_prefetch(cold + 64);
+	timer_prefetch(net->tcp->timers, index);
 }
 
 /* A tag that is another connection's costs a line fetched in vain; an overflow bucket is rare. */

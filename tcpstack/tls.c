@@ -198,6 +198,7 @@ static enum tls_reason reason_of(const struct tls *tls, int code, bool short_of_
 		return TLS_REASON_CERTIFICATE;
 	case MBEDTLS_ERR_SSL_INVALID_RECORD:
 	case MBEDTLS_ERR_SSL_INVALID_MAC:
+	case MBEDTLS_ERR_SSL_BAD_INPUT_DATA: /* a record that does not fit */
 		return tls->ssl.state <= MBEDTLS_SSL_CLIENT_HELLO && tls->config->role == TLS_SERVER
 		           ? TLS_REASON_NOT_TLS
 		           : TLS_REASON_RECORD;
@@ -206,7 +207,6 @@ static enum tls_reason reason_of(const struct tls *tls, int code, bool short_of_
 	case MBEDTLS_ERR_SSL_BAD_CONFIG:
 		return TLS_REASON_UNEXPECTED;
 	case MBEDTLS_ERR_SSL_INTERNAL_ERROR:
-	case MBEDTLS_ERR_SSL_BAD_INPUT_DATA:
 	case MBEDTLS_ERR_SSL_HW_ACCEL_FAILED:
 		return TLS_REASON_INTERNAL;
 	default:
@@ -273,6 +273,12 @@ static struct tls_event finish(struct tls *tls, enum tls_event_kind kind, enum t
 static unsigned char alert_for(enum tls_reason reason)
 {
 	switch (reason) {
+	case TLS_REASON_VERSION:
+		return MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION;
+	case TLS_REASON_SUITE:
+		return MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE;
+	case TLS_REASON_NO_CERTIFICATE:
+		return MBEDTLS_SSL_ALERT_MSG_NO_CERT;
 	case TLS_REASON_CERTIFICATE:
 		return MBEDTLS_SSL_ALERT_MSG_BAD_CERT;
 	case TLS_REASON_RECORD:
@@ -405,6 +411,7 @@ void tls_next(struct tls *tls, struct tls_event *out_event)
 	else
 		*out_event = step_read(tls);
 	out_event->taken_bytes = tls->taken_bytes;
+	tls->engine->counters->memory_exhausted = tls->engine->memory.exhausted;
 	tls_leave(before);
 }
 

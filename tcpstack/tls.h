@@ -62,6 +62,8 @@ void tls_engine_set_time(struct tls_engine *engine, uint64_t unix_ms);
 uint32_t tls_engine_connections(const struct tls_engine *engine);
 /* Octets of the engine's memory that are in use, and the most there ever were. */
 size_t tls_engine_used(const struct tls_engine *engine, size_t *out_high);
+/* Tests: that many more requests for memory are met, then none; UINT64_MAX: as many as can be. */
+void tls_engine_fail_after(struct tls_engine *engine, uint64_t requests);
 /* Is this build accelerated (libcrypto, libipsec-mb)? A text for logs and benches. */
 const char *tls_build(void);
 

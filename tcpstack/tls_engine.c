@@ -256,3 +256,8 @@ size_t tls_engine_used(const struct tls_engine *engine, size_t *out_high)
 	*out_high = engine->memory.used_high;
 	return engine->memory.used;
 }
+
+void tls_engine_fail_after(struct tls_engine *engine, uint64_t requests)
+{
+	engine->memory.fail_after = requests;
+}

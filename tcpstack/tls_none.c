@@ -47,6 +47,12 @@ size_t tls_engine_used(const struct tls_engine *engine, size_t *out_high)
 	return 0;
 }
 
+void tls_engine_fail_after(struct tls_engine *engine, uint64_t requests)
+{
+	(void)requests;
+	ASSERT(engine == NULL);
+}
+
 enum err tls_config_new(const struct tls_config_options *options, uint64_t unix_ms, char *reason,
                         size_t reason_bytes, struct tls_config **out_config)
 {

@@ -17,7 +17,7 @@ struct bench_options {
 	const char *rules[BENCH_RULES_MAX];
 	uint32_t rules_count;
 	uint32_t rounds, every, message_bytes_max, top;
-	bool brute;
+	bool brute, hits;
 };
 
 struct bench_message {
@@ -48,7 +48,7 @@ struct bench_engine {
 	struct normaliser *normaliser;
 	const struct selector *selectors;
 	uint32_t selector_count;
-	uint64_t compile_us, open_us;
+	uint64_t compile_us, open_us, reopen_us; /* reopen: with the patterns of one that is open */
 };
 
 /* `no_triggers`: every rule runs on every segment. NULL, with a word on stderr, when the rules
@@ -59,6 +59,9 @@ void bench_normalise(struct bench_engine *engine, struct bytes message, struct n
 
 bool bench_measure(struct bench_engine *engine, const struct bench_options *options,
                    const struct bench_messages *messages);
+/* One line a message: its name, its points and what every rule is worth that is worth something:
+ * what one build says is compared with what another says. */
+void bench_print_hits(struct bench_engine *engine, const struct bench_messages *messages);
 /* Whether every rule hits as often with triggers as without. */
 bool bench_compare(struct bench_engine *engine, const struct bench_options *options,
                    const struct bench_messages *messages);

@@ -22,7 +22,9 @@ static const char usage[] =
     "  --bytes-max N   only messages of at most N octets (1048576)\n"
     "  --top N         the costliest rules by name (0)\n"
     "  --brute         judges each message by every rule on every segment as well, and compares\n"
-    "                  what hit; exit status 1 when they differ\n";
+    "                  what hit; exit status 1 when they differ\n"
+    "  --hits          times nothing and prints what each message hits, subtests and counts too,\n"
+    "                  to compare builds by\n";
 
 static bool number(const char *text, uint32_t max, uint32_t *out)
 {
@@ -52,6 +54,8 @@ static bool take_option(struct bench_options *o, int key, const char *value)
 		return number(value, 10000, &o->top);
 	case 'b':
 		return o->brute = true;
+	case 'h':
+		return o->hits = true;
 	default:
 		return false;
 	}
@@ -59,13 +63,11 @@ static bool take_option(struct bench_options *o, int key, const char *value)
 
 static bool take_options(struct bench_options *o, int argc, char **argv)
 {
-	static const struct option known[] = {{"rules", required_argument, NULL, 'r'},
-	                                      {"rounds", required_argument, NULL, 'n'},
-	                                      {"every", required_argument, NULL, 'e'},
-	                                      {"bytes-max", required_argument, NULL, 'm'},
-	                                      {"top", required_argument, NULL, 't'},
-	                                      {"brute", no_argument, NULL, 'b'},
-	                                      {NULL, 0, NULL, 0}};
+	static const struct option known[] = {
+	    {"rules", required_argument, NULL, 'r'}, {"rounds", required_argument, NULL, 'n'},
+	    {"every", required_argument, NULL, 'e'}, {"bytes-max", required_argument, NULL, 'm'},
+	    {"top", required_argument, NULL, 't'},   {"brute", no_argument, NULL, 'b'},
+	    {"hits", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
 	int key;
 
 	while ((key = getopt_long(argc, argv, "", known, NULL)) != -1)
@@ -95,6 +97,8 @@ int main(int argc, char **argv)
 	struct bench_engine *engine = bench_engine_new(&options, false);
 	if (engine != NULL && options.brute)
 		status = bench_compare(engine, &options, &messages) ? 0 : 1;
+	else if (engine != NULL && options.hits)
+		bench_print_hits(engine, &messages), status = 0;
 	else if (engine != NULL && bench_measure(engine, &options, &messages))
 		status = 0;
 	bench_engine_free(engine);

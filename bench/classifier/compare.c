@@ -61,3 +61,34 @@ bool bench_compare(struct bench_engine *engine, const struct bench_options *opti
 	bench_engine_free(brute);
 	return wrong == 0;
 }
+
+static void print_rule(const struct bench_engine *engine, uint32_t rule)
+{
+	const struct rule_state *state = &engine->context->state[rule];
+	double value;
+	bool known = classifier_rule_value(engine->context, rule, &value);
+
+	if (known && value == 0 && state->count == 0 && !state->not_run)
+		return;
+	printf(" %s=%g", ruleset_rule_name(engine->ruleset, rule), value);
+	if (state->count != value && state->count != 0)
+		printf("/%" PRIu32, state->count);
+	if (!known || state->not_run)
+		printf("?");
+}
+
+void bench_print_hits(struct bench_engine *engine, const struct bench_messages *messages)
+{
+	struct normalised normalised;
+	struct judgement judgement;
+
+	for (uint32_t i = 0; i < messages->count; i++) {
+		bench_normalise(engine, messages->message[i].content, &normalised);
+		classifier_judge(engine->context, &normalised.texts, BUDGET_NS, no_time,
+		                 &judgement);
+		printf("%s %" PRId32, messages->message[i].name, judgement.score_milli);
+		for (uint32_t rule = 0; rule < ruleset_rule_count(engine->ruleset); rule++)
+			print_rule(engine, rule);
+		putchar('\n');
+	}
+}

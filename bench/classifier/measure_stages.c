@@ -91,6 +91,7 @@ static void run_profiled(struct measuring *m, uint32_t index)
 	struct judgement judgement;
 
 	memset(m->profile.stage, 0, sizeof(m->profile.stage));
+	m->profile.evals = 0;
 	bench_normalise(m->engine, m->messages->message[index].content, &normalised);
 	m->engine->context->profile = &m->profile;
 	uint64_t start = ticks();
@@ -154,7 +155,7 @@ static void print_stages(const struct measuring *m)
 	static const char *const stage_name[STAGE_COUNT] = {"", "literal", "gate", "residual",
 	                                                    "multiple"};
 	double per = m->ns_per_tick / 1000 / m->messages->count, all = 0, literal = 0;
-	uint64_t profiled = 0;
+	uint64_t profiled = 0, evals = 0;
 
 	for (int kind = 0; kind < TEXT_KIND_COUNT; kind++)
 		for (int stage = STAGE_LITERAL; stage < STAGE_COUNT; stage++) {
@@ -172,10 +173,13 @@ static void print_stages(const struct measuring *m)
 			all += (double)(scan + confirm) * per;
 			literal += stage == STAGE_LITERAL ? (double)scan * per : 0;
 		}
-	for (uint32_t i = 0; i < m->messages->count; i++)
+	for (uint32_t i = 0; i < m->messages->count; i++) {
 		profiled += m->sample[i].profiled;
+		evals += m->sample[i].profile.evals;
+	}
 	print("all", "literal_scan", "us", literal);
-	print("all", "score", "us", (double)profiled * per - all);
+	print("all", "evals", "us", (double)evals * per);
+	print("all", "score", "us", (double)(profiled - evals) * per - all);
 	print("all", "profiled", "us", (double)profiled * per);
 }
 
@@ -200,7 +204,7 @@ static const char *placement(const struct measuring *m, uint32_t rule)
 			if (group->gate_rules[i].rule == rule)
 				return "gate";
 	}
-	return "literal";
+	return r->rule[rule].kind == BLOB_RULE_EVAL ? "eval" : "literal";
 }
 
 static void print_rule(const struct measuring *m, const struct rule_cost *cost, double per)
@@ -247,6 +251,7 @@ static void print_totals(const struct measuring *m)
 	print("all", "confirm_hits", "confirms", (double)m->counters.confirm_hits / count);
 	print("all", "compile", "us", (double)m->engine->compile_us);
 	print("all", "open", "us", (double)m->engine->open_us);
+	print("all", "open_like", "us", (double)m->engine->reopen_us);
 	print("all", "prepare", "us", (double)prepare * m->ns_per_tick / 1000 / count);
 	print("all", "judge", "us", (double)judge * m->ns_per_tick / 1000 / count);
 	print("all", "total", "us", (double)total * m->ns_per_tick / 1000 / count);

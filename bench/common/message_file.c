@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "bench/common/sha256.h"
-
 #define FILE_BYTES_MAX ((size_t)1 << 30)
 
 static struct bytes without_mbox_line(struct bytes content)
@@ -19,9 +17,8 @@ static struct bytes without_mbox_line(struct bytes content)
 	return bytes_slice(content, bytes_find(content, '\n') + 1, content.len);
 }
 
-/* Writes the wire form to `wire`, which holds three times the content and five octets: a stuffed
- * dot or a CR an octet at most, and the end. Hashes the canonical form on its way. */
-static size_t make_wire(struct bytes content, uint8_t *wire, struct sha256 *sha)
+/* Each line with CR LF behind it, into room for twice the content and two octets. */
+static size_t make_canonical(struct bytes content, uint8_t *out)
 {
 	size_t len = 0, at = 0;
 
@@ -32,50 +29,72 @@ static size_t make_wire(struct bytes content, uint8_t *wire, struct sha256 *sha)
 		line = bytes_slice(line, 0, newline);
 		if (newline > 0 && at <= content.len && line.data[newline - 1] == '\r')
 			line.len--;
-		if (line.len > 0 && line.data[0] == '.')
-			wire[len++] = '.';
 		if (line.len > 0)
-			memcpy(wire + len, line.data, line.len);
-		len += line.len;
-		memcpy(wire + len, "\r\n", 2);
-		len += 2;
-		sha256_add(sha, line);
-		sha256_add(sha, BYTES("\r\n"));
+			memcpy(out + len, line.data, line.len);
+		memcpy(out + len + line.len, "\r\n", 2);
+		len += line.len + 2;
 	}
-	memcpy(wire + len, ".\r\n", 3);
+	return len;
+}
+
+/* RFC 5321 section 4.5.2: dots at the start of a line are doubled, and one alone ends the message;
+ * into room for one and a half times the canonical form and three octets. */
+static size_t make_wire(struct bytes canonical, uint8_t *out)
+{
+	size_t len = 0;
+
+	for (size_t at = 0; at < canonical.len;) {
+		struct bytes rest = bytes_slice(canonical, at, canonical.len);
+		struct bytes line = bytes_slice(rest, 0, bytes_find(rest, '\n') + 1);
+		if (line.data[0] == '.')
+			out[len++] = '.';
+		memcpy(out + len, line.data, line.len);
+		len += line.len;
+		at += line.len;
+	}
+	memcpy(out + len, ".\r\n", 3);
 	return len + 3;
+}
+
+static bool grow(struct message_files *files)
+{
+	size_t count_max = files->count_max * 2 + 64;
+	struct message_file *grown = realloc(files->file, count_max * sizeof(*grown));
+
+	if (grown == NULL)
+		return false;
+	files->file = grown;
+	files->count_max = count_max;
+	return true;
 }
 
 bool message_files_add(struct message_files *files, const char *name, struct bytes content)
 {
 	struct message_file file = {0};
-	struct sha256 sha;
+	uint8_t *canonical;
 
-	if (files->count == files->count_max) {
-		size_t count_max = files->count_max * 2 + 64;
-		struct message_file *grown = realloc(files->file, count_max * sizeof(*grown));
-		if (grown == NULL)
-			return false;
-		files->file = grown;
-		files->count_max = count_max;
-	}
+	if (files->count == files->count_max && !grow(files))
+		return false;
 	content = without_mbox_line(content);
+	canonical = malloc(content.len * 2 + 2);
 	file.name = strdup(name);
-	file.wire = malloc(content.len * 3 + 5);
-	if (file.name == NULL || file.wire == NULL)
+	if (canonical == NULL || file.name == NULL)
 		goto fail;
-	sha256_init(&sha);
-	file.wire_bytes = make_wire(content, file.wire, &sha);
-	file.canonical_bytes = (size_t)sha.bytes;
-	sha256_end(&sha, file.sha256);
+	file.canonical_bytes = make_canonical(content, canonical);
+	sha256_hex(bytes_of(canonical, file.canonical_bytes), file.sha256);
+	file.wire = malloc(file.canonical_bytes + file.canonical_bytes / 2 + 3);
+	if (file.wire == NULL)
+		goto fail;
+	file.wire_bytes = make_wire(bytes_of(canonical, file.canonical_bytes), file.wire);
+	free(canonical);
 	uint8_t *fitted = realloc(file.wire, file.wire_bytes);
 	if (fitted != NULL)
 		file.wire = fitted;
 	files->file[files->count++] = file;
 	return true;
 fail:
+	free(canonical);
 	free(file.name);
-	free(file.wire);
 	return false;
 }
 

@@ -10,13 +10,14 @@
 #include <stdbool.h>
 
 #include "base/bytes.h"
+#include "bench/common/sha256.h"
 
 struct message_file {
 	char *name;
 	uint8_t *wire;
 	size_t wire_bytes;
 	size_t canonical_bytes;
-	char sha256[65]; /* of the canonical form */
+	char sha256[SHA256_HEX_BYTES]; /* of the canonical form */
 };
 
 struct message_files {

@@ -1,21 +1,14 @@
-/* sha256.h - SHA-256 (FIPS 180-4), so that what was sent and what arrived can be compared by name.
+/* sha256.h - SHA-256 in the words that name a message: what was sent and what arrived can be
+ * compared by them.
  */
 #ifndef BENCH_COMMON_SHA256_H
 #define BENCH_COMMON_SHA256_H
 
-#include <stdint.h>
-
 #include "base/bytes.h"
 
-struct sha256 {
-	uint32_t state[8];
-	uint64_t bytes;
-	uint8_t block[64];
-};
+#define SHA256_HEX_BYTES 65
 
-void sha256_init(struct sha256 *sha);
-void sha256_add(struct sha256 *sha, struct bytes data);
 /* 64 lower case hexadecimal digits and a NUL. */
-void sha256_end(struct sha256 *sha, char out_hex[65]);
+void sha256_hex(struct bytes data, char out_hex[SHA256_HEX_BYTES]);
 
 #endif

@@ -1,8 +1,8 @@
 /* load_options.c - the command line of postern-load. */
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/common/command_line.h"
 #include "bench/load/load.h"
 
 static const char usage[] =
@@ -129,8 +129,10 @@ static bool take_long_option(int option, char *value, struct load_options *o)
 	}
 }
 
-static bool take_option(int option, char *value, struct load_options *o)
+static bool take_option(int option, char *value, void *context)
 {
+	struct load_options *o = context;
+
 	switch (option) {
 	case 'c':
 		return add_target(o, value);
@@ -237,24 +239,18 @@ bool load_options_parse(int argc, char **argv, struct load *out_load, int *out_e
 	    {0},
 	};
 	struct load_options *o = &out_load->options;
-	int option, index = 0;
+	const struct command_line line = {.program = "postern-load",
+	                                  .usage = usage,
+	                                  .letters = "c:s:n:m:r:D:pR:f:t:o:jhV",
+	                                  .options = long_options,
+	                                  .take = take_option,
+	                                  .context = o};
 
-	*out_exit = -1;
 	set_defaults(o);
-	while ((option = getopt_long(argc, argv, "c:s:n:m:r:D:pR:f:t:o:jhV", long_options,
-	                             &index)) != -1) {
-		if (option == 'h' || option == 'V') {
-			fputs(option == 'h' ? usage : "postern-load " POSTERN_VERSION "\n", stdout);
-			*out_exit = 0;
-			return true;
-		}
-		if (option == '?' || !take_option(option, optarg, o)) {
-			if (option != '?')
-				fprintf(stderr, "postern-load: bad value '%s'\n", optarg);
-			fputs("Try 'postern-load --help'.\n", stderr);
-			return false;
-		}
-	}
+	if (!command_line_parse(&line, argc, argv, out_exit))
+		return false;
+	if (*out_exit >= 0)
+		return true;
 	if (!load_files(out_load, argc, argv, optind))
 		return false;
 	if (o->once_each || (o->messages == 0 && o->duration_ms == 0))

@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 #include "base/random.h"
-#include "bench/common/sha256.h"
 #include "bench/common/socket.h"
 #include "smtp/server.h"
 
@@ -60,7 +59,6 @@ struct sink_conn {
 	struct smtp_server server;
 	struct transaction *transaction;
 	struct data_unstuffing unstuffing;
-	struct sha256 sha;
 	uint8_t *body;
 	size_t body_bytes, body_bytes_max;
 	uint8_t *left; /* input not taken while paused */

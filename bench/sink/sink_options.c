@@ -1,8 +1,8 @@
 /* sink_options.c - the command line of postern-sink. */
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/common/command_line.h"
 #include "bench/sink/sink.h"
 #include "smtp/address.h"
 
@@ -138,8 +138,10 @@ static bool add_listener(struct sink_options *o, const char *text)
 
 enum { OPTION_SIZE = 256, OPTION_HOSTNAME, OPTION_SEED };
 
-static bool take_option(int option, const char *value, struct sink_options *o)
+static bool take_option(int option, char *value, void *context)
 {
+	struct sink_options *o = context;
+
 	switch (option) {
 	case 'l':
 		return add_listener(o, value);
@@ -191,9 +193,13 @@ bool sink_options_parse(int argc, char **argv, struct sink_options *out_options,
 	    {"version", no_argument, NULL, 'V'},
 	    {0},
 	};
-	int option, index = 0;
+	const struct command_line line = {.program = "postern-sink",
+	                                  .usage = usage,
+	                                  .letters = "l:s:o:f:d:x:e:n:qhV",
+	                                  .options = long_options,
+	                                  .take = take_option,
+	                                  .context = out_options};
 
-	*out_exit = -1;
 	*out_options = (struct sink_options){
 	    .hostname = "sink.example",
 	    .seed = 1,
@@ -206,20 +212,10 @@ bool sink_options_parse(int argc, char **argv, struct sink_options *out_options,
 	               .eightbitmime = true,
 	               .enhanced_status_codes = true},
 	};
-	while ((option = getopt_long(argc, argv, "l:s:o:f:d:x:e:n:qhV", long_options, &index)) !=
-	       -1) {
-		if (option == 'h' || option == 'V') {
-			fputs(option == 'h' ? usage : "postern-sink " POSTERN_VERSION "\n", stdout);
-			*out_exit = 0;
-			return true;
-		}
-		if (option == '?' || !take_option(option, optarg, out_options)) {
-			if (option != '?')
-				fprintf(stderr, "postern-sink: bad value '%s'\n", optarg);
-			fputs("Try 'postern-sink --help'.\n", stderr);
-			return false;
-		}
-	}
+	if (!command_line_parse(&line, argc, argv, out_exit))
+		return false;
+	if (*out_exit >= 0)
+		return true;
 	if (optind < argc) {
 		fprintf(stderr, "postern-sink: what is '%s'?\n", argv[optind]);
 		return false;

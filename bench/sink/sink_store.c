@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "bench/common/json_out.h"
+#include "bench/common/sha256.h"
 #include "bench/sink/sink.h"
 
 bool sink_store_begin(struct sink_conn *conn)
@@ -51,13 +52,10 @@ static bool write_log(const struct sink *sink, const struct sink_conn *conn, uin
 {
 	const struct transaction *t = conn->transaction;
 	const struct data_defects *d = &conn->server.body.defects;
-	struct sha256 sha;
-	char hex[65], peer[64];
+	char hex[SHA256_HEX_BYTES], peer[64];
 	const char *comma = "";
 
-	sha256_init(&sha);
-	sha256_add(&sha, bytes_of(conn->body, conn->body_bytes));
-	sha256_end(&sha, hex);
+	sha256_hex(bytes_of(conn->body, conn->body_bytes), hex);
 	fprintf(sink->log, "{\"n\":%llu,\"from\":", (unsigned long long)n);
 	json_out_string(sink->log, transaction_path_text(t, &t->sender));
 	fputs(",\"rcpt\":[", sink->log);

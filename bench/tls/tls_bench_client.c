@@ -71,7 +71,8 @@ void client_make(struct client *client, int version, const char *group)
 	(void)SSL_CTX_set_cipher_list(client->context,
 	                              "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256");
 	(void)SSL_CTX_set_ciphersuites(client->context, "TLS_AES_128_GCM_SHA256");
-	(void)SSL_CTX_set_session_cache_mode(client->context, SSL_SESS_CACHE_CLIENT);
+	/* With a cache of its own it would use a session once. */
+	(void)SSL_CTX_set_session_cache_mode(client->context, SSL_SESS_CACHE_OFF);
 }
 
 void client_drop(struct client *client)

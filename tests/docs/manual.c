@@ -125,7 +125,13 @@ static void print_evals(FILE *out)
 	fputs("\n## Lists and settings they heed\n\n", out);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		fprintf(out, "- `%s`\n", lists[i]);
-	fputs("\nChecks that ask the network count as not run: their value is 0.\n", out);
+	fputs("\nFunctions marked (checks) ask DNS lists when checks.dns_checks is on; else, and "
+	      "where they ask what is not\n"
+	      "supported (SPF, DKIM, DMARC, ARC, askdns, Razor, DCC, Pyzor, HashBL), see below. "
+	      "Without checks their value\n"
+	      "is 0; with them, that of what is not supported is unknown: neither they hit, nor "
+	      "what they decide.\n",
+	      out);
 }
 
 int main(int argc, char **argv)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/facts.h"
 #include "classifier/classifier.h"
 #include "classifier/rule_compile.h"
 
@@ -23,11 +24,38 @@ static const char rules[] =
     "uri G /evil\\.example/\nrawbody H /c.{0,3}i.{0,3}a.{0,3}l/\nfull I /xyzzy/\nbody J "
     "eval:nobody()\n"
     "meta K A + B * 2 > 1 ? C : !J\nmeta L K && (D || E) && -F < 3\nscore A 1.5\ndescribe A "
-    "Pills\n";
+    "Pills\n"
+    "util_rb_tld example\nurirhssub M list.example A 2\nbody M eval:check_uridnsbl('M')\n"
+    "uridnssub N list.example A 127.0.0.2\nbody N eval:check_uridnsbl('N')\n"
+    "header O eval:check_rbl('o', 'list.example.', '^127')\n"
+    "header P eval:check_rbl_sub('o', '127.0.0.2')\n"
+    "header Q eval:check_rbl_from_host('q', 'list.example.')\n";
+
+static const struct fact_relay relay = {.ip = {(const uint8_t *)"203.0.113.2", 11}};
+static const struct facts facts = {.relay = &relay, .relay_count = 1, .relays_untrusted = 1};
+
+/* Every question is one that management takes. */
+static void see(void *context, enum question_kind kind, struct bytes name)
+{
+	struct question question = {.kind = (uint16_t)kind, .name_len = (uint16_t)name.len};
+
+	(void)context;
+	ASSERT(name.len < QUESTION_NAME_BYTES);
+	memcpy(question.name, name.data, name.len);
+	ASSERT(question_is_sound(&question));
+}
+
+static const struct answer *listed(void *context, enum question_kind kind, struct bytes name)
+{
+	static const struct answer answer = {.address_count = 1, .address = {0x7f000002}};
+
+	(void)context;
+	return kind == QUESTION_ADDRESS && name.len % 2 == 0 ? &answer : NULL;
+}
 
 static struct generation make_generation(void)
 {
-	struct rule_compile_options options = {.score_column = 0};
+	struct rule_compile_options options = {.score_column = 1};
 	struct rule_compiler *compiler = rule_compiler_new(&options);
 	struct generation generation;
 	char path[] = "/tmp/postern-XXXXXX";
@@ -55,6 +83,7 @@ static void judge(const struct generation *generation)
 	static const struct segment segment[3] = {
 	    {0, 20}, {20, sizeof(words) - 21}, {SEGMENT_ABSENT, 0}};
 	struct classifier_counters counters = {0};
+	static const struct answers answers = {NULL, listed};
 	struct judgement judgement;
 	struct ruleset *ruleset;
 	struct texts texts;
@@ -66,8 +95,12 @@ static void judge(const struct generation *generation)
 		texts.kind[kind] = (struct text){(const uint8_t *)words, sizeof(words) - 1,
 		                                 kind == TEXT_HEADER ? 3 : 2, segment};
 	struct scan_context *context = scan_context_new(ruleset, &counters);
-	if (context != NULL)
+	texts.facts = &facts;
+	if (context != NULL) {
+		scan_context_set_answers(context, &answers);
+		classifier_questions(context, &texts, see, NULL);
 		classifier_judge(context, &texts, 1, no_time, &judgement);
+	}
 	for (uint32_t i = 0; i < ruleset_rule_count(ruleset); i++)
 		ASSERT(strlen(ruleset_rule_name(ruleset, i)) +
 		           strlen(ruleset_rule_description(ruleset, i)) <

@@ -114,12 +114,9 @@ void peer_parse(int argc, char **argv, struct peer_job *job)
 
 bool peer_report(const struct peer_job *job)
 {
-	struct sha256 sha;
-	char hex[65];
+	char hex[SHA256_HEX_BYTES];
 
-	sha256_init(&sha);
-	sha256_add(&sha, bytes_of(job->data, job->bytes_done));
-	sha256_end(&sha, hex);
+	sha256_hex(bytes_of(job->data, job->bytes_done), hex);
 	printf("{\"bytes\":%u,\"sha256\":\"%s\",\"seconds\":%.6f,\"retransmits\":%u}\n",
 	       job->bytes_done, hex, (double)(job->last_us - job->started_us) / 1e6,
 	       job->retransmits);

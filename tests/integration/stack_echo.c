@@ -5,18 +5,11 @@
  * loss, reordering and the rest need nothing of the kernel. It runs until its standard input ends,
  * then prints the counters that are not zero.
  */
-#include <errno.h>
 #include <getopt.h>
-#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -25,6 +18,7 @@
 #include "dataplane/port_memory.h"
 #include "tcpstack/net.h"
 #include "tcpstack/tcp.h"
+#include "tests/integration/stack_host.h"
 
 #define PKTS           16384
 #define WIRE_PKTS      1024
@@ -57,20 +51,6 @@ struct options {
 	struct port_memory_config link;
 };
 
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static void need(enum err err, const char *what)
-{
-	if (err != OK) {
-		fprintf(stderr, "%s: %s\n", what, err_text(err));
-		exit(1);
-	}
-}
-
 static uint32_t number(const char *text)
 {
 	uint64_t value;
@@ -99,17 +79,19 @@ static void parse(int argc, char **argv, struct options *options)
 			options->device = optarg;
 			break;
 		case 'a':
-			need(options->address_count < 2 ? OK : ERR_FULL, "--address");
-			need(prefix_parse(bytes_text(optarg), true,
-			                  &options->address[options->address_count++]),
-			     "--address");
+			stack_host_need(options->address_count < 2 ? OK : ERR_FULL, "--address");
+			stack_host_need(prefix_parse(bytes_text(optarg), true,
+			                             &options->address[options->address_count++]),
+			                "--address");
 			break;
 		case 'g':
-			need(addr_parse(bytes_text(optarg), &options->gateway), "--gateway");
+			stack_host_need(addr_parse(bytes_text(optarg), &options->gateway),
+			                "--gateway");
 			options->has_gateway = true;
 			break;
 		case 'x':
-			need(addr_parse(bytes_text(optarg), &options->peer.addr), "--connect");
+			stack_host_need(addr_parse(bytes_text(optarg), &options->peer.addr),
+			                "--connect");
 			options->has_peer = true;
 			break;
 		case 'p':
@@ -150,28 +132,6 @@ static void parse(int argc, char **argv, struct options *options)
 	}
 }
 
-static void open_socket(struct host *host, const char *device)
-{
-	struct ifreq request = {0};
-	int one = 1, bytes = 16 << 20;
-
-	host->socket = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
-	if (host->socket < 0)
-		die("AF_PACKET");
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
-	if (ioctl(host->socket, SIOCGIFHWADDR, &request) < 0)
-		die(device);
-	memcpy(host->interface.mac, request.ifr_hwaddr.sa_data, 6);
-	struct sockaddr_ll address = {.sll_family = AF_PACKET,
-	                              .sll_protocol = __builtin_bswap16(ETH_P_ALL),
-	                              .sll_ifindex = (int)if_nametoindex(device)};
-	if (setsockopt(host->socket, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) < 0 ||
-	    setsockopt(host->socket, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0 ||
-	    setsockopt(host->socket, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0 ||
-	    bind(host->socket, (struct sockaddr *)&address, sizeof(address)) < 0)
-		die("AF_PACKET set-up");
-}
-
 static void open_stack(struct host *host, const struct options *options, uint64_t now_us)
 {
 	struct port_memory_config back = options->link;
@@ -185,47 +145,38 @@ static void open_stack(struct host *host, const struct options *options, uint64_
 	back.seed += 1;
 	size_t bytes = net_bytes(&config) + port_memory_bytes(&options->link, &back) +
 	               (size_t)(PKTS + WIRE_PKTS + 2) * (PKT_DATA_BYTES + sizeof(struct pkt));
-	need(arena_init(&host->arena, bytes, false), "arena");
+	stack_host_need(arena_init(&host->arena, bytes, false), "arena");
 	struct pkt_pool *pool = pkt_pool_memory(&host->arena, PKTS);
 	host->wire_pool = pkt_pool_memory(&host->arena, WIRE_PKTS);
-	need(pool != NULL && host->wire_pool != NULL ? OK : ERR_NO_MEMORY, "pools");
-	need(port_memory_new(&host->arena, &options->link, &back, host->wire_pool, pool,
-	                     &host->wire, &host->stack),
-	     "link");
+	stack_host_need(pool != NULL && host->wire_pool != NULL ? OK : ERR_NO_MEMORY, "pools");
+	stack_host_need(port_memory_new(&host->arena, &options->link, &back, host->wire_pool, pool,
+	                                &host->wire, &host->stack),
+	                "link");
 	host->net = net_new(&host->arena, &config, pool, &host->net_counters, &host->tcp_counters,
 	                    now_us);
-	need(host->net != NULL ? OK : ERR_NO_MEMORY, "net_new");
-	need(net_add_interface(host->net, &host->interface), "interface");
+	stack_host_need(host->net != NULL ? OK : ERR_NO_MEMORY, "net_new");
+	stack_host_need(net_add_interface(host->net, &host->interface), "interface");
 	for (int i = 0; i < options->address_count; i++)
-		need(net_add_address(host->net, 0, &options->address[i]), "address");
+		stack_host_need(net_add_address(host->net, 0, &options->address[i]), "address");
 	if (options->has_gateway)
-		need(net_add_gateway(host->net, 0, &options->gateway), "gateway");
-	need(tcp_listen(host->net, &(struct endpoint){.port = PORT_ECHO}, TAG_ECHO), "listen");
-	need(tcp_listen(host->net, &(struct endpoint){.port = PORT_DISCARD}, TAG_DISCARD),
-	     "listen");
+		stack_host_need(net_add_gateway(host->net, 0, &options->gateway), "gateway");
+	stack_host_need(tcp_listen(host->net, &(struct endpoint){.port = PORT_ECHO}, TAG_ECHO),
+	                "listen");
+	stack_host_need(
+	    tcp_listen(host->net, &(struct endpoint){.port = PORT_DISCARD}, TAG_DISCARD), "listen");
 	arena_seal(&host->arena);
 }
 
 /* Socket to link. */
 static bool wire_in(struct host *host, uint64_t now_us)
 {
+	struct pkt *pkt;
 	int count = 0;
 
-	for (; count < BURST_PKTS_MAX; count++) {
-		struct pkt *pkt = pkt_get(host->wire_pool);
-		need(pkt != NULL ? OK : ERR_POOL_EMPTY, "wire pool");
-		ssize_t bytes = recv(host->socket, pkt->data, pkt_tailroom(pkt), MSG_TRUNC);
-		if (bytes < 0 || (size_t)bytes > pkt_tailroom(pkt)) {
-			pkt_put(pkt);
-			if (bytes < 0 && errno != EAGAIN && errno != ENETDOWN)
-				die("recv");
-			if (bytes < 0)
-				break;
-			fprintf(stderr, "a frame of %zd octets: offloads are on\n", bytes);
-			continue;
-		}
-		pkt->len = (uint16_t)bytes;
+	while (count < BURST_PKTS_MAX &&
+	       (pkt = stack_host_receive(host->socket, host->wire_pool)) != NULL) {
 		host->wire->ops->tx_burst(host->wire, now_us, &pkt, 1);
+		count++;
 	}
 	return count > 0;
 }
@@ -235,12 +186,8 @@ static void wire_out(struct host *host, uint64_t now_us)
 {
 	struct pkt *pkt;
 
-	while (host->wire->ops->rx_burst(host->wire, now_us, &pkt, 1) == 1) {
-		if (send(host->socket, pkt->data, pkt->len, 0) < 0 && errno != ENOBUFS &&
-		    errno != EAGAIN && errno != EMSGSIZE)
-			die("send");
-		pkt_put(pkt);
-	}
+	while (host->wire->ops->rx_burst(host->wire, now_us, &pkt, 1) == 1)
+		stack_host_send(host->socket, pkt);
 }
 
 static void serve(struct tcp_conn *conn, uint32_t news)
@@ -292,16 +239,6 @@ static uint64_t turn(struct host *host)
 	return busy ? now_us : next_us;
 }
 
-static void print_group(const struct counter_group *group, const void *counters)
-{
-	const uint64_t *value = counters;
-
-	for (uint32_t i = 0; i < group->count; i++)
-		if (value[i] != 0)
-			printf("%s_%s %llu\n", group->name, group->info[i].name,
-			       (unsigned long long)value[i]);
-}
-
 int main(int argc, char **argv)
 {
 	static struct host host;
@@ -310,10 +247,11 @@ int main(int argc, char **argv)
 	struct pollfd poll_for[2];
 
 	parse(argc, argv, &options);
-	open_socket(&host, options.device);
+	host.socket = stack_host_socket(options.device, host.interface.mac);
 	open_stack(&host, &options, clock_now_us());
 	if (options.has_peer)
-		need(tcp_connect(host.net, clock_now_us(), NULL, &options.peer, &conn), "connect");
+		stack_host_need(tcp_connect(host.net, clock_now_us(), NULL, &options.peer, &conn),
+		                "connect");
 	printf("ready\n");
 	fflush(stdout);
 
@@ -324,9 +262,9 @@ int main(int argc, char **argv)
 		uint64_t wait_us = next_us > now_us ? next_us - now_us : 0;
 		int timeout_ms = wait_us > 100000 ? 100 : (int)((wait_us + 999) / 1000);
 		if (poll(poll_for, 2, timeout_ms) < 0)
-			die("poll");
+			stack_host_die("poll");
 	} while (poll_for[1].revents == 0);
-	print_group(&net_counter_group, &host.net_counters);
-	print_group(&tcp_counter_group, &host.tcp_counters);
+	stack_host_print(stdout, &net_counter_group, &host.net_counters);
+	stack_host_print(stdout, &tcp_counter_group, &host.tcp_counters);
 	return 0;
 }

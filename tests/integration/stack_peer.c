@@ -5,18 +5,11 @@
  * error, one line a counter.
  */
 #include <errno.h>
-#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -25,6 +18,7 @@
 #include "tcpstack/net.h"
 #include "tcpstack/tcp.h"
 #include "tests/integration/peer.h"
+#include "tests/integration/stack_host.h"
 
 #define PKTS            65536
 #define CONNS_MAX       64
@@ -44,36 +38,6 @@ struct host {
 	uint64_t closed_at_us;
 };
 
-static void need(enum err err, const char *what)
-{
-	if (err != OK) {
-		fprintf(stderr, "%s: %s\n", what, err_text(err));
-		exit(1);
-	}
-}
-
-static void open_socket(struct host *host, const char *device)
-{
-	struct ifreq request = {0};
-	int one = 1, bytes = 16 << 20;
-
-	host->socket = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
-	if (host->socket < 0)
-		peer_die("AF_PACKET");
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
-	if (ioctl(host->socket, SIOCGIFHWADDR, &request) < 0)
-		peer_die(device);
-	memcpy(host->interface.mac, request.ifr_hwaddr.sa_data, 6);
-	struct sockaddr_ll address = {.sll_family = AF_PACKET,
-	                              .sll_protocol = __builtin_bswap16(ETH_P_ALL),
-	                              .sll_ifindex = (int)if_nametoindex(device)};
-	if (setsockopt(host->socket, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) < 0 ||
-	    setsockopt(host->socket, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0 ||
-	    setsockopt(host->socket, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0 ||
-	    bind(host->socket, (struct sockaddr *)&address, sizeof(address)) < 0)
-		peer_die("AF_PACKET set-up");
-}
-
 static void open_stack(struct host *host, const struct peer_job *job, uint64_t now_us)
 {
 	struct net_config config;
@@ -88,15 +52,15 @@ static void open_stack(struct host *host, const struct peer_job *job, uint64_t n
 		config.receive_window_bytes = config.send_buffer_bytes = job->window_bytes;
 	size_t bytes = net_bytes(&config) +
 	               (size_t)(PKTS + 1) * (PKT_DATA_BYTES + sizeof(struct pkt));
-	need(arena_init(&host->arena, bytes, false), "arena");
+	stack_host_need(arena_init(&host->arena, bytes, false), "arena");
 	host->pool = pkt_pool_memory(&host->arena, PKTS);
-	need(host->pool != NULL ? OK : ERR_NO_MEMORY, "pool");
+	stack_host_need(host->pool != NULL ? OK : ERR_NO_MEMORY, "pool");
 	host->net = net_new(&host->arena, &config, host->pool, &host->net_counters,
 	                    &host->tcp_counters, now_us);
-	need(host->net != NULL ? OK : ERR_NO_MEMORY, "net_new");
-	need(net_add_interface(host->net, &host->interface), "interface");
-	need(net_add_address(host->net, 0, &job->address), "address");
-	need(tcp_listen(host->net, &(struct endpoint){.port = job->port}, 0), "listen");
+	stack_host_need(host->net != NULL ? OK : ERR_NO_MEMORY, "net_new");
+	stack_host_need(net_add_interface(host->net, &host->interface), "interface");
+	stack_host_need(net_add_address(host->net, 0, &job->address), "address");
+	stack_host_need(tcp_listen(host->net, &(struct endpoint){.port = job->port}, 0), "listen");
 	arena_seal(&host->arena);
 }
 
@@ -108,20 +72,9 @@ static void frames_in(struct host *host, uint64_t now_us)
 	for (int taken = 0; taken < TURN_FRAMES_MAX && count == BURST_PKTS_MAX;
 	     taken += BURST_PKTS_MAX) {
 		for (count = 0; count < BURST_PKTS_MAX; count++) {
-			struct pkt *pkt = pkt_get(host->pool);
-			need(pkt != NULL ? OK : ERR_POOL_EMPTY, "pool");
-			ssize_t bytes = recv(host->socket, pkt->data, pkt_tailroom(pkt), MSG_TRUNC);
-			if (bytes < 0 || (size_t)bytes > pkt_tailroom(pkt)) {
-				pkt_put(pkt);
-				if (bytes < 0 && errno != EAGAIN && errno != ENETDOWN)
-					peer_die("recv");
-				if (bytes >= 0)
-					fprintf(stderr, "oversize_frame %zd\n", bytes);
+			pkts[count] = stack_host_receive(host->socket, host->pool);
+			if (pkts[count] == NULL)
 				break;
-			}
-			pkt->len = (uint16_t)bytes;
-			pkt->port = 0;
-			pkts[count] = pkt;
 		}
 		net_input(host->net, now_us, pkts, count);
 	}
@@ -134,12 +87,8 @@ static void frames_out(struct host *host, uint64_t now_us)
 
 	do {
 		count = net_output(host->net, now_us, pkts, BURST_PKTS_MAX);
-		for (size_t i = 0; i < count; i++) {
-			if (send(host->socket, pkts[i]->data, pkts[i]->len, 0) < 0 &&
-			    errno != ENOBUFS && errno != EAGAIN)
-				peer_die("send");
-			pkt_put(pkts[i]);
-		}
+		for (size_t i = 0; i < count; i++)
+			stack_host_send(host->socket, pkts[i]);
 	} while (count == BURST_PKTS_MAX);
 }
 
@@ -167,7 +116,8 @@ static void serve_sender(struct host *host, struct peer_job *job, uint64_t now_u
 static void serve_receiver(struct host *host, struct peer_job *job, uint64_t now_us)
 {
 	for (struct bytes run; (run = tcp_peek(host->conn, 0)).len > 0;) {
-		need(run.len <= job->bytes - job->bytes_done ? OK : ERR_RANGE, "more than asked");
+		stack_host_need(run.len <= job->bytes - job->bytes_done ? OK : ERR_RANGE,
+		                "more than asked");
 		memcpy(job->data + job->bytes_done, run.data, run.len);
 		job->bytes_done += (uint32_t)run.len;
 		job->last_us = now_us;
@@ -183,7 +133,8 @@ static void serve(struct host *host, struct peer_job *job, uint64_t now_us)
 
 	while ((conn = tcp_next_ready(host->net, &news)) != NULL) {
 		if (news & TCP_FAILED)
-			need(tcp_error(conn) == OK ? ERR_RESET : tcp_error(conn), "connection");
+			stack_host_need(tcp_error(conn) == OK ? ERR_RESET : tcp_error(conn),
+			                "connection");
 		if (news & (TCP_ACCEPTED | TCP_CONNECTED))
 			established(host, job, conn, now_us);
 		if (host->conn != conn)
@@ -228,16 +179,6 @@ static bool turn(struct host *host, struct peer_job *job)
 	return net_connection_count(host->net) > 0 && now_us < host->closed_at_us + LINGER_US;
 }
 
-static void print_group(const struct counter_group *group, const void *counters)
-{
-	const uint64_t *value = counters;
-
-	for (uint32_t i = 0; i < group->count; i++)
-		if (value[i] != 0)
-			fprintf(stderr, "%s_%s %llu\n", group->name, group->info[i].name,
-			        (unsigned long long)value[i]);
-}
-
 int main(int argc, char **argv)
 {
 	static struct host host;
@@ -249,17 +190,18 @@ int main(int argc, char **argv)
 		fprintf(stderr, "needs --device\n");
 		return 2;
 	}
-	open_socket(&host, job.device);
+	host.socket = stack_host_socket(job.device, host.interface.mac);
 	open_stack(&host, &job, clock_now_us());
 	if (job.connects) {
-		need(tcp_connect(host.net, clock_now_us(), NULL, &job.remote, &conn), "connect");
+		stack_host_need(tcp_connect(host.net, clock_now_us(), NULL, &job.remote, &conn),
+		                "connect");
 	} else {
 		puts("ready");
 		fflush(stdout);
 	}
 	while (turn(&host, &job))
 		sleep_until(&host, net_next_deadline_us(host.net));
-	print_group(&net_counter_group, &host.net_counters);
-	print_group(&tcp_counter_group, &host.tcp_counters);
+	stack_host_print(stderr, &net_counter_group, &host.net_counters);
+	stack_host_print(stderr, &tcp_counter_group, &host.tcp_counters);
 	return peer_report(&job) ? 0 : 1;
 }

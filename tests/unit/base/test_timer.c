@@ -94,20 +94,23 @@ static void setting_again_moves(void **state)
 	arena_free(&arena);
 }
 
-static void peeking_tells_what_pops_next_and_takes_nothing(void **state)
+static void scouting_tells_what_pops_next_and_takes_nothing(void **state)
 {
 	struct timer_wheel *wheel = wheel_new(0);
-	uint32_t seen[HANDLES], handle = 0, count;
+	uint32_t seen[HANDLES], handle = 0, count = 0;
 
 	(void)state;
 	for (uint32_t i = 0; i < 20; i++)
 		timer_set(wheel, i * 7, 5000);
 	timer_set(wheel, 1, 9000);
-	assert_int_equal(timer_peek(wheel, seen, HANDLES), 0); /* not found due yet */
+	assert_false(timer_scout(wheel, HANDLES, &handle)); /* not found due yet */
 	assert_true(timer_pop(wheel, 5000, &handle));
 	assert_int_equal(handle, 0);
-	assert_int_equal(timer_peek(wheel, seen, 5), 5);
-	count = timer_peek(wheel, seen, HANDLES);
+	while (timer_scout(wheel, 5, &seen[count]))
+		count++;
+	assert_int_equal(count, 5);
+	while (timer_scout(wheel, HANDLES, &seen[count]))
+		count++;
 	assert_int_equal(count, 19);
 	for (uint32_t i = 0; i < count; i++) {
 		assert_true(timer_is_set(wheel, seen[i]));
@@ -115,6 +118,42 @@ static void peeking_tells_what_pops_next_and_takes_nothing(void **state)
 		assert_int_equal(handle, seen[i]);
 	}
 	assert_false(timer_pop(wheel, 5000, &handle));
+	assert_false(timer_scout(wheel, HANDLES, &handle));
+	arena_free(&arena);
+}
+
+/* The scout stands on a handle: whatever becomes of it, what is told is due, and soon all of it. */
+static void scouting_survives_what_is_cancelled(void **state)
+{
+	struct timer_wheel *wheel = wheel_new(0);
+	uint32_t handle, told;
+
+	(void)state;
+	for (uint32_t i = 0; i < 30; i++)
+		timer_set(wheel, i, 5000);
+	assert_true(timer_pop(wheel, 5000, &handle));
+	for (uint32_t i = 1; i <= 4; i++)
+		assert_true(timer_scout(wheel, 4, &told));
+	assert_int_equal(told, 4);
+	assert_false(timer_scout(wheel, 4, &told));
+	timer_cancel(wheel, 4); /* the one it stands on */
+	timer_cancel(wheel, 2);
+	timer_set(wheel, 3, 900000); /* the next it would stand on, to another slot */
+	timer_cancel(wheel, 5);      /* the next to be told */
+	assert_true(timer_pop(wheel, 5000, &handle));
+	assert_int_equal(handle, 1);
+	assert_true(timer_scout(wheel, 4, &told));
+	assert_int_equal(told, 6);
+	for (uint32_t i = 6; i < 30; i++) {
+		assert_true(timer_pop(wheel, 5000, &handle));
+		assert_int_equal(handle, i);
+		while (timer_scout(wheel, 4, &told))
+			assert_in_range(told, i + 1, i + 4);
+	}
+	assert_false(timer_pop(wheel, 5000, &handle));
+	timer_set(wheel, 9, 5000);
+	assert_true(timer_scout(wheel, 4, &told));
+	assert_int_equal(told, 9);
 	arena_free(&arena);
 }
 
@@ -265,7 +304,8 @@ int main(void)
 	    cmocka_unit_test(a_deadline_in_the_past_is_due_at_once),
 	    cmocka_unit_test(a_cancelled_timer_does_not_fire),
 	    cmocka_unit_test(setting_again_moves),
-	    cmocka_unit_test(peeking_tells_what_pops_next_and_takes_nothing),
+	    cmocka_unit_test(scouting_tells_what_pops_next_and_takes_nothing),
+	    cmocka_unit_test(scouting_survives_what_is_cancelled),
 	    cmocka_unit_test(the_farthest_deadlines_are_kept),
 	    cmocka_unit_test(following_the_next_time_reaches_every_deadline_in_few_steps),
 	    cmocka_unit_test(the_wheel_agrees_with_a_sorted_model_over_random_work),

@@ -17,8 +17,7 @@ static void assert_wire(struct bytes content, struct bytes wire)
 	struct message_files files = {0};
 	struct data_unstuffing unstuffing = {0};
 	uint8_t plain[256];
-	struct sha256 sha;
-	char hex[65];
+	char hex[SHA256_HEX_BYTES];
 
 	assert_true(message_files_add(&files, "x", content));
 	const struct message_file *file = &files.file[0];
@@ -27,9 +26,7 @@ static void assert_wire(struct bytes content, struct bytes wire)
 	size_t len = data_unstuff(&unstuffing,
 	                          bytes_slice(wire, 0, wire.len - DATA_TERMINATOR_BYTES), plain);
 	assert_int_equal(file->canonical_bytes, len);
-	sha256_init(&sha);
-	sha256_add(&sha, bytes_of(plain, len));
-	sha256_end(&sha, hex);
+	sha256_hex(bytes_of(plain, len), hex);
 	assert_string_equal(file->sha256, hex);
 	message_files_free(&files);
 }

@@ -60,7 +60,7 @@ static enum rule_placement placed(const char *pattern)
 	struct rule_pool pool = {NULL};
 	struct placing placing = {.pool = &pool, .kind = TEXT_BODY};
 	double cost = -1;
-	enum rule_placement placement = rule_place(&placing, 0, 0, bytes_text(pattern), false,
+	enum rule_placement placement = rule_place(&placing, 0, 0, 0, bytes_text(pattern), false,
 	                                           &cost);
 	assert_true(cost > 0);
 

@@ -67,8 +67,9 @@ int fake_empty_generation(enum generation_kind kind, uint64_t number)
 	return fd;
 }
 
-enum err __wrap_ruleset_open(const struct generation *generation, struct ruleset **out,
-                             char *reason);
+enum err __wrap_ruleset_open_with(const struct generation *generation,
+                                  const struct ruleset_opening *how, struct ruleset **out,
+                                  char *reason);
 void __wrap_ruleset_close(struct ruleset *ruleset);
 struct bytes __wrap_ruleset_selectors(const struct ruleset *ruleset, uint32_t *out_count);
 struct scan_context *__wrap_scan_context_new(const struct ruleset *ruleset,
@@ -77,9 +78,11 @@ void __wrap_scan_context_free(struct scan_context *context);
 enum err __wrap_lists_open(const struct generation *generation, struct lists **out, char *reason);
 void __wrap_lists_close(struct lists *lists);
 
-enum err __wrap_ruleset_open(const struct generation *generation, struct ruleset **out,
-                             char *reason)
+enum err __wrap_ruleset_open_with(const struct generation *generation,
+                                  const struct ruleset_opening *how, struct ruleset **out,
+                                  char *reason)
 {
+	(void)how;
 	if (fake_ruleset_refused) {
 		snprintf(reason, RULES_REASON_BYTES, "refused by the test");
 		return ERR_PLATFORM;

@@ -222,6 +222,91 @@ static void everything_else_stays(void **state)
 	}
 }
 
+static struct net_stranger stranger_from(struct pkt *pkt, uint32_t remote_ip, uint16_t local_port)
+{
+	return (struct net_stranger){.ip = pkt,
+	                             .remote = {addr_from_ip4(remote_ip), 40000},
+	                             .local = {addr_from_ip4(OUR_IP), local_port}};
+}
+
+/* What a client sends in fragments belongs to whom the card gives the whole segments: nobody knows
+ * who that is, or the card's hash says. */
+static void a_stranger_is_offered_to_all(void **state)
+{
+	struct pkt *pkt = tcp4(BACKEND_IP + 1, 40000, 25, false);
+	struct net_stranger stranger = stranger_from(pkt, BACKEND_IP + 1, 25);
+	struct handover_counts counts = {0};
+	struct pkt *taken_pkt;
+
+	(void)state;
+	assert_int_equal(handover_take(handover, 0, pool[0], &taken_pkt, 1), 0); /* a turn begins */
+	assert_true(handover_stranger(handover, 0, &stranger, &counts));
+	assert_int_equal(handover_take(handover, 2, pool[2], &taken_pkt, 1), 1);
+	assert_int_equal(taken_pkt->flags, PKT_HANDED);
+	assert_int_equal(taken_pkt->len, 64);
+	assert_memory_equal(taken_pkt->data, pkt->data, 64);
+	pkt_put(taken_pkt);
+	assert_int_equal(taken(1), 1);
+	/* A SYN would become a connection at each of them. */
+	stranger.opens = true;
+	assert_false(handover_stranger(handover, 0, &stranger, &counts));
+	assert_int_equal(taken(1) + taken(2), 0);
+	assert_int_equal(counts.lost, 0);
+	pkt_put(pkt);
+}
+
+static void strangers_are_bounded_a_turn(void **state)
+{
+	struct pkt *pkt = tcp4(BACKEND_IP + 1, 40000, 25, false);
+	struct net_stranger stranger = stranger_from(pkt, BACKEND_IP + 1, 25);
+	struct handover_counts counts = {0};
+	struct pkt *pkts[8];
+
+	(void)state;
+	for (uint32_t turn = 1; turn <= 2; turn++) {
+		assert_int_equal(handover_take(handover, 0, pool[0], pkts, 8), 0);
+		for (uint32_t i = 0; i < 8; i++)
+			assert_true(handover_stranger(handover, 0, &stranger, &counts));
+		assert_int_equal(counts.lost, turn * 4);
+		assert_int_equal(taken(1), 4);
+		assert_int_equal(taken(2), 4);
+	}
+	pkt_put(pkt);
+}
+
+static void the_card_s_hash_says_whose_a_stranger_is(void **state)
+{
+	static struct rss rss;
+	uint32_t seen[WORKERS] = {0};
+	uint8_t key[40];
+	struct handover_counts counts = {0};
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)(i * 71 + 5);
+	config.port_count = 1;
+	config.port[0].address_count = 1;
+	config.port[0].address[0].addr = addr_from_ip4(OUR_IP);
+	rss_init(&rss, key, sizeof(key), true, true);
+	rss.table_count = 64;
+	for (uint32_t i = 0; i < rss.table_count; i++)
+		rss.table[i] = (uint16_t)(i % WORKERS);
+	assert_true(owners_learn(&owners, 0, &rss));
+	for (uint32_t i = 0; i < 30; i++) {
+		struct pkt *pkt = tcp4(0x0a400001 + i, 40000, 25, false);
+		struct net_stranger stranger = stranger_from(pkt, 0x0a400001 + i, 25);
+		uint32_t owner = rss_queue(&rss, &stranger.remote, &stranger.local);
+
+		stranger.opens = i % 2 == 0; /* here a SYN, too, has one owner */
+		assert_int_equal(handover_stranger(handover, 0, &stranger, &counts), owner != 0);
+		assert_int_equal(taken(1), owner == 1);
+		assert_int_equal(taken(2), owner == 2);
+		seen[owner]++;
+		pkt_put(pkt);
+	}
+	assert_true(seen[0] > 0 && seen[1] > 0 && seen[2] > 0 && counts.lost == 0);
+}
+
 static void order_and_content_are_kept(void **state)
 {
 	struct pkt *pkts[8];
@@ -269,6 +354,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(the_card_s_hash_says_whose_a_segment_is, setup,
 	                                    teardown),
 	    cmocka_unit_test_setup_teardown(everything_else_stays, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_stranger_is_offered_to_all, setup, teardown),
+	    cmocka_unit_test_setup_teardown(strangers_are_bounded_a_turn, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_card_s_hash_says_whose_a_stranger_is, setup,
+	                                    teardown),
 	    cmocka_unit_test_setup_teardown(order_and_content_are_kept, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_full_ring_loses_and_counts, setup, teardown),
 	};

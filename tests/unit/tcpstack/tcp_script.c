@@ -155,7 +155,12 @@ static void inject_packet(struct script *script, uint8_t protocol, const uint8_t
 	memcpy(pkt->data + 10, &checksum, 2);
 	memcpy(pkt->data + 20, body, bytes);
 	pkt->len = (uint16_t)(20 + bytes);
-	net_input_ip(script->host.net, script->now_us, pkt);
+	if (script->input != NULL) {
+		script->input(script, pkt->data, pkt->len);
+		pkt_put(pkt);
+	} else {
+		net_input_ip(script->host.net, script->now_us, pkt);
+	}
 	if (!script->hold)
 		script_collect(script);
 }

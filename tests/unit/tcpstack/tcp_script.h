@@ -32,7 +32,9 @@ struct script {
 	uint8_t options[40]; /* put on every injected segment */
 	size_t options_bytes;
 	uint8_t tos; /* of every injected packet */
-	bool hold;   /* what is answered stays where it is until script_collect() */
+	/* Takes what is injected instead of the host. */
+	void (*input)(struct script *script, const uint8_t *packet, size_t bytes);
+	bool hold; /* what is answered stays where it is until script_collect() */
 	struct script_packet out[SCRIPT_OUT_MAX];
 	size_t out_head, out_count;
 	struct script_packet last; /* what the last expect() saw */

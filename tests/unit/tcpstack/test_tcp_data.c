@@ -197,6 +197,38 @@ static void test_overtaken_data_is_not_too_old(void **state)
 	finish(conn);
 }
 
+static void inject_burst(uint32_t seq, uint32_t ecr)
+{
+	script.hold = true;
+	for (uint32_t i = 0; i < 3; i++) {
+		script_timestamps(&script, 200 + seq / 1000 + i, ecr);
+		script_inject_len(&script, ".", seq + i * 1000, 1, 65535, 1000);
+	}
+	script.hold = false;
+	script_collect(&script);
+}
+
+/* As long as the sender's window is small each segment of a burst has its own ACK, which echoes its
+ * own time; later one stands for all. */
+static void test_bursts_of_a_small_window_are_answered_each(void **state)
+{
+	uint32_t ecr;
+	struct tcp_conn *conn = start_with_timestamps(23, &ecr);
+
+	(void)state;
+	inject_burst(1, ecr);
+	for (uint32_t i = 0; i < 3; i++) {
+		expect(&script, ".", 1, 1001 + i * 1000, 0);
+		assert_int_equal(script.last.options[11], 200 + i);
+	}
+	expect_nothing(&script);
+	conn_cold(conn)->quick_acks = 0;
+	inject_burst(3001, ecr);
+	expect(&script, ".", 1, 6001, 0);
+	expect_nothing(&script);
+	finish(conn);
+}
+
 /* Two that come twice in one burst are told in one block; RFC 2883 4. */
 static void test_dsack_tells_of_neighbours_at_once(void **state)
 {
@@ -610,6 +642,7 @@ int main(void)
 	    cmocka_unit_test(test_small_segments_share_a_packet),
 	    cmocka_unit_test(test_out_of_order_and_sack),
 	    cmocka_unit_test(test_overtaken_data_is_not_too_old),
+	    cmocka_unit_test(test_bursts_of_a_small_window_are_answered_each),
 	    cmocka_unit_test(test_dsack_tells_of_neighbours_at_once),
 	    cmocka_unit_test(test_out_of_order_is_bounded),
 	    cmocka_unit_test(test_window_full_waits_for_the_first),

@@ -357,6 +357,346 @@ static void test_tickets(void **state)
 	assert_int_equal(pair.counters.resumed, 2 * 4);
 }
 
+/* ---- what peers get wrong ---- */
+
+static struct {
+	size_t at, seen; /* spoil the octet at this place of what goes to the server */
+	bool to_client;
+} damage;
+
+static void spoil_one(struct pair *spoiled, struct pair_side *to, struct bytes octets)
+{
+	if ((to == &spoiled->client) != damage.to_client)
+		return;
+	if (damage.at >= damage.seen && damage.at < damage.seen + octets.len)
+		to->wire[to->wire_len - octets.len + damage.at - damage.seen] ^= 0x21;
+	damage.seen += octets.len;
+}
+
+/* Any octet of a handshake or of what follows may be changed on its way: the outcome is a failure
+ * or the same plaintext (a changed ClientHello may still be a good one until Finished), never
+ * another plaintext, and all memory comes back. */
+static void test_damage(void **state)
+{
+	(void)state;
+	client_options.verify = TLS_VERIFY_NONE;
+	for (int version = TLS_1_2; version <= TLS_1_3; version++) {
+		client_options.version_min = client_options.version_max = (enum tls_version)version;
+		struct tls_config *client = pair_config(&client_options);
+		struct tls_config *server = pair_config(&server_options);
+		size_t baseline, high;
+		uint32_t failed = 0, tried = 0;
+		for (size_t at = 0; at < 1400; at += at < 20 ? 1 : 13) {
+			for (int side = 0; side < 2; side++) {
+				baseline = tls_engine_used(pair.engine, &high);
+				damage.at = at;
+				damage.seen = 0;
+				damage.to_client = side == 1;
+				pair.spoil = spoil_one;
+				pair_connect(&pair, client, server, "mx.postern.test");
+				pair_run(&pair);
+				if (pair.client.handshake && pair.server.handshake) {
+					(void)pair_write(&pair, &pair.client,
+					                 BYTES("MAIL FROM:<a@b>\r\n"));
+					(void)pair_write(&pair, &pair.server,
+					                 BYTES("250 2.1.0 ok\r\n"));
+				}
+				tried++;
+				failed += pair.client.final || pair.server.final;
+				assert_true(pair.server.plain_len == 0 ||
+				            memcmp(pair.server.plain, "MAIL FROM:<a@b>\r\n",
+				                   pair.server.plain_len) == 0);
+				assert_true(pair.client.plain_len == 0 ||
+				            memcmp(pair.client.plain, "250 2.1.0 ok\r\n",
+				                   pair.client.plain_len) == 0);
+				pair_disconnect(&pair);
+				assert_int_equal(tls_engine_used(pair.engine, &high), baseline);
+			}
+		}
+		pair.spoil = NULL;
+		assert_true(failed > tried / 3);
+		end(client, server);
+	}
+}
+
+/* A server's answer to octets that come first. */
+static struct tls_event answer_to(struct bytes octets, struct tls_config *server, bool ended,
+                                  size_t *out_alert_len)
+{
+	struct tls_event event;
+	struct tls *tls = tls_open(pair.engine, server, (struct bytes){0});
+
+	assert_non_null(tls);
+	do {
+		tls_feed(tls, octets, ended);
+		tls_next(tls, &event);
+		octets = bytes_slice(octets, event.taken_bytes, octets.len);
+	} while (event.kind == TLS_STEP);
+	*out_alert_len = tls_output(tls, 0).len;
+	tls_free(tls);
+	return event;
+}
+
+static void test_garbage(void **state)
+{
+	static const uint8_t ssl_2[64] = {0x80, 0x3e, 1, 0, 2, 0, 0x15, 0, 0, 0, 0x10};
+	static const uint8_t huge[] = {22, 3, 1, 0xff, 0xff, 1};
+	static const uint8_t tls_1_1[] = {22, 3,        1, 0, 47,   1,    0, 0, 43, 3,
+	                                  2,  [43] = 0, 0, 2, 0xc0, 0x13, 1, 0, 0,  0};
+	struct tls_config *server = pair_config(&server_options);
+	struct tls_event event;
+	size_t len;
+	(void)state;
+
+	event = answer_to(BYTES("EHLO client.example\r\n"), server, false, &len);
+	assert_int_equal(event.reason, TLS_REASON_NOT_TLS);
+	event = answer_to(bytes_of(ssl_2, sizeof(ssl_2)), server, false, &len);
+	assert_int_equal(event.reason, TLS_REASON_NOT_TLS);
+	event = answer_to(bytes_of(huge, sizeof(huge)), server, false, &len);
+	assert_int_equal(event.reason, TLS_REASON_NOT_TLS);
+	event = answer_to(bytes_of(tls_1_1, sizeof(tls_1_1)), server, false, &len);
+	assert_int_equal(event.kind, TLS_FAILED);
+	assert_int_equal(event.reason, TLS_REASON_VERSION);
+	assert_int_equal(len, 7); /* an alert */
+	event = answer_to((struct bytes){0}, server, true, &len);
+	assert_int_equal(event.kind, TLS_TRUNCATED);
+	event = answer_to(bytes_of(huge, 3), server, false, &len);
+	assert_int_equal(event.kind, TLS_MORE);
+	assert_int_equal(event.taken_bytes, 3);
+	assert_int_equal(pair.counters.failed_not_tls, 3);
+	assert_int_equal(pair.counters.failed_version, 1);
+	tls_config_free(server);
+}
+
+static void test_nothing_in_common(void **state)
+{
+	static const struct {
+		enum tls_version client_max, server_min;
+		const char *client_suites, *server_suites, *client_groups, *server_groups;
+		enum tls_reason reason;
+	} rows[] = {
+	    {TLS_1_2, TLS_1_3, NULL, NULL, NULL, NULL, TLS_REASON_VERSION},
+	    {TLS_1_3, TLS_1_3, "TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", NULL, NULL,
+	     TLS_REASON_SUITE},
+	    {TLS_1_3, TLS_1_3, NULL, NULL, "x25519", "secp384r1", TLS_REASON_SUITE},
+	    {TLS_1_2, TLS_1_2, NULL, NULL, "x25519:secp256r1", "secp384r1", TLS_REASON_SUITE},
+	    {TLS_1_2, TLS_1_2, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+	     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", NULL, NULL, TLS_REASON_SUITE},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		client_options.version_max = rows[i].client_max;
+		server_options.version_min = rows[i].server_min;
+		client_options.suites = rows[i].client_suites;
+		server_options.suites = rows[i].server_suites;
+		client_options.groups = rows[i].client_groups;
+		server_options.groups = rows[i].server_groups;
+		struct tls_config *client = pair_config(&client_options);
+		struct tls_config *server = pair_config(&server_options);
+		pair_connect(&pair, client, server, "mx.postern.test");
+		pair_run(&pair);
+		assert_int_equal(pair.server.last.kind, TLS_FAILED);
+		assert_int_equal(pair.server.last.reason, rows[i].reason);
+		assert_int_equal(pair.client.last.reason, TLS_REASON_ALERT);
+		assert_int_equal(pair.client.last.alert, i == 0 ? 70 : 40); /* RFC 8446 6.2 */
+		end(client, server);
+	}
+}
+
+static void test_second_hello(void **state)
+{
+	struct tls_info info;
+	(void)state;
+
+	client_options.groups = "x25519:secp384r1";
+	server_options.groups = "secp384r1";
+	struct tls_config *client = pair_config(&client_options);
+	struct tls_config *server = pair_config(&server_options);
+	pair_connect(&pair, client, server, "mx.postern.test");
+	pair_run(&pair);
+	assert_true(pair.server.handshake);
+	tls_describe(pair.server.tls, &info);
+	assert_string_equal(info.group, "secp384r1");
+	assert_int_equal(pair.counters.retried, 1);
+	end(client, server);
+}
+
+/* ---- configurations ---- */
+
+static void refused(enum err expected, const char *reason_part)
+{
+	struct tls_config *config = NULL;
+	char reason[256];
+
+	assert_int_equal(
+	    tls_config_new(&server_options, PAIR_NOW_MS, reason, sizeof(reason), &config),
+	    expected);
+	assert_null(config);
+	assert_non_null(strstr(reason, reason_part));
+}
+
+static void test_bad_configurations(void **state)
+{
+	struct tls_identity bad = server_options.identities[0];
+	struct tls_config_options good = server_options;
+	char reason[256];
+	(void)state;
+
+	server_options.identities = &bad;
+	server_options.identity_count = 1;
+	bad.key_pem = server_options.identities[0].chain_pem;
+	refused(ERR_SYNTAX, "key 1");
+	bad.key_pem = BYTES(OTHER_ECDSA_KEY_PEM);
+	refused(ERR_SYNTAX, "not the certificate's");
+	bad = good.identities[0];
+	bad.chain_pem.len /= 2;
+	refused(ERR_SYNTAX, "certificate 1");
+	static char chain[11 * sizeof(MX_RSA_PEM)];
+	for (int i = 0; i < 11; i++)
+		strcat(chain, MX_RSA_PEM);
+	bad.chain_pem = bytes_text(chain);
+	bad.key_pem = BYTES(MX_RSA_KEY_PEM);
+	refused(ERR_RANGE, "octets");
+	server_options = good;
+	server_options.suites = "TLS_AES_128_GCM_SHA256:TLS_RSA_WITH_RC4_128_MD5";
+	refused(ERR_UNKNOWN, "RC4");
+	server_options = good;
+	server_options.groups = "x25519:none";
+	refused(ERR_UNKNOWN, "none");
+	server_options = good;
+	server_options.identity_count = 0;
+	refused(ERR_RANGE, "needs a certificate");
+	server_options = good;
+	server_options.verify = TLS_VERIFY_REQUIRED;
+	refused(ERR_RANGE, "root");
+	server_options = good;
+
+	struct tls_config *config = NULL;
+	assert_int_equal(
+	    tls_config_new(&good, UINT64_C(900000000000), reason, sizeof(reason), &config), OK);
+	assert_non_null(strstr(reason, "not valid yet"));
+	tls_config_free(config);
+}
+
+/* ---- memory ---- */
+
+static void test_memory_of_idle_connections(void **state)
+{
+	(void)state;
+
+	for (int version = TLS_1_2; version <= TLS_1_3; version++) {
+		size_t high, before, after;
+		client_options.version_min = client_options.version_max = (enum tls_version)version;
+		struct tls_config *client = pair_config(&client_options);
+		struct tls_config *server = pair_config(&server_options);
+		pair_connect(&pair, client, server, "mx.postern.test");
+		pair_run(&pair);
+		assert_true(pair_write(&pair, &pair.client, BYTES("NOOP\r\n")));
+		before = tls_engine_used(pair.engine, &high);
+		tls_free(pair.server.tls);
+		pair.server.tls = NULL;
+		after = tls_engine_used(pair.engine, &high);
+		print_message("# TLS 1.%d: an idle server's connection takes %zu octets\n",
+		              version == TLS_1_2 ? 2 : 3, before - after);
+		assert_true(before - after <= TLS_CONNECTION_BYTES);
+		end(client, server);
+	}
+}
+
+static void test_all_in_use(void **state)
+{
+	struct tls *connections[8];
+	struct tls_config *server = pair_config(&server_options);
+	(void)state;
+
+	for (int i = 0; i < 8; i++) {
+		connections[i] = tls_open(pair.engine, server, (struct bytes){0});
+		assert_non_null(connections[i]);
+	}
+	assert_null(tls_open(pair.engine, server, (struct bytes){0}));
+	assert_int_equal(pair.counters.refused_full, 1);
+	assert_int_equal(tls_config_users(server), 8);
+	for (int i = 0; i < 8; i++)
+		tls_free(connections[i]);
+	assert_int_equal(tls_engine_connections(pair.engine), 0);
+	tls_config_free(server);
+}
+
+/* Each request for memory of a handshake fails in turn: a failure with a reason or a handshake, and
+ * nothing stays behind; but for one key of 16 octets that the library forgets in a few places,
+ * until its engine is freed. */
+static void test_memory_runs_out(void **state)
+{
+	(void)state;
+
+	for (int version = TLS_1_2; version <= TLS_1_3; version++) {
+		bool done = false;
+		uint32_t forgotten = 0;
+		client_options.version_min = client_options.version_max = (enum tls_version)version;
+		struct tls_config *client = pair_config(&client_options);
+		struct tls_config *server = pair_config(&server_options);
+		for (uint64_t after = 0; !done && after < 20000; after += after < 300 ? 1 : 37) {
+			size_t high, baseline = tls_engine_used(pair.engine, &high);
+			pair_disconnect(&pair);
+			tls_engine_fail_after(pair.engine, after);
+			pair.client.tls = tls_open(pair.engine, client, BYTES("mx.postern.test"));
+			pair.server.tls = tls_open(pair.engine, server, (struct bytes){0});
+			if (pair.client.tls != NULL && pair.server.tls != NULL) {
+				pair_run(&pair);
+				done = pair.client.handshake && pair.server.handshake &&
+				       !pair.client.final && !pair.server.final;
+				assert_true(done || pair.client.final || pair.server.final);
+			}
+			tls_engine_fail_after(pair.engine, UINT64_MAX);
+			pair_disconnect(&pair);
+			size_t lost = tls_engine_used(pair.engine, &high) - baseline;
+			assert_true(lost == 0 || lost == 16);
+			forgotten += lost > 0;
+		}
+		assert_true(done);
+		assert_true(forgotten <= 8);
+		assert_true(pair.counters.failed_memory > 10);
+		end(client, server);
+	}
+	assert_true(pair.counters.refused_memory > 0);
+}
+
+/* ---- key log ---- */
+
+static char log_text[8][256];
+static int log_lines;
+
+static void note_line(void *context, struct bytes line)
+{
+	assert_ptr_equal(context, log_text);
+	assert_true(log_lines < 8 && line.len < sizeof(log_text[0]));
+	memcpy(log_text[log_lines], line.data, line.len);
+	log_text[log_lines++][line.len] = '\0';
+}
+
+static void test_key_log(void **state)
+{
+	(void)state;
+
+	server_options.key_log = note_line;
+	server_options.key_log_context = log_text;
+	for (int version = TLS_1_2; version <= TLS_1_3; version++) {
+		log_lines = 0;
+		client_options.version_min = client_options.version_max = (enum tls_version)version;
+		struct tls_config *client = pair_config(&client_options);
+		struct tls_config *server = pair_config(&server_options);
+		pair_connect(&pair, client, server, "mx.postern.test");
+		pair_run(&pair);
+		assert_int_equal(log_lines, version == TLS_1_2 ? 1 : 4);
+		if (version == TLS_1_2) {
+			assert_memory_equal(log_text[0], "CLIENT_RANDOM ", 14);
+			assert_int_equal(strlen(log_text[0]), 14 + 64 + 1 + 96);
+		}
+		end(client, server);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_all_versions_and_keys, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_any_split, set_up, tear_down),
@@ -365,6 +705,15 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_client_certificates, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_close_and_truncation, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_tickets, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(test_garbage, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(test_nothing_in_common, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(test_second_hello, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(test_bad_configurations, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(test_memory_of_idle_connections, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(test_all_in_use, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(test_memory_runs_out, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(test_key_log, set_up, tear_down),
 };
 
 int main(void)

@@ -1,0 +1,240 @@
+/* question.c - layout of the shared memory, and the checks of what the other side wrote into it. */
+#include "base/question.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+#define MAGIC          0x3153534e51545350u /* "PSTQNSS1" */
+#define VERSION        1
+#define PAGE_BYTES     ((size_t)4096)
+#define SEALS          (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
+#define NAME_BYTES_MAX 253
+#define LABEL_BYTES    63
+
+struct header {
+	uint64_t magic;
+	uint32_t version, question_bytes, answer_bytes, record_count, worker_count, zero;
+	_Alignas(64) struct question_state state;
+};
+
+static_assert(sizeof(struct question) == 272, "fixed layout");
+static_assert(sizeof(struct answer) == 328, "fixed layout");
+static_assert(sizeof(struct header) <= PAGE_BYTES, "one page");
+
+const char *question_kind_text(enum question_kind kind)
+{
+	static const char *const texts[] = {
+#define QUESTION(name, text, answered, named, held) text,
+#include "base/questions.def"
+	};
+
+	ASSERT(kind < QUESTION_KIND_COUNT);
+	return texts[kind];
+}
+
+bool question_is_answered(enum question_kind kind)
+{
+	static const bool answered_kinds[] = {
+#define QUESTION(name, text, answered, named, held) answered,
+#include "base/questions.def"
+	};
+
+	ASSERT(kind < QUESTION_KIND_COUNT);
+	return answered_kinds[kind];
+}
+
+static bool is_name_octet(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+bool question_name_is_sound(struct bytes name)
+{
+	size_t label = 0, labels = 1;
+
+	if (name.len == 0 || name.len > NAME_BYTES_MAX)
+		return false;
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.data[i] == '.') {
+			if (label == 0)
+				return false;
+			label = 0;
+			labels++;
+		} else if (!is_name_octet(name.data[i]) || ++label > LABEL_BYTES) {
+			return false;
+		}
+	}
+	return label > 0 && labels > 1;
+}
+
+bool question_is_sound(const struct question *question)
+{
+	struct bytes name = bytes_of(question->name, question->name_len);
+	size_t blank;
+
+	if (question->kind >= QUESTION_KIND_COUNT || question->name_len >= QUESTION_NAME_BYTES)
+		return false;
+	if (question->kind == QUESTION_ADDRESS || question->kind == QUESTION_TEXT)
+		return question_name_is_sound(name);
+	if (question->kind != QUESTION_HOST && question->kind != QUESTION_SERVERS)
+		return question->name_len > 0;
+	blank = bytes_find(name, ' ');
+	return blank < name.len && question_name_is_sound(bytes_slice(name, 0, blank)) &&
+	       question_name_is_sound(bytes_slice(name, blank + 1, SIZE_MAX));
+}
+
+bool answer_is_sound(const struct answer *answer)
+{
+	return answer->result < ANSWER_RESULT_COUNT &&
+	       answer->address_count <= ANSWER_ADDRESSES_MAX &&
+	       answer->text_len <= ANSWER_TEXT_BYTES &&
+	       (answer->text_len == 0 || answer->text[answer->text_len - 1] == '\0');
+}
+
+static size_t pages(size_t bytes)
+{
+	return (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+}
+
+static size_t questions_bytes(void)
+{
+	return pages(ring_bytes(sizeof(struct question), QUESTION_RING_RECORDS));
+}
+
+static size_t worker_bytes(void)
+{
+	return questions_bytes() + pages(ring_bytes(sizeof(struct answer), QUESTION_RING_RECORDS));
+}
+
+static size_t total_bytes(uint32_t worker_count)
+{
+	return pages(sizeof(struct header)) + worker_count * worker_bytes();
+}
+
+static struct header expected(uint32_t worker_count)
+{
+	return (struct header){.magic = MAGIC,
+	                       .version = VERSION,
+	                       .question_bytes = sizeof(struct question),
+	                       .answer_bytes = sizeof(struct answer),
+	                       .record_count = QUESTION_RING_RECORDS,
+	                       .worker_count = worker_count};
+}
+
+static enum err map(struct question_rings *rings)
+{
+	void *memory = mmap(NULL, rings->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, rings->fd, 0);
+
+	if (memory == MAP_FAILED)
+		return ERR_NO_MEMORY;
+	rings->memory = memory;
+	return OK;
+}
+
+enum err question_rings_create(struct question_rings *rings, uint32_t worker_count)
+{
+	struct question_rings r = {.worker_count = worker_count};
+
+	ASSERT(worker_count > 0 && worker_count <= QUESTION_WORKERS_MAX);
+	r.bytes = total_bytes(worker_count);
+	r.fd = memfd_create("postern-questions", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (r.fd < 0)
+		return ERR_SYSTEM;
+	if (ftruncate(r.fd, (off_t)r.bytes) != 0 || fcntl(r.fd, F_ADD_SEALS, SEALS) != 0 ||
+	    map(&r) != OK) {
+		close(r.fd);
+		return ERR_NO_MEMORY;
+	}
+	*(struct header *)(void *)r.memory = expected(worker_count);
+	for (uint32_t i = 0; i < worker_count; i++) {
+		ring_init(question_rings_questions(&r, i), sizeof(struct question),
+		          QUESTION_RING_RECORDS);
+		ring_init(question_rings_answers(&r, i), sizeof(struct answer),
+		          QUESTION_RING_RECORDS);
+	}
+	*rings = r;
+	return OK;
+}
+
+enum err question_rings_open(struct question_rings *rings, int fd)
+{
+	struct question_rings r = {.fd = fd};
+	struct header header, wanted;
+	struct stat status;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || (seals & SEALS) != SEALS)
+		return ERR_SEALS;
+	if (fstat(fd, &status) != 0)
+		return ERR_SYSTEM;
+	if (pread(fd, &header, sizeof(header), 0) != sizeof(header))
+		return ERR_TRUNCATED;
+	if (header.magic != MAGIC)
+		return ERR_MAGIC;
+	if (header.worker_count == 0 || header.worker_count > QUESTION_WORKERS_MAX)
+		return ERR_RANGE;
+	wanted = expected(header.worker_count);
+	if (memcmp(&header, &wanted, offsetof(struct header, zero)) != 0)
+		return ERR_VERSION;
+	r.worker_count = header.worker_count;
+	r.bytes = total_bytes(r.worker_count);
+	if ((uint64_t)status.st_size != r.bytes)
+		return ERR_TRUNCATED;
+	enum err err = map(&r);
+	if (err == OK)
+		*rings = r;
+	return err;
+}
+
+void question_rings_close(struct question_rings *rings)
+{
+	munmap(rings->memory, rings->bytes);
+	close(rings->fd);
+	*rings = (struct question_rings){.fd = -1};
+}
+
+struct ring *question_rings_questions(const struct question_rings *rings, uint32_t worker)
+{
+	ASSERT(worker < rings->worker_count);
+	return (struct ring *)(void *)(rings->memory + pages(sizeof(struct header)) +
+	                               worker * worker_bytes());
+}
+
+struct ring *question_rings_answers(const struct question_rings *rings, uint32_t worker)
+{
+	uint8_t *questions = (uint8_t *)question_rings_questions(rings, worker);
+
+	return (struct ring *)(void *)(questions + questions_bytes());
+}
+
+bool question_push(struct ring *questions, const struct question *question)
+{
+	return ring_push_shared(questions, sizeof(*question), QUESTION_RING_RECORDS, question);
+}
+
+bool question_pop(struct ring *questions, struct question *out_question)
+{
+	return ring_pop_shared(questions, sizeof(*out_question), QUESTION_RING_RECORDS,
+	                       out_question);
+}
+
+bool answer_push(struct ring *answers, const struct answer *answer)
+{
+	return ring_push_shared(answers, sizeof(*answer), QUESTION_RING_RECORDS, answer);
+}
+
+bool answer_pop(struct ring *answers, struct answer *out_answer)
+{
+	return ring_pop_shared(answers, sizeof(*out_answer), QUESTION_RING_RECORDS, out_answer);
+}
+
+struct question_state *question_rings_state(const struct question_rings *rings)
+{
+	return &((struct header *)(void *)rings->memory)->state;
+}

@@ -1,0 +1,95 @@
+/* question.h - what workers ask management about the network, and the shared memory it goes
+ * through.
+ *
+ * Per worker one ring of questions (written by the worker) and one of answers (written by
+ * management). Both sides can write all of the memory, so neither believes anything in it: shapes
+ * of rings are constants, records are copied out and looked at before they are used, and an answer
+ * counts only when its id is that of a question that is open.
+ */
+#ifndef BASE_QUESTION_H
+#define BASE_QUESTION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/ring.h"
+
+enum question_kind {
+#define QUESTION(name, text, answered, named, held) QUESTION_##name,
+#include "base/questions.def"
+	QUESTION_KIND_COUNT
+};
+
+#define QUESTION_NAME_BYTES   256
+#define QUESTION_RING_RECORDS 1024u
+#define QUESTION_WORKERS_MAX  64u
+
+struct question {
+	uint64_t id; /* the worker's; comes back with the answer */
+	uint16_t kind, name_len;
+	uint32_t zero;
+	char name[QUESTION_NAME_BYTES]; /* lower case, no dot at its end */
+};
+
+enum answer_result {
+	ANSWER_FOUND,
+	ANSWER_NONE,        /* there is no such name, or nothing of that type */
+	ANSWER_FAILED,      /* the resolver does not know */
+	ANSWER_UNSUPPORTED, /* nobody answers this kind */
+	ANSWER_RESULT_COUNT
+};
+
+#define ANSWER_ADDRESSES_MAX 16
+#define ANSWER_TEXT_BYTES    240
+
+struct answer {
+	uint64_t id;
+	uint32_t ttl_s;  /* how long it may be remembered */
+	uint16_t result; /* enum answer_result */
+	uint16_t text_len;
+	uint32_t address_count;
+	uint32_t zero;
+	uint32_t address[ANSWER_ADDRESSES_MAX]; /* host order */
+	char text[ANSWER_TEXT_BYTES];           /* records, NUL behind each */
+};
+
+const char *question_kind_text(enum question_kind kind);
+bool question_is_answered(enum question_kind kind);
+/* A domain name: labels of 1 to 63 letters, digits, '-' and '_', 253 octets at most, two labels or
+ * more. */
+bool question_name_is_sound(struct bytes name);
+/* Of records from the other side. */
+bool question_is_sound(const struct question *question);
+bool answer_is_sound(const struct answer *answer);
+
+struct question_rings {
+	uint8_t *memory;
+	size_t bytes;
+	int fd;
+	uint32_t worker_count;
+};
+
+/* Dataplane: makes the memfd. */
+MUST_CHECK enum err question_rings_create(struct question_rings *rings, uint32_t worker_count);
+/* Management: maps what came over the socket. Keeps fd on success only. */
+MUST_CHECK enum err question_rings_open(struct question_rings *rings, int fd);
+void question_rings_close(struct question_rings *rings);
+struct ring *question_rings_questions(const struct question_rings *rings, uint32_t worker);
+struct ring *question_rings_answers(const struct question_rings *rings, uint32_t worker);
+bool question_push(struct ring *questions, const struct question *question);
+bool question_pop(struct ring *questions, struct question *out_question);
+bool answer_push(struct ring *answers, const struct answer *answer);
+bool answer_pop(struct ring *answers, struct answer *out_answer);
+
+/* What management says of itself: somebody answers; it sleeps and must be woken. A lie costs the
+ * worker a system call a turn, or messages the time they wait. */
+struct question_state {
+	_Atomic uint32_t serving, asleep;
+};
+struct question_state *question_rings_state(const struct question_rings *rings);
+
+#endif

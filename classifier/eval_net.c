@@ -1,0 +1,575 @@
+/* eval_net.c - eval functions that ask DNS lists about the relays, senders and links of a message.
+ *
+ * One walk over what a rule asks serves both to ask, before the message is judged, and to look at
+ * the answers, when it is. Which relays are asked about, in which order, and which answers count
+ * follows SpamAssassin 4.0.1. What has not been answered leaves the rule open, unless another
+ * answer makes it hit.
+ */
+#include <stdio.h>
+
+#include "base/check.h"
+#include "classifier/eval.h"
+
+#define RELAYS_ASKED_MAX 32u
+#define HOSTS_ASKED_MAX  64u
+#define LOOPBACK_NET     127u
+#define SENDER_HEADERS   6u /* of FROM_HEADERS in eval.def */
+
+struct walk {
+	const struct eval_call *call;
+	/* False: enough. */
+	bool (*see)(struct walk *walk, enum question_kind kind, struct bytes name);
+	void *context;
+	/* of who looks at answers */
+	const struct eval_call *asker; /* whose subtest decides */
+	bool hit, open;
+	/* of who collects questions */
+	question_seen *seen;
+};
+
+static struct bytes lower_name(struct bytes text, char memory[QUESTION_NAME_BYTES])
+{
+	size_t len = text.len < QUESTION_NAME_BYTES ? text.len : QUESTION_NAME_BYTES - 1;
+
+	for (size_t i = 0; i < len; i++)
+		memory[i] = (char)eval_lower(text.data[i]);
+	return bytes_of(memory, len);
+}
+
+/* "host.zone"; what cannot be a name in the DNS is not asked. */
+static bool ask_below(struct walk *walk, enum question_kind kind, struct bytes host,
+                      struct bytes zone)
+{
+	char memory[QUESTION_NAME_BYTES], text[QUESTION_NAME_BYTES + 1];
+	struct bytes name = lower_name(host, memory);
+	int len = snprintf(text, sizeof(text), "%.*s%c%.*s", (int)name.len, memory,
+	                   kind == QUESTION_HOST || kind == QUESTION_SERVERS ? ' ' : '.',
+	                   (int)zone.len, (const char *)zone.data);
+	struct question probe;
+
+	if (len < 0 || len >= QUESTION_NAME_BYTES)
+		return true;
+	probe.kind = (uint16_t)kind;
+	probe.name_len = (uint16_t)len;
+	memcpy(probe.name, text, (size_t)len);
+	return !question_is_sound(&probe) || walk->see(walk, kind, bytes_of(text, (size_t)len));
+}
+
+/* As RFC 5782 has it: octets or nibbles, the last one first. */
+static struct bytes reversed(const struct addr *addr, char memory[ADDR_TEXT_MAX * 2])
+{
+	static const char hex[] = "0123456789abcdef";
+	const uint8_t *o = addr->octet;
+	size_t at = 0;
+
+	if (addr_is_ip4(addr))
+		return bytes_of(memory, (size_t)snprintf(memory, ADDR_TEXT_MAX, "%u.%u.%u.%u",
+		                                         o[15], o[14], o[13], o[12]));
+	for (int i = 15; i >= 0; i--) {
+		memory[at++] = hex[o[i] & 15];
+		memory[at++] = '.';
+		memory[at++] = hex[o[i] >> 4];
+		memory[at++] = '.';
+	}
+	return bytes_of(memory, at - 1);
+}
+
+static bool ask_address(struct walk *walk, enum question_kind kind, const struct addr *addr,
+                        struct bytes zone)
+{
+	char memory[ADDR_TEXT_MAX * 2];
+
+	return ask_below(walk, kind, reversed(addr, memory), zone);
+}
+
+/* Relays */
+
+struct relay_set {
+	struct addr item[RELAYS_ASKED_MAX];
+	uint32_t count;
+};
+
+/* Public ones, each once; those beyond the bound are further away than is ever asked. */
+static void add_relay(struct relay_set *set, struct bytes ip)
+{
+	struct addr addr;
+
+	if (set->count == RELAYS_ASKED_MAX || addr_parse(ip, &addr) != OK || eval_is_private_ip(ip))
+		return;
+	for (uint32_t i = 0; i < set->count; i++)
+		if (addr_equal(&set->item[i], &addr))
+			return;
+	set->item[set->count++] = addr;
+}
+
+static void add_relays(const struct facts *facts, bool external, struct relay_set *set)
+{
+	for (uint32_t i = 0; i < facts->relay_count; i++)
+		if (!facts->relay[i].is_trusted || (external && !facts->relay[i].is_internal))
+			add_relay(set, facts->relay[i].ip);
+}
+
+static void drop_first(struct relay_set *set)
+{
+	set->count--;
+	memmove(set->item, set->item + 1, set->count * sizeof(*set->item));
+}
+
+static void reverse(struct relay_set *set)
+{
+	for (uint32_t i = 0; i < set->count / 2; i++) {
+		struct addr other = set->item[set->count - 1 - i];
+
+		set->item[set->count - 1 - i] = set->item[i];
+		set->item[i] = other;
+	}
+}
+
+static bool ends_with(struct bytes text, struct bytes end)
+{
+	return text.len >= end.len &&
+	       bytes_equal(bytes_slice(text, text.len - end.len, end.len), end);
+}
+
+static uint32_t setting(const struct eval_call *call, enum eval_setting which, uint32_t max)
+{
+	double number = call->ruleset->evals.setting[which];
+
+	return number >= 0 && number < max ? (uint32_t)number : max;
+}
+
+static uint32_t flags(const struct eval_call *call)
+{
+	return (uint32_t)eval_number(call, 0);
+}
+
+/* The name of a set says which relays it asks about. */
+static void choose_relays(const struct eval_call *call, struct relay_set *set)
+{
+	const struct relay_networks *trusted = &call->ruleset->evals.trust.trusted;
+	struct bytes name = eval_text(call, 0);
+	bool last_external = ends_with(name, BYTES("-lastexternal"));
+	bool not_first = ends_with(name, BYTES("-notfirsthop"));
+	bool first = last_external || ends_with(name, BYTES("-firsttrusted"));
+	uint32_t most = setting(call, EVAL_SETTING_NUM_CHECK_RECEIVED, RELAYS_ASKED_MAX);
+
+	set->count = 0;
+	add_relays(call->facts, last_external || not_first, set);
+	if (not_first && set->count > 1)
+		set->count--;
+	else if (first && set->count > 1)
+		set->count = 1;
+	else if (ends_with(name, BYTES("-untrusted")) && set->count > 0)
+		drop_first(set);
+	else if (!not_first && !first)
+		reverse(set);
+	if (set->count > most)
+		set->count = most;
+	if ((flags(call) & NET_NICE) != 0)
+		return;
+	while (set->count > 0 && relay_networks_contain(trusted, &set->item[0]))
+		drop_first(set);
+}
+
+static void walk_relays(struct walk *walk, enum question_kind kind)
+{
+	const struct eval_call *call = walk->call;
+	struct relay_set set;
+
+	/* Where all relays are trusted, so is the message. */
+	if (call->facts->relays_untrusted == 0)
+		return;
+	choose_relays(call, &set);
+	for (uint32_t i = 0; i < set.count; i++)
+		if (!ask_address(walk, kind, &set.item[i], eval_text(call, 1)))
+			return;
+}
+
+/* Senders */
+
+static bool ask_host(struct walk *walk, enum question_kind kind, struct bytes host)
+{
+	const struct eval_call *call = walk->call;
+	struct addr addr;
+
+	if (eval_is_ip4(host) && addr_parse(host, &addr) == OK)
+		return (flags(call) & NET_DOMAINS_ONLY) != 0 ||
+		       ask_address(walk, kind, &addr, eval_text(call, 1));
+	if ((flags(call) & NET_IPS_ONLY) != 0 || !eval_has_valid_tld(call->ruleset, host))
+		return true;
+	return ask_below(walk, kind, host, eval_text(call, 1));
+}
+
+static void walk_senders(struct walk *walk)
+{
+	const struct eval_call *call = walk->call;
+	struct eval_addresses *from = &call->state->addresses;
+	bool envelope = call->eval->function == EVAL_check_rbl_envfrom;
+	bool registered = call->eval->function == EVAL_check_rbl_from_domain;
+
+	from->count = 0;
+	/* The envelope sender's own header, or Resent-From, which stands for all others. */
+	if (envelope || eval_has_header(call, 0))
+		eval_add_addresses(call, 0, from);
+	else
+		for (uint32_t header = 1; header < SENDER_HEADERS; header++)
+			eval_add_addresses(call, header, from);
+	for (uint32_t i = 0; i < from->count; i++) {
+		struct bytes host = bytes_behind_last(from->item[i], '@');
+
+		if (registered)
+			host = eval_registered_domain(call->ruleset, host);
+		if (host.len > 0 && !ask_host(walk, QUESTION_ADDRESS, host))
+			return;
+	}
+}
+
+/* Links */
+
+struct host_set {
+	struct bytes item[HOSTS_ASKED_MAX];
+	uint32_t count, max;
+};
+
+static bool is_skipped(const struct eval_call *call, struct bytes host)
+{
+	return eval_list_find(call->ruleset, EVAL_LIST_URIDNSBL_SKIP, host, false) != NULL;
+}
+
+static void add_host(const struct eval_call *call, struct host_set *set, struct bytes host)
+{
+	if (set->count == set->max || is_skipped(call, host) ||
+	    is_skipped(call, eval_registered_domain(call->ruleset, host)))
+		return;
+	if (eval_is_ip4(host) && eval_is_private_ip(host))
+		return;
+	for (uint32_t i = 0; i < set->count; i++)
+		if (bytes_equal_nocase(set->item[i], host))
+			return;
+	set->item[set->count++] = host;
+}
+
+static void add_signers(const struct eval_call *call, struct host_set *set)
+{
+	for (uint32_t header = 0; header < 2; header++) {
+		struct bytes rest = eval_header(call, header), line;
+		struct eval_match match;
+
+		while (eval_next_line(&rest, &line))
+			if (eval_find(call, EVAL_PATTERN_SIGNING_DOMAIN, line, 0, &match)) {
+				struct bytes host = bytes_slice(line, match.group, match.group_len);
+
+				if (eval_has_valid_tld(call->ruleset, host))
+					add_host(call, set, host);
+			}
+	}
+}
+
+static void choose_hosts(const struct eval_call *call, struct host_set *set)
+{
+	const struct text *uris = &call->texts->kind[TEXT_URI];
+
+	set->count = 0;
+	set->max = setting(call, EVAL_SETTING_URIDNSBL_MAX_DOMAINS, HOSTS_ASKED_MAX);
+	for (uint32_t i = 0; i < uris->segment_count && set->count < set->max; i++) {
+		struct bytes host;
+
+		if (eval_uri_host(call, text_segment(uris, i), &host))
+			add_host(call, set, host);
+	}
+	add_signers(call, set);
+}
+
+/* One host of a link, by what the rule looks at. */
+static bool ask_link(struct walk *walk, struct bytes host)
+{
+	const struct eval_call *call = walk->call;
+	struct bytes zone = eval_text(call, 0), domain;
+	uint32_t f = flags(call);
+	struct addr addr;
+	enum question_kind kind = bytes_equal_nocase(eval_text(call, 1), BYTES("TXT"))
+	                              ? QUESTION_TEXT
+	                              : QUESTION_ADDRESS;
+
+	if (eval_is_ip4(host) && addr_parse(host, &addr) == OK)
+		return (f & (NET_DOMAINS_ONLY | NET_HOST_ADDRESS | NET_SERVER_ADDRESS)) != 0 ||
+		       ask_address(walk, kind, &addr, zone);
+	domain = eval_registered_domain(call->ruleset, host);
+	if ((f & NET_IPS_ONLY) != 0)
+		return true;
+	if ((f & (NET_HOST_ADDRESS | NET_SERVER_ADDRESS)) == 0)
+		return ask_below(walk, kind, (f & NET_FULL_HOST) != 0 ? host : domain, zone);
+	if ((f & NET_HOST_ADDRESS) != 0 && !ask_below(walk, QUESTION_HOST, host, zone))
+		return false;
+	return (f & NET_SERVER_ADDRESS) == 0 || ask_below(walk, QUESTION_SERVERS, domain, zone);
+}
+
+static void walk_links(struct walk *walk)
+{
+	struct host_set set;
+
+	choose_hosts(walk->call, &set);
+	for (uint32_t i = 0; i < set.count; i++)
+		if (!ask_link(walk, set.item[i]))
+			return;
+}
+
+static void walk_rule(struct walk *walk)
+{
+	const struct eval_call *call = walk->call;
+	bool links = call->eval->function == EVAL_uri_in_zone;
+
+	if (call->ruleset->evals.setting[links ? EVAL_SETTING_SKIP_URIBL_CHECKS
+	                                       : EVAL_SETTING_SKIP_RBL_CHECKS] != 0)
+		return;
+	switch (call->eval->function) {
+	case EVAL_check_rbl:
+		walk_relays(walk, QUESTION_ADDRESS);
+		break;
+	case EVAL_check_rbl_txt:
+		walk_relays(walk, QUESTION_TEXT);
+		break;
+	case EVAL_check_rbl_envfrom:
+	case EVAL_check_rbl_from_host:
+	case EVAL_check_rbl_from_domain:
+		walk_senders(walk);
+		break;
+	case EVAL_uri_in_zone:
+		walk_links(walk);
+		break;
+	default: /* asks nothing by itself */
+		break;
+	}
+}
+
+/* Answers */
+
+static bool is_loopback(uint32_t address)
+{
+	return address >> 24 == LOOPBACK_NET;
+}
+
+/* Two numbers and what stands between them, as the compiler wrote them. */
+static bool address_fits(uint32_t address, struct bytes subtest)
+{
+	size_t mark = 0;
+	uint64_t first = 0, second = 0;
+
+	while (mark < subtest.len && subtest.data[mark] != '-' && subtest.data[mark] != '/')
+		mark++;
+	if (!bytes_to_u64(bytes_slice(subtest, 0, mark), UINT32_MAX, &first))
+		return false;
+	if (mark == subtest.len)
+		return (address & first) != 0 && is_loopback(address);
+	if (!bytes_to_u64(bytes_slice(subtest, mark + 1, SIZE_MAX), UINT32_MAX, &second))
+		return false;
+	return subtest.data[mark] == '-' ? address >= first && address <= second
+	                                 : (address & second) == (first & second);
+}
+
+/* One record of an answer as text: an address, or what a TXT says. */
+static bool record_fits(const struct eval_call *asker, struct bytes subtest, struct bytes record)
+{
+	struct addr addr;
+	uint64_t mask;
+
+	if (bytes_to_u64(subtest, UINT32_MAX, &mask))
+		return eval_is_ip4(record) && addr_parse(record, &addr) == OK &&
+		       is_loopback(addr_ip4(&addr)) && (addr_ip4(&addr) & mask) != 0;
+	if (asker->ruleset->rule[asker->eval->rule].pattern_bytes == 0)
+		return bytes_equal(subtest, record);
+	return eval_rule_matches(asker, record);
+}
+
+static bool addresses_fit(const struct eval_call *asker, struct bytes subtest,
+                          const struct answer *answer)
+{
+	bool link = asker->eval->function == EVAL_uri_in_zone;
+	char text[ADDR_TEXT_MAX];
+
+	for (uint32_t i = 0; i < answer->address_count; i++) {
+		struct addr addr = addr_from_ip4(answer->address[i]);
+
+		if (link && subtest.len > 0) {
+			if (address_fits(answer->address[i], subtest))
+				return true;
+			continue;
+		}
+		/* A list answers in 127/8; anything else is somebody's error page. */
+		if (is_loopback(answer->address[i]) &&
+		    (subtest.len == 0 ||
+		     record_fits(asker, subtest, bytes_text(addr_format(&addr, text)))))
+			return true;
+	}
+	return false;
+}
+
+static bool texts_fit(const struct eval_call *asker, struct bytes subtest,
+                      const struct answer *answer)
+{
+	struct bytes rest = bytes_of(answer->text, answer->text_len);
+
+	while (rest.len > 0) {
+		size_t end = bytes_find(rest, '\0');
+		struct bytes record = bytes_slice(rest, 0, end);
+
+		if (subtest.len == 0 || record_fits(asker, subtest, record))
+			return true;
+		rest = bytes_slice(rest, end + 1, SIZE_MAX);
+	}
+	return false;
+}
+
+/* The subtest of a rule, whatever its function; empty: any answer does. */
+static struct bytes subtest_of(const struct eval_call *asker)
+{
+	return eval_text(asker, asker->eval->function == EVAL_check_rbl_sub ? 1 : 2);
+}
+
+static bool look(struct walk *walk, enum question_kind kind, struct bytes name)
+{
+	const struct answers *answers = walk->call->context->answers;
+	const struct answer *answer = answers != NULL ? answers->find(answers->context, kind, name)
+	                                              : NULL;
+	struct bytes subtest = subtest_of(walk->asker);
+
+	if (answer == NULL)
+		walk->open = true;
+	else if (answer->result == ANSWER_FOUND)
+		walk->hit = addresses_fit(walk->asker, subtest, answer) ||
+		            texts_fit(walk->asker, subtest, answer);
+	return !walk->hit;
+}
+
+static int32_t settle(const struct eval_call *call, const struct walk *walk)
+{
+	if (!walk->hit && walk->open)
+		call->context->state[call->eval->rule].unanswered = true;
+	return walk->hit;
+}
+
+static int32_t rule_value(const struct eval_call *call)
+{
+	struct walk walk = {.call = call, .see = look, .asker = call};
+
+	walk_rule(&walk);
+	return settle(call, &walk);
+}
+
+int32_t eval_check_rbl(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_rbl_txt(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_rbl_envfrom(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_rbl_from_host(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_rbl_from_domain(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_uri_in_zone(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+static bool asks(const struct blob_eval *eval)
+{
+	switch (eval->function) {
+	case EVAL_check_rbl:
+	case EVAL_check_rbl_txt:
+	case EVAL_check_rbl_envfrom:
+	case EVAL_check_rbl_from_host:
+	case EVAL_check_rbl_from_domain:
+	case EVAL_uri_in_zone:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Looks at the answers to the questions of all rules of its set. */
+int32_t eval_check_rbl_sub(const struct eval_call *call)
+{
+	const struct ruleset_evals *e = &call->ruleset->evals;
+	struct eval_call other = *call;
+	struct walk walk = {.call = &other, .see = look, .asker = call};
+	struct bytes set = eval_text(call, 0);
+
+	for (uint32_t i = 0; i < e->count && !walk.hit; i++) {
+		other.eval = &e->eval[i];
+		if (asks(other.eval) && other.eval->function != EVAL_uri_in_zone &&
+		    bytes_equal(eval_text(&other, 0), set))
+			walk_rule(&walk);
+	}
+	return settle(call, &walk);
+}
+
+/* Questions */
+
+static bool tell(struct walk *walk, enum question_kind kind, struct bytes name)
+{
+	walk->seen(walk->context, kind, name);
+	return true;
+}
+
+void classifier_questions(struct scan_context *context, const struct texts *texts,
+                          question_seen *seen, void *seen_context)
+{
+	const struct ruleset *r = context->ruleset;
+	static const struct facts no_facts;
+	struct eval_call call = {.context = context,
+	                         .ruleset = r,
+	                         .texts = texts,
+	                         .facts = texts->facts != NULL ? texts->facts : &no_facts,
+	                         .state = context->eval};
+	struct walk walk = {.call = &call, .see = tell, .context = seen_context, .seen = seen};
+
+	for (uint32_t i = 0; i < r->evals.count; i++) {
+		call.eval = &r->evals.eval[i];
+		if (asks(call.eval))
+			walk_rule(&walk);
+	}
+}
+
+void ruleset_client_questions(const struct ruleset *ruleset, const struct addr *client,
+                              question_seen *seen, void *seen_context)
+{
+	const struct ruleset_evals *e = &ruleset->evals;
+	struct eval_call call = {.ruleset = ruleset};
+	struct walk walk = {.call = &call, .see = tell, .context = seen_context, .seen = seen};
+	char text[ADDR_TEXT_MAX];
+
+	if (eval_is_private_ip(bytes_text(addr_format(client, text))) ||
+	    relay_networks_contain(&e->trust.trusted, client) ||
+	    e->setting[EVAL_SETTING_SKIP_RBL_CHECKS] != 0)
+		return;
+	for (uint32_t i = 0; i < e->count; i++) {
+		call.eval = &e->eval[i];
+		if (call.eval->function == EVAL_check_rbl)
+			ask_address(&walk, QUESTION_ADDRESS, client, eval_text(&call, 1));
+		else if (call.eval->function == EVAL_check_rbl_txt)
+			ask_address(&walk, QUESTION_TEXT, client, eval_text(&call, 1));
+	}
+}
+
+bool ruleset_asks(const struct ruleset *ruleset)
+{
+	for (uint32_t i = 0; i < ruleset->evals.count; i++)
+		if (asks(&ruleset->evals.eval[i]))
+			return true;
+	return false;
+}

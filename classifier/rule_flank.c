@@ -1,0 +1,446 @@
+/* rule_flank.c - what can stand before and behind a string in a match of a pattern.
+ *
+ * The tree becomes a position automaton (Glushkov): every octet node is a position, and `follow`
+ * says which may come next. The subset construction then starts from all positions the string can
+ * end at, whatever came before it. For what stands before a string the same is done backwards.
+ */
+#include "classifier/rule_flank.h"
+
+#include <math.h>
+
+#define POSITIONS_MAX   4096u
+#define COPIES_MAX      12u
+#define STATES_MAX      1024u
+#define TABLE_BYTES_MAX (64u << 10)
+#define SLOTS           4096u /* of the hash table of states */
+#define WALK_OCTETS     24
+
+struct part { /* a node of the tree */
+	uint64_t *first, *last;
+	bool nullable;
+};
+
+struct automaton {
+	struct rule_pool *pool;
+	uint32_t count, words;
+	struct octets *set; /* by position */
+	struct octets
+	    *string;      /* by position: what strings have there; none where none runs through */
+	uint64_t *follow; /* by position: bits of positions */
+	uint64_t *first, *last; /* where a match begins and ends */
+	uint64_t *holds;        /* by octet: the positions that take it */
+	uint8_t class_of[256];  /* octets that no position tells apart */
+	uint8_t one_of[256];    /* by class: an octet of it */
+	double share[256];      /* by class: of mail text */
+	uint32_t class_count;
+};
+
+static uint64_t *bits_new(struct automaton *a)
+{
+	return rule_pool_take(a->pool, a->words * sizeof(uint64_t));
+}
+
+static void bits_add(const struct automaton *a, uint64_t *to, const uint64_t *more)
+{
+	for (uint32_t w = 0; w < a->words; w++)
+		to[w] |= more[w];
+}
+
+static void link_all(struct automaton *a, const uint64_t *from, const uint64_t *to)
+{
+	for (uint32_t w = 0; w < a->words; w++)
+		for (uint64_t left = from[w]; left != 0; left &= left - 1)
+			bits_add(a,
+			         a->follow +
+			             (size_t)(w * 64 + (uint32_t)__builtin_ctzll(left)) * a->words,
+			         to);
+}
+
+/* How many positions a repeated octet takes: those that must be, and some that may be. */
+static uint32_t copies_of(const struct regex_node *node)
+{
+	uint32_t most = node->max < COPIES_MAX ? node->max : node->min > 1 ? node->min : 1;
+
+	return most < COPIES_MAX ? most : COPIES_MAX;
+}
+
+static bool repeats_octet(const struct regex *regex, const struct regex_node *node)
+{
+	return node->kind == REGEX_REPEAT && regex->node[node->child - 1].kind == REGEX_OCTET;
+}
+
+static uint32_t count_positions(const struct regex *regex)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < regex->count && count <= POSITIONS_MAX; i++) {
+		const struct regex_node *node = &regex->node[i];
+
+		if (node->kind == REGEX_OCTET || node->kind == REGEX_ANYTHING)
+			count++;
+		else if (repeats_octet(regex, node))
+			count += copies_of(node);
+	}
+	return count;
+}
+
+static void put_bit(uint64_t *bits, uint32_t at)
+{
+	bits[at / 64] |= (uint64_t)1 << at % 64;
+}
+
+static struct part of_octet(struct automaton *a, const struct octets *set)
+{
+	struct part part = {bits_new(a), bits_new(a), false};
+
+	put_bit(part.first, a->count);
+	put_bit(part.last, a->count);
+	a->set[a->count++] = *set;
+	return part;
+}
+
+static struct part of_anything(struct automaton *a)
+{
+	static const struct octets every = {{~0ull, ~0ull, ~0ull, ~0ull}};
+	struct part part = of_octet(a, &every);
+
+	link_all(a, part.last, part.first);
+	part.nullable = true;
+	return part;
+}
+
+static void join(struct automaton *a, struct part *sum, const struct part *next)
+{
+	link_all(a, sum->last, next->first);
+	if (sum->nullable)
+		bits_add(a, sum->first, next->first);
+	if (!next->nullable)
+		memset(sum->last, 0, a->words * sizeof(uint64_t));
+	bits_add(a, sum->last, next->last);
+	sum->nullable &= next->nullable;
+}
+
+static struct part of_sequence(struct automaton *a, const struct regex *regex,
+                               const struct part *part, uint32_t child)
+{
+	struct part sum = {bits_new(a), bits_new(a), true};
+
+	for (; child != 0; child = regex->node[child - 1].next)
+		join(a, &sum, &part[child - 1]);
+	return sum;
+}
+
+static struct part of_choice(struct automaton *a, const struct regex *regex,
+                             const struct part *part, uint32_t child)
+{
+	struct part sum = {bits_new(a), bits_new(a), false};
+
+	for (; child != 0; child = regex->node[child - 1].next) {
+		bits_add(a, sum.first, part[child - 1].first);
+		bits_add(a, sum.last, part[child - 1].last);
+		sum.nullable |= part[child - 1].nullable;
+	}
+	return sum;
+}
+
+/* A repeated octet is counted as far as COPIES_MAX goes. */
+static struct part of_octets(struct automaton *a, const struct regex_node *node,
+                             const struct octets *set)
+{
+	struct part sum = {bits_new(a), bits_new(a), true}, copy = sum;
+	uint32_t copies = copies_of(node);
+
+	for (uint32_t i = 0; i < copies; i++) {
+		copy = of_octet(a, set);
+		copy.nullable = i >= node->min;
+		join(a, &sum, &copy);
+	}
+	if (copies > 0 && copies < node->max)
+		link_all(a, copy.last, copy.first);
+	return sum;
+}
+
+/* Other repeats go round as often as they like, once at least when they must. */
+static struct part of_repeat(struct automaton *a, const struct regex_node *node,
+                             const struct part *child)
+{
+	struct part sum = {bits_new(a), bits_new(a), true};
+
+	if (node->max == 0)
+		return sum;
+	bits_add(a, sum.first, child->first);
+	bits_add(a, sum.last, child->last);
+	sum.nullable = child->nullable || node->min == 0;
+	if (node->max > 1)
+		link_all(a, sum.last, sum.first);
+	return sum;
+}
+
+static void build(struct automaton *a, const struct regex *regex)
+{
+	struct part *part = rule_pool_take(a->pool, regex->count * sizeof(*part));
+
+	for (uint32_t i = 0; i < regex->count; i++) {
+		const struct regex_node *node = &regex->node[i];
+
+		if (node->kind == REGEX_OCTET)
+			part[i] = of_octet(a, &node->set);
+		else if (node->kind == REGEX_SEQUENCE)
+			part[i] = of_sequence(a, regex, part, node->child);
+		else if (node->kind == REGEX_CHOICE)
+			part[i] = of_choice(a, regex, part, node->child);
+		else if (repeats_octet(regex, node))
+			part[i] = of_octets(a, node, &regex->node[node->child - 1].set);
+		else if (node->kind == REGEX_REPEAT)
+			part[i] = of_repeat(a, node, &part[node->child - 1]);
+		else if (node->kind == REGEX_EMPTY)
+			part[i] = (struct part){bits_new(a), bits_new(a), true};
+		else
+			part[i] = of_anything(a);
+	}
+	a->first = part[regex->root].first;
+	a->last = part[regex->root].last;
+}
+
+static void find_classes(struct automaton *a)
+{
+	size_t bytes = a->words * sizeof(uint64_t);
+
+	a->holds = rule_pool_take(a->pool, 256 * bytes);
+	for (uint32_t c = 0; c < 256; c++) {
+		uint64_t *its = a->holds + (size_t)c * a->words;
+		uint32_t k = 0;
+
+		for (uint32_t p = 0; p < a->count; p++)
+			if (octets_has(&a->set[p], (uint8_t)c))
+				put_bit(its, p);
+		while (k < a->class_count &&
+		       memcmp(its, a->holds + (size_t)a->one_of[k] * a->words, bytes) != 0)
+			k++;
+		if (k == a->class_count)
+			a->one_of[a->class_count++] = (uint8_t)c;
+		a->class_of[c] = (uint8_t)k;
+		a->share[k] += exp2(-octet_bits((uint8_t)c));
+	}
+}
+
+/* The automaton that reads matches from their end. */
+static struct automaton turned(const struct automaton *a)
+{
+	struct automaton back = *a;
+
+	back.first = a->last;
+	back.last = a->first;
+	back.follow = rule_pool_take(a->pool, (size_t)a->count * a->words * sizeof(uint64_t));
+	for (uint32_t p = 0; p < a->count; p++)
+		for (uint32_t w = 0; w < a->words; w++)
+			for (uint64_t left = a->follow[(size_t)p * a->words + w]; left != 0;
+			     left &= left - 1)
+				put_bit(back.follow +
+				            (size_t)(w * 64 + (uint32_t)__builtin_ctzll(left)) *
+				                a->words,
+				        p);
+	return back;
+}
+
+struct subsets {
+	const struct automaton *a;
+	uint64_t *state; /* STATES_MAX of them */
+	uint32_t count;
+	uint32_t slot[SLOTS]; /* 1 + state */
+	uint64_t *next;
+};
+
+static void step_all(const struct automaton *a, const uint64_t *from, uint64_t *out)
+{
+	memset(out, 0, a->words * sizeof(uint64_t));
+	for (uint32_t w = 0; w < a->words; w++)
+		for (uint64_t left = from[w]; left != 0; left &= left - 1)
+			bits_add(a, out,
+			         a->follow +
+			             (size_t)(w * 64 + (uint32_t)__builtin_ctzll(left)) * a->words);
+}
+
+/* The state that a set of positions is: dead, open when a match may end there, or one of its own;
+ * open as well when there is no room for more. */
+static uint16_t state_of(struct subsets *s, const uint64_t *set)
+{
+	const struct automaton *a = s->a;
+	uint64_t any = 0, ends = 0, hash = 0;
+
+	for (uint32_t w = 0; w < a->words; w++) {
+		any |= set[w];
+		ends |= set[w] & a->last[w];
+		hash = (hash ^ set[w]) * 0x9e3779b97f4a7c15ull;
+		hash ^= hash >> 29;
+	}
+	if (any == 0 || ends != 0)
+		return (uint16_t)(any == 0 ? FLANK_DEAD : FLANK_OPEN);
+	for (uint32_t at = hash % SLOTS;; at = (at + 1) % SLOTS) {
+		if (s->slot[at] == 0) {
+			if (s->count == STATES_MAX)
+				return FLANK_OPEN;
+			memcpy(s->state + (size_t)s->count * a->words, set,
+			       a->words * sizeof(uint64_t));
+			s->slot[at] = ++s->count;
+			return (uint16_t)(s->count - 1);
+		}
+		if (memcmp(s->state + (size_t)(s->slot[at] - 1) * a->words, set,
+		           a->words * sizeof(uint64_t)) == 0)
+			return (uint16_t)(s->slot[at] - 1);
+	}
+}
+
+static void find_string_octets(struct automaton *a, const struct regex *regex, enum text_kind kind)
+{
+	for (uint32_t p = 0; p < a->count; p++)
+		if (!literal_octets(regex, kind, &a->set[p], &a->string[p]))
+			memset(&a->string[p], 0, sizeof(a->string[p]));
+}
+
+static void take_octet(const struct automaton *a, uint64_t *set, uint8_t octet)
+{
+	for (uint32_t w = 0; w < a->words; w++)
+		for (uint64_t left = set[w]; left != 0; left &= left - 1) {
+			uint32_t at = (uint32_t)__builtin_ctzll(left);
+
+			if (!octets_has(&a->string[w * 64 + at], octet))
+				set[w] &= ~((uint64_t)1 << at);
+		}
+}
+
+/* Where the walk begins: all positions at which the string can have ended. */
+static uint16_t begin(struct subsets *s, const struct literal *literal, bool backwards)
+{
+	const struct automaton *a = s->a;
+	uint64_t *set = bits_new((struct automaton *)(uintptr_t)a);
+
+	for (uint32_t p = 0; p < a->count; p++)
+		put_bit(set, p);
+	for (uint32_t i = 0; i < literal->len; i++) {
+		uint8_t octet = literal->octet[backwards ? literal->len - 1 - i : i];
+
+		if (i > 0) {
+			step_all(a, set, s->next);
+			memcpy(set, s->next, a->words * sizeof(uint64_t));
+		}
+		take_octet(a, set, octet);
+	}
+
+	uint16_t state = state_of(s, set);
+	return state == FLANK_DEAD ? FLANK_OPEN : state;
+}
+
+/* Fills the table breadth first, so that a full one knows the octets next to the string best. */
+static uint16_t *fill(struct subsets *s, uint32_t *out_states)
+{
+	const struct automaton *a = s->a;
+	uint32_t room = TABLE_BYTES_MAX / sizeof(uint16_t) / a->class_count;
+	uint32_t most = room < STATES_MAX ? room : STATES_MAX;
+	uint16_t *next = rule_pool_take(a->pool,
+	                                (size_t)STATES_MAX * a->class_count * sizeof(*next));
+	uint64_t *set = rule_pool_take(a->pool, a->words * sizeof(uint64_t));
+	uint32_t k = FLANK_OPEN + 1;
+
+	for (; k < s->count && k < most; k++) {
+		step_all(a, s->state + (size_t)k * a->words, s->next);
+		for (uint32_t class = 0; class < a->class_count; class ++) {
+			const uint64_t *holds = a->holds + (size_t)a->one_of[class] * a->words;
+
+			for (uint32_t w = 0; w < a->words; w++)
+				set[w] = s->next[w] & holds[w];
+			next[k * a->class_count + class] = state_of(s, set);
+		}
+	}
+	for (uint32_t i = 0; i < k * a->class_count; i++)
+		if (next[i] >= k)
+			next[i] = FLANK_OPEN;
+	*out_states = k;
+	return next;
+}
+
+/* The share of walks that mail text keeps alive; `now` holds how many begin in each state. */
+static double pass_share(const struct automaton *a, const uint16_t *next, uint32_t states,
+                         double *now)
+{
+	double *then = rule_pool_take(a->pool, states * sizeof(double)), all = 0;
+	double open = now[FLANK_OPEN];
+
+	for (uint32_t k = 0; k < a->class_count; k++)
+		all += a->share[k];
+	for (int turn = 0; turn < WALK_OCTETS; turn++) {
+		memset(then, 0, states * sizeof(double));
+		for (uint32_t s = FLANK_OPEN + 1; s < states; s++)
+			for (uint32_t k = 0; now[s] > 1e-4 && k < a->class_count; k++)
+				then[next[s * a->class_count + k]] += now[s] * a->share[k] / all;
+		open += then[FLANK_OPEN];
+		double *swap = now;
+		now = then;
+		then = swap;
+	}
+	for (uint32_t s = FLANK_OPEN + 1; s < states; s++)
+		open += now[s];
+	return open;
+}
+
+static void make(struct rule_pool *pool, const struct automaton *a, const struct literals *literals,
+                 bool backwards, struct flank *out)
+{
+	struct subsets *s = rule_pool_take(a->pool, sizeof(*s));
+	uint32_t states;
+	bool useful = false;
+
+	s->a = a;
+	s->state = rule_pool_take(a->pool, (size_t)STATES_MAX * a->words * sizeof(uint64_t));
+	s->next = rule_pool_take(a->pool, a->words * sizeof(uint64_t));
+	s->count = FLANK_OPEN + 1;
+	out->pass = 1;
+	out->state = rule_pool_take(pool, literals->count * sizeof(*out->state));
+	for (uint32_t i = 0; i < literals->count; i++)
+		out->state[i] = begin(s, &literals->item[i], backwards);
+
+	const uint16_t *next = fill(s, &states);
+	double *begins = rule_pool_take(a->pool, states * sizeof(double));
+	for (uint32_t i = 0; i < literals->count; i++) {
+		out->state[i] = out->state[i] < states ? out->state[i] : FLANK_OPEN;
+		begins[out->state[i]] += 1.0 / literals->count;
+		useful |= out->state[i] != FLANK_OPEN;
+	}
+	if (!useful)
+		return;
+	out->pass = pass_share(a, next, states, begins);
+
+	size_t cells = (size_t)states * a->class_count;
+	size_t bytes = FLANK_BYTES(cells);
+	struct blob_flank *flank = rule_pool_take(pool, bytes);
+	flank->class_count = (uint16_t)a->class_count;
+	flank->state_count = (uint16_t)states;
+	memcpy(flank->class_of, a->class_of, sizeof(flank->class_of));
+	memcpy(flank->next, next, cells * sizeof(uint16_t));
+	out->table = bytes_of(flank, bytes);
+}
+
+void rule_flanks(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
+                 const struct literals *literals, struct flanks *out_flanks)
+{
+	struct rule_pool scratch = {NULL};
+	struct automaton a = {.pool = &scratch};
+	uint32_t positions = count_positions(regex);
+
+	memset(out_flanks, 0, sizeof(*out_flanks));
+	out_flanks->before.pass = out_flanks->after.pass = 1;
+	if (positions == 0 || positions > POSITIONS_MAX || literals->count == 0)
+		return;
+	a.words = (positions + 63) / 64;
+	a.set = rule_pool_take(&scratch, positions * sizeof(*a.set));
+	a.string = rule_pool_take(&scratch, positions * sizeof(*a.string));
+	a.follow = rule_pool_take(&scratch, (size_t)positions * a.words * sizeof(uint64_t));
+	build(&a, regex);
+	find_string_octets(&a, regex, kind);
+	find_classes(&a);
+
+	struct automaton back = turned(&a);
+	make(pool, &a, literals, false, &out_flanks->after);
+	make(pool, &back, literals, true, &out_flanks->before);
+	rule_pool_free(&scratch);
+}

@@ -1,0 +1,230 @@
+#!/usr/bin/python3
+"""test_checks.py - rules that ask the DNS: a server of the test's own lists a client and a link, is slow, says nothing."""
+import json
+import os
+import signal
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "deploy")]
+
+from lab import LAB, Lab, run  # noqa: E402
+from tap import Tap, equal, need_root  # noqa: E402
+from test_gateway import NOTE, Gateway, in_namespace  # noqa: E402
+
+GATEWAY = "10.25.0.2"
+LISTED, CLEAN, OTHER = "198.51.100.7", "198.51.100.8", "198.51.100.9"
+REVERSED = {address: ".".join(reversed(address.split("."))) for address in (LISTED, CLEAN, OTHER)}
+TIMEOUT = 1.0
+RULES = r"""
+util_rb_tld com net org
+header   __IN_LIST     eval:check_rbl('list', 'bl.lists.example.')
+tflags   __IN_LIST     net
+header   LISTED_SPAM   eval:check_rbl_sub('list', '127.0.0.2')
+tflags   LISTED_SPAM   net
+score    LISTED_SPAM   0 11 0 11
+header   LISTED_OTHER  eval:check_rbl_sub('list', '127.0.0.9')
+tflags   LISTED_OTHER  net
+score    LISTED_OTHER  20
+header   LISTED_TEXT   eval:check_rbl_txt('text-lastexternal', 'txt.lists.example.', '(?i:spam source)')
+tflags   LISTED_TEXT   net
+score    LISTED_TEXT   1
+urirhssub LISTED_LINK  uri.lists.example. A 4
+body     LISTED_LINK   eval:check_uridnsbl('LISTED_LINK')
+tflags   LISTED_LINK   net notrim
+score    LISTED_LINK   12
+uridnssub LISTED_HOST  bl.lists.example. A 127.0.0.3
+body     LISTED_HOST   eval:check_uridnsbl('LISTED_HOST')
+tflags   LISTED_HOST   net a
+score    LISTED_HOST   13
+uridnsbl LISTED_SERVER ns.lists.example. A
+body     LISTED_SERVER eval:check_uridnsbl('LISTED_SERVER')
+tflags   LISTED_SERVER net
+score    LISTED_SERVER 14
+meta     NOT_LISTED    !LISTED_SPAM
+score    NOT_LISTED    0.5
+body     PLAIN_WORDS   /buy now/
+score    PLAIN_WORDS   3
+"""
+RECORDS = {
+    "A": {f"{REVERSED[LISTED]}.bl.lists.example": ["127.0.0.2"],
+          "bad.example.com.uri.lists.example": ["127.0.0.4"],
+          "www.example.net": ["203.0.113.5"],
+          "5.113.0.203.bl.lists.example": ["127.0.0.3"],
+          "ns1.shady.example": ["203.0.113.6"],
+          "6.113.0.203.ns.lists.example": ["127.0.0.2"]},
+    "NS": {"example.org": ["ns1.shady.example"]},
+    "TXT": {f"{REVERSED[LISTED]}.txt.lists.example": ["Spam source, see https://lists.example/"]},
+}
+
+
+@in_namespace(f"{LAB}-test-client")
+def deliver(source, sender, body, pause=0):
+    """One message from `source`: the last reply, and how long it took from the dot."""
+    import socket
+    with socket.create_connection((GATEWAY, 25), 20, (source, 0)) as conn:
+        file = conn.makefile("rb")
+
+        def say(text):
+            if text:
+                conn.sendall(text.encode())
+            while True:
+                line = file.readline().decode()
+                if line[3:4] != "-":
+                    return line.strip()
+        say("")
+        for line in ("EHLO client.example", f"MAIL FROM:<{sender}>", "RCPT TO:<bob@backend.example>", "DATA"):
+            answer = say(line + "\r\n")
+            if answer[0] not in "23":
+                return [answer, 0]
+        time.sleep(pause)
+        start = time.monotonic()
+        answer = say(NOTE % (sender, body) + ".\r\n")
+        return [answer, time.monotonic() - start]
+
+
+class Checks(Gateway):
+    def up(self):
+        self.lab.open()
+        client = self.lab.namespaces["client"]
+        for address in (LISTED, CLEAN, OTHER):
+            run("ip", "-n", client, "addr", "add", f"{address}/32", "dev", "lo")
+        run("ip", "netns", "exec", client, "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", check=False)
+        rules = f"{self.lab.folder}/rules.cf"
+        with open(rules, "w") as file:
+            file.write(RULES)
+        self.records()
+        self.lab.start("dns", "gateway", sys.executable, os.path.join(HERE, "dns_server.py"), "127.0.0.1", "5353",
+                       f"{self.lab.folder}/records.json", f"{self.lab.folder}/queries")
+        self.lab.write_config(rules=(rules,), client_router="10.25.0.1", sections=f"""checks {{
+    dns_checks = true; resolver = "127.0.0.1:5353"; checks_timeout_ms = {int(TIMEOUT * 1000)}ms;
+}}""")
+        self.lab.start_sink()
+        self.lab.start_dataplane()
+        self.lab.start_management()
+        self.lab.wait_rules()
+
+    def records(self, **more):
+        path = f"{self.lab.folder}/records.json"
+        with open(path + ".new", "w") as file:
+            json.dump({**RECORDS, **more}, file)
+        os.rename(path + ".new", path)
+
+    def queries(self):
+        with open(f"{self.lab.folder}/queries") as file:
+            return file.read().splitlines()
+
+    def gateway_counters(self):
+        time.sleep(0.1)
+        return self.counters()["gateway"]
+
+    def event_of(self, sender):
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            for line in reversed(self.lab.ctl("--json", "events", "--last", "50").stdout.splitlines()):
+                event = json.loads(line)
+                if event.get("from") == sender:
+                    return event
+            time.sleep(0.1)
+        raise AssertionError(f"no event of {sender}")
+
+    def hits_of(self, sender):
+        return {rule["name"] for rule in self.event_of(sender)["rules"]}
+
+    # -- cases -------------------------------------------------------------------------------------
+    def listed_client_is_refused(self):
+        answer, _ = deliver(LISTED, "a@listed.example", "Good day.")
+        assert answer.startswith("554 5.7.1") and "LISTED_SPAM" in answer, answer
+        equal(self.hits_of("a@listed.example"), {"LISTED_SPAM", "LISTED_TEXT"}, "hits")
+        assert self.stored("a@listed.example") is None, "a refused message is at the sink"
+
+    def clean_client_is_taken(self):
+        answer, _ = deliver(CLEAN, "b@clean.example", "Good day.")
+        equal(answer[:3], "250", answer)
+        equal(self.hits_of("b@clean.example"), {"NOT_LISTED"}, "hits")
+
+    def listed_links_are_refused(self):
+        for rule, link in (("LISTED_LINK", "http://bad.example.com/x"), ("LISTED_HOST", "https://www.example.net/"),
+                           ("LISTED_SERVER", "http://shop.example.org/")):
+            answer, _ = deliver(CLEAN, f"{rule.lower()}@clean.example", f"Look at {link} today.")
+            assert answer.startswith("554 5.7.1") and rule in answer, (rule, answer)
+
+    def same_question_is_asked_once(self):
+        before = self.queries()
+        deliver(LISTED, "c@listed.example", "Good day.")
+        equal(self.queries(), before, "queries")
+        equal(len(before), len(set(before)), "queries that were repeated")
+
+    def silent_server_costs_the_timeout_and_no_more(self):
+        before = self.gateway_counters()
+        self.records(silent=["bl.lists.example", "txt.lists.example"])
+        answer, seconds = deliver(OTHER, "d@other.example", "Please buy now.")
+        equal(answer[:3], "250", answer)
+        assert TIMEOUT * 0.5 <= seconds < TIMEOUT + 2, f"waited {seconds:.2f} s"
+        # Nobody knows whether it is listed: neither that nor the contrary counts.
+        equal(self.hits_of("d@other.example"), {"PLAIN_WORDS"}, "hits")
+        after = self.gateway_counters()
+        equal(after["checks_late"] - before["checks_late"], 1, "judged without answers")
+        equal(after["checks_waits"] - before["checks_waits"], 1, "waited")
+
+    def others_go_on_while_one_waits(self):
+        self.records(silent=["quiet.example.com.uri.lists.example"])
+        deliver(CLEAN, "warm@clean.example", "Good day.")
+        pid = os.fork()
+        if pid == 0:
+            answer, seconds = deliver(CLEAN, "slow@clean.example", "See http://quiet.example.com/ now.")
+            os._exit(0 if answer[:3] == "250" and seconds >= TIMEOUT * 0.5 else 1)
+        time.sleep(TIMEOUT * 0.2)
+        for n in range(5):
+            answer, seconds = deliver(CLEAN, f"quick{n}@clean.example", "Good day.")
+            equal(answer[:3], "250", answer)
+            assert seconds < TIMEOUT * 0.4, f"another message took {seconds:.2f} s"
+        _, status = os.waitpid(pid, 0)
+        equal(status, 0, "the one that waits is taken, late")
+
+    def late_answer_serves_the_next(self):
+        self.records(delay={"late.example.com.uri.lists.example": TIMEOUT * 0.4}, A={
+            **RECORDS["A"], "late.example.com.uri.lists.example": ["127.0.0.4"]})
+        answer, seconds = deliver(CLEAN, "e@clean.example", "See http://late.example.com/ now.")
+        assert answer.startswith("554 5.7.1") and "LISTED_LINK" in answer, answer
+        assert seconds >= TIMEOUT * 0.35, f"{seconds:.2f} s"
+        answer, seconds = deliver(CLEAN, "f@clean.example", "See http://late.example.com/ now.")
+        assert answer.startswith("554 5.7.1") and seconds < TIMEOUT * 0.3, (answer, seconds)
+
+    def without_management_nothing_is_asked(self):
+        self.lab.stop("postern-mgmtd")
+        time.sleep(0.3)
+        answer, seconds = deliver(CLEAN, "g@clean.example", "See http://another.example.com/ now.")
+        equal(answer[:3], "250", answer)
+        assert seconds < TIMEOUT * 0.5, f"{seconds:.2f} s"
+        self.lab.start_management()
+        self.lab.wait_rules()
+        assert self.gateway_counters()["checks_unserved"] > 0
+        answer, _ = deliver(CLEAN, "h@clean.example", "See http://bad.example.com/y now.")
+        assert answer.startswith("554 5.7.1"), answer
+
+
+CASES = ("listed_client_is_refused", "clean_client_is_taken", "listed_links_are_refused", "same_question_is_asked_once",
+         "silent_server_costs_the_timeout_and_no_more", "others_go_on_while_one_waits", "late_answer_serves_the_next",
+         "without_management_nothing_is_asked")
+
+
+def main():
+    need_root()
+    tap = Tap()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    wanted = sys.argv[2:]
+    checks = Checks(sys.argv[1], None)
+    try:
+        tap.case("everything starts", checks.up)
+        for name in CASES if tap.failed == 0 else ():
+            if not wanted or name in wanted:
+                tap.case(name.replace("_", " "), getattr(checks, name))
+    finally:
+        checks.lab.close()
+    tap.done()
+
+
+if __name__ == "__main__":
+    main()

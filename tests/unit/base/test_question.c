@@ -1,0 +1,181 @@
+/* test_question.c - rings of questions and answers, and another side that lies. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/question.h"
+
+static struct question_rings dataplane, management;
+
+static int setup(void **state)
+{
+	(void)state;
+	assert_int_equal(question_rings_create(&dataplane, 2), OK);
+	assert_int_equal(question_rings_open(&management, dup(dataplane.fd)), OK);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	question_rings_close(&management);
+	question_rings_close(&dataplane);
+	return 0;
+}
+
+static struct question question(uint64_t id, enum question_kind kind, const char *name)
+{
+	struct question q;
+
+	memset(&q, 0, sizeof(q));
+	q.id = id;
+	q.kind = (uint16_t)kind;
+	q.name_len = (uint16_t)strlen(name);
+	memcpy(q.name, name, strlen(name));
+	return q;
+}
+
+static void questions_and_answers_cross(void **state)
+{
+	struct question asked = question(7, QUESTION_ADDRESS, "a.example"), got;
+	struct answer given = {.id = 7, .result = ANSWER_FOUND, .address_count = 1}, taken;
+
+	(void)state;
+	assert_int_equal(management.worker_count, 2);
+	assert_true(question_push(question_rings_questions(&dataplane, 1), &asked));
+	assert_false(question_pop(question_rings_questions(&management, 0), &got));
+	assert_true(question_pop(question_rings_questions(&management, 1), &got));
+	assert_memory_equal(&got, &asked, sizeof(got));
+	assert_true(answer_push(question_rings_answers(&management, 1), &given));
+	assert_true(answer_pop(question_rings_answers(&dataplane, 1), &taken));
+	assert_memory_equal(&taken, &given, sizeof(taken));
+	assert_false(answer_pop(question_rings_answers(&dataplane, 1), &taken));
+}
+
+static void full_ring_refuses(void **state)
+{
+	struct question q = question(1, QUESTION_ADDRESS, "a.example");
+	struct ring *ring = question_rings_questions(&dataplane, 0);
+
+	(void)state;
+	for (uint32_t i = 0; i < QUESTION_RING_RECORDS; i++)
+		assert_true(question_push(ring, &q));
+	assert_false(question_push(ring, &q));
+	assert_true(question_pop(question_rings_questions(&management, 0), &q));
+	assert_true(question_push(ring, &q));
+}
+
+/* Sanitizers would see an access outside. */
+static void shapes_in_memory_are_not_believed(void **state)
+{
+	struct question q = question(1, QUESTION_ADDRESS, "a.example");
+	struct ring *theirs = question_rings_questions(&management, 1);
+	struct ring *ours = question_rings_questions(&dataplane, 1);
+	struct answer answer;
+
+	(void)state;
+	theirs->record_bytes = UINT32_MAX;
+	theirs->record_count = 1u << 31;
+	for (uint32_t i = 0; i < QUESTION_RING_RECORDS; i++)
+		assert_true(question_push(ours, &q));
+	assert_false(question_push(ours, &q));
+	atomic_store(&theirs->tail, UINT64_MAX);
+	assert_false(question_push(ours, &q));
+	theirs = question_rings_answers(&management, 1);
+	atomic_store(&theirs->head, UINT64_MAX / 2);
+	assert_false(answer_pop(question_rings_answers(&dataplane, 1), &answer));
+	atomic_store(&theirs->head, atomic_load(&theirs->tail) + QUESTION_RING_RECORDS);
+	for (uint32_t i = 0; i < QUESTION_RING_RECORDS; i++)
+		assert_true(answer_pop(question_rings_answers(&dataplane, 1), &answer));
+	assert_false(answer_pop(question_rings_answers(&dataplane, 1), &answer));
+}
+
+static void only_memory_of_the_right_shape_is_opened(void **state)
+{
+	struct question_rings other;
+	uint32_t workers = 64, version = 99;
+	int fd = memfd_create("other", MFD_ALLOW_SEALING);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(question_rings_open(&other, fd), ERR_SEALS);
+	close(fd);
+	assert_int_equal(pwrite(dataplane.fd, &workers, sizeof(workers), 24), sizeof(workers));
+	assert_int_equal(question_rings_open(&other, dataplane.fd), ERR_TRUNCATED);
+	workers = 0;
+	assert_int_equal(pwrite(dataplane.fd, &workers, sizeof(workers), 24), sizeof(workers));
+	assert_int_equal(question_rings_open(&other, dataplane.fd), ERR_RANGE);
+	workers = 2;
+	assert_int_equal(pwrite(dataplane.fd, &workers, sizeof(workers), 24), sizeof(workers));
+	assert_int_equal(pwrite(dataplane.fd, &version, sizeof(version), 8), sizeof(version));
+	assert_int_equal(question_rings_open(&other, dataplane.fd), ERR_VERSION);
+}
+
+static void names_are_those_of_the_dns(void **state)
+{
+	static const char *const good[] = {"a.b", "2.0.0.127.zen.example", "_x-1.example"};
+	static const char *const bad[] = {"",      "a",   ".a.b",          "a..b", "a.b.",
+	                                  "a b.c", "A.b", "caf\xc3\xa9.b", "a/b.c"};
+	char label[80];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		assert_true(question_name_is_sound(bytes_text(good[i])));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(question_name_is_sound(bytes_text(bad[i])));
+	memset(label, 'a', sizeof(label));
+	memcpy(label + 63, ".b", 3);
+	assert_true(question_name_is_sound(bytes_text(label)));
+	memset(label, 'a', sizeof(label));
+	memcpy(label + 64, ".b", 3);
+	assert_false(question_name_is_sound(bytes_text(label)));
+}
+
+static void unsound_records_are_known(void **state)
+{
+	struct question q = question(1, QUESTION_HOST, "a.example list.example");
+	struct answer answer = {.result = ANSWER_FOUND};
+
+	(void)state;
+	assert_true(question_is_sound(&q));
+	q = question(1, QUESTION_HOST, "a.example");
+	assert_false(question_is_sound(&q));
+	q = question(1, QUESTION_HOST, "a.example b.example c.example");
+	assert_false(question_is_sound(&q));
+	q = question(1, QUESTION_KIND_COUNT, "a.example");
+	assert_false(question_is_sound(&q));
+	q = question(1, QUESTION_ADDRESS, "a.example");
+	q.name_len = QUESTION_NAME_BYTES;
+	assert_false(question_is_sound(&q));
+	assert_true(answer_is_sound(&answer));
+	answer.address_count = ANSWER_ADDRESSES_MAX + 1;
+	assert_false(answer_is_sound(&answer));
+	answer = (struct answer){.result = ANSWER_RESULT_COUNT};
+	assert_false(answer_is_sound(&answer));
+	answer = (struct answer){.text_len = ANSWER_TEXT_BYTES + 1};
+	assert_false(answer_is_sound(&answer));
+	answer = (struct answer){.text_len = 2, .text = "ab"};
+	assert_false(answer_is_sound(&answer));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(questions_and_answers_cross, setup, teardown),
+	    cmocka_unit_test_setup_teardown(full_ring_refuses, setup, teardown),
+	    cmocka_unit_test_setup_teardown(shapes_in_memory_are_not_believed, setup, teardown),
+	    cmocka_unit_test_setup_teardown(only_memory_of_the_right_shape_is_opened, setup,
+	                                    teardown),
+	    cmocka_unit_test(names_are_those_of_the_dns),
+	    cmocka_unit_test(unsound_records_are_known),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

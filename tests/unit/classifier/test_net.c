@@ -1,0 +1,410 @@
+/* test_net.c - which questions rules ask of the network, and what answers make of them. */
+#include "base/facts.h"
+#include "rules_fixture.h"
+
+#define KNOWN_MAX 16
+#define ASKED_MAX 128
+
+#define ZONES "util_rb_tld example com\nutil_rb_2tld co.example\n"
+
+struct known {
+	enum question_kind kind;
+	const char *name;
+	struct answer answer;
+};
+
+struct network {
+	struct known known[KNOWN_MAX];
+	uint32_t known_count;
+	char asked[ASKED_MAX][QUESTION_NAME_BYTES + 16];
+	uint32_t asked_count;
+	struct answers answers;
+};
+
+static struct network net;
+static struct fact_relay relay[8];
+static struct facts facts;
+static struct fixture *f;
+
+static const struct answer *find(void *context, enum question_kind kind, struct bytes name)
+{
+	struct network *network = context;
+
+	for (uint32_t i = 0; i < network->known_count; i++)
+		if (network->known[i].kind == kind &&
+		    bytes_equal(name, bytes_text(network->known[i].name)))
+			return &network->known[i].answer;
+	return NULL;
+}
+
+static void know(enum question_kind kind, const char *name, enum answer_result result,
+                 const char *value)
+{
+	struct known *known = &net.known[net.known_count++];
+	struct addr addr;
+
+	assert_true(net.known_count <= KNOWN_MAX);
+	*known = (struct known){.kind = kind, .name = name};
+	known->answer.result = (uint16_t)result;
+	if (value == NULL)
+		return;
+	if (kind == QUESTION_TEXT) {
+		known->answer.text_len = (uint16_t)(strlen(value) + 1);
+		memcpy(known->answer.text, value, known->answer.text_len);
+		return;
+	}
+	assert_int_equal(addr_parse(bytes_text(value), &addr), OK);
+	known->answer.address[known->answer.address_count++] = addr_ip4(&addr);
+}
+
+static void see(void *context, enum question_kind kind, struct bytes name)
+{
+	struct network *network = context;
+	char text[QUESTION_NAME_BYTES + 16];
+
+	snprintf(text, sizeof(text), "%s %.*s", question_kind_text(kind), (int)name.len, name.data);
+	for (uint32_t i = 0; i < network->asked_count; i++)
+		if (strcmp(network->asked[i], text) == 0)
+			return;
+	assert_true(network->asked_count < ASKED_MAX);
+	snprintf(network->asked[network->asked_count++], sizeof(network->asked[0]), "%s", text);
+}
+
+static void add_relay(const char *ip, bool trusted, bool internal)
+{
+	relay[facts.relay_count++] = (struct fact_relay){
+	    .ip = bytes_text(ip), .is_trusted = trusted, .is_internal = internal};
+	facts.relays_trusted += trusted;
+	facts.relays_untrusted += !trusted;
+}
+
+static void open_rules(const char *rules)
+{
+	memset(&net, 0, sizeof(net));
+	memset(&facts, 0, sizeof(facts));
+	facts.relay = relay;
+	f = malloc(sizeof(*f));
+	assert_non_null(f);
+	fixture_open(f, rules, &(struct rule_compile_options){.score_column = 1});
+	f->texts.facts = &facts;
+	net.answers = (struct answers){&net, find};
+	scan_context_set_answers(f->context, &net.answers);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (f != NULL)
+		fixture_free(f);
+	f = NULL;
+	return 0;
+}
+
+static void ask(void)
+{
+	net.asked_count = 0;
+	classifier_questions(f->context, &f->texts, see, &net);
+}
+
+static void expect(const char *const *wanted, uint32_t count)
+{
+	ask();
+	for (uint32_t i = 0; i < count && i < net.asked_count; i++)
+		assert_string_equal(net.asked[i], wanted[i]);
+	assert_int_equal(net.asked_count, count);
+}
+
+#define EXPECT(...) \
+	expect((const char *const[]){__VA_ARGS__}, \
+	       sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+static void value_is(const char *rule, double value)
+{
+	fixture_judge(f);
+	assert_true(fixture_value(f, rule) == value);
+}
+
+#define OPEN (-1)
+
+static void three_relays(void)
+{
+	add_relay("192.168.1.1", true, true);
+	add_relay("203.0.113.1", true, false);
+	add_relay("203.0.113.2", false, false);
+	add_relay("10.0.0.1", false, false);
+	add_relay("203.0.113.3", false, false);
+	add_relay("203.0.113.2", false, false);
+}
+
+static void sets_choose_relays(void **state)
+{
+	(void)state;
+	open_rules("header A eval:check_rbl('a', 'Zone.Example.')\n");
+	three_relays();
+	EXPECT("address 3.113.0.203.zone.example", "address 2.113.0.203.zone.example");
+	teardown(NULL);
+	open_rules("header A eval:check_rbl('a-lastexternal', 'zone.example.')\n");
+	three_relays();
+	EXPECT("address 1.113.0.203.zone.example");
+	teardown(NULL);
+	open_rules("header A eval:check_rbl('a-firsttrusted', 'zone.example.')\n");
+	three_relays();
+	EXPECT("address 2.113.0.203.zone.example");
+	teardown(NULL);
+	open_rules("header A eval:check_rbl('a-notfirsthop', 'zone.example.')\n");
+	three_relays();
+	EXPECT("address 1.113.0.203.zone.example", "address 2.113.0.203.zone.example");
+	teardown(NULL);
+	open_rules("header A eval:check_rbl_txt('a-untrusted', 'zone.example.')\n"
+	           "num_check_received 1\n");
+	three_relays();
+	EXPECT("text 3.113.0.203.zone.example");
+}
+
+static void trusted_messages_ask_nothing(void **state)
+{
+	(void)state;
+	open_rules("header A eval:check_rbl('a', 'zone.example.')\n");
+	add_relay("203.0.113.1", true, false);
+	ask();
+	assert_int_equal(net.asked_count, 0);
+	value_is("A", 0);
+}
+
+static void ipv6_is_asked_by_nibbles(void **state)
+{
+	(void)state;
+	open_rules("header A eval:check_rbl('a', 'zone.example.')\n");
+	add_relay("2001:db8::1", false, false);
+	EXPECT("address 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2."
+	       "zone.example");
+}
+
+static void subtests_decide(void **state)
+{
+	(void)state;
+	open_rules("header __Z eval:check_rbl('z', 'z.example.')\n"
+	           "header SAME eval:check_rbl_sub('z', '127.0.0.2')\n"
+	           "header OTHER eval:check_rbl_sub('z', '127.0.0.3')\n"
+	           "header MASK eval:check_rbl_sub('z', '6')\n"
+	           "header NO_MASK eval:check_rbl_sub('z', '8')\n"
+	           "header RE eval:check_rbl_sub('z', '^127\\.0\\.0\\.[12]$')\n"
+	           "header NO_SET eval:check_rbl_sub('y', '127.0.0.2')\n"
+	           "header OWN eval:check_rbl('own', 'z.example.', '127.0.0.2')\n"
+	           "header TXT eval:check_rbl_txt('t', 't.example.', '(?i:SPAM)')\n"
+	           "header NO_TXT eval:check_rbl_txt('t', 't.example.', 'ham')\n");
+	add_relay("203.0.113.2", false, false);
+	know(QUESTION_ADDRESS, "2.113.0.203.z.example", ANSWER_FOUND, "127.0.0.2");
+	know(QUESTION_TEXT, "2.113.0.203.t.example", ANSWER_FOUND, "a spammer");
+	value_is("__Z", 1);
+	value_is("SAME", 1);
+	value_is("OTHER", 0);
+	value_is("MASK", 1);
+	value_is("NO_MASK", 0);
+	value_is("RE", 1);
+	value_is("NO_SET", 0);
+	value_is("OWN", 1);
+	value_is("TXT", 1);
+	value_is("NO_TXT", 0);
+}
+
+static void answers_outside_127_do_not_count(void **state)
+{
+	(void)state;
+	open_rules("header A eval:check_rbl('a', 'z.example.')\n");
+	add_relay("203.0.113.2", false, false);
+	know(QUESTION_ADDRESS, "2.113.0.203.z.example", ANSWER_FOUND, "198.51.100.1");
+	value_is("A", 0);
+}
+
+static void what_is_not_answered_stays_open(void **state)
+{
+	(void)state;
+	open_rules("header A eval:check_rbl('a', 'z.example.')\n"
+	           "header B eval:check_rbl_sub('a', '127.0.0.2')\n"
+	           "meta NOT_A !A\n"
+	           "meta A_OR_SURE A || SURE\n"
+	           "body SURE /sure/\n");
+	add_relay("203.0.113.2", false, false);
+	fixture_add(f, TEXT_BODY, "sure");
+	value_is("A", OPEN);
+	value_is("B", OPEN);
+	value_is("NOT_A", OPEN);
+	assert_int_equal(f->judgement.rules_unanswered, 2);
+	assert_false(f->judgement.incomplete);
+	assert_int_equal(f->judgement.hit_count, 2); /* SURE, A_OR_SURE */
+	know(QUESTION_ADDRESS, "2.113.0.203.z.example", ANSWER_NONE, NULL);
+	value_is("A", 0);
+	value_is("NOT_A", 1);
+	assert_int_equal(f->judgement.rules_unanswered, 0);
+}
+
+static void one_answer_is_enough_to_hit(void **state)
+{
+	(void)state;
+	open_rules("header A eval:check_rbl('a', 'z.example.')\n");
+	add_relay("203.0.113.2", false, false);
+	add_relay("203.0.113.3", false, false);
+	know(QUESTION_ADDRESS, "2.113.0.203.z.example", ANSWER_FOUND, "127.0.0.2");
+	value_is("A", 1);
+	net.known[0].answer.result = ANSWER_NONE;
+	value_is("A", OPEN);
+}
+
+static void links_are_asked_by_domain_or_host(void **state)
+{
+	(void)state;
+	open_rules(ZONES "urirhssub DOMAIN d.zone.example. A 2\n"
+	                 "body DOMAIN eval:check_uridnsbl('DOMAIN')\n"
+	                 "urirhsbl FULL f.zone.example A\n"
+	                 "body FULL eval:check_uridnsbl('FULL')\n"
+	                 "tflags FULL net notrim domains_only\n"
+	                 "uridnssub ADDRESS a.zone.example A 127.0.0.2\n"
+	                 "body ADDRESS eval:check_uridnsbl('ADDRESS')\n"
+	                 "tflags ADDRESS net a\n"
+	                 "uridnsbl SERVERS s.zone.example A\n"
+	                 "body SERVERS eval:check_uridnsbl('SERVERS')\n"
+	                 "uridnsbl_skip_domain fine.example\n"
+	                 "body NONE eval:check_uridnsbl('NONE')\n");
+	fixture_add(f, TEXT_URI, "http://WWW.Shop.co.example/x");
+	fixture_add(f, TEXT_URI, "https://www.fine.example/");
+	fixture_add(f, TEXT_URI, "mailto:bob@mail.example");
+	fixture_add(f, TEXT_URI, "http://203.0.113.7/");
+	fixture_add(f, TEXT_URI, "http://192.168.0.1/");
+	EXPECT("address shop.co.example.d.zone.example", "address 7.113.0.203.d.zone.example",
+	       "address www.shop.co.example.f.zone.example",
+	       "host www.shop.co.example a.zone.example", "servers shop.co.example s.zone.example");
+	know(QUESTION_ADDRESS, "shop.co.example.d.zone.example", ANSWER_FOUND, "127.0.0.6");
+	know(QUESTION_ADDRESS, "7.113.0.203.d.zone.example", ANSWER_NONE, NULL);
+	know(QUESTION_ADDRESS, "www.shop.co.example.f.zone.example", ANSWER_FOUND, "127.0.1.2");
+	know(QUESTION_HOST, "www.shop.co.example a.zone.example", ANSWER_FOUND, "127.0.0.3");
+	value_is("DOMAIN", 1);
+	value_is("FULL", 1);
+	value_is("ADDRESS", 0);
+	value_is("SERVERS", OPEN);
+	value_is("NONE", 0);
+}
+
+static void subtests_of_links(void **state)
+{
+	(void)state;
+	open_rules(ZONES "urirhssub MASK d.zone.example. A 0x10\n"
+	                 "body MASK eval:check_uridnsbl('MASK')\n"
+	                 "urirhssub RANGE d.zone.example. A 127.0.0.16-127.0.0.31\n"
+	                 "body RANGE eval:check_uridnsbl('RANGE')\n"
+	                 "urirhssub VALUE d.zone.example. A 0.0.0.16/0.0.0.240\n"
+	                 "body VALUE eval:check_uridnsbl('VALUE')\n"
+	                 "urirhssub NOT d.zone.example. A 127.0.0.16\n"
+	                 "body NOT eval:check_uridnsbl('NOT')\n");
+	fixture_add(f, TEXT_URI, "http://shop.example/x");
+	know(QUESTION_ADDRESS, "shop.example.d.zone.example", ANSWER_FOUND, "127.0.0.18");
+	value_is("MASK", 1);
+	value_is("RANGE", 1);
+	value_is("VALUE", 1);
+	value_is("NOT", 0);
+}
+
+static void hostile_hosts_ask_nothing(void **state)
+{
+	char uri[600] = "http://";
+	(void)state;
+	open_rules(ZONES "urirhsbl FULL f.zone.example A\n"
+	                 "body FULL eval:check_uridnsbl('FULL')\n"
+	                 "tflags FULL net notrim\n");
+	fixture_add(f, TEXT_URI, "http://a b.example/");
+	fixture_add(f, TEXT_URI, "http://a..b.example/");
+	fixture_add(f, TEXT_URI, "http://caf\xc3\xa9.example/");
+	memset(uri + 7, 'a', 70);
+	memcpy(uri + 77, ".example/", 10);
+	fixture_add(f, TEXT_URI, uri);
+	for (size_t i = 7; i < 280; i++)
+		uri[i] = i % 2 != 0 ? 'a' : '.';
+	memcpy(uri + 279, ".example/", 10);
+	fixture_add(f, TEXT_URI, uri);
+	ask();
+	assert_int_equal(net.asked_count, 0);
+}
+
+static void senders_are_asked_by_host_or_domain(void **state)
+{
+	(void)state;
+	open_rules(ZONES "header HOST eval:check_rbl_from_host('h', 'h.zone.example.')\n"
+	                 "header DOMAIN eval:check_rbl_from_domain('d', 'd.zone.example.')\n"
+	                 "header ENVELOPE eval:check_rbl_envfrom('e', 'e.zone.example.')\n");
+	fixture_header(f, "From:addr", "bob@Mail.shop.example");
+	fixture_header(f, "EnvelopeFrom:addr", "bounce@lists.example");
+	EXPECT("address mail.shop.example.h.zone.example", "address lists.example.h.zone.example",
+	       "address shop.example.d.zone.example", "address lists.example.d.zone.example",
+	       "address lists.example.e.zone.example");
+}
+
+static void client_is_asked_about_ahead(void **state)
+{
+	struct addr addr;
+
+	(void)state;
+	open_rules("header A eval:check_rbl('a-lastexternal', 'z.example.')\n"
+	           "header B eval:check_rbl_txt('b', 't.example.')\n"
+	           "trusted_networks 203.0.113.9\n");
+	assert_true(ruleset_asks(f->ruleset));
+	assert_int_equal(addr_parse(BYTES("203.0.113.2"), &addr), OK);
+	ruleset_client_questions(f->ruleset, &addr, see, &net);
+	assert_int_equal(net.asked_count, 2);
+	assert_string_equal(net.asked[0], "address 2.113.0.203.z.example");
+	assert_string_equal(net.asked[1], "text 2.113.0.203.t.example");
+	net.asked_count = 0;
+	assert_int_equal(addr_parse(BYTES("10.0.0.1"), &addr), OK);
+	ruleset_client_questions(f->ruleset, &addr, see, &net);
+	assert_int_equal(addr_parse(BYTES("203.0.113.9"), &addr), OK);
+	ruleset_client_questions(f->ruleset, &addr, see, &net);
+	assert_int_equal(net.asked_count, 0);
+}
+
+static void without_a_network_they_are_zero(void **state)
+{
+	(void)state;
+	f = fixture_new("header A eval:check_rbl('a', 'z.example.')\n"
+	                "urirhsbl B f.zone.example A\n"
+	                "body B eval:check_uridnsbl('B')\n"
+	                "meta NOT_A !A\n");
+	assert_false(ruleset_asks(f->ruleset));
+	fixture_judge(f);
+	assert_true(fixture_value(f, "A") == 0);
+	assert_true(fixture_value(f, "B") == 0);
+	assert_true(fixture_value(f, "NOT_A") == 1);
+}
+
+static void bad_lines_are_reported(void **state)
+{
+	(void)state;
+	open_rules("urirhssub A zone.example A\n"
+	           "urirhssub B zone.example A never\n"
+	           "uridnsbl C bad..zone A\n"
+	           "header D eval:check_rbl('d', 'no zone')\n"
+	           "body SURE /sure/\n");
+	assert_non_null(fixture_report(f, "urirhssub"));
+	assert_non_null(fixture_report(f, "uridnsbl"));
+	assert_non_null(fixture_report(f, "eval:check_rbl"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_teardown(sets_choose_relays, teardown),
+	    cmocka_unit_test_teardown(trusted_messages_ask_nothing, teardown),
+	    cmocka_unit_test_teardown(ipv6_is_asked_by_nibbles, teardown),
+	    cmocka_unit_test_teardown(subtests_decide, teardown),
+	    cmocka_unit_test_teardown(answers_outside_127_do_not_count, teardown),
+	    cmocka_unit_test_teardown(what_is_not_answered_stays_open, teardown),
+	    cmocka_unit_test_teardown(one_answer_is_enough_to_hit, teardown),
+	    cmocka_unit_test_teardown(links_are_asked_by_domain_or_host, teardown),
+	    cmocka_unit_test_teardown(subtests_of_links, teardown),
+	    cmocka_unit_test_teardown(hostile_hosts_ask_nothing, teardown),
+	    cmocka_unit_test_teardown(senders_are_asked_by_host_or_domain, teardown),
+	    cmocka_unit_test_teardown(client_is_asked_about_ahead, teardown),
+	    cmocka_unit_test_teardown(without_a_network_they_are_zero, teardown),
+	    cmocka_unit_test_teardown(bad_lines_are_reported, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

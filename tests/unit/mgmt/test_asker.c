@@ -1,0 +1,338 @@
+/* test_asker.c - what becomes of workers' questions; the resolver is this test (linked with
+ * --wrap). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "mgmt/asker.h"
+
+#define LOOKUPS_MAX 4096
+#define S           UINT64_C(1000000)
+
+static struct {
+	char name[QUESTION_NAME_BYTES];
+	uint16_t type;
+	void *lookup;
+} asked[LOOKUPS_MAX];
+static uint32_t asked_count;
+static bool at_once; /* the resolver fails before it returns */
+
+static resolver_done *done;
+static void *context;
+static struct question_rings rings;
+static struct asker asker;
+static uint64_t now_us;
+
+struct resolver *__wrap_resolver_new(const char *server, uint32_t timeout_ms,
+                                     resolver_done *its_done, void *resolver_context, char *reason);
+void __wrap_resolver_free(struct resolver *resolver);
+void __wrap_resolver_ask(struct resolver *resolver, const char *name, uint16_t type, void *lookup);
+uint32_t __wrap_resolver_poll_fds(struct resolver *resolver, struct pollfd *out_fds);
+int __wrap_resolver_wait_ms(struct resolver *resolver, int most_ms);
+void __wrap_resolver_run(struct resolver *resolver);
+
+struct resolver *__wrap_resolver_new(const char *server, uint32_t timeout_ms,
+                                     resolver_done *its_done, void *resolver_context, char *reason)
+{
+	(void)server;
+	(void)timeout_ms;
+	(void)reason;
+	done = its_done;
+	context = resolver_context;
+	return (struct resolver *)&asked;
+}
+
+void __wrap_resolver_free(struct resolver *resolver)
+{
+	(void)resolver;
+}
+
+void __wrap_resolver_ask(struct resolver *resolver, const char *name, uint16_t type, void *lookup)
+{
+	const struct dns_reply failed = {.result = ANSWER_FAILED, .ttl_s = 5};
+
+	(void)resolver;
+	if (at_once) {
+		done(context, lookup, &failed);
+		return;
+	}
+	assert_true(asked_count < LOOKUPS_MAX);
+	snprintf(asked[asked_count].name, sizeof(asked[0].name), "%s", name);
+	asked[asked_count].type = type;
+	asked[asked_count++].lookup = lookup;
+}
+
+uint32_t __wrap_resolver_poll_fds(struct resolver *resolver, struct pollfd *out_fds)
+{
+	(void)resolver;
+	(void)out_fds;
+	return 0;
+}
+
+int __wrap_resolver_wait_ms(struct resolver *resolver, int most_ms)
+{
+	(void)resolver;
+	return most_ms;
+}
+
+void __wrap_resolver_run(struct resolver *resolver)
+{
+	(void)resolver;
+}
+
+static int setup(void **state)
+{
+	char reason[256];
+
+	(void)state;
+	asked_count = 0;
+	at_once = false;
+	now_us = 1000 * S;
+	assert_int_equal(question_rings_create(&rings, 2), OK);
+	assert_true(asker_open(&asker, "", 1000, reason));
+	asker_attach(&asker, dup(rings.fd), false);
+	asker_attach(&asker, eventfd(0, EFD_NONBLOCK), true);
+	assert_int_equal(atomic_load(&question_rings_state(&rings)->serving), 1);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	asker_close(&asker);
+	assert_int_equal(atomic_load(&question_rings_state(&rings)->serving), 0);
+	question_rings_close(&rings);
+	return 0;
+}
+
+static void ask(uint32_t worker, uint64_t id, enum question_kind kind, const char *name)
+{
+	struct question question;
+
+	memset(&question, 0, sizeof(question));
+	question.id = id;
+	question.kind = (uint16_t)kind;
+	question.name_len = (uint16_t)strlen(name);
+	memcpy(question.name, name, strlen(name));
+	assert_true(question_push(question_rings_questions(&rings, worker), &question));
+	asker_run(&asker, now_us);
+}
+
+static struct answer taken(uint32_t worker, uint64_t id)
+{
+	struct answer answer;
+
+	assert_true(answer_pop(question_rings_answers(&rings, worker), &answer));
+	assert_true(answer_is_sound(&answer));
+	assert_int_equal(answer.id, id);
+	return answer;
+}
+
+static void nothing_comes(uint32_t worker)
+{
+	struct answer answer;
+
+	assert_false(answer_pop(question_rings_answers(&rings, worker), &answer));
+}
+
+static void reply_address(uint32_t index, uint32_t address, uint32_t ttl_s)
+{
+	struct dns_reply reply = {.result = address != 0 ? ANSWER_FOUND : ANSWER_NONE,
+	                          .ttl_s = ttl_s,
+	                          .address_count = address != 0,
+	                          .address = {address}};
+
+	assert_true(index < asked_count);
+	done(context, asked[index].lookup, &reply);
+}
+
+static void reply_failure(uint32_t index)
+{
+	const struct dns_reply reply = {.result = ANSWER_FAILED, .ttl_s = 5};
+
+	done(context, asked[index].lookup, &reply);
+}
+
+static void question_of_many_is_looked_up_once(void **state)
+{
+	(void)state;
+	ask(0, 1, QUESTION_ADDRESS, "a.example");
+	ask(1, 2, QUESTION_ADDRESS, "a.example");
+	assert_int_equal(asked_count, 1);
+	assert_string_equal(asked[0].name, "a.example");
+	assert_int_equal(asked[0].type, DNS_TYPE_A);
+	nothing_comes(0);
+	reply_address(0, 0x7f000002, 60);
+	assert_int_equal(taken(0, 1).address[0], 0x7f000002);
+	assert_int_equal(taken(1, 2).ttl_s, 60);
+	/* Remembered, for as long as it has left. */
+	now_us += 20 * S;
+	ask(1, 3, QUESTION_ADDRESS, "a.example");
+	assert_int_equal(asked_count, 1);
+	assert_int_equal(taken(1, 3).ttl_s, 40);
+	ask(1, 4, QUESTION_TEXT, "a.example");
+	assert_int_equal(asked_count, 2);
+	assert_int_equal(asked[1].type, DNS_TYPE_TXT);
+	now_us += 41 * S;
+	ask(0, 5, QUESTION_ADDRESS, "a.example");
+	assert_int_equal(asked_count, 3);
+}
+
+static void failures_are_said(void **state)
+{
+	(void)state;
+	ask(0, 1, QUESTION_ADDRESS, "a.example");
+	reply_failure(0);
+	struct answer answer = taken(0, 1);
+	assert_int_equal(answer.result, ANSWER_FAILED);
+	assert_int_equal(answer.ttl_s, 5);
+	at_once = true;
+	ask(0, 2, QUESTION_ADDRESS, "b.example");
+	assert_int_equal(taken(0, 2).result, ANSWER_FAILED);
+	ask(0, 3, QUESTION_HOST, "b.example list.example");
+	assert_int_equal(taken(0, 3).result, ANSWER_FAILED);
+	assert_int_equal(asker.lookups_open, 0);
+}
+
+static void hosts_are_asked_by_their_addresses(void **state)
+{
+	struct dns_reply two = {.result = ANSWER_FOUND,
+	                        .ttl_s = 50,
+	                        .address_count = 2,
+	                        .address = {0xcb007105, 0xcb007106}};
+
+	(void)state;
+	ask(0, 1, QUESTION_HOST, "www.example list.example");
+	assert_string_equal(asked[0].name, "www.example");
+	done(context, asked[0].lookup, &two);
+	assert_int_equal(asked_count, 3);
+	assert_string_equal(asked[1].name, "5.113.0.203.list.example");
+	assert_string_equal(asked[2].name, "6.113.0.203.list.example");
+	reply_address(1, 0, 90);
+	nothing_comes(0);
+	reply_address(2, 0x7f000003, 90);
+	struct answer answer = taken(0, 1);
+	assert_int_equal(answer.result, ANSWER_FOUND);
+	assert_int_equal(answer.address_count, 1);
+	assert_int_equal(answer.address[0], 0x7f000003);
+	assert_int_equal(answer.ttl_s, 50);
+}
+
+static void domains_are_asked_by_their_servers(void **state)
+{
+	struct dns_reply servers = {.result = ANSWER_FOUND,
+	                            .ttl_s = 50,
+	                            .name_count = 2,
+	                            .name = {"ns1.example", "ns2.example"}};
+
+	(void)state;
+	ask(0, 1, QUESTION_SERVERS, "shop.example list.example");
+	assert_string_equal(asked[0].name, "shop.example");
+	assert_int_equal(asked[0].type, DNS_TYPE_NS);
+	done(context, asked[0].lookup, &servers);
+	assert_string_equal(asked[1].name, "ns1.example");
+	assert_string_equal(asked[2].name, "ns2.example");
+	reply_failure(1);
+	reply_address(2, 0xcb007105, 50);
+	assert_string_equal(asked[3].name, "5.113.0.203.list.example");
+	reply_address(3, 0, 50);
+	/* One of them is not known. */
+	assert_int_equal(taken(0, 1).result, ANSWER_FAILED);
+	assert_int_equal(asker.lookups_open, 0);
+}
+
+static void nonsense_is_refused(void **state)
+{
+	(void)state;
+	ask(0, 1, QUESTION_ADDRESS, "not a name");
+	assert_int_equal(taken(0, 1).result, ANSWER_UNSUPPORTED);
+	ask(0, 2, QUESTION_KIND_COUNT + 7, "a.example");
+	assert_int_equal(taken(0, 2).result, ANSWER_UNSUPPORTED);
+	assert_int_equal(asker.counts.malformed, 2);
+	ask(0, 3, QUESTION_SPF, "192.0.2.1 helo.example bob@a.example");
+	assert_int_equal(taken(0, 3).result, ANSWER_UNSUPPORTED);
+	assert_int_equal(asked_count, 0);
+}
+
+static void what_is_beyond_a_bound_fails_at_once(void **state)
+{
+	char name[32];
+
+	(void)state;
+	for (uint32_t i = 0; i < ASKER_LOOKUPS_MAX; i++) {
+		snprintf(name, sizeof(name), "n%u.example", i);
+		ask(0, i, QUESTION_ADDRESS, name);
+	}
+	uint32_t open = asker.lookups_open;
+	assert_true(open > ASKER_LOOKUPS_MAX / 2);
+	for (uint32_t i = 0; i < ASKER_LOOKUPS_MAX; i++) {
+		struct answer answer;
+
+		snprintf(name, sizeof(name), "m%u.example", i);
+		ask(1, i, QUESTION_ADDRESS, name);
+		while (answer_pop(question_rings_answers(&rings, 1), &answer))
+			assert_int_equal(answer.result, ANSWER_FAILED);
+	}
+	assert_true(asker.counts.full > 0);
+	assert_int_equal(asker.lookups_open, ASKER_LOOKUPS_MAX);
+	/* What was asked before is answered all the same. */
+	for (uint32_t i = 0; i < asked_count; i++)
+		reply_address(i, 0, 60);
+	assert_int_equal(asker.lookups_open, 0);
+}
+
+/* Ids of one dataplane mean nothing to the next. */
+static void next_dataplane_gets_its_own_answers(void **state)
+{
+	(void)state;
+	ask(0, 1, QUESTION_ADDRESS, "a.example");
+	asker_detach(&asker);
+	assert_int_equal(atomic_load(&question_rings_state(&rings)->serving), 0);
+	asker_attach(&asker, dup(rings.fd), false);
+	reply_address(0, 0x7f000002, 60);
+	nothing_comes(0);
+	ask(0, 9, QUESTION_ADDRESS, "a.example");
+	assert_int_equal(taken(0, 9).result, ANSWER_FOUND);
+	assert_int_equal(asked_count, 1);
+}
+
+static void sleep_is_said_and_ended(void **state)
+{
+	struct pollfd fds[ASKER_FDS_MAX];
+	struct question question = {.kind = QUESTION_ADDRESS};
+	int wait_ms;
+
+	(void)state;
+	assert_int_equal(asker_sleep(&asker, fds, 20, &wait_ms), 1);
+	assert_int_equal(wait_ms, 20);
+	assert_int_equal(atomic_load(&question_rings_state(&rings)->asleep), 1);
+	asker_awake(&asker);
+	assert_int_equal(atomic_load(&question_rings_state(&rings)->asleep), 0);
+	assert_true(question_push(question_rings_questions(&rings, 1), &question));
+	(void)asker_sleep(&asker, fds, 20, &wait_ms);
+	assert_int_equal(wait_ms, 0);
+	asker_awake(&asker);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(question_of_many_is_looked_up_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(failures_are_said, setup, teardown),
+	    cmocka_unit_test_setup_teardown(hosts_are_asked_by_their_addresses, setup, teardown),
+	    cmocka_unit_test_setup_teardown(domains_are_asked_by_their_servers, setup, teardown),
+	    cmocka_unit_test_setup_teardown(nonsense_is_refused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_is_beyond_a_bound_fails_at_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(next_dataplane_gets_its_own_answers, setup, teardown),
+	    cmocka_unit_test_setup_teardown(sleep_is_said_and_ended, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,164 @@
+/* test_dns_reply.c - replies of DNS servers, honest and not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mgmt/dns_reply.h"
+
+#define HEADER(flags, answers, authorities) \
+	"\x12\x34" flags "\0\1\0" answers "\0" authorities "\0\0"
+#define OK_FLAGS   "\x81\x80"
+#define NO_NAME    "\x81\x83"
+#define REFUSED    "\x81\x85"
+#define QUESTION_A "\1a\7example\0\0\1\0\1" /* the name begins at octet 12 */
+#define NAME       "\xc0\x0c"
+
+static struct dns_reply reply;
+
+/* From a copy of just that size, so that sanitizers see what is read behind it. */
+static void parse(const void *data, size_t len, uint16_t type)
+{
+	uint8_t *copy = malloc(len > 0 ? len : 1);
+
+	assert_non_null(copy);
+	memcpy(copy, data, len);
+	dns_reply_parse(bytes_of(copy, len), type, &reply);
+	free(copy);
+}
+
+#define PARSE(packet, type) parse(packet, sizeof(packet) - 1, type)
+
+static void addresses_are_read(void **state)
+{
+	(void)state;
+	PARSE(HEADER(OK_FLAGS, "\2", "\0") QUESTION_A NAME "\0\1\0\1\0\0\1\0\0\4\x7f\0\0\2" NAME
+	                                                   "\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\4",
+	      DNS_TYPE_A);
+	assert_int_equal(reply.result, ANSWER_FOUND);
+	assert_int_equal(reply.address_count, 2);
+	assert_int_equal(reply.address[0], 0x7f000002);
+	assert_int_equal(reply.address[1], 0x7f000004);
+	assert_int_equal(reply.ttl_s, 60);
+}
+
+static void texts_are_read(void **state)
+{
+	(void)state;
+	PARSE(HEADER(OK_FLAGS, "\2", "\0") QUESTION_A NAME "\0\x10\0\1\0\0\0\x3c\0\7\2ab\3c\0d" NAME
+	                                                   "\0\x10\0\1\0\0\0\x3c\0\2\1x",
+	      DNS_TYPE_TXT);
+	assert_int_equal(reply.result, ANSWER_FOUND);
+	assert_int_equal(reply.text_len, 8);
+	assert_memory_equal(reply.text, "abc d\0x\0", 8);
+}
+
+static void names_of_servers_are_read(void **state)
+{
+	(void)state;
+	PARSE(HEADER(OK_FLAGS, "\2", "\0") QUESTION_A NAME "\0\2\0\1\0\0\0\x3c\0\6\3NS1" NAME NAME
+	                                                   "\0\2\0\1\0\0\0\x3c\0\3\1/\0",
+	      DNS_TYPE_NS);
+	assert_int_equal(reply.result, ANSWER_FOUND);
+	assert_int_equal(reply.name_count, 1);
+	assert_string_equal(reply.name[0], "ns1.a.example");
+}
+
+static void aliases_are_passed_over(void **state)
+{
+	(void)state;
+	PARSE(HEADER(OK_FLAGS, "\2", "\0") QUESTION_A NAME "\0\5\0\1\0\0\0\1\0\2" NAME
+	                                                   "\1b\0\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\2",
+	      DNS_TYPE_A);
+	assert_int_equal(reply.result, ANSWER_FOUND);
+	assert_int_equal(reply.address_count, 1);
+	assert_int_equal(reply.ttl_s, 60);
+}
+
+static void absence_is_remembered_as_the_zone_says(void **state)
+{
+	(void)state;
+	PARSE(HEADER(NO_NAME, "\0", "\1") QUESTION_A NAME
+	      "\0\6\0\1\0\0\1\0\0\x16\0\0\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\x1e",
+	      DNS_TYPE_A);
+	assert_int_equal(reply.result, ANSWER_NONE);
+	assert_int_equal(reply.ttl_s, 30);
+	PARSE(HEADER(OK_FLAGS, "\0", "\0") QUESTION_A, DNS_TYPE_A);
+	assert_int_equal(reply.result, ANSWER_NONE);
+	assert_int_equal(reply.ttl_s, 60);
+}
+
+static void refusals_are_failures(void **state)
+{
+	(void)state;
+	PARSE(HEADER(REFUSED, "\0", "\0") QUESTION_A, DNS_TYPE_A);
+	assert_int_equal(reply.result, ANSWER_FAILED);
+}
+
+static void cut_packets_are_failures(void **state)
+{
+	static const char whole[] = HEADER(OK_FLAGS, "\1", "\0") QUESTION_A NAME
+	    "\0\1\0\1\0\0\1\0\0\4\x7f\0\0\2";
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(whole) - 1; len++) {
+		parse(whole, len, DNS_TYPE_A);
+		assert_int_equal(reply.result, ANSWER_FAILED);
+	}
+	parse(whole, sizeof(whole) - 1, DNS_TYPE_A);
+	assert_int_equal(reply.result, ANSWER_FOUND);
+}
+
+static void names_that_go_round_end(void **state)
+{
+	(void)state;
+	PARSE(HEADER(OK_FLAGS, "\1", "\0") QUESTION_A "\xc0\x19\0\1\0\1\0\0\1\0\0\4\x7f\0\0\2",
+	      DNS_TYPE_A); /* points at itself; it is not looked behind */
+	PARSE(HEADER(OK_FLAGS, "\1", "\0") QUESTION_A NAME "\0\2\0\1\0\0\0\x3c\0\4\1b\xc0\x25",
+	      DNS_TYPE_NS);
+	assert_int_equal(reply.name_count, 0);
+}
+
+static void more_than_fits_is_left_out(void **state)
+{
+	uint8_t packet[4096];
+	size_t at = sizeof(HEADER(OK_FLAGS, "\0", "\0") QUESTION_A) - 1;
+
+	(void)state;
+	memcpy(packet, HEADER(OK_FLAGS, "\x1e", "\0") QUESTION_A, at);
+	for (int i = 0; i < 30; i++, at += 16)
+		memcpy(packet + at, NAME "\0\1\0\1\0\0\1\0\0\4\x7f\0\0\2", 16);
+	parse(packet, at, DNS_TYPE_A);
+	assert_int_equal(reply.address_count, ANSWER_ADDRESSES_MAX);
+	at = sizeof(HEADER(OK_FLAGS, "\0", "\0") QUESTION_A) - 1;
+	memcpy(packet, HEADER(OK_FLAGS, "\3", "\0") QUESTION_A, at);
+	for (int i = 0; i < 3; i++, at += 263) {
+		memcpy(packet + at, NAME "\0\x10\0\1\0\0\1\0\0\xfb\xfa", 13);
+		memset(packet + at + 13, 'a', 250);
+	}
+	parse(packet, at, DNS_TYPE_TXT);
+	assert_int_equal(reply.result, ANSWER_FOUND);
+	assert_int_equal(reply.text_len, ANSWER_TEXT_BYTES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(addresses_are_read),
+	    cmocka_unit_test(texts_are_read),
+	    cmocka_unit_test(names_of_servers_are_read),
+	    cmocka_unit_test(aliases_are_passed_over),
+	    cmocka_unit_test(absence_is_remembered_as_the_zone_says),
+	    cmocka_unit_test(refusals_are_failures),
+	    cmocka_unit_test(cut_packets_are_failures),
+	    cmocka_unit_test(names_that_go_round_end),
+	    cmocka_unit_test(more_than_fits_is_left_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
