@@ -107,7 +107,8 @@ struct tls_config_options {
 	enum tls_verify verify;
 	struct bytes ca_pem; /* trusted roots; may be empty when nothing is verified */
 	/* Names as the IANA registries have them, separated by ':', the best first; NULL: RFC
-	 * 9325's, those with AES-GCM first. */
+	 * 9325's, those with AES-GCM first. A TLS 1.3 server takes the client's first one among
+	 * them. */
 	const char *suites;
 	const char *groups; /* as "x25519:secp256r1:secp384r1" */
 	const struct tls_ticket_key *ticket_keys;
