@@ -11,7 +11,7 @@ struct tls_slab {
 	struct tls_memory *owner;
 	struct tls_slab *next, *prev; /* of the partial or free ones */
 	void *free;                   /* objects given back; each holds the next */
-	uint32_t class;
+	uint32_t size_class;
 	uint32_t used;
 	uint32_t fresh; /* objects never given out begin at this one */
 	uint32_t count;
@@ -45,20 +45,20 @@ enum err tls_memory_init(struct tls_memory *memory, struct arena *arena, size_t 
 
 static uint32_t class_of(size_t bytes)
 {
-	uint32_t class = bytes > 768 ? 11 : bytes > 128 ? 6 : 0;
+	uint32_t size_class = bytes > 768 ? 11 : bytes > 128 ? 6 : 0;
 
-	while (class_bytes[class] < bytes)
-		class ++;
-	return class;
+	while (class_bytes[size_class] < bytes)
+		size_class++;
+	return size_class;
 }
 
 static void link_partial(struct tls_memory *memory, struct tls_slab *slab)
 {
 	slab->prev = NULL;
-	slab->next = memory->partial[slab->class];
+	slab->next = memory->partial[slab->size_class];
 	if (slab->next != NULL)
 		slab->next->prev = slab;
-	memory->partial[slab->class] = slab;
+	memory->partial[slab->size_class] = slab;
 }
 
 static void unlink_partial(struct tls_memory *memory, struct tls_slab *slab)
@@ -66,12 +66,12 @@ static void unlink_partial(struct tls_memory *memory, struct tls_slab *slab)
 	if (slab->prev != NULL)
 		slab->prev->next = slab->next;
 	else
-		memory->partial[slab->class] = slab->next;
+		memory->partial[slab->size_class] = slab->next;
 	if (slab->next != NULL)
 		slab->next->prev = slab->prev;
 }
 
-static struct tls_slab *new_slab(struct tls_memory *memory, uint32_t class)
+static struct tls_slab *new_slab(struct tls_memory *memory, uint32_t size_class)
 {
 	struct tls_slab *slab = memory->slab_free;
 
@@ -85,8 +85,8 @@ static struct tls_slab *new_slab(struct tls_memory *memory, uint32_t class)
 	}
 	*slab = (struct tls_slab){
 	    .owner = memory,
-	    .class = class,
-	    .count = (uint32_t)((TLS_SLAB_BYTES - HEADER_BYTES) / class_bytes[class]),
+	    .size_class = size_class,
+	    .count = (uint32_t)((TLS_SLAB_BYTES - HEADER_BYTES) / class_bytes[size_class]),
 	};
 	POISON_SET((uint8_t *)slab + HEADER_BYTES, TLS_SLAB_BYTES - HEADER_BYTES);
 	link_partial(memory, slab);
@@ -98,10 +98,10 @@ void *tls_memory_take(struct tls_memory *memory, size_t bytes)
 	struct tls_slab *slab = NULL;
 
 	if (bytes <= TLS_OBJECT_MAX && memory->fail_after > 0) {
-		uint32_t class = class_of(bytes);
-		slab = memory->partial[class];
+		uint32_t size_class = class_of(bytes);
+		slab = memory->partial[size_class];
 		if (slab == NULL)
-			slab = new_slab(memory, class);
+			slab = new_slab(memory, size_class);
 	}
 	if (slab == NULL) {
 		memory->exhausted++;
@@ -110,7 +110,7 @@ void *tls_memory_take(struct tls_memory *memory, size_t bytes)
 	if (memory->fail_after != UINT64_MAX)
 		memory->fail_after--;
 
-	size_t size = class_bytes[slab->class];
+	size_t size = class_bytes[slab->size_class];
 	void *object = slab->free;
 	if (object != NULL) {
 		POISON_CLEAR(object, size);
@@ -137,7 +137,7 @@ void tls_memory_give(void *object)
 
 	struct tls_slab *slab = (void *)((uintptr_t)object & ~(uintptr_t)(TLS_SLAB_BYTES - 1));
 	struct tls_memory *memory = slab->owner;
-	size_t size = class_bytes[slab->class];
+	size_t size = class_bytes[slab->size_class];
 	ASSERT(slab->used > 0);
 	ASSERT((uint8_t *)object - (uint8_t *)slab >= (ptrdiff_t)HEADER_BYTES);
 	DEBUG_ASSERT(((uintptr_t)object - (uintptr_t)slab - HEADER_BYTES) % size == 0);
