@@ -585,6 +585,10 @@ static void session_take_back(struct gateway *g, struct session *s)
 static bool session_read(struct gateway *g, struct session *s)
 {
 	struct tcp_conn *conn = s->leg.conn;
+
+	/* An end without close_notify would take the answer's way out with it. */
+	if (s->leg.tls != 0 && s->mail != NULL && s->mail->body_complete)
+		return false;
 	struct bytes input = s->state == SESSION_CLOSING ? tcp_peek(conn, 0) : leg_peek(g, &s->leg);
 	size_t available = input.len;
 	struct smtp_event event = {.kind = SMTP_EVENT_NONE};
