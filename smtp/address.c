@@ -233,6 +233,16 @@ static size_t value_bytes(struct bytes text)
 	return end;
 }
 
+/* Spaces part a parameter from what stands before it. A tab is forgiven at the end of a line only
+ * (RFC 5321 section 4.1.1): what is taken here goes on to a backend as it stands. */
+static bool starts_with_spaces(struct bytes text, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (octet_at(text, i) != ' ')
+			return false;
+	return count > 0;
+}
+
 enum address_parameter_result address_parameter_next(struct bytes *rest,
                                                      struct address_parameter *out_parameter)
 {
@@ -241,8 +251,7 @@ enum address_parameter_result address_parameter_next(struct bytes *rest,
 
 	if (text.len == 0)
 		return PARAMETER_NONE;
-	/* A space must part it from what stands before. */
-	if (octet_at(*rest, 0) != ' ')
+	if (!starts_with_spaces(*rest, (size_t)(text.data - rest->data)))
 		return PARAMETER_BAD;
 	p.keyword = bytes_slice(text, 0, keyword_bytes(text));
 	text = bytes_slice(text, p.keyword.len, text.len);

@@ -120,7 +120,7 @@ static void test_parameters(void **state)
 	assert_int_equal(address_parameter_next(&rest, &p), PARAMETER_NONE);
 
 	static const char *const bad[] = {
-	    "X", " =", " -X", " X=", " X==", " X=\x80", " X=a\x01", " X_Y", "\tX"};
+	    "X", " =", " -X", " X=", " X==", " X=\x80", " X=a\x01", " X_Y", "\tX", " \tX"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		rest = bytes_text(bad[i]);
 		assert_int_equal(address_parameter_next(&rest, &p), PARAMETER_BAD);
