@@ -1,4 +1,4 @@
-/* plain.c - finds matches of a choice of strings of octet classes. */
+/* plain.c - finds matches of a choice of strings of octet classes, and long lines. */
 #include "classifier/plain.h"
 
 static inline bool has(const struct blob_octets *set, uint8_t octet)
@@ -31,11 +31,43 @@ static uint32_t match_at(const struct blob_plain *plain, const struct blob_octet
 	return 0;
 }
 
+static size_t line_behind(struct bytes text, size_t at)
+{
+	const uint8_t *end = memchr(text.data + at, '\n', text.len - at);
+
+	return end != NULL ? (size_t)(end - text.data) + 1 : text.len;
+}
+
+/* Each line is looked at backwards from where it would be long enough: one that is too short shows
+ * it soon, and so does each of the short lines behind it. */
+static bool find_line(const struct blob_plain *plain, struct bytes text, size_t from, size_t to,
+                      size_t *out_end)
+{
+	size_t at = from;
+
+	if (at > 0 && text.data[at - 1] != '\n')
+		at = line_behind(text, at);
+	while (at <= to && text.len - at >= plain->line_octets) {
+		size_t left = plain->line_octets;
+
+		while (left > 0 && has(&plain->first, text.data[at + left - 1]))
+			left--;
+		if (left == 0) {
+			*out_end = at + plain->line_octets;
+			return true;
+		}
+		at = line_behind(text, at + left - 1);
+	}
+	return false;
+}
+
 bool plain_find(const struct blob_plain *plain, const struct blob_octets *octets, struct bytes text,
                 size_t from, size_t to, size_t *out_end)
 {
 	size_t end = to < text.len ? to + 1 : text.len;
 
+	if (plain->line_octets > 0)
+		return find_line(plain, text, from, to, out_end);
 	for (size_t at = from; at < end; at++) {
 		if (plain->lone >= 0) {
 			const uint8_t *next = memchr(text.data + at, plain->lone, end - at);

@@ -1,5 +1,5 @@
-/* plain.h - finds matches of a pattern that is a choice of strings of octet classes (struct
- * blob_plain), without PCRE2. */
+/* plain.h - finds matches of a pattern that is a choice of strings of octet classes, or asks for a
+ * long line (struct blob_plain), without PCRE2. */
 #ifndef CLASSIFIER_PLAIN_H
 #define CLASSIFIER_PLAIN_H
 

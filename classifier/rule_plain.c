@@ -1,4 +1,4 @@
-/* rule_plain.c - patterns that are a choice of strings of octet classes.
+/* rule_plain.c - patterns that are a choice of strings of octet classes, or ask for a long line.
  *
  * Such a pattern has one way to match at a place: the first alternative, in the order the pattern
  * has them, all of whose classes hold the text's octets. Nested choices are multiplied out, which
@@ -100,12 +100,58 @@ static int16_t lone_octet(const struct blob_octets *set)
 	return lone;
 }
 
+static bool take(struct bytes *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	if (text->len < len || memcmp(text->data, word, len) != 0)
+		return false;
+	*text = bytes_slice(*text, len, text->len);
+	return true;
+}
+
+/* A multi-line pattern of so many octets from the beginning of a line, and perhaps more: there is
+ * one match a line at most, whatever is behind it. */
+static bool asks_for_line(struct bytes pattern, struct blob_plain *out_head)
+{
+	static const struct {
+		const char *text;
+		bool ends_at_return; /* and at a newline */
+	} classes[] = {{"[^\\r\\n]", true}, {"[^\\n\\r]", true}, {"[^\\n]", false}, {".", false}};
+	uint64_t count;
+	size_t i = 0;
+
+	if (!take(&pattern, "(?m)^"))
+		return false;
+	while (i < sizeof(classes) / sizeof(classes[0]) && !take(&pattern, classes[i].text))
+		i++;
+	if (i == sizeof(classes) / sizeof(classes[0]) || !take(&pattern, "{"))
+		return false;
+
+	struct bytes digits = bytes_slice(pattern, 0, bytes_find(pattern, '}'));
+	pattern = bytes_slice(pattern, digits.len, pattern.len);
+	if (digits.len > 0 && digits.data[digits.len - 1] == ',')
+		digits.len--;
+	if (!bytes_to_u64(digits, UINT16_MAX, &count) || count == 0 || !take(&pattern, "}") ||
+	    pattern.len > 0)
+		return false;
+	out_head->line_octets = (uint16_t)count;
+	memset(&out_head->first, 0xff, sizeof(out_head->first));
+	out_head->first.bit[0] &= ~((uint64_t)1 << '\n');
+	if (classes[i].ends_at_return)
+		out_head->first.bit[0] &= ~((uint64_t)1 << '\r');
+	out_head->lone = -1;
+	return true;
+}
+
 bool rule_plain(const struct regex *regex, struct bytes pattern, struct plain *out_plain)
 {
 	struct rule_pool scratch = {NULL};
 	bool good = false;
 
 	memset(out_plain, 0, sizeof(*out_plain));
+	if (asks_for_line(pattern, &out_plain->head))
+		return true;
 	/* A negated class is a superset in the tree where letters have two cases. */
 	if (!regex->plain || regex->count > PLAIN_OCTETS_MAX * 2 ||
 	    memchr(pattern.data, '^', pattern.len) != NULL)

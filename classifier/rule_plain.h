@@ -1,5 +1,5 @@
-/* rule_plain.h - patterns that are a choice of strings of octet classes and need no PCRE2; write
- * side only. */
+/* rule_plain.h - patterns that are a choice of strings of octet classes, or ask for a long line,
+ * and need no PCRE2; write side only. */
 #ifndef CLASSIFIER_RULE_PLAIN_H
 #define CLASSIFIER_RULE_PLAIN_H
 
@@ -15,7 +15,7 @@ struct plain {
 };
 
 /* False when the pattern is anything else or too large: only a tree that says exactly what the
- * pattern matches is taken. */
+ * pattern matches is taken, and of lines "(?m)^[^\r\n]{998}" with the ways to write it. */
 bool rule_plain(const struct regex *regex, struct bytes pattern, struct plain *out_plain);
 
 #endif

@@ -160,14 +160,16 @@ struct blob_octets {
 	uint64_t bit[4];
 };
 
-#define PLAIN_ALTERNATIVES_MAX 29
+#define PLAIN_ALTERNATIVES_MAX 27
 
-/* A pattern that is a choice of strings of octet classes: PCRE2 is not asked. */
+/* A pattern that is a choice of strings of octet classes, or asks for a long line: PCRE2 is not
+ * asked. */
 struct blob_plain {
 	uint32_t rule;
 	uint32_t start; /* of BLOB_PLAIN_OCTETS: the classes of its strings, one after the other */
-	struct blob_octets first; /* what a match begins with */
+	struct blob_octets first; /* what a match begins with; of a line, what it is made of */
 	int16_t lone;             /* the only octet in `first`; -1: it has several */
+	uint16_t line_octets; /* so many from the beginning of a line; 0: strings are looked for */
 	uint8_t count;
 	uint8_t bytes[PLAIN_ALTERNATIVES_MAX]; /* of each string */
 };

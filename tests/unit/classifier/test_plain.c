@@ -23,6 +23,14 @@ static void only_choices_of_strings_are_plain(void **state)
 	assert_true(is_plain("[\\x80-\\xff]"));
 	assert_true(is_plain("(?i)cheap pills"));
 	assert_true(is_plain("(?:e|\\xc3[\\xa8\\xa9]|a(?:b|bc)d)"));
+	assert_true(is_plain("(?m)^[^\\r\\n]{998}"));
+	assert_true(is_plain("(?m)^.{80,}"));
+	assert_false(is_plain("^.{80}"));
+	assert_false(is_plain("(?m)^.{80,90}"));
+	assert_false(is_plain("(?m)^.{80}a"));
+	assert_false(is_plain("(?m)^.{0}"));
+	assert_false(is_plain("(?ms)^.{80}"));
+	assert_false(is_plain("(?m)^[^\\n\\x]{80}"));
 	assert_false(is_plain("\\be"));
 	assert_false(is_plain("e$"));
 	assert_false(is_plain("e+"));
@@ -52,6 +60,10 @@ static const char *const patterns[] = {
     "/[[:upper:]]b/i",
     "/\\W[ab]/i",
     "/(?:a|b|ab)(?:c|bc)/",
+    "/^[^\\r\\n]{6}/m",
+    "/^[^\\n]{1}/m",
+    "/^.{3,}/m",
+    "/^.{12}/m",
 };
 
 #define PATTERNS (sizeof(patterns) / sizeof(patterns[0]))
@@ -66,7 +78,7 @@ static uint32_t chance(uint32_t below)
 
 static void make_text(uint8_t *text, size_t bytes)
 {
-	static const uint8_t letters[] = "aaabbbccABCe \n\xc3\xc4\xe4\xa4\xa5\x00-1.";
+	static const uint8_t letters[] = "aaabbbccABCe \n\n\r\xc3\xc4\xe4\xa4\xa5\x00-1.";
 
 	for (size_t i = 0; i < bytes; i++)
 		text[i] = chance(40) == 0 ? (uint8_t)chance(256)
