@@ -29,6 +29,7 @@ enum attach_kind {
 	ATTACH_QUESTIONS, /* dataplane: fd = rings of questions (question.h), when it asks any */
 	ATTACH_QUESTIONS_WAKE, /* dataplane: fd = an eventfd: there are questions */
 	ATTACH_STATUS,         /* management asks; the dataplane answers with STATUS filled in */
+	ATTACH_RELOAD,         /* management: read the configuration again; PUBLISHED answers it */
 	ATTACH_KIND_COUNT
 };
 

@@ -27,7 +27,8 @@ struct reading {
 	uint32_t object_line[OBJECT_KIND_COUNT][OBJECTS_MAX];
 };
 static_assert(PORTS_MAX <= OBJECTS_MAX && LISTENERS_MAX <= OBJECTS_MAX &&
-                  BACKENDS_MAX <= OBJECTS_MAX && CONFIG_SCORED_LISTS_MAX <= OBJECTS_MAX,
+                  BACKENDS_MAX <= OBJECTS_MAX && CERTIFICATES_MAX <= OBJECTS_MAX &&
+                  CONFIG_SCORED_LISTS_MAX <= OBJECTS_MAX,
               "a line for each object");
 
 __attribute__((format(printf, 3, 4))) static bool fail(struct reading *r, uint32_t line,
@@ -294,7 +295,7 @@ static bool read_fields(struct reading *r, enum object_kind kind, uint32_t line,
 {
 	const char *section = object_table[kind].section;
 	struct ucl_item item;
-	uint32_t given = 0;
+	uint64_t given = 0;
 	char what[CONFIG_ERROR_BYTES / 2];
 
 	while ((item = ucl_next(&r->ucl)).kind != UCL_CLOSE) {
@@ -304,7 +305,7 @@ static bool read_fields(struct reading *r, enum object_kind kind, uint32_t line,
 		if (field == NULL)
 			return fail_field(r, &item, kind, object);
 		snprintf(what, sizeof(what), "%s.%.64s.%s", section, object, field->key);
-		uint32_t bit = 1u << (field - field_table);
+		uint64_t bit = (uint64_t)1 << (field - field_table);
 		if ((given & bit) != 0)
 			return fail(r, item.line, "%s is given twice; remove one", what);
 		given |= bit;
@@ -312,7 +313,8 @@ static bool read_fields(struct reading *r, enum object_kind kind, uint32_t line,
 			return false;
 	}
 	for (uint32_t i = 0; i < field_count; i++)
-		if (field_table[i].object == kind && field_table[i].need && (given & 1u << i) == 0)
+		if (field_table[i].object == kind && field_table[i].need &&
+		    (given & (uint64_t)1 << i) == 0)
 			return fail(r, line, "%s.%.64s has no %s; add one", section, object,
 			            field_table[i].key);
 	return true;
@@ -651,6 +653,19 @@ static bool check_objects(struct reading *r)
 	return true;
 }
 
+static bool check_tls(struct reading *r)
+{
+	char reason[TLS_REASON_BYTES];
+	enum object_kind kind;
+	uint32_t index;
+
+	if (config_tls_check(r->config, reason, &kind, &index))
+		return true;
+	return fail(r,
+	            kind == OBJECT_KIND_COUNT ? r->option_line[index] : r->object_line[kind][index],
+	            "%s", reason);
+}
+
 void config_defaults(struct config *config)
 {
 	memset(config, 0, sizeof(*config));
@@ -679,7 +694,7 @@ bool config_parse(const char *name, const char *text, size_t len, struct config 
 		if (!read_section(&reading, &item))
 			return false;
 	}
-	if (!check_order(&reading) || !check_objects(&reading))
+	if (!check_order(&reading) || !check_objects(&reading) || !check_tls(&reading))
 		return false;
 	*out_config = config;
 	return true;

@@ -48,8 +48,10 @@ struct config_port {
 
 struct config_listener {
 	config_text name;
-	struct endpoint local; /* unspecified address: every address of ours */
-	config_text hostname;  /* in the banner and EHLO; empty: policy's */
+	struct endpoint local;    /* unspecified address: every address of ours */
+	config_text hostname;     /* in the banner and EHLO; empty: policy's */
+	config_text tls;          /* see config_tls_listener_mode */
+	config_text certificates; /* names, separated by one space; empty: all */
 };
 
 struct config_backend {
@@ -57,6 +59,13 @@ struct config_backend {
 	struct endpoint remote;
 	struct addr source; /* unspecified: the port's own address */
 	uint32_t connections_max;
+	config_text tls; /* see config_tls_backend_mode */
+	config_text tls_name, tls_ca_file, tls_pin;
+};
+
+struct config_certificate {
+	config_text name;
+	config_text chain, key; /* PEM files */
 };
 
 struct config_scored_list { /* a list that rules give points for; see base/list_keys.def */
@@ -81,10 +90,12 @@ struct config {
 #define OPTION_TEXT(section, key, def, reload, help)                  config_text key;
 #define OPTION_TEXTS(section, key, reload, help)                      struct config_texts key;
 #include "base/options.def"
-	uint32_t port_count, listener_count, backend_count, scored_list_count, domain_count;
+	uint32_t port_count, listener_count, backend_count, certificate_count, scored_list_count,
+	    domain_count;
 	struct config_port port[PORTS_MAX];
 	struct config_listener listener[LISTENERS_MAX];
 	struct config_backend backend[BACKENDS_MAX];
+	struct config_certificate certificate[CERTIFICATES_MAX];
 	struct config_scored_list scored_list[CONFIG_SCORED_LISTS_MAX];
 	struct config_domain domain[DOMAINS_MAX];
 };
@@ -95,6 +106,30 @@ struct config {
 struct config_error {
 	char text[CONFIG_ERROR_BYTES];
 };
+
+/* What the words of listeners.*.tls and backends.*.tls say; COUNT: no such word. */
+enum tls_listener_mode {
+	TLS_LISTENER_OFF,
+	TLS_LISTENER_STARTTLS,
+	TLS_LISTENER_REQUIRED,
+	TLS_LISTENER_IMPLICIT,
+	TLS_LISTENER_MODE_COUNT
+};
+enum tls_backend_mode {
+	TLS_BACKEND_OFF,
+	TLS_BACKEND_OPPORTUNISTIC,
+	TLS_BACKEND_REQUIRED,
+	TLS_BACKEND_VERIFY,
+	TLS_BACKEND_MODE_COUNT
+};
+enum tls_listener_mode config_tls_listener_mode(const struct config *config,
+                                                const struct config_listener *listener);
+enum tls_backend_mode config_tls_backend_mode(const struct config_backend *backend);
+#define TLS_PIN_BYTES 32
+/* The pin of a backend. False: it is no such number. */
+bool config_tls_pin(const char *text, uint8_t out_pin[TLS_PIN_BYTES]);
+/* Is anything of TLS configured, so that memory is wanted for it? */
+bool config_tls_wanted(const struct config *config);
 
 void config_defaults(struct config *config);
 /* Reads and validates; on failure returns false, fills `out_error`, and leaves *out_config

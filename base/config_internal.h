@@ -42,6 +42,7 @@ enum object_kind {
 	OBJECT_ports,
 	OBJECT_listeners,
 	OBJECT_backends,
+	OBJECT_certificates,
 	OBJECT_scored_lists,
 	OBJECT_domains,
 	OBJECT_KIND_COUNT
@@ -71,7 +72,7 @@ struct field {
 	size_t offset; /* in the object */
 };
 
-#define FIELD_COUNT_MAX 32 /* a bit each in a uint32_t */
+#define FIELD_COUNT_MAX 64 /* a bit each in a uint64_t */
 extern const struct field field_table[];
 extern const uint32_t field_count;
 
@@ -97,6 +98,13 @@ extern const uint32_t driver_count;
 void *object_at(const struct config *config, enum object_kind kind, uint32_t index);
 uint32_t *object_count(const struct config *config, enum object_kind kind);
 void object_defaults(enum object_kind kind, void *object);
+
+/* Does TLS make sense as far as it can be told without reading files? False: `out_reason` says what
+ * is wrong, and *out_kind and *out_index of which object; or *out_kind is OBJECT_KIND_COUNT and
+ * *out_index an option's. */
+#define TLS_REASON_BYTES 192
+bool config_tls_check(const struct config *config, char out_reason[TLS_REASON_BYTES],
+                      enum object_kind *out_kind, uint32_t *out_index);
 
 /* The candidate most like a name that is not known: what was probably meant. */
 struct nearest {

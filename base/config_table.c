@@ -32,6 +32,7 @@ const struct option option_table[OPTION_COUNT] = {
 #define object_of_ports        struct config_port
 #define object_of_listeners    struct config_listener
 #define object_of_backends     struct config_backend
+#define object_of_certificates struct config_certificate
 #define object_of_scored_lists struct config_scored_list
 #define object_of_domains      struct config_domain
 
@@ -66,6 +67,11 @@ const struct object object_table[OBJECT_KIND_COUNT] = {
     [OBJECT_backends] = {"backends", "Mail servers that mail is handed to",
                          sizeof(struct config_backend), offsetof(struct config, backend),
                          offsetof(struct config, backend_count), BACKENDS_MAX, OBJECT_NAME_BYTES},
+    [OBJECT_certificates] = {"certificates", "Certificates shown to clients",
+                             sizeof(struct config_certificate),
+                             offsetof(struct config, certificate),
+                             offsetof(struct config, certificate_count), CERTIFICATES_MAX,
+                             OBJECT_NAME_BYTES},
     [OBJECT_scored_lists] = {"scored_lists", "Lists that a rule of their name gives points for",
                              sizeof(struct config_scored_list),
                              offsetof(struct config, scored_list),
@@ -81,6 +87,7 @@ static_assert(1900 + 18 <= PKT_DATA_BYTES - PKT_HEADROOM_BYTES, "ports.mtu at it
 static_assert(offsetof(struct config_port, name) == 0 &&
                   offsetof(struct config_listener, name) == 0 &&
                   offsetof(struct config_backend, name) == 0 &&
+                  offsetof(struct config_certificate, name) == 0 &&
                   offsetof(struct config_scored_list, name) == 0 &&
                   offsetof(struct config_domain, name) == 0,
               "every object begins with its name");

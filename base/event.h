@@ -79,7 +79,8 @@ struct event_timing { /* microseconds since the session began unless said; 0 = d
 struct event {
 	uint8_t kind, stage, verdict, worker;
 	uint16_t rcpt_count, rule_count, reply_code;
-	uint8_t tls, mode; /* mode: 0 gateway, 1 bridge, 2 monitor */
+	uint8_t tls,
+	    mode; /* tls: 0 none, 2 TLS 1.2, 3 TLS 1.3; mode: 0 gateway, 1 bridge, 2 monitor */
 	uint64_t id;
 	uint64_t wall_us;
 	uint64_t bytes;
@@ -92,6 +93,8 @@ struct event {
 	char rcpt[256]; /* as many as fit, separated by one space */
 	char reply[160];
 	char backend_reply[160];
+	char tls_suite[48],
+	    backend_tls[56]; /* its cipher suite; version and suite of the other leg */
 	struct event_rule rules[EVENT_RULES_MAX];
 	struct event_shadow shadow;
 };

@@ -50,6 +50,7 @@
 #define LISTENERS_MAX      16
 #define BACKENDS_MAX       16
 #define PATHS_MAX          16
+#define CERTIFICATES_MAX   32
 #define DOMAINS_MAX        256 /* with a policy of their own */
 
 #define CONFIG_SCORED_LISTS_MAX 64

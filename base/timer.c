@@ -5,7 +5,9 @@
  * wheel's own, and everything on a level is earlier than everything on the levels above. The
  * earliest slot is thus found by the lowest level's lowest bit, however far away it is: a jump over
  * hours of nothing is one step. A slot of a higher level is dealt out to lower ones when time
- * reaches its start; every handle comes down at most nine times.
+ * reaches its start; every handle comes down at most nine times. A full slot is dealt out over
+ * several calls, during which time stands still; what is set meanwhile and belongs behind those
+ * that have not come down yet joins them.
  *
  * Slots are doubly linked rings through sentinel nodes that lie behind the handles' nodes.
  */
@@ -22,6 +24,7 @@
 #define SLOT_DUE    (LEVELS * LEVEL_SLOTS)
 #define SLOT_COUNT  (SLOT_DUE + 1)
 #define NODE_UNSET  UINT32_MAX
+#define DEAL_MAX    1024 /* handles that one call moves down */
 
 static_assert(UINT64_MAX / TICK_US < (uint64_t)1 << (LEVELS * LEVEL_BITS),
               "every tick has a level");
@@ -36,6 +39,7 @@ struct timer_wheel {
 	uint64_t tick; /* everything up to it has been moved to the due slot */
 	uint64_t occupied[LEVELS];
 	uint32_t handle_count;
+	uint32_t dealt; /* the slot that is being dealt out, SLOT_DUE when there is none */
 	uint32_t scout; /* the last node of the due slot that timer_scout() told, or the sentinel */
 	uint32_t ahead; /* told and not popped, at least */
 	struct node nodes[];
@@ -53,6 +57,7 @@ struct timer_wheel *timer_wheel_new(struct arena *arena, uint32_t handle_count, 
 
 	wheel->tick = now_us / TICK_US;
 	wheel->handle_count = handle_count;
+	wheel->dealt = SLOT_DUE;
 	for (uint32_t i = 0; i < handle_count; i++)
 		wheel->nodes[i].next = NODE_UNSET;
 	for (uint32_t i = handle_count; i < count; i++)
@@ -93,9 +98,8 @@ static uint64_t tick_of(uint64_t deadline_us)
 	return deadline_us / TICK_US + (deadline_us % TICK_US != 0);
 }
 
-static void wheel_insert(struct timer_wheel *wheel, uint32_t handle)
+static uint32_t slot_of(const struct timer_wheel *wheel, uint64_t tick)
 {
-	uint64_t tick = tick_of(wheel->nodes[handle].deadline_us);
 	uint32_t slot = SLOT_DUE;
 
 	if (tick > wheel->tick) {
@@ -103,6 +107,18 @@ static void wheel_insert(struct timer_wheel *wheel, uint32_t handle)
 		uint32_t index = (uint32_t)(tick >> (level * LEVEL_BITS)) % LEVEL_SLOTS;
 		slot = level * LEVEL_SLOTS + index;
 	}
+	return slot;
+}
+
+static void wheel_insert(struct timer_wheel *wheel, uint32_t handle)
+{
+	uint64_t tick = tick_of(wheel->nodes[handle].deadline_us);
+	uint32_t slot = slot_of(wheel, tick);
+
+	/* One of the same tick may wait in the slot that is being dealt out. */
+	if (tick >= wheel->tick && wheel->dealt != SLOT_DUE &&
+	    (slot == SLOT_DUE || slot / LEVEL_SLOTS < wheel->dealt / LEVEL_SLOTS))
+		slot = wheel->dealt;
 	slot_append(wheel, slot, handle);
 }
 
@@ -167,29 +183,40 @@ static bool earliest_slot(const struct timer_wheel *wheel, uint32_t *out_slot, u
 	return false;
 }
 
-/* Deals a slot's handles out anew, in their order, relative to the wheel's tick. */
-static void deal_slot(struct timer_wheel *wheel, uint32_t slot)
+static bool is_dealing(const struct timer_wheel *wheel)
 {
-	uint32_t s = sentinel(wheel, slot);
+	return wheel->dealt != SLOT_DUE && !slot_is_empty(wheel, wheel->dealt);
+}
 
-	/* Ends: with the wheel at the slot's start, every handle goes to a lower level or is due.
-	 */
-	while (!slot_is_empty(wheel, slot)) {
-		uint32_t handle = wheel->nodes[s].next;
+/* Deals out anew, in their order and relative to the wheel's tick, up to `*budget` handles of the
+ * slot in hand: with the wheel at its start, each goes to a lower level or is due. */
+static void deal(struct timer_wheel *wheel, uint32_t *budget)
+{
+	while (is_dealing(wheel) && *budget > 0) {
+		uint32_t handle = wheel->nodes[sentinel(wheel, wheel->dealt)].next;
+
 		wheel_remove(wheel, handle);
-		wheel_insert(wheel, handle);
+		slot_append(wheel, slot_of(wheel, tick_of(wheel->nodes[handle].deadline_us)),
+		            handle);
+		--*budget;
 	}
+	if (!is_dealing(wheel))
+		wheel->dealt = SLOT_DUE;
 }
 
 bool timer_pop(struct timer_wheel *wheel, uint64_t now_us, uint32_t *out_handle)
 {
 	uint64_t now_tick = now_us / TICK_US;
-	uint32_t slot;
+	uint32_t budget = DEAL_MAX;
 	uint64_t tick;
+	uint32_t slot;
 
 	/* At most one round a level before a handle is due or the next slot lies ahead of now. */
 	while (slot_is_empty(wheel, SLOT_DUE)) {
-		if (wheel->tick >= now_tick)
+		deal(wheel, &budget);
+		if (!slot_is_empty(wheel, SLOT_DUE))
+			break;
+		if (wheel->dealt != SLOT_DUE || wheel->tick >= now_tick)
 			return false;
 		if (!earliest_slot(wheel, &slot, &tick) || tick > now_tick) {
 			wheel->tick = now_tick; /* passes no occupied slot, so all stay where they
@@ -197,7 +224,7 @@ bool timer_pop(struct timer_wheel *wheel, uint64_t now_us, uint32_t *out_handle)
 			return false;
 		}
 		wheel->tick = tick;
-		deal_slot(wheel, slot);
+		wheel->dealt = slot;
 	}
 
 	uint32_t handle = wheel->nodes[sentinel(wheel, SLOT_DUE)].next;
@@ -233,7 +260,8 @@ uint64_t timer_next_us(const struct timer_wheel *wheel)
 	uint64_t tick = wheel->tick;
 	uint32_t slot;
 
-	if (slot_is_empty(wheel, SLOT_DUE) && !earliest_slot(wheel, &slot, &tick))
+	if (slot_is_empty(wheel, SLOT_DUE) && !is_dealing(wheel) &&
+	    !earliest_slot(wheel, &slot, &tick))
 		return UINT64_MAX;
 	return tick > UINT64_MAX / TICK_US ? UINT64_MAX : tick * TICK_US;
 }

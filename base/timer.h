@@ -25,7 +25,9 @@ bool timer_is_set(const struct timer_wheel *wheel, uint32_t handle);
 /* The deadline given to timer_set; only while it is set. */
 uint64_t timer_deadline_us(const struct timer_wheel *wheel, uint32_t handle);
 /* Takes one handle whose deadline's tick is at or before `now_us`; it is then no longer set. False
- * when none is. Handles of the same tick come in the order they were set. */
+ * when none is, or a thousand have been moved on the way there and none of them was it: then
+ * timer_next_us() is still not later than now, and the next call goes on. Handles of the same tick
+ * come in the order they were set. */
 bool timer_pop(struct timer_wheel *wheel, uint64_t now_us, uint32_t *out_handle);
 /* For fetching ahead what handles stand for: each call tells one more of those that timer_pop() has
  * found due already, in its order, and fetches what the next call needs. False when there is none,
@@ -35,7 +37,8 @@ bool timer_scout(struct timer_wheel *wheel, uint32_t ahead_max, uint32_t *out_ha
 /* Fetches what setting or cancelling `handle` touches first. */
 void timer_prefetch(const struct timer_wheel *wheel, uint32_t handle);
 /* When to pop next: a time not later than the tick of the earliest deadline, UINT64_MAX when
- * nothing is set. Popping then gives a handle or moves this time on. */
+ * nothing is set. Popping then gives a handle or, at the latest when all that wait together have
+ * been moved, takes this time on. */
 uint64_t timer_next_us(const struct timer_wheel *wheel);
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/event.h"
 #include "base/generation.h"
 #include "base/question.h"
+#include "base/redirects.h"
 #include "base/texts.h"
 #include "classifier/classifier_counters.h"
 #include "classifier/lists.h"
@@ -32,10 +33,11 @@ MUST_CHECK enum err ruleset_open(const struct generation *generation, struct rul
 
 /* Patterns that `like`, open and of the same thread, has compiled already are shared with it;
  * nothing else is, and either may be closed first. NULL: all are compiled. `no_machine_code`: for
- * who only looks at the ruleset, or judges little. */
+ * who only looks at the ruleset, or judges little. `verdicts_only`: calls of eval functions are
+ * left out that no listed rule leans on; classifier_rule_value then tells nothing true of them. */
 struct ruleset_opening {
 	const struct ruleset *like;
-	bool no_machine_code;
+	bool no_machine_code, verdicts_only;
 };
 
 MUST_CHECK enum err ruleset_open_with(const struct generation *generation,
@@ -81,8 +83,8 @@ struct answers {
 	const struct answer *(*find)(void *context, enum question_kind kind, struct bytes name);
 };
 typedef void question_seen(void *context, enum question_kind kind, struct bytes name);
-/* Calls `seen` for what the rules will ask about these texts, before or while they are judged; the
- * same question may come several times. */
+/* Calls `seen` for what the rules will ask about these texts, before they are judged; the same
+ * question may come several times. */
 void classifier_questions(struct scan_context *context, const struct texts *texts,
                           question_seen *seen, void *seen_context);
 /* Calls it for what they will ask, in all likelihood, about a message this client brings. */
@@ -112,6 +114,10 @@ bool classifier_continue(struct scan_context *context, uint64_t slice_ns,
 /* Both in one go. */
 void classifier_judge(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
                       uint64_t (*cpu_now_ns)(void), struct judgement *out_judgement);
+
+/* Where the rules' redirector patterns say URIs lead; to be asked between two judgements only, as
+ * long as the context. */
+struct redirects scan_context_redirects(struct scan_context *context);
 
 /* What a rule, subtests included, was worth in the last judgement; false when nobody knows. */
 bool classifier_rule_value(const struct scan_context *context, uint32_t rule, double *out_value);

@@ -28,7 +28,7 @@ void eval_begin(struct scan_context *context)
 	struct eval_state *state = context->eval;
 
 	state->recipients.known = state->emails_known = state->from_known = false;
-	state->vertical_known = state->upper_known = false;
+	state->vertical_known = state->upper_known = state->hosts.known = false;
 	state->bare.count = state->bare.bytes = 0;
 	eval_words_forget(state->words);
 	eval_uris_forget(state->uris);
@@ -61,6 +61,8 @@ void eval_run(struct scan_context *context, const struct texts *texts)
 	for (uint32_t i = 0; i < r->evals.count; i++) {
 		call.eval = &r->evals.eval[i];
 		call.state->addresses.count = 0;
+		if (r->verdicts_only && !scoring_needs(r, call.eval->rule))
+			continue;
 		if (texts->facts == NULL && eval_signatures[call.eval->function].needs_facts) {
 			context->state[call.eval->rule].not_run = true;
 			continue;

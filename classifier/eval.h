@@ -30,6 +30,16 @@ struct eval_recipients { /* To, Cc and Bcc */
 	double similar;
 };
 
+#define EVAL_HOSTS_MAX 64u
+
+struct eval_hosts { /* of links, that DNS lists are asked about; the same for all rules */
+	bool known;
+	uint32_t count;
+	struct {
+		struct bytes host, domain; /* what of it somebody registered */
+	} item[EVAL_HOSTS_MAX];
+};
+
 struct eval_words; /* eval_words.c */
 struct eval_uris;  /* eval_uri.c */
 struct eval_parts; /* eval_pattern_rule.c */
@@ -52,6 +62,7 @@ struct eval_state {                      /* of the message in hand */
 	bool from_known;
 	struct eval_addresses emails; /* distinct freemail addresses of the body */
 	bool emails_known, emails_too_many;
+	struct eval_hosts hosts;
 	bool vertical_known;
 	int32_t vertical_percent;
 	bool upper_known;
@@ -98,6 +109,10 @@ void eval_run(struct scan_context *context, const struct texts *texts);
 bool eval_sections_are_sound(struct ruleset *ruleset);
 MUST_CHECK enum err eval_open(struct ruleset *ruleset, char *reason);
 void eval_close(struct ruleset *ruleset);
+
+/* redirect.c: patterns that tell where URIs lead. */
+MUST_CHECK enum err redirects_open(struct ruleset *ruleset, char *reason);
+void redirects_close(struct ruleset *ruleset);
 
 /* The text of the kind the rule is of: a body or a rawbody rule may call the same function. */
 const struct text *eval_own_text(const struct eval_call *call);

@@ -9,7 +9,8 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define EVAL_ARGUMENTS_MAX 6u
+#define REDIRECTORS_MAX    64u
+#define EVAL_ARGUMENTS_MAX 7u
 #define EVAL_SELECTORS_MAX 24u /* of one call */
 
 enum eval_function {

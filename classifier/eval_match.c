@@ -83,11 +83,14 @@ enum err eval_open(struct ruleset *ruleset, char *reason)
 		e->pattern[i] = e->shared[i]->code;
 		e->no_jit = e->no_jit || !e->shared[i]->is_jit;
 	}
-	return know_absent(ruleset);
+	enum err err = redirects_open(ruleset, reason);
+
+	return err == OK ? know_absent(ruleset) : err;
 }
 
 void eval_close(struct ruleset *ruleset)
 {
+	redirects_close(ruleset);
 	for (int i = 0; i < EVAL_PATTERN_COUNT; i++)
 		pattern_set_give(ruleset->patterns, ruleset->evals.shared[i]);
 	free(ruleset->evals.absent_matches);

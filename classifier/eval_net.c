@@ -11,9 +11,7 @@
 #include "classifier/eval.h"
 
 #define RELAYS_ASKED_MAX 32u
-#define HOSTS_ASKED_MAX  64u
 #define LOOPBACK_NET     127u
-#define SENDER_HEADERS   6u /* of FROM_HEADERS in eval.def */
 
 struct walk {
 	const struct eval_call *call;
@@ -203,17 +201,15 @@ static bool ask_host(struct walk *walk, enum question_kind kind, struct bytes ho
 static void walk_senders(struct walk *walk)
 {
 	const struct eval_call *call = walk->call;
-	struct eval_addresses *from = &call->state->addresses;
-	bool envelope = call->eval->function == EVAL_check_rbl_envfrom;
+	const struct eval_addresses *from = &call->state->addresses;
 	bool registered = call->eval->function == EVAL_check_rbl_from_domain;
 
-	from->count = 0;
-	/* The envelope sender's own header, or Resent-From, which stands for all others. */
-	if (envelope || eval_has_header(call, 0))
-		eval_add_addresses(call, 0, from);
-	else
-		for (uint32_t header = 1; header < SENDER_HEADERS; header++)
-			eval_add_addresses(call, header, from);
+	if (call->eval->function == EVAL_check_rbl_envfrom) {
+		call->state->addresses.count = 0;
+		eval_add_addresses(call, 0, &call->state->addresses);
+	} else {
+		from = eval_from_addresses(call);
+	}
 	for (uint32_t i = 0; i < from->count; i++) {
 		struct bytes host = bytes_behind_last(from->item[i], '@');
 
@@ -226,30 +222,28 @@ static void walk_senders(struct walk *walk)
 
 /* Links */
 
-struct host_set {
-	struct bytes item[HOSTS_ASKED_MAX];
-	uint32_t count, max;
-};
-
 static bool is_skipped(const struct eval_call *call, struct bytes host)
 {
 	return eval_list_find(call->ruleset, EVAL_LIST_URIDNSBL_SKIP, host, false) != NULL;
 }
 
-static void add_host(const struct eval_call *call, struct host_set *set, struct bytes host)
+static void add_host(const struct eval_call *call, struct eval_hosts *hosts, struct bytes host)
 {
-	if (set->count == set->max || is_skipped(call, host) ||
-	    is_skipped(call, eval_registered_domain(call->ruleset, host)))
+	struct bytes domain = eval_registered_domain(call->ruleset, host);
+	uint32_t most = setting(call, EVAL_SETTING_URIDNSBL_MAX_DOMAINS, EVAL_HOSTS_MAX);
+
+	if (hosts->count >= most || is_skipped(call, host) || is_skipped(call, domain))
 		return;
 	if (eval_is_ip4(host) && eval_is_private_ip(host))
 		return;
-	for (uint32_t i = 0; i < set->count; i++)
-		if (bytes_equal_nocase(set->item[i], host))
+	for (uint32_t i = 0; i < hosts->count; i++)
+		if (bytes_equal_nocase(hosts->item[i].host, host))
 			return;
-	set->item[set->count++] = host;
+	hosts->item[hosts->count].host = host;
+	hosts->item[hosts->count++].domain = domain;
 }
 
-static void add_signers(const struct eval_call *call, struct host_set *set)
+static void add_signers(const struct eval_call *call, struct eval_hosts *hosts)
 {
 	for (uint32_t header = 0; header < 2; header++) {
 		struct bytes rest = eval_header(call, header), line;
@@ -260,31 +254,36 @@ static void add_signers(const struct eval_call *call, struct host_set *set)
 				struct bytes host = bytes_slice(line, match.group, match.group_len);
 
 				if (eval_has_valid_tld(call->ruleset, host))
-					add_host(call, set, host);
+					add_host(call, hosts, host);
 			}
 	}
 }
 
-static void choose_hosts(const struct eval_call *call, struct host_set *set)
+/* Found once a message. */
+static const struct eval_hosts *link_hosts(const struct eval_call *call)
 {
 	const struct text *uris = &call->texts->kind[TEXT_URI];
+	struct eval_hosts *hosts = &call->state->hosts;
 
-	set->count = 0;
-	set->max = setting(call, EVAL_SETTING_URIDNSBL_MAX_DOMAINS, HOSTS_ASKED_MAX);
-	for (uint32_t i = 0; i < uris->segment_count && set->count < set->max; i++) {
+	if (hosts->known)
+		return hosts;
+	hosts->known = true;
+	hosts->count = 0;
+	for (uint32_t i = 0; i < uris->segment_count; i++) {
 		struct bytes host;
 
 		if (eval_uri_host(call, text_segment(uris, i), &host))
-			add_host(call, set, host);
+			add_host(call, hosts, host);
 	}
-	add_signers(call, set);
+	add_signers(call, hosts);
+	return hosts;
 }
 
 /* One host of a link, by what the rule looks at. */
-static bool ask_link(struct walk *walk, struct bytes host)
+static bool ask_link(struct walk *walk, struct bytes host, struct bytes domain)
 {
 	const struct eval_call *call = walk->call;
-	struct bytes zone = eval_text(call, 0), domain;
+	struct bytes zone = eval_text(call, 0);
 	uint32_t f = flags(call);
 	struct addr addr;
 	enum question_kind kind = bytes_equal_nocase(eval_text(call, 1), BYTES("TXT"))
@@ -294,7 +293,6 @@ static bool ask_link(struct walk *walk, struct bytes host)
 	if (eval_is_ip4(host) && addr_parse(host, &addr) == OK)
 		return (f & (NET_DOMAINS_ONLY | NET_HOST_ADDRESS | NET_SERVER_ADDRESS)) != 0 ||
 		       ask_address(walk, kind, &addr, zone);
-	domain = eval_registered_domain(call->ruleset, host);
 	if ((f & NET_IPS_ONLY) != 0)
 		return true;
 	if ((f & (NET_HOST_ADDRESS | NET_SERVER_ADDRESS)) == 0)
@@ -306,11 +304,10 @@ static bool ask_link(struct walk *walk, struct bytes host)
 
 static void walk_links(struct walk *walk)
 {
-	struct host_set set;
+	const struct eval_hosts *hosts = link_hosts(walk->call);
 
-	choose_hosts(walk->call, &set);
-	for (uint32_t i = 0; i < set.count; i++)
-		if (!ask_link(walk, set.item[i]))
+	for (uint32_t i = 0; i < hosts->count; i++)
+		if (!ask_link(walk, hosts->item[i].host, hosts->item[i].domain))
 			return;
 }
 
@@ -538,6 +535,7 @@ void classifier_questions(struct scan_context *context, const struct texts *text
 	                         .state = context->eval};
 	struct walk walk = {.call = &call, .see = tell, .context = seen_context, .seen = seen};
 
+	eval_begin(context);
 	for (uint32_t i = 0; i < r->evals.count; i++) {
 		call.eval = &r->evals.eval[i];
 		if (asks(call.eval))

@@ -127,10 +127,12 @@ static bool capture_is_sound(const struct ruleset *r, const struct blob_eval *ev
 /* Flags travel as the number of the first argument. */
 static bool flags_are_sound(const struct ruleset_evals *e, const struct blob_eval *eval)
 {
-	const struct blob_eval_argument *first = &e->argument[eval->argument];
+	const struct blob_eval_argument *first;
 
-	return eval->argument_count == 0 || first->kind != 's' ||
-	       (first->number >= 0 && first->number < NET_FLAGS_END);
+	if (eval->argument_count == 0)
+		return true;
+	first = &e->argument[eval->argument];
+	return first->kind != 's' || (first->number >= 0 && first->number < NET_FLAGS_END);
 }
 
 static bool evals_are_sound(const struct ruleset *r)

@@ -2,7 +2,7 @@
  * URIs with a text in them that another rule captured. */
 #include "classifier/eval.h"
 
-enum { PART_HEADER, PART_RAW, PART_NEGATED, PART_FIRST, PART_LAST, PART_CONCAT };
+enum { PART_HEADER, PART_RAW, PART_NEGATED, PART_FIRST, PART_LAST, PART_CONCAT, PART_NEEDED };
 
 #define HITS_MAX 1000u
 
@@ -16,6 +16,7 @@ struct part_header {
 	struct bytes name;
 	bool raw, complete; /* complete: all of its values are kept */
 	uint32_t first, count;
+	struct bytes lower; /* all values behind each other, letters small; data NULL: not kept */
 };
 
 struct part_value {
@@ -33,11 +34,11 @@ struct capture {
 
 struct eval_parts {
 	uint32_t header_count, value_count, capture_count;
-	size_t octets_len;
+	size_t octets_len, lower_len;
 	struct part_header header[HEADERS_MAX];
 	struct capture capture[CAPTURES_MAX];
 	struct part_value value[VALUES_MAX];
-	uint8_t octets[VALUE_BYTES_MAX];
+	uint8_t octets[VALUE_BYTES_MAX], lower[VALUE_BYTES_MAX];
 };
 
 size_t eval_parts_bytes(void)
@@ -48,7 +49,7 @@ size_t eval_parts_bytes(void)
 void eval_parts_forget(struct eval_parts *parts)
 {
 	parts->header_count = parts->value_count = parts->capture_count = 0;
-	parts->octets_len = 0;
+	parts->octets_len = parts->lower_len = 0;
 }
 
 static uint32_t hits_max(const struct eval_call *call)
@@ -180,6 +181,22 @@ static bool keep_value(struct eval_parts *parts, const struct fact_field *field,
 	return true;
 }
 
+static void keep_lower(struct eval_parts *parts, struct part_header *header)
+{
+	const struct part_value *value = parts->value + header->first;
+	size_t start = parts->lower_len;
+
+	for (uint32_t i = 0; i < header->count; i++) {
+		struct bytes text = value[i].value;
+
+		if (text.len > VALUE_BYTES_MAX - parts->lower_len)
+			return;
+		for (size_t k = 0; k < text.len; k++)
+			parts->lower[parts->lower_len++] = eval_lower(text.data[k]);
+	}
+	header->lower = bytes_of(parts->lower + start, parts->lower_len - start);
+}
+
 static void keep_values(const struct eval_call *call, struct part_header *header)
 {
 	struct eval_parts *parts = call->state->parts;
@@ -200,6 +217,8 @@ static void keep_values(const struct eval_call *call, struct part_header *header
 			                              number);
 	}
 	header->count = parts->value_count - header->first;
+	if (header->complete)
+		keep_lower(parts, header);
 }
 
 /* The values of the rule's header; NULL when they are not kept, or it is no single header. */
@@ -219,6 +238,21 @@ static const struct part_header *header_values(const struct eval_call *call)
 	*header = (struct part_header){.name = name, .raw = raw};
 	keep_values(call, header);
 	return header->complete ? header : NULL;
+}
+
+/* False when no value has a string that each match of the rule has. */
+static bool may_match(const struct eval_call *call, const struct part_header *header)
+{
+	struct bytes rest = eval_text(call, PART_NEEDED), needed;
+
+	if (header->count == 0)
+		return false;
+	if (rest.len == 0 || header->lower.data == NULL)
+		return true;
+	while (eval_next_line(&rest, &needed))
+		if (eval_contains(header->lower, needed))
+			return true;
+	return false;
 }
 
 /* As over_parts, for a rule that parts without the header cannot match. */
@@ -245,7 +279,7 @@ int32_t eval_mimeheader(const struct eval_call *call)
 		const struct part_header *header = header_values(call);
 
 		if (header != NULL)
-			return (int32_t)over_values(call, header);
+			return may_match(call, header) ? (int32_t)over_values(call, header) : 0;
 	}
 	return (int32_t)over_parts(call, eval_number(call, PART_CONCAT) != 0);
 }

@@ -247,7 +247,7 @@ static void set_mimeheader(struct rule_compiler *c, const struct rule_text *rule
 
 	if (!set_call_pattern(c, rule, rule->pattern, out))
 		return;
-	rule_eval_mimeheader(rule, &call);
+	rule_eval_mimeheader(&c->reader.pool, rule, &call);
 	out->kind = BLOB_RULE_EVAL;
 	out->maxhits = (uint16_t)rule->maxhits;
 	out->flags |= (rule->tflags & TFLAG_MULTIPLE) != 0 ? BLOB_FLAG_MULTIPLE : 0;

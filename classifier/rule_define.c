@@ -68,9 +68,7 @@ static bool unescaped_inside(struct bytes text, char close)
 	return false;
 }
 
-/* "/re/is" to "(?is)re", as SpamAssassin keeps it; modifiers without meaning on octets (a, p) fall
- * away. NULL, with the fault in `out_why`, when it is not a delimited pattern. */
-static char *pattern_body(struct rule_reader *reader, struct bytes text, const char **out_why)
+char *rule_define_pattern(struct rule_reader *reader, struct bytes text, const char **out_why)
 {
 	char close;
 	char kept[16];
@@ -125,7 +123,7 @@ static void define_pattern(struct rule_reader *reader, struct bytes name, enum r
                            struct bytes value)
 {
 	const char *why = NULL;
-	char *pattern = pattern_body(reader, value, &why);
+	char *pattern = rule_define_pattern(reader, value, &why);
 
 	if (pattern == NULL) {
 		fault(reader, "pattern", name, why);
@@ -215,7 +213,7 @@ static void define_header(struct rule_reader *reader, struct bytes name, enum ru
 
 	struct bytes if_unset = take_if_unset(&value);
 	const char *why = NULL;
-	char *pattern = pattern_body(reader, value, &why);
+	char *pattern = rule_define_pattern(reader, value, &why);
 	if (pattern == NULL) {
 		fault(reader, "pattern", name, why);
 		return;

@@ -7,7 +7,8 @@
 
 #include "base/check.h"
 #include "base/relay_trust.h"
-#include "classifier/rule_read.h"
+#include "classifier/rule_define.h"
+#include "classifier/ruleset_pattern.h"
 
 #define DIRECTIVE_BYTES_MAX 64
 
@@ -19,6 +20,7 @@ enum list_form {
 	FORM_NETWORKS,
 	FORM_FIELDS,
 	FORM_WHOLE,
+	FORM_PATTERN,
 	FORM_PHRASE
 };
 
@@ -167,6 +169,37 @@ static void add_ordered(struct rule_reader *reader, const struct list_directive 
 	}
 }
 
+static bool compiles(struct rule_reader *reader, const char *key, const char *pattern)
+{
+	const uint8_t *tables = pattern_tables_new();
+	char why[PATTERN_REASON_BYTES] = "";
+	bool too_large;
+	struct pcre2_real_code_8 *code = NULL;
+
+	if (tables != NULL)
+		code = pattern_compile(tables, bytes_text(pattern), why, &too_large);
+	if (code == NULL)
+		fault(reader, key, rule_pool_printf(&reader->pool, "%s", why));
+	pattern_free(code);
+	pattern_tables_free(tables);
+	return code != NULL;
+}
+
+static void add_pattern(struct rule_reader *reader, const struct list_directive *directive,
+                        struct named_list *list, struct bytes value)
+{
+	const char *why;
+	char *pattern = rule_define_pattern(reader, value, &why);
+
+	list->is_ordered = true;
+	if (pattern == NULL)
+		fault(reader, directive->key, why);
+	else if (list->count == REDIRECTORS_MAX)
+		fault(reader, directive->key, "stands in more lines than there is room for");
+	else if (compiles(reader, directive->key, pattern))
+		add(reader, list, pattern, "");
+}
+
 static void add_words(struct rule_reader *reader, const struct list_directive *directive,
                       struct named_list *list, struct bytes value)
 {
@@ -178,6 +211,10 @@ static void add_words(struct rule_reader *reader, const struct list_directive *d
 	if (directive->form == FORM_WHOLE) {
 		list->count = 0;
 		add(reader, list, lower(reader, value), "");
+		return;
+	}
+	if (directive->form == FORM_PATTERN) {
+		add_pattern(reader, directive, list, value);
 		return;
 	}
 	if (directive->form == FORM_PHRASE) {

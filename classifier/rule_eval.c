@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "classifier/eval_signature.h"
+#include "classifier/rule_literal.h"
 #include "classifier/ruleset_blob.h"
 
 #define PARTS_LOOKED_AT 1000 /* as SpamAssassin */
@@ -257,7 +258,40 @@ static void put_argument(struct rule_call *call, char kind, double number, struc
 	call->text[call->argument_count++] = text;
 }
 
-void rule_eval_mimeheader(const struct rule_text *rule, struct rule_call *out_call)
+#define NEEDED_STRINGS_MAX 8u
+#define NEEDED_BYTES_MIN   3u
+
+/* Strings in lower case, one a line, of which every match of the pattern has one whatever its case;
+ * empty when nobody knows, or when there are so many that the pattern itself is as quick. */
+static struct bytes needed_strings(struct rule_pool *pool, const char *pattern)
+{
+	char text[NEEDED_STRINGS_MAX * (LITERAL_BYTES_MAX + 1)];
+	struct literals literals = {.count = 0};
+	struct regex regex;
+	size_t len = 0;
+
+	if (regex_parse(pool, bytes_text(pattern), &regex) == OK)
+		rule_literals(pool, &regex, TEXT_HEADER, &literals);
+	if (literals.count > NEEDED_STRINGS_MAX)
+		return BYTES("");
+	for (uint32_t i = 0; i < literals.count; i++) {
+		const struct literal *literal = &literals.item[i];
+
+		if (literal->len < NEEDED_BYTES_MIN)
+			return BYTES("");
+		for (uint32_t k = 0; k < literal->len; k++) {
+			/* What folds beyond ASCII is left to PCRE2. */
+			if (literal->octet[k] >= 0x80 || literal->octet[k] == '\n')
+				return BYTES("");
+			text[len++] = (char)bytes_lower(literal->octet[k]);
+		}
+		text[len++] = '\n';
+	}
+	return bytes_of(rule_pool_copy(pool, bytes_of(text, len)), len);
+}
+
+void rule_eval_mimeheader(struct rule_pool *pool, const struct rule_text *rule,
+                          struct rule_call *out_call)
 {
 	struct bytes name = bytes_text(rule->selector), ending = BYTES(":raw");
 	bool raw = name.len > ending.len &&
@@ -273,6 +307,7 @@ void rule_eval_mimeheader(const struct rule_text *rule, struct rule_call *out_ca
 	put_argument(out_call, 'n', rule->range_max != 0 ? rule->range_max : PARTS_LOOKED_AT,
 	             BYTES(""));
 	put_argument(out_call, 'n', (rule->tflags & TFLAG_CONCAT) != 0, BYTES(""));
+	put_argument(out_call, 's', 0, needed_strings(pool, rule->pattern));
 }
 
 /* The header rule whose pattern has a group of this name; UINT32_MAX: none. */

@@ -39,7 +39,8 @@ struct rule_evals { /* what the sections are made of */
 enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct rule_text *rule,
                                       struct rule_call *out_call, const char **out_why);
 /* The call a mimeheader rule becomes. */
-void rule_eval_mimeheader(const struct rule_text *rule, struct rule_call *out_call);
+void rule_eval_mimeheader(struct rule_pool *pool, const struct rule_text *rule,
+                          struct rule_call *out_call);
 /* rule_net.c: what is left to do with the call of a function that asks the network, once it is
  * read; and the call a check_uridnsbl rule becomes. */
 enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct rule_text *rule,

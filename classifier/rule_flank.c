@@ -9,10 +9,11 @@
 #include <math.h>
 
 #define POSITIONS_MAX   4096u
-#define COPIES_MAX      12u
+#define COPIES_MAX      32u
 #define STATES_MAX      1024u
 #define TABLE_BYTES_MAX (64u << 10)
 #define SLOTS           4096u /* of the hash table of states */
+#define PASS_USELESS    0.75  /* a walk that mostly passes is not worth its time */
 #define WALK_OCTETS     24
 
 struct part { /* a node of the tree */
@@ -249,6 +250,7 @@ struct subsets {
 	uint32_t count;
 	uint32_t slot[SLOTS]; /* 1 + state */
 	uint64_t *next;
+	bool absorbs; /* nobody asks what comes after the end of a match */
 };
 
 static void step_all(const struct automaton *a, const uint64_t *from, uint64_t *out)
@@ -261,8 +263,8 @@ static void step_all(const struct automaton *a, const uint64_t *from, uint64_t *
 			             (size_t)(w * 64 + (uint32_t)__builtin_ctzll(left)) * a->words);
 }
 
-/* The state that a set of positions is: dead, open when a match may end there, or one of its own;
- * open as well when there is no room for more. */
+/* The state that a set of positions is: dead, or one of its own; open when there is no room for
+ * more. */
 static uint16_t state_of(struct subsets *s, const uint64_t *set)
 {
 	const struct automaton *a = s->a;
@@ -274,8 +276,11 @@ static uint16_t state_of(struct subsets *s, const uint64_t *set)
 		hash = (hash ^ set[w]) * 0x9e3779b97f4a7c15ull;
 		hash ^= hash >> 29;
 	}
-	if (any == 0 || ends != 0)
-		return (uint16_t)(any == 0 ? FLANK_DEAD : FLANK_OPEN);
+	if (any == 0)
+		return FLANK_DEAD;
+	if (ends != 0 && s->absorbs)
+		return FLANK_OPEN;
+	ends = ends != 0 ? FLANK_ENDS : 0;
 	for (uint32_t at = hash % SLOTS;; at = (at + 1) % SLOTS) {
 		if (s->slot[at] == 0) {
 			if (s->count == STATES_MAX)
@@ -283,11 +288,11 @@ static uint16_t state_of(struct subsets *s, const uint64_t *set)
 			memcpy(s->state + (size_t)s->count * a->words, set,
 			       a->words * sizeof(uint64_t));
 			s->slot[at] = ++s->count;
-			return (uint16_t)(s->count - 1);
+			return (uint16_t)((s->count - 1) | ends);
 		}
 		if (memcmp(s->state + (size_t)(s->slot[at] - 1) * a->words, set,
 		           a->words * sizeof(uint64_t)) == 0)
-			return (uint16_t)(s->slot[at] - 1);
+			return (uint16_t)((s->slot[at] - 1) | ends);
 	}
 }
 
@@ -353,10 +358,16 @@ static uint16_t *fill(struct subsets *s, uint32_t *out_states)
 		}
 	}
 	for (uint32_t i = 0; i < k * a->class_count; i++)
-		if (next[i] >= k)
+		if ((next[i] & FLANK_STATE) >= k)
 			next[i] = FLANK_OPEN;
 	*out_states = k;
 	return next;
+}
+
+/* For the share of walks: a state in which a match may end is as good as one that nobody knows. */
+static uint32_t walks_to(uint16_t state)
+{
+	return (state & FLANK_ENDS) != 0 ? FLANK_OPEN : state;
 }
 
 /* The share of walks that mail text keeps alive; `now` holds how many begin in each state. */
@@ -371,8 +382,11 @@ static double pass_share(const struct automaton *a, const uint16_t *next, uint32
 	for (int turn = 0; turn < WALK_OCTETS; turn++) {
 		memset(then, 0, states * sizeof(double));
 		for (uint32_t s = FLANK_OPEN + 1; s < states; s++)
-			for (uint32_t k = 0; now[s] > 1e-4 && k < a->class_count; k++)
-				then[next[s * a->class_count + k]] += now[s] * a->share[k] / all;
+			for (uint32_t k = 0; now[s] > 1e-4 && k < a->class_count; k++) {
+				uint16_t to = next[s * a->class_count + k];
+
+				then[walks_to(to)] += now[s] * a->share[k] / all;
+			}
 		open += then[FLANK_OPEN];
 		double *swap = now;
 		now = then;
@@ -394,6 +408,7 @@ static void make(struct rule_pool *pool, const struct automaton *a, const struct
 	s->state = rule_pool_take(a->pool, (size_t)STATES_MAX * a->words * sizeof(uint64_t));
 	s->next = rule_pool_take(a->pool, a->words * sizeof(uint64_t));
 	s->count = FLANK_OPEN + 1;
+	s->absorbs = !backwards;
 	out->pass = 1;
 	out->state = rule_pool_take(pool, literals->count * sizeof(*out->state));
 	for (uint32_t i = 0; i < literals->count; i++)
@@ -402,13 +417,16 @@ static void make(struct rule_pool *pool, const struct automaton *a, const struct
 	const uint16_t *next = fill(s, &states);
 	double *begins = rule_pool_take(a->pool, states * sizeof(double));
 	for (uint32_t i = 0; i < literals->count; i++) {
-		out->state[i] = out->state[i] < states ? out->state[i] : FLANK_OPEN;
-		begins[out->state[i]] += 1.0 / literals->count;
+		if ((out->state[i] & FLANK_STATE) >= states)
+			out->state[i] = FLANK_OPEN;
+		begins[walks_to(out->state[i])] += 1.0 / literals->count;
 		useful |= out->state[i] != FLANK_OPEN;
 	}
 	if (!useful)
 		return;
 	out->pass = pass_share(a, next, states, begins);
+	if (out->pass > PASS_USELESS)
+		return;
 
 	size_t cells = (size_t)states * a->class_count;
 	size_t bytes = FLANK_BYTES(cells);
@@ -441,6 +459,7 @@ void rule_flanks(struct rule_pool *pool, const struct regex *regex, enum text_ki
 
 	struct automaton back = turned(&a);
 	make(pool, &a, literals, false, &out_flanks->after);
-	make(pool, &back, literals, true, &out_flanks->before);
+	if (literals->before_max > 0)
+		make(pool, &back, literals, true, &out_flanks->before);
 	rule_pool_free(&scratch);
 }

@@ -65,6 +65,20 @@ static void place_literals(struct placing *p, const struct blob_literal_rule *ru
 	}
 }
 
+static void place_plain(struct placing *p, uint32_t rule, const struct plain *plain)
+{
+	p->plain = rule_pool_grow(p->pool, p->plain, p->plain_count, &p->plain_room,
+	                          sizeof(*p->plain));
+	p->plain[p->plain_count] = plain->head;
+	p->plain[p->plain_count].rule = rule;
+	p->plain[p->plain_count++].start = p->plain_octet_count;
+	for (uint32_t i = 0; i < plain->octet_count; i++) {
+		p->plain_octets = rule_pool_grow(p->pool, p->plain_octets, p->plain_octet_count,
+		                                 &p->plain_octet_room, sizeof(*p->plain_octets));
+		p->plain_octets[p->plain_octet_count++] = plain->octets[i];
+	}
+}
+
 static void place_residual(struct placing *p, uint32_t rule)
 {
 	p->residual = rule_pool_grow(p->pool, p->residual, p->residual_count, &p->residual_room,
@@ -136,6 +150,7 @@ enum rule_placement rule_place(struct placing *p, uint32_t rule, uint8_t flags, 
 	struct regex regex;
 	struct literals literals = {0};
 	struct gate_windows windows = {0};
+	struct plain plain;
 	struct flanks flanks = {{.pass = 1}, {.pass = 1}};
 	enum rule_placement placed = PLACED_RESIDUAL;
 
@@ -143,6 +158,8 @@ enum rule_placement rule_place(struct placing *p, uint32_t rule, uint8_t flags, 
 		rule_literals(&scratch, &regex, p->kind, &literals);
 		rule_gate(&scratch, &regex, p->kind, &windows);
 		rule_flanks(&scratch, &regex, p->kind, &literals, &flanks);
+		if (rule_plain(&regex, pattern, &plain))
+			place_plain(p, rule, &plain);
 	}
 	if (windows.count > 0 &&
 	    (literals.count == 0 || gate_cost(&windows) < literal_cost(&literals, &flanks)) &&
@@ -257,6 +274,9 @@ enum err rule_place_finish(struct placing *p, const char *cache_folder,
 	finish_gate(p, out_section);
 	out_section[BLOB_RESIDUAL] = bytes_of(p->residual, p->residual_count * sizeof(uint32_t));
 	out_section[BLOB_FLANKS] = bytes_of(p->flank, p->flank_bytes);
+	out_section[BLOB_PLAINS] = bytes_of(p->plain, p->plain_count * sizeof(*p->plain));
+	out_section[BLOB_PLAIN_OCTETS] = bytes_of(p->plain_octets,
+	                                          p->plain_octet_count * sizeof(*p->plain_octets));
 	out_section[BLOB_SEGMENTS] = bytes_of(p->segment, p->segment_count * sizeof(uint32_t));
 	return finish_literals(p, cache_folder, out_section, reason);
 }

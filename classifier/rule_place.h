@@ -7,6 +7,7 @@
 #include "classifier/rule_flank.h"
 #include "classifier/rule_gate.h"
 #include "classifier/rule_literal.h"
+#include "classifier/rule_plain.h"
 #include "classifier/ruleset_blob.h"
 
 enum rule_placement { PLACED_LITERAL, PLACED_GATE, PLACED_RESIDUAL, PLACED_COUNT };
@@ -28,6 +29,10 @@ struct placing {
 	uint32_t literal_count, literal_room;
 	uint8_t *flank;
 	uint32_t flank_bytes, flank_room;
+	struct blob_plain *plain;
+	uint32_t plain_count, plain_room;
+	struct blob_octets *plain_octets;
+	uint32_t plain_octet_count, plain_octet_room;
 	struct gate_use *gate;
 	uint32_t gate_count, gate_room, gate_bits;
 	uint32_t *residual;

@@ -162,7 +162,8 @@ static enum err verify_rules(const struct ruleset *r, char *reason)
 static enum err list_exists(struct ruleset *r)
 {
 	r->exists = calloc(r->rule_count + 1, sizeof(*r->exists));
-	if (r->exists == NULL)
+	r->plain = calloc(r->rule_count + 1, sizeof(*r->plain));
+	if (r->exists == NULL || r->plain == NULL)
 		return ERR_NO_MEMORY;
 	for (uint32_t i = 0; i < r->rule_count; i++)
 		if (r->rule[i].kind == BLOB_RULE_EXISTS)
@@ -210,7 +211,7 @@ static bool flank_is_sound(const struct blob_flank *flank, size_t cells)
 	for (uint32_t c = 0; c < 256; c++)
 		sound &= flank->class_of[c] < flank->class_count;
 	for (size_t i = 0; i < cells; i++)
-		sound &= flank->next[i] < flank->state_count;
+		sound &= (flank->next[i] & FLANK_STATE) < flank->state_count;
 	return sound;
 }
 
@@ -242,7 +243,8 @@ static bool walk_is_sound(const struct ruleset_group *k, const bool *begins, uin
 		return true;
 	return offset < k->flank_bytes && offset % FLANK_ALIGN == 0 &&
 	       begins[offset / FLANK_ALIGN] &&
-	       state < ((const struct blob_flank *)(k->flanks + offset))->state_count;
+	       (state & FLANK_STATE) <
+	           ((const struct blob_flank *)(k->flanks + offset))->state_count;
 }
 
 static bool open_flanks(struct ruleset *r, int group, uint32_t rules_count)
@@ -304,6 +306,33 @@ static bool open_literals(struct ruleset *r, int group)
 	for (uint32_t i = 0; i < k->residual_count; i++)
 		if (!is_pattern_of(r, k->residual[i], group))
 			return false;
+	return true;
+}
+
+static bool open_plains(struct ruleset *r, int group)
+{
+	const void *plains, *octets;
+	uint32_t count, octet_count;
+
+	if (!array(r->generation, BLOB_SECTION(group, BLOB_PLAINS), sizeof(struct blob_plain),
+	           &plains, &count) ||
+	    !array(r->generation, BLOB_SECTION(group, BLOB_PLAIN_OCTETS),
+	           sizeof(struct blob_octets), &octets, &octet_count))
+		return false;
+	r->group[group].plain_octets = octets;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct blob_plain *plain = (const struct blob_plain *)plains + i;
+		uint64_t end = plain->start;
+
+		if (!is_pattern_of(r, plain->rule, group) || plain->count > PLAIN_ALTERNATIVES_MAX)
+			return false;
+		for (uint32_t k = 0; k < plain->count; k++) {
+			end += plain->bytes[k];
+			if (plain->bytes[k] == 0 || end > octet_count)
+				return false;
+		}
+		r->plain[plain->rule] = plain;
+	}
 	return true;
 }
 
@@ -387,12 +416,14 @@ static enum err open_all(struct ruleset *r, char *reason)
 	if (err == OK && !open_policies(r))
 		err = bad(reason, "policies of domains");
 	for (int group = 0; group < GROUP_COUNT && err == OK; group++) {
-		if (!open_gate(r, group) || !open_literals(r, group))
+		if (!open_gate(r, group) || !open_literals(r, group) || !open_plains(r, group))
 			return bad(reason, "what triggers the rules");
 		err = open_database(r, group, reason);
 	}
 	if (err == OK)
 		err = scoring_open(r);
+	if (err == OK)
+		err = guards_open(r);
 	if (err == OK)
 		err = compile_patterns(r, reason);
 	return err == OK ? eval_open(r, reason) : err;
@@ -407,6 +438,7 @@ enum err ruleset_open_with(const struct generation *generation, const struct rul
 	if (r == NULL)
 		return ERR_NO_MEMORY;
 	r->generation = generation;
+	r->verdicts_only = how->verdicts_only;
 	r->patterns = how->like != NULL ? pattern_set_join(how->like->patterns)
 	                                : pattern_set_new(!how->no_machine_code);
 
@@ -439,7 +471,9 @@ void ruleset_close(struct ruleset *ruleset)
 		hs_free_database(ruleset->group[group].database);
 	eval_close(ruleset);
 	scoring_close(ruleset);
+	guards_close(ruleset);
 	free(ruleset->exists);
+	free(ruleset->plain);
 	free(ruleset->pattern);
 	free(ruleset->shared);
 	pattern_set_leave(ruleset->patterns);

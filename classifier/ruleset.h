@@ -23,6 +23,7 @@ struct ruleset_group {                /* what triggers the rules of one group */
 	const struct blob_gate *gate; /* NULL: none */
 	const struct blob_gate_rule *gate_rules;
 	uint32_t gate_rule_count;
+	const struct blob_octets *plain_octets;
 	const uint32_t *segments; /* headers only: which to scan */
 	uint32_t segment_count;
 	const uint32_t *residual;
@@ -54,6 +55,8 @@ struct ruleset_evals { /* calls of eval functions and what they look into (eval_
 	const double *setting;                                /* by enum eval_setting */
 	const struct pattern *shared[EVAL_PATTERNS_MAX];      /* by enum eval_pattern */
 	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* their code */
+	const struct pattern *redirector[REDIRECTORS_MAX];
+	uint32_t redirector_count;
 	bool no_jit;
 	uint8_t *absent_matches; /* by eval: its pattern may match where its header is absent */
 	struct relay_trust trust;
@@ -71,6 +74,14 @@ struct ruleset_scoring {
 	uint32_t idle_open;   /* metas that are undecided then */
 	uint32_t *user_start; /* by rule: first of its users; one more at the end */
 	uint32_t *user;       /* metas that name the rule, by their place in the order */
+	uint64_t *needed;     /* bits by rule: it is listed, or a rule that is needed names it */
+};
+
+#define META_GUARDS_MAX 3
+
+struct meta_guards { /* rules without which a meta is worth nothing */
+	uint32_t count;
+	uint32_t rule[META_GUARDS_MAX];
 };
 
 struct ruleset_exists {
@@ -97,10 +108,13 @@ struct ruleset {
 	struct ruleset_policies policies;
 	struct ruleset_evals evals;
 	struct ruleset_scoring scoring;
+	struct meta_guards *guards;      /* by a meta's place in the order */
+	const struct blob_plain **plain; /* by rule; NULL when PCRE2 must decide */
 	struct pattern_set *patterns;
 	const struct pattern **shared;      /* by rule: what of `patterns` it has; NULL: none */
 	struct pcre2_real_code_8 **pattern; /* their code */
 	bool jit;                           /* every pattern is machine code */
+	bool verdicts_only;                 /* what is not needed is not asked of eval functions */
 };
 
 static inline struct bytes ruleset_if_unset(const struct ruleset *ruleset,
@@ -112,6 +126,12 @@ static inline struct bytes ruleset_if_unset(const struct ruleset *ruleset,
 /* score_open.c */
 MUST_CHECK enum err scoring_open(struct ruleset *ruleset);
 void scoring_close(struct ruleset *ruleset);
+/* Whether the rule's worth can change what is listed. */
+bool scoring_needs(const struct ruleset *ruleset, uint32_t rule);
+
+/* score_guard.c */
+MUST_CHECK enum err guards_open(struct ruleset *ruleset);
+void guards_close(struct ruleset *ruleset);
 
 /* score.c: what a meta is worth from what its rules are; `stack` has META_DEPTH_MAX of room. */
 struct value meta_value(const struct ruleset *ruleset, const struct blob_rule *meta,

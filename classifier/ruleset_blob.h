@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/texts.h"
 
-#define RULESET_BLOB_VERSION 4u
+#define RULESET_BLOB_VERSION 6u
 #define RULESET_RULES_MAX    65535u /* struct event_rule carries 16 bits */
 #define META_DEPTH_MAX       128u
 #define GATE_WORDS_MAX       64u
@@ -63,6 +63,8 @@ enum blob_kind_section { /* BLOB_KIND_FIRST + group * BLOB_KIND_SECTIONS + one o
 	                 BLOB_GATE_RULES,    /* struct blob_gate_rule */
 	                 BLOB_SEGMENTS,      /* header selectors to scan for the above */
 	                 BLOB_RESIDUAL,      /* rule indices run on every segment */
+	                 BLOB_PLAINS,        /* struct blob_plain */
+	                 BLOB_PLAIN_OCTETS,  /* struct blob_octets */
 	                 BLOB_KIND_SECTIONS
 };
 
@@ -136,9 +138,11 @@ struct blob_flank {
 	uint16_t next[]; /* by state and class */
 };
 
-#define FLANK_DEAD 0u /* no match goes on so */
-#define FLANK_OPEN 1u /* a match may end here, or nobody knows */
-#define FLANK_NONE UINT32_MAX
+#define FLANK_DEAD  0u      /* no match goes on so */
+#define FLANK_OPEN  1u      /* nobody knows */
+#define FLANK_ENDS  0x8000u /* set in states in which a match may end (before a string: begin) */
+#define FLANK_STATE 0x7fffu
+#define FLANK_NONE  UINT32_MAX
 
 #define FLANK_ALIGN 4u
 /* Octets of one with that many cells in `next`. */
@@ -151,6 +155,26 @@ struct blob_flank {
 
 #define REACH_ENDLESS UINT16_MAX
 static_assert(sizeof(struct blob_literal_rule) == 28, "fixed layout");
+
+struct blob_octets {
+	uint64_t bit[4];
+};
+
+#define PLAIN_ALTERNATIVES_MAX 27
+
+/* A pattern that is a choice of strings of octet classes, or asks for a long line: PCRE2 is not
+ * asked. */
+struct blob_plain {
+	uint32_t rule;
+	uint32_t start; /* of BLOB_PLAIN_OCTETS: the classes of its strings, one after the other */
+	struct blob_octets first; /* what a match begins with; of a line, what it is made of */
+	int16_t lone;             /* the only octet in `first`; -1: it has several */
+	uint16_t line_octets; /* so many from the beginning of a line; 0: strings are looked for */
+	uint8_t count;
+	uint8_t bytes[PLAIN_ALTERNATIVES_MAX]; /* of each string */
+};
+
+static_assert(sizeof(struct blob_plain) == 72 && sizeof(struct blob_octets) == 32, "fixed layout");
 
 /* The gate: a bit-parallel automaton over octet classes, one window of bits per rule, no window
  * across words. state' = ((state << 1 | begin) & step[octet]) | (state & stay[octet]); a rule's

@@ -85,3 +85,8 @@ struct pcre2_real_code_8 *pattern_compile(const uint8_t *tables, struct bytes pa
 	}
 	return code;
 }
+
+void pattern_free(struct pcre2_real_code_8 *pattern)
+{
+	pcre2_code_free(pattern);
+}

@@ -24,5 +24,6 @@ void pattern_tables_free(const uint8_t *tables);
  * whether only because it is too large for this PCRE2. */
 struct pcre2_real_code_8 *pattern_compile(const uint8_t *tables, struct bytes pattern, char *reason,
                                           bool *out_too_large);
+void pattern_free(struct pcre2_real_code_8 *pattern);
 
 #endif

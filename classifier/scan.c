@@ -19,6 +19,7 @@
 #include "classifier/eval.h"
 #include "classifier/flank.h"
 #include "classifier/gate.h"
+#include "classifier/plain.h"
 
 #define MATCH_LIMIT         1000000u
 #define JIT_STACK_BYTES_MIN 32768
@@ -27,6 +28,7 @@
 /* The clock is looked at after as many octets of work; a confirmation counts as some more. */
 #define WORK_A_LOOK  32768u
 #define CONFIRM_WORK 128u
+#define PLAIN_WORK   16u
 
 struct scan_context *scan_context_new(const struct ruleset *ruleset,
                                       struct classifier_counters *counters)
@@ -43,6 +45,7 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->changed = calloc(ruleset->rule_count + 1, sizeof(*c->changed));
 	c->hits = calloc(ruleset->rule_count / 64 + 1, sizeof(*c->hits));
 	c->dirty = calloc(ruleset->order_count / 64 + 1, sizeof(*c->dirty));
+	c->spans = calloc(ruleset->rule_count + 1, sizeof(*c->spans));
 	c->held = calloc(ruleset->rule_count + 1, sizeof(*c->held));
 	c->pending = calloc(ruleset->rule_count + 1, sizeof(*c->pending));
 	c->eval = eval_state_new();
@@ -52,7 +55,8 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	bool failed = c->state == NULL || c->touched == NULL || c->eval == NULL ||
 	              c->value == NULL || c->held == NULL || c->changed == NULL ||
 	              c->hits == NULL || c->dirty == NULL || c->pending == NULL ||
-	              c->match == NULL || c->match_context == NULL || c->jit_stack == NULL;
+	              c->spans == NULL || c->match == NULL || c->match_context == NULL ||
+	              c->jit_stack == NULL;
 	for (int group = 0; group < GROUP_COUNT && !failed; group++)
 		if (ruleset->group[group].database != NULL)
 			failed = hs_alloc_scratch(ruleset->group[group].database, &c->scratch) !=
@@ -97,6 +101,7 @@ void scan_context_free(struct scan_context *context)
 	free(context->changed);
 	free(context->pending);
 	free(context->held);
+	free(context->spans);
 	free(context->value);
 	free(context->touched);
 	free(context->state);
@@ -196,16 +201,25 @@ static uint32_t hits_max(const struct blob_rule *rule)
 
 /* Counts matches that begin in [from, to] of one segment up to the rule's limit, as Perl's //g goes
  * on: after an empty match another one, not empty there, is looked for. Every turn moves on, so the
- * text's length bounds the loop. */
-static void confirm(struct scan_context *c, uint32_t index, struct bytes subject, size_t from,
-                    size_t to)
+ * text's length bounds the loop. Returns where it would go on. */
+static size_t confirm(struct scan_context *c, uint32_t index, struct bytes subject, size_t from,
+                      size_t to)
 {
 	struct rule_state *state = &c->state[index];
 	uint32_t max = hits_max(&c->ruleset->rule[index]);
+	const struct blob_plain *plain = c->ruleset->plain[index];
 	size_t end;
 	bool empty = false;
 
 	scan_touch(c, index);
+	if (plain != NULL && state->count < max && from <= to) {
+		if (within_budget(c, PLAIN_WORK + subject.len - from))
+			state->count += plain_count(plain, c->group->plain_octets, subject, to,
+			                            max - state->count, &from);
+		else
+			state->not_run = true;
+		return from;
+	}
 	pcre2_set_offset_limit(c->match_context, to < subject.len ? to : PCRE2_UNSET);
 	while (state->count < max && from <= to && from <= subject.len) {
 		if (!within_budget(c, CONFIRM_WORK + subject.len - from)) {
@@ -221,6 +235,7 @@ static void confirm(struct scan_context *c, uint32_t index, struct bytes subject
 		from = end;
 	}
 	pcre2_set_offset_limit(c->match_context, PCRE2_UNSET);
+	return from;
 }
 
 static bool skipped_segment(const struct blob_rule *rule, uint32_t segment)
@@ -239,7 +254,7 @@ static void confirm_header(struct scan_context *c, uint32_t index)
 
 	if (absent && (rule->flags & BLOB_FLAG_IF_UNSET) != 0)
 		subject = ruleset_if_unset(c->ruleset, rule);
-	confirm(c, index, subject, 0, subject.len);
+	(void)confirm(c, index, subject, 0, subject.len);
 	if ((rule->flags & BLOB_FLAG_NEGATED) != 0)
 		state->count = state->not_run ? 0 : state->count == 0;
 }
@@ -263,25 +278,41 @@ static void confirm_near(struct scan_context *c, uint32_t index, uint32_t from, 
 			state->tried_from = from;
 		state->tried_to = to;
 	}
-	confirm(c, index, c->subject, from, to);
+	(void)confirm(c, index, c->subject, from, to);
 }
 
-/* A match of a `multiple` rule may begin in [from, to]: the stretch to count in grows. */
+/* Takes in [from, to]. Spans that meet become one; one too many is taken in by the last. */
+static void add_span(struct spans *spans, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = 0; i < spans->count;) {
+		bool meets = from <= spans->to[i] + 1 && spans->from[i] <= to + 1;
+
+		if (!meets && (i + 1 < SPANS_MAX || spans->count < SPANS_MAX)) {
+			i++;
+			continue;
+		}
+		from = spans->from[i] < from ? spans->from[i] : from;
+		to = spans->to[i] > to ? spans->to[i] : to;
+		spans->count--;
+		spans->from[i] = spans->from[spans->count];
+		spans->to[i] = spans->to[spans->count];
+		i = 0;
+	}
+	spans->from[spans->count] = from;
+	spans->to[spans->count++] = to;
+}
+
+/* A match of a `multiple` rule may begin in [from, to]: a stretch more to count in. */
 static void pend(struct scan_context *c, uint32_t index, uint32_t from, uint32_t to)
 {
 	struct rule_state *state = &c->state[index];
 
 	if (state->last_segment != c->segment + 1) {
 		state->last_segment = c->segment + 1;
-		state->tried_from = from;
-		state->tried_to = to;
+		c->spans[index].count = 0;
 		c->pending[c->pending_count++] = index;
-		return;
 	}
-	if (from < state->tried_from)
-		state->tried_from = from;
-	if (to > state->tried_to)
-		state->tried_to = to;
+	add_span(&c->spans[index], from, to);
 }
 
 /* Whether the rule has anything to find in the segment in hand. */
@@ -348,40 +379,51 @@ static bool has_long_runs(struct scan_context *c)
 	return c->long_runs;
 }
 
-/* Whether what stands beside the string that ends at `end` can belong to a match. */
-static bool fits(const struct scan_context *c, const struct blob_literal_rule *literal,
-                 uint32_t end)
+/* Whether the rule looks at the segment in hand at all. */
+static bool is_of_segment(const struct scan_context *c, const struct blob_literal_rule *literal)
 {
-	const uint8_t *flanks = c->group->flanks, *text = c->subject.data;
-	uint32_t begin = end - literal->bytes;
+	if (c->kind == TEXT_HEADER)
+		return literal->selector == c->segment;
+	return c->segment != 0 || (literal->flags & BLOB_FLAG_NOSUBJECT) == 0;
+}
 
+/* Whether the string that ends at `end` can belong to a match, by what stands beside it; if so, the
+ * match begins in [*out_from, *out_to]. */
+static bool fits(const struct scan_context *c, const struct blob_literal_rule *literal,
+                 uint32_t end, uint32_t *out_from, uint32_t *out_to)
+{
+	const uint8_t *flanks = c->group->flanks;
+
+	*out_from = 0;
+	*out_to = end - literal->reach_min;
 	if (literal->after != FLANK_NONE &&
-	    !flank_fits((const struct blob_flank *)(flanks + literal->after), literal->after_state,
-	                text, end, 1, (uint32_t)c->subject.len - end))
+	    !flank_goes_on((const struct blob_flank *)(flanks + literal->after),
+	                   literal->after_state, c->subject, end))
 		return false;
 	return literal->before == FLANK_NONE ||
-	       flank_fits((const struct blob_flank *)(flanks + literal->before),
-	                  literal->before_state, text, (ptrdiff_t)begin - 1, -1, begin);
+	       flank_begins((const struct blob_flank *)(flanks + literal->before),
+	                    literal->before_state, c->subject, end - literal->bytes, out_from,
+	                    out_to);
 }
 
 /* The string `literal` ends at `end` of the segment in hand. */
 static void trigger_literal(struct scan_context *c, const struct blob_literal_rule *literal,
                             uint32_t end)
 {
-	uint32_t from = 0;
+	uint32_t from, to;
 
-	if (c->kind == TEXT_HEADER ? literal->selector != c->segment
-	                           : c->segment == 0 && (literal->flags & BLOB_FLAG_NOSUBJECT) != 0)
+	if (!is_of_segment(c, literal) || end < literal->reach_min ||
+	    !fits(c, literal, end, &from, &to) || !is_looking(c, literal->rule))
 		return;
-	if (end < literal->reach_min || !fits(c, literal, end) || !is_looking(c, literal->rule))
-		return;
-	if (literal->reach_max < end && literal->reach_max != REACH_ENDLESS &&
+	if (end - from > literal->reach_max && literal->reach_max != REACH_ENDLESS &&
 	    (literal->short_runs == 0 || !has_long_runs(c)))
 		from = end - literal->reach_max;
+	if (from > to)
+		return;
 	if (literal->need > 1)
-		hold(c, literal, from, end - literal->reach_min);
+		hold(c, literal, from, to);
 	else
-		look(c, literal->rule, from, end - literal->reach_min);
+		look(c, literal->rule, from, to);
 }
 
 static int on_literal(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
@@ -435,14 +477,33 @@ static void scan_gate(struct scan_context *c)
 	}
 }
 
+/* Counts in the spans of one rule, front to back, as if all of the segment were searched. */
+static void run_spans(struct scan_context *c, uint32_t index)
+{
+	struct spans *spans = &c->spans[index];
+	size_t reached = 0;
+
+	while (spans->count > 0) {
+		uint32_t first = 0;
+
+		for (uint32_t i = 1; i < spans->count; i++)
+			if (spans->from[i] < spans->from[first])
+				first = i;
+
+		size_t from = spans->from[first] > reached ? spans->from[first] : reached;
+		if (from <= spans->to[first])
+			reached = confirm(c, index, c->subject, from, spans->to[first]);
+		spans->count--;
+		spans->from[first] = spans->from[spans->count];
+		spans->to[first] = spans->to[spans->count];
+	}
+}
+
 /* Counts what the segment's scan has triggered. */
 static void run_pending(struct scan_context *c)
 {
-	for (uint32_t i = 0; i < c->pending_count; i++) {
-		const struct rule_state *state = &c->state[c->pending[i]];
-
-		confirm(c, c->pending[i], c->subject, state->tried_from, state->tried_to);
-	}
+	for (uint32_t i = 0; i < c->pending_count; i++)
+		run_spans(c, c->pending[i]);
 	c->pending_count = 0;
 }
 
@@ -491,7 +552,7 @@ static void run_residual(struct scan_context *c, uint32_t index)
 		if (!skipped_segment(rule, k)) {
 			struct bytes segment = segment_of(c, k);
 
-			confirm(c, index, segment, 0, segment.len);
+			(void)confirm(c, index, segment, 0, segment.len);
 		}
 }
 

@@ -48,6 +48,13 @@ struct held { /* where matches may begin, while a rule waits for more of its str
 	uint32_t from[LITERAL_NEED_MAX], to[LITERAL_NEED_MAX];
 };
 
+#define SPANS_MAX 4
+
+struct spans { /* where matches of a `multiple` rule may begin in the segment in hand; apart */
+	uint32_t count;
+	uint32_t from[SPANS_MAX], to[SPANS_MAX];
+};
+
 struct eval_state;
 
 struct scan_context {
@@ -65,7 +72,8 @@ struct scan_context {
 	uint64_t *hits;  /* bits by rule */
 	uint64_t *dirty; /* bits by place in the order of metas: to be looked at */
 	struct eval_state *eval;
-	struct held *held; /* by rule */
+	struct held *held;   /* by rule */
+	struct spans *spans; /* by rule */
 	struct value stack[META_DEPTH_MAX];
 	uint32_t *pending; /* `multiple` rules triggered in the text in hand */
 	uint32_t pending_count;

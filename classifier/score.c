@@ -291,6 +291,20 @@ static void change(struct scan_context *c, uint32_t index, struct value v)
 		c->dirty[s->user[i] / 64] |= (uint64_t)1 << s->user[i] % 64;
 }
 
+/* Whether a rule is worth nothing without which the meta is not either. */
+static bool is_guarded(const struct scan_context *c, uint32_t at)
+{
+	const struct meta_guards *guards = &c->ruleset->guards[at];
+
+	for (uint32_t i = 0; i < guards->count; i++) {
+		const struct value *v = &c->value[guards->rule[i]];
+
+		if (v->lo == 0 && v->hi == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Metas of which some rule is worth something else than idle; each stands behind those it names. */
 static void run_metas(struct scan_context *c)
 {
@@ -301,7 +315,9 @@ static void run_metas(struct scan_context *c)
 		while (c->dirty[word] != 0) {
 			uint32_t at = word * 64 + (uint32_t)__builtin_ctzll(c->dirty[word]);
 			uint32_t index = r->order[at];
-			struct value v = meta_value(r, &r->rule[index], c->value, c->stack);
+			struct value v = is_guarded(c, at)
+			                     ? point(0)
+			                     : meta_value(r, &r->rule[index], c->value, c->stack);
 
 			c->dirty[word] &= c->dirty[word] - 1;
 			c->counters->metas_undecided += value_truth(v) == TRUTH_OPEN;

@@ -65,6 +65,38 @@ static void run_idle(struct ruleset *r)
 			s->idle_hits[i / 64] |= (uint64_t)1 << i % 64;
 }
 
+static bool is_needed(const struct ruleset_scoring *s, uint32_t rule)
+{
+	return (s->needed[rule / 64] >> rule % 64 & 1) != 0;
+}
+
+/* Metas stand behind those they name: from the last to the first, each is known when it comes. */
+static void mark_needed(struct ruleset *r)
+{
+	struct ruleset_scoring *s = &r->scoring;
+
+	for (uint32_t i = 0; i < r->rule_count; i++)
+		if ((r->rule[i].flags & BLOB_FLAG_SILENT) == 0)
+			s->needed[i / 64] |= (uint64_t)1 << i % 64;
+	for (uint32_t at = r->order_count; at > 0; at--) {
+		const struct blob_rule *meta = &r->rule[r->order[at - 1]];
+
+		if (!is_needed(s, r->order[at - 1]))
+			continue;
+		for (uint32_t i = 0; i < meta->code_count; i++) {
+			uint32_t word = r->code[meta->code + i], named = word >> 8;
+
+			if ((word & 0xff) == META_RULE)
+				s->needed[named / 64] |= (uint64_t)1 << named % 64;
+		}
+	}
+}
+
+bool scoring_needs(const struct ruleset *ruleset, uint32_t rule)
+{
+	return is_needed(&ruleset->scoring, rule);
+}
+
 enum err scoring_open(struct ruleset *r)
 {
 	struct ruleset_scoring *s = &r->scoring;
@@ -72,14 +104,17 @@ enum err scoring_open(struct ruleset *r)
 	s->idle = calloc(r->rule_count + 1, sizeof(*s->idle));
 	s->idle_hits = calloc(r->rule_count / 64 + 1, sizeof(*s->idle_hits));
 	s->user_start = calloc(r->rule_count + 2, sizeof(*s->user_start));
-	if (s->idle == NULL || s->idle_hits == NULL || s->user_start == NULL)
+	s->needed = calloc(r->rule_count / 64 + 1, sizeof(*s->needed));
+	if (s->idle == NULL || s->idle_hits == NULL || s->user_start == NULL || s->needed == NULL)
 		return ERR_NO_MEMORY;
 	run_idle(r);
+	mark_needed(r);
 	return list_users(r);
 }
 
 void scoring_close(struct ruleset *r)
 {
+	free(r->scoring.needed);
 	free(r->scoring.user);
 	free(r->scoring.user_start);
 	free(r->scoring.idle_hits);

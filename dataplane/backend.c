@@ -4,7 +4,9 @@
  * A target is one configured backend. Its idle connections are used last in, first out, so that
  * those in excess age and are closed. A target that cannot be reached is left alone for a while
  * that doubles up to half a minute; mails go to another one, and are answered 451 when there is
- * none.
+ * none. Towards a target that is to be spoken to inside TLS nothing of a mail is said before its
+ * certificate is the right one; where TLS is only an opportunity (RFC 7435) and fails, the next
+ * connections are in the clear for a while.
  */
 #include "base/check.h"
 #include "dataplane/gateway_internal.h"
@@ -12,6 +14,7 @@
 #define DOWN_MIN_US    1000000u
 #define DOWN_MAX_SHIFT 5
 #define COMMAND_BYTES  512
+#define CLEAR_US       600000000u
 
 static uint32_t backend_handle(const struct gateway *g, const struct backend *b)
 {
@@ -49,7 +52,7 @@ static bool backend_connect(struct gateway *g, uint32_t target)
 		return false;
 	}
 	memset(b, 0, sizeof(*b));
-	b->leg = (struct leg){LEG_BACKEND, conn};
+	b->leg = (struct leg){.kind = LEG_BACKEND, .conn = conn};
 	b->state = BACKEND_CONNECTING;
 	b->target = target;
 	smtp_client_init(&b->client, g->its.smtp_counters);
@@ -215,6 +218,7 @@ static void backend_free(struct gateway *g, struct backend *b)
 		target->connecting_count--;
 	target->connection_count--;
 	timer_cancel(g->timers, backend_handle(g, b));
+	leg_tls_end(g, &b->leg);
 	pool_put(&g->backends, b);
 }
 
@@ -237,6 +241,25 @@ static void serve_waiting(struct gateway *g)
 	}
 }
 
+static enum tls_backend_mode tls_mode(const struct gateway *g, const struct backend *b)
+{
+	return g->tls != NULL ? g->tls->backend[b->target].mode : TLS_BACKEND_OFF;
+}
+
+/* The end of TLS is said where it has been a good one. */
+static void backend_hang_up(struct gateway *g, struct backend *b)
+{
+	struct tcp_conn *conn = b->leg.conn;
+
+	if (b->leg.tls == 0 || b->state != BACKEND_QUIT) {
+		tcp_abort(conn);
+		return;
+	}
+	leg_shutdown(g, &b->leg);
+	leg_tls_end(g, &b->leg);
+	tcp_close(conn);
+}
+
 static void backend_gone(struct gateway *g, struct backend *b)
 {
 	struct mail *m = b->mail;
@@ -244,9 +267,12 @@ static void backend_gone(struct gateway *g, struct backend *b)
 
 	if (b->state < BACKEND_IDLE) {
 		g->counters->backend_connect_failed++;
-		target_failed(g, &g->target[b->target]);
+		if (b->state == BACKEND_HANDSHAKE && tls_mode(g, b) == TLS_BACKEND_OPPORTUNISTIC)
+			g->target[b->target].clear_until_us = g->now_us + CLEAR_US;
+		else
+			target_failed(g, &g->target[b->target]);
 	}
-	tcp_abort(b->leg.conn);
+	backend_hang_up(g, b);
 	backend_free(g, b);
 	if (m != NULL) {
 		m->backend = NULL;
@@ -321,7 +347,7 @@ void backend_release(struct gateway *g, struct backend *b, bool reset)
 bool backend_write(struct gateway *g, struct backend *b, const struct buf *commands)
 {
 	backend_arm(g, b, g->config->backend_reply_timeout_ms);
-	return tcp_write(b->leg.conn, buf_bytes(commands), false) == commands->len;
+	return leg_write(g, &b->leg, buf_bytes(commands), false) == commands->len;
 }
 
 void backends_offer(struct gateway *g)
@@ -360,6 +386,120 @@ static void send_ehlo(struct gateway *g, struct backend *b, bool helo)
 		backend_write(g, b, &out);
 }
 
+/* EHLO has been answered in the clear, or STARTTLS refused. False: the connection is of no use. */
+static bool clear_will_do(struct gateway *g, struct backend *b)
+{
+	enum tls_backend_mode mode = tls_mode(g, b);
+
+	if (mode == TLS_BACKEND_OFF)
+		return true;
+	if (mode == TLS_BACKEND_OPPORTUNISTIC) {
+		g->counters->backend_tls_clear++;
+		return true;
+	}
+	g->counters->backend_tls_not_offered++;
+	return false;
+}
+
+static bool wants_tls(const struct gateway *g, const struct backend *b)
+{
+	return tls_mode(g, b) != TLS_BACKEND_OFF && b->leg.tls == 0 && b->client.starttls &&
+	       g->tls->backend[b->target].config != NULL &&
+	       (tls_mode(g, b) != TLS_BACKEND_OPPORTUNISTIC ||
+	        g->target[b->target].clear_until_us <= g->now_us);
+}
+
+/* A ticket is used once (RFC 8446 C.4), and not under another set-up than that which judged its
+ * server; a pin is compared with a certificate, which a resumed session does not show. */
+static void session_resume(struct gateway *g, const struct backend *b, struct leg_tls *tl)
+{
+	struct backend_target *target = &g->target[b->target];
+	struct bytes session = bytes_of(target->session, target->session_bytes);
+
+	if (session.len > 0 && target->session_setup == g->tls &&
+	    tls_session_resume(tl->tls, session) != OK)
+		g->counters->backend_tls_stale++; /* a full handshake, then */
+	memset(target->session, 0, session.len);
+	target->session_bytes = 0;
+}
+
+static void session_save(struct gateway *g, struct backend *b)
+{
+	struct backend_target *target = &g->target[b->target];
+
+	if (b->leg.tls == 0 || g->tls->backend[b->target].pinned)
+		return;
+	target->session_setup = g->tls;
+	target->session_bytes = leg_tls_save(g, &b->leg, target->session, sizeof(target->session));
+}
+
+/* The answer to EHLO has come. False: the connection is of no use. */
+static bool backend_greeted(struct gateway *g, struct backend *b)
+{
+	if (wants_tls(g, b)) {
+		b->state = BACKEND_STARTTLS;
+		backend_verb(g, b, SMTP_CLIENT_STARTTLS);
+		return true;
+	}
+	if (b->leg.tls == 0 && !clear_will_do(g, b))
+		return false;
+	session_save(g, b); /* its ticket came before the answer */
+	learn_extensions(g, b);
+	backend_ready(g, b);
+	return true;
+}
+
+/* The answer to STARTTLS has come and nothing may lie behind it. False: as above. */
+static bool backend_starttls(struct gateway *g, struct backend *b,
+                             const struct smtp_client_event *event)
+{
+	const struct tls_setup_backend *its = &g->tls->backend[b->target];
+	struct leg_tls *tl;
+
+	if (event->code / 100 != 2) {
+		if (!clear_will_do(g, b))
+			return false;
+		learn_extensions(g, b);
+		backend_ready(g, b);
+		return true;
+	}
+	if (COUNT_IF(tcp_readable(b->leg.conn) > 0, g->counters->tls_injected))
+		return false;
+	tl = leg_tls_open(g, its->config, bytes_text(its->name));
+	if (COUNT_IF(tl == NULL, g->counters->backend_tls_failed))
+		return false;
+	session_resume(g, b, tl);
+	b->state = BACKEND_HANDSHAKE;
+	leg_tls_begin(g, &b->leg, tl);
+	backend_arm(g, b, g->config->tls_handshake_timeout_ms);
+	return true;
+}
+
+static bool pin_fits(const struct gateway *g, const struct backend *b, const struct tls_info *info)
+{
+	const struct tls_setup_backend *its = &g->tls->backend[b->target];
+
+	return !its->pinned || (info->peer_certificate &&
+	                        memcmp(info->peer_sha256, its->pin, sizeof(its->pin)) == 0);
+}
+
+void backend_tls_news(struct gateway *g, struct backend *b, enum leg_tls_news news)
+{
+	struct tls_info info;
+
+	leg_describe(g, &b->leg, &info);
+	if (news != LEG_TLS_BEGUN || !pin_fits(g, b, &info)) {
+		g->counters->tls_injected += news == LEG_TLS_INJECTED;
+		g->counters->backend_tls_failed++;
+		backend_gone(g, b);
+		return;
+	}
+	g->counters->backend_tls++;
+	g->counters->backend_tls_resumed += info.resumed;
+	smtp_client_restart(&b->client);
+	send_ehlo(g, b, false);
+}
+
 /* False: the connection is gone. */
 static bool backend_reply(struct gateway *g, struct backend *b,
                           const struct smtp_client_event *event)
@@ -375,14 +515,15 @@ static bool backend_reply(struct gateway *g, struct backend *b,
 		send_ehlo(g, b, false);
 		return true;
 	case BACKEND_EHLO:
-		if (event->code == 250) {
-			learn_extensions(g, b);
-			backend_ready(g, b);
+		if (event->code == 250 && backend_greeted(g, b))
 			return true;
-		}
 		if (event->command != SMTP_CLIENT_EHLO || event->code / 100 != 5)
 			break;
 		send_ehlo(g, b, true);
+		return true;
+	case BACKEND_STARTTLS:
+		if (!backend_starttls(g, b, event))
+			break;
 		return true;
 	case BACKEND_LEASED:
 		if (event->code == 421 && m->phase != MAIL_DOT && m->phase != MAIL_DATA)
@@ -402,6 +543,7 @@ static bool backend_reply(struct gateway *g, struct backend *b,
 	case BACKEND_QUIT:
 		break;
 	case BACKEND_CONNECTING:
+	case BACKEND_HANDSHAKE:
 	case BACKEND_IDLE:
 		break;
 	}
@@ -412,18 +554,17 @@ static bool backend_reply(struct gateway *g, struct backend *b,
 /* False: the connection is gone. */
 static bool backend_read(struct gateway *g, struct backend *b)
 {
-	struct tcp_conn *conn = b->leg.conn;
 	struct smtp_client_event event;
 
 	for (;;) {
-		struct bytes input = tcp_peek(conn, 0);
+		struct bytes input = leg_peek(g, &b->leg);
 		size_t available = input.len;
 
 		if (available == 0)
 			break;
 		bool got = smtp_client_next(&b->client, &input, &event);
 		size_t used = available - input.len;
-		tcp_consume(conn, used);
+		leg_consume(g, &b->leg, used);
 		if (!got && used == 0)
 			break;
 		if (!got)
@@ -436,7 +577,7 @@ static bool backend_read(struct gateway *g, struct backend *b)
 		if (!backend_reply(g, b, &event))
 			return false;
 	}
-	if (!tcp_at_end(conn))
+	if (!leg_at_end(g, &b->leg))
 		return true;
 	backend_gone(g, b);
 	return false;
@@ -456,7 +597,7 @@ void backend_news(struct gateway *g, struct backend *b, uint32_t news)
 		b->state = BACKEND_GREETING;
 	if ((news & TCP_ACKED) && b->mail != NULL && b->mail->phase == MAIL_SEND)
 		relay_send(g, b->mail);
-	if (news & (TCP_READABLE | TCP_FIN))
+	if ((news & (TCP_READABLE | TCP_FIN)) != 0 || b->leg.tls != 0)
 		(void)backend_read(g, b);
 }
 

@@ -43,6 +43,9 @@ static uint32_t patience_ms(const struct gateway *g, const struct session *s)
 
 	if (s->state == SESSION_CLOSING)
 		return CLOSING_TIMEOUT_MS;
+	if (leg_is_shaking(g, &s->leg))
+		return left_ms(g, leg_tls_of(g, &s->leg)->since_ms,
+		               g->config->tls_handshake_timeout_ms);
 	if (s->state == SESSION_REFUSED)
 		return left_ms(g, s->phase_ms, REFUSED_TIMEOUT_MS);
 	if (s->mail != NULL && s->mail->wait_backend)

@@ -135,7 +135,7 @@ static void tell_lists(struct control *control, enum generation_kind kind)
 	const struct control_config *c = &control->config;
 
 	if (c->lists_changed != NULL && (kind == GENERATION_LISTS || kind == GENERATION_DELTA))
-		c->lists_changed(c->lists_changed_context, kind, rules_lists(c->rules, kind));
+		c->lists_changed(c->context, kind, rules_lists(c->rules, kind));
 }
 
 static void handle_publish(struct control *control, uint32_t client, const struct attach_msg *msg,
@@ -182,6 +182,20 @@ static void handle_drain(struct control *control, uint32_t client, bool drain)
 	client_send(control, client, &answer, -1);
 }
 
+static void handle_reload(struct control *control, uint32_t client)
+{
+	struct attach_msg answer = message(ATTACH_PUBLISHED);
+	char reason[CONFIG_ERROR_BYTES] = "this process cannot reload";
+
+	answer.error = ERR_UNSUPPORTED;
+	if (control->config.reload != NULL)
+		answer.error = control->config.reload(control->config.context, reason);
+	if (answer.error != OK)
+		snprintf(answer.reason, sizeof(answer.reason), "%.*s", ATTACH_REASON_BYTES - 1,
+		         reason);
+	client_send(control, client, &answer, -1);
+}
+
 static void handle_status(struct control *control, uint32_t client)
 {
 	struct attach_msg answer = message(ATTACH_STATUS);
@@ -210,6 +224,9 @@ static void handle(struct control *control, uint32_t client, const struct attach
 		break;
 	case ATTACH_RESUME:
 		handle_drain(control, client, false);
+		break;
+	case ATTACH_RELOAD:
+		handle_reload(control, client);
 		break;
 	case ATTACH_STATUS:
 		handle_status(control, client);

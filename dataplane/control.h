@@ -31,7 +31,10 @@ struct control_config {
 	const char *replies; /* how backends' replies find their worker, for STATUS; NULL: unsaid */
 	/* Called after a lists or delta generation is in force; NULL: nobody wants to know. */
 	void (*lists_changed)(void *context, enum generation_kind kind, const struct lists *lists);
-	void *lists_changed_context;
+	/* Reads the configuration again; `reason` (CONFIG_ERROR_BYTES) says why not. NULL: cannot.
+	 */
+	enum err (*reload)(void *context, char *reason);
+	void *context;
 };
 
 /* Listens. ERR_SYSTEM when the socket cannot be had. */

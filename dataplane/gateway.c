@@ -31,12 +31,26 @@ static bool counts_sources(const struct config *config)
 	return config->sessions_per_source_max > 0 || config->sessions_per_network_max > 0;
 }
 
+static size_t tls_bytes(const struct config *config)
+{
+	const struct tls_engine_options options = {.connections_max = config->tls_connections_max};
+
+	return config_tls_wanted(config) ? tls_engine_bytes(&options) : 0;
+}
+
+static uint32_t tls_legs_max(const struct config *config)
+{
+	return config_tls_wanted(config) ? config->tls_connections_max : 1;
+}
+
 size_t gateway_bytes(const struct config *config)
 {
 	size_t pools = (size_t)config->sessions_max * (sizeof(struct session) + 64) +
 	               (size_t)config->transactions_max * (sizeof(struct mail) + 64) +
 	               (size_t)backends_max(config) * (sizeof(struct backend) + 64) +
-	               (size_t)lines_max(config) * (config->command_line_bytes_max + 64);
+	               (size_t)lines_max(config) * (config->command_line_bytes_max + 64) +
+	               (size_t)tls_legs_max(config) * (sizeof(struct leg_tls) + 64) +
+	               tls_bytes(config) + 128;
 	size_t sources = counts_sources(config) ? source_table_bytes(config->sessions_max) : 0;
 	size_t timers = ((size_t)config->sessions_max + backends_max(config)) * 32 + (256 << 10);
 
@@ -44,6 +58,12 @@ size_t gateway_bytes(const struct config *config)
 
 	return sizeof(struct gateway) + pools + sources + timers + inquiries +
 	       config->scan_bytes_max + normaliser_bytes(config->scan_bytes_max) + (64 << 10);
+}
+
+size_t gateway_message_bytes(size_t *out_reserved)
+{
+	*out_reserved = sizeof(struct mail);
+	return offsetof(struct mail, transaction.recipient[1]);
 }
 
 static void limits_from(struct smtp_server_limits *limits, const struct config *config)
@@ -58,6 +78,21 @@ static void limits_from(struct smtp_server_limits *limits, const struct config *
 	    .eightbitmime = true,
 	    .enhanced_status_codes = true,
 	};
+}
+
+/* The engine is made by the thread that uses it, when the arena is sealed: from a part set aside.
+ */
+static enum err carve_tls(struct gateway *g, struct arena *arena)
+{
+	size_t bytes = tls_bytes(g->config);
+	enum err err = pool_init(&g->leg_tls, arena, tls_legs_max(g->config),
+	                         sizeof(struct leg_tls), 64);
+
+	if (err != OK || bytes == 0)
+		return err;
+	g->tls_arena = (struct arena){.memory = arena_take(arena, 1, bytes, 64),
+	                              .bytes_max = bytes};
+	return g->tls_arena.memory != NULL ? OK : ERR_NO_MEMORY;
 }
 
 static enum err carve(struct gateway *g, struct arena *arena, uint64_t now_us)
@@ -79,6 +114,9 @@ static enum err carve(struct gateway *g, struct arena *arena, uint64_t now_us)
 	if (err != OK)
 		return err;
 
+	err = carve_tls(g, arena);
+	if (err != OK)
+		return err;
 	g->sources_counted = counts_sources(config);
 	if (g->sources_counted)
 		err = source_table_init(&g->sources, arena, config->sessions_max, &g->its.secret);
@@ -125,8 +163,23 @@ struct gateway *gateway_new(struct arena *arena, const struct gateway_config *it
 	return g;
 }
 
+void gateway_leave(struct gateway *g)
+{
+	for (uint32_t i = 0; i < g->leg_tls.count; i++)
+		if (pool_is_out(&g->leg_tls, i)) {
+			struct leg_tls *tl = pool_at(&g->leg_tls, i);
+
+			leg_tls_end(g, tl->leg);
+		}
+	if (g->tls_engine != NULL)
+		tls_engine_free(g->tls_engine);
+	g->tls_engine = NULL;
+	g->tls_tried = true;
+}
+
 void gateway_close(struct gateway *g)
 {
+	gateway_leave(g);
 	shadow_close(g);
 	normaliser_close(g->normaliser);
 }
@@ -139,6 +192,8 @@ static void connection_news(struct gateway *g, struct tcp_conn *conn, uint32_t n
 	struct leg *leg = tcp_user(conn);
 	if (leg == NULL)
 		return;
+	if (leg->tls != 0 && (news & TCP_FAILED) == 0)
+		leg_tls_news(g, leg);
 	if (leg->kind == LEG_CLIENT)
 		session_news(g, (struct session *)leg, news);
 	else
@@ -222,6 +277,23 @@ static void timers_run(struct gateway *g)
 	}
 }
 
+/* A set-up that was loaded since the last turn is taken over. */
+static void tls_refresh(struct gateway *g)
+{
+	if (g->its.tls == NULL)
+		return;
+	g->tls = tls_slot_current(g->its.tls, g->its.worker);
+	if (g->tls_engine == NULL && !g->tls_tried && g->tls != NULL &&
+	    g->tls_arena.memory != NULL) {
+		const struct tls_engine_options options = {.connections_max = g->leg_tls.count};
+
+		g->tls_tried = true;
+		g->tls_engine = tls_engine_new(&g->tls_arena, &options, g->its.tls_counters);
+	}
+	if (g->tls_engine != NULL)
+		tls_engine_set_time(g->tls_engine, g->wall_us / 1000);
+}
+
 void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
 {
 	struct tcp_conn *conn;
@@ -229,6 +301,7 @@ void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
 
 	g->now_us = now_us;
 	g->wall_us = wall_us;
+	tls_refresh(g);
 	for (work = 0; work < TURN_CONNECTIONS_MAX; work++) {
 		conn = tcp_next_ready(g->its.net, &news);
 		if (conn == NULL)
@@ -237,6 +310,8 @@ void gateway_run(struct gateway *g, uint64_t now_us, uint64_t wall_us)
 		connection_news(g, conn, news);
 	}
 	g->more = work == TURN_CONNECTIONS_MAX;
+	if (leg_tls_run(g))
+		g->more = true;
 	shed_run(g);
 	timers_run(g);
 	await_run(g);
@@ -277,6 +352,14 @@ bool gateway_idle(const struct gateway *g)
 uint32_t gateway_session_count(const struct gateway *g)
 {
 	return g->sessions.used;
+}
+
+uint32_t gateway_tls_use(const struct gateway *g, size_t *out_bytes)
+{
+	size_t high;
+
+	*out_bytes = g->tls_engine != NULL ? tls_engine_used(g->tls_engine, &high) : 0;
+	return g->leg_tls.used;
 }
 
 enum net_welcome gateway_welcome(const struct gateway *g, const struct addr *addr)

@@ -22,8 +22,10 @@
 #include "smtp/mime_counters.h"
 #include "smtp/smtp_counters.h"
 #include "tcpstack/net.h"
+#include "tcpstack/tls_counters.h"
 
 struct gateway;
+struct tls_slot;
 
 struct gateway_config {
 	const struct config *config;
@@ -36,6 +38,8 @@ struct gateway_config {
 	struct gateway_counters *counters;
 	struct smtp_counters *smtp_counters;
 	struct mime_counters *mime_counters;
+	struct tls_counters *tls_counters;
+	struct tls_slot *tls; /* NULL: no TLS */
 	uint32_t worker;
 	const char *hostname;
 	struct hash_key secret;       /* of message ids */
@@ -44,10 +48,15 @@ struct gateway_config {
 
 /* Octets gateway_new takes from the arena, at most. */
 size_t gateway_bytes(const struct config *config);
+/* Octets of the record that a message to one recipient uses, beside its own octets, which stay in
+ * the packets they came in, and the text of its envelope; and how many are reserved for it. */
+size_t gateway_message_bytes(size_t *out_reserved);
 /* Carves everything and listens on the configured listeners. NULL when the arena is too small or a
  * listener cannot be had. Keeps every pointer in `config`. */
 struct gateway *gateway_new(struct arena *arena, const struct gateway_config *config,
                             uint64_t now_us);
+/* By the thread of the turns, after the last one: gives back what belongs to that thread. */
+void gateway_leave(struct gateway *gateway);
 /* Gives back what is not of the arena (charset converters). Nothing may be called after it. */
 void gateway_close(struct gateway *gateway);
 /* One turn: bounded work on connections with news, timers and messages that wait for their verdict.
@@ -64,6 +73,8 @@ void gateway_reload(struct gateway *gateway);
 /* No session is left. */
 bool gateway_idle(const struct gateway *gateway);
 uint32_t gateway_session_count(const struct gateway *gateway);
+/* Connections inside TLS now, and the octets of TLS memory they take. */
+uint32_t gateway_tls_use(const struct gateway *gateway, size_t *out_bytes);
 /* What becomes of a SYN from `addr`, before any state. A pure look-up, for struct net_config. */
 enum net_welcome gateway_welcome(const struct gateway *gateway, const struct addr *addr);
 

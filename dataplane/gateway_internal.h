@@ -2,6 +2,7 @@
  * whom.
  *
  *   gateway.c   a turn: ready connections, timers, the judging queue
+ *   leg_tls.c   either side inside TLS: plaintext in and out, handshakes in turns
  *   session.c   the client's side: events of smtp/server.h become replies and steps of a mail
  *   mail.c      a transaction on its way: MAIL and RCPT put to the backend, body held
  *   judge.c     body to texts to verdict
@@ -28,20 +29,14 @@
 #include "classifier/classifier.h"
 #include "dataplane/gateway.h"
 #include "dataplane/inquiry.h"
+#include "dataplane/leg.h"
 #include "dataplane/source_table.h"
+#include "dataplane/tls_setup.h"
 #include "smtp/client.h"
 #include "smtp/normalise.h"
 #include "smtp/server.h"
 #include "smtp/transaction.h"
 #include "tcpstack/tcp.h"
-
-/* The user pointer of a connection begins with this. */
-enum leg_kind { LEG_CLIENT, LEG_BACKEND };
-
-struct leg {
-	enum leg_kind kind;
-	struct tcp_conn *conn;
-};
 
 struct mail;
 struct backend;
@@ -133,6 +128,8 @@ enum backend_state {
 	BACKEND_CONNECTING,
 	BACKEND_GREETING,
 	BACKEND_EHLO,
+	BACKEND_STARTTLS,  /* said, its answer awaited */
+	BACKEND_HANDSHAKE, /* EHLO again behind it */
 	BACKEND_IDLE,
 	BACKEND_LEASED,
 	BACKEND_RESET, /* RSET sent, back to IDLE when answered */
@@ -157,8 +154,13 @@ struct backend_target {
 	uint32_t connecting_count;
 	uint32_t failures;
 	uint64_t down_until_us;
+	uint64_t clear_until_us; /* a handshake failed, and in the clear will do */
 	bool known, eightbitmime;
 	uint64_t size_max;
+	/* The last session of TLS that it gave us, used once; under which set-up. */
+	const struct tls_setup *session_setup;
+	size_t session_bytes;
+	uint8_t session[TLS_SESSION_BYTES];
 };
 
 /* One message being judged by the shadow rules, which outlives its mail. */
@@ -189,9 +191,15 @@ struct gateway {
 	struct smtp_server_limits limits;
 	uint64_t now_us, wall_us;
 	uint64_t id_count;
-	struct pool sessions, mails, backends, lines;
-	struct timer_wheel *timers;       /* handles: sessions, then backends */
-	uint32_t ahead[TIMERS_AHEAD / 2]; /* those whose sessions were fetched last */
+	struct pool sessions, mails, backends, lines, leg_tls;
+	const struct tls_setup *tls; /* NULL: there is none */
+	struct arena tls_arena;      /* the engine's, which its own thread makes */
+	struct tls_engine *tls_engine;
+	bool tls_tried;
+	struct leg_tls *tls_run_head, *tls_run_tail; /* handshakes that have something to do */
+	uint64_t tls_credit, tls_credit_us; /* millionths of a handshake; when it was reckoned */
+	struct timer_wheel *timers;         /* handles: sessions, then backends */
+	uint32_t ahead[TIMERS_AHEAD / 2];   /* those whose sessions were fetched last */
 	uint32_t ahead_next;
 	struct backend_target target[BACKENDS_MAX];
 	uint32_t target_next;
@@ -221,6 +229,7 @@ struct gateway {
 };
 
 /* session.c */
+void session_tls_news(struct gateway *g, struct session *s, enum leg_tls_news news);
 /* False: there is no session for it, and `conn` has been let go. */
 bool session_accept(struct gateway *g, struct tcp_conn *conn);
 void session_news(struct gateway *g, struct session *s, uint32_t news);
@@ -275,6 +284,8 @@ void shed_run(struct gateway *g);
 bool shed_is_hard(const struct gateway *g);
 
 /* mail.c */
+/* Policy takes mail of its sender inside TLS only, and this is in the clear. */
+bool mail_sender_needs_tls(const struct gateway *g, const struct mail *m);
 struct mail *mail_begin(struct gateway *g, struct session *s);
 /* Puts what is not yet with the backend (MAIL, RCPTs) to it; takes a connection when there is none.
  */
@@ -346,6 +357,7 @@ void relay_backend_reply(struct gateway *g, struct mail *m, const struct smtp_cl
 void relay_send(struct gateway *g, struct mail *m);
 
 /* backend.c */
+void backend_tls_news(struct gateway *g, struct backend *b, enum leg_tls_news news);
 /* Clients are offered what every backend known so far can do. */
 void backends_offer(struct gateway *g);
 void backends_start(struct gateway *g);
@@ -368,6 +380,7 @@ bool backend_write(struct gateway *g, struct backend *b, const struct buf *comma
 uint64_t report_id(struct gateway *g);
 void report_push(struct gateway *g, const struct event *event);
 void report_mail(struct gateway *g, struct mail *m, enum event_kind kind, enum event_stage stage);
+void report_note_backend(struct gateway *g, struct mail *m);
 void report_refused(struct gateway *g, const struct session *s, enum smtp_reply reply, uint64_t id,
                     const char *detail);
 

@@ -162,8 +162,12 @@ static bool begin(struct gateway *g, struct mail *m)
 		trust = ruleset_relay_trust(m->rules->ruleset);
 	}
 	tcp_endpoints(s->leg.conn, &local, &remote);
-	struct message_facts facts = {remote, bytes_text(s->helo),
-	                              transaction_path_text(t, &t->sender), true, trust};
+	struct message_facts facts = {remote,
+	                              bytes_text(s->helo),
+	                              transaction_path_text(t, &t->sender),
+	                              true,
+	                              trust,
+	                              scan_context_redirects(m->rules->context)};
 	set_limits(g, m);
 	message = gather(g, m);
 	g->scan_bytes = message.len;

@@ -91,15 +91,37 @@ static void recipients_answer_reply(struct gateway *g, struct mail *m, enum smtp
 	recipients_answer_all(g, m, reply_table[reply].code, buf_bytes(&text));
 }
 
-static void recipient_put_off(struct gateway *g, struct mail *m)
+/* The next one to be put to the backend is answered by us. */
+static void recipient_turn_away(struct gateway *g, struct mail *m, enum smtp_reply reply)
 {
 	char memory[128];
 	struct buf text = buf_over(memory, sizeof(memory));
 
-	g->counters->recipients_other_policy++;
-	reply_text(REPLY_OTHER_POLICY, &text);
+	if (reply == REPLY_TLS_REQUIRED)
+		g->counters->tls_policy_recipients++;
+	else
+		g->counters->recipients_other_policy++;
+	reply_text(reply, &text);
 	m->rcpt_sent++;
-	recipient_answer(g, m, reply_table[REPLY_OTHER_POLICY].code, buf_bytes(&text));
+	recipient_answer(g, m, reply_table[reply].code, buf_bytes(&text));
+}
+
+static struct bytes domain_of(const struct mail *m, const struct transaction_path *path)
+{
+	return bytes_behind_last(transaction_path_text(&m->transaction, path), '@');
+}
+
+bool mail_sender_needs_tls(const struct gateway *g, const struct mail *m)
+{
+	return g->tls != NULL && m->session->leg.tls == 0 &&
+	       tls_setup_requires(&g->tls->required_senders, domain_of(m, &m->transaction.sender));
+}
+
+static bool recipient_needs_tls(const struct gateway *g, const struct mail *m, uint32_t index)
+{
+	return g->tls != NULL && m->session->leg.tls == 0 &&
+	       tls_setup_requires(&g->tls->required_recipients,
+	                          domain_of(m, &m->transaction.recipient[index]));
 }
 
 /* What of the client's MAIL parameters the backend can take. */
@@ -146,6 +168,7 @@ enum recipient_turn {
 	RECIPIENT_GOES,
 	RECIPIENT_WAITS,   /* until those before it are answered */
 	RECIPIENT_PUT_OFF, /* a message is judged once, and this one would judge it otherwise */
+	RECIPIENT_NEEDS_TLS,
 };
 
 static enum recipient_turn recipient_turn(const struct gateway *g, struct mail *m)
@@ -153,6 +176,8 @@ static enum recipient_turn recipient_turn(const struct gateway *g, struct mail *
 	const struct rules_view *view = rules_current(g->its.rules, g->its.worker);
 	uint32_t policy = recipient_policy(view->ruleset, m, m->rcpt_sent);
 
+	if (recipient_needs_tls(g, m, m->rcpt_sent))
+		return m->rcpt_answered < m->rcpt_sent ? RECIPIENT_WAITS : RECIPIENT_NEEDS_TLS;
 	if (m->policy_known && policy != m->policy) {
 		if (m->rcpt_answered < m->rcpt_sent)
 			return RECIPIENT_WAITS;
@@ -203,9 +228,13 @@ void mail_advance(struct gateway *g, struct mail *m)
 	if (m->backend == NULL && (m->wait_backend || !backend_lease(g, m)))
 		return;
 	envelope_send(g, m);
-	while (m->mail_sent && m->rcpt_sent < m->transaction.recipient_count &&
-	       recipient_turn(g, m) == RECIPIENT_PUT_OFF) {
-		recipient_put_off(g, m);
+	while (m->mail_sent && m->rcpt_sent < m->transaction.recipient_count) {
+		enum recipient_turn turn = recipient_turn(g, m);
+
+		if (turn != RECIPIENT_PUT_OFF && turn != RECIPIENT_NEEDS_TLS)
+			return;
+		recipient_turn_away(
+		    g, m, turn == RECIPIENT_PUT_OFF ? REPLY_OTHER_POLICY : REPLY_TLS_REQUIRED);
 		if (s->mail != m)
 			return;
 		envelope_send(g, m);
@@ -348,18 +377,18 @@ static void mail_stream(struct gateway *g, struct mail *m)
  * how many. */
 static size_t hold(struct gateway *g, struct mail *m, size_t bytes)
 {
-	struct tcp_conn *conn = m->session->leg.conn;
+	struct leg *leg = &m->session->leg;
 	struct pkt *tail = m->held.tail;
 	size_t taken = bytes, held_bytes = m->held.bytes;
 	uint32_t held_count = m->held.count;
 
 	if (bytes < HOLD_COPY_BYTES && tail != NULL && pkt_tailroom(tail) >= bytes) {
-		memcpy(tail->data + tail->len, tcp_peek(conn, 0).data, bytes);
+		memcpy(tail->data + tail->len, leg_peek(g, leg).data, bytes);
 		tail->len = (uint16_t)(tail->len + bytes);
 		m->held.bytes += bytes;
-		tcp_consume(conn, bytes);
+		leg_consume(g, leg, bytes);
 	} else {
-		taken = tcp_take(conn, bytes, &m->held);
+		taken = leg_take(g, leg, bytes, &m->held);
 	}
 	g->held_bytes += m->held.bytes - held_bytes;
 	g->held_pkts += m->held.count - held_count;
@@ -368,16 +397,16 @@ static size_t hold(struct gateway *g, struct mail *m, size_t bytes)
 
 void mail_hold(struct gateway *g, struct mail *m, size_t bytes)
 {
-	struct tcp_conn *conn = m->session->leg.conn;
+	struct leg *leg = &m->session->leg;
 
 	g->counters->message_bytes += bytes;
 	if (m->phase == MAIL_DISCARD) {
-		tcp_consume(conn, bytes);
+		leg_consume(g, leg, bytes);
 		return;
 	}
 	size_t taken = hold(g, m, bytes);
 	if (taken < bytes) {
-		tcp_consume(conn, bytes - taken);
+		leg_consume(g, leg, bytes - taken);
 		mail_out_of_storage(g, m);
 	} else if (g->held_pkts > g->held_pkts_max) {
 		mail_out_of_storage(g, m);
@@ -414,7 +443,7 @@ void mail_body_complete(struct gateway *g, struct mail *m)
 	m->body_bytes = s->server.body.bytes;
 	g->counters->messages++;
 	if (m->phase == MAIL_DISCARD) {
-		if (tcp_write(s->leg.conn, bytes_text(m->discard_text), false) !=
+		if (leg_write(g, &s->leg, bytes_text(m->discard_text), false) !=
 		    strlen(m->discard_text))
 			g->counters->sessions_slow_reader++;
 		mail_finish(g, m);
@@ -457,7 +486,7 @@ static void mail_conclude(struct gateway *g, struct mail *m, const char *line, u
 		session_window(g, m->session);
 		return;
 	}
-	if (tcp_write(m->session->leg.conn, bytes_text(line), false) != strlen(line))
+	if (leg_write(g, &m->session->leg, bytes_text(line), false) != strlen(line))
 		g->counters->sessions_slow_reader++;
 	mail_finish(g, m);
 }

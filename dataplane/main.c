@@ -37,7 +37,7 @@ static void usage(FILE *out)
 	      out);
 }
 
-static struct config config, fresh; /* too large for a stack */
+static struct config config; /* too large for a stack */
 
 static bool load(const char *path, struct config *out_config)
 {
@@ -49,18 +49,19 @@ static bool load(const char *path, struct config *out_config)
 	return false;
 }
 
-static void reload(struct process *process, const char *path)
+static void reload(struct process *process)
 {
-	if (!load(path, &fresh)) {
-		fputs("postern: the configuration in force stays as it is\n", stderr);
-		return;
-	}
-	process_reload(process, &fresh);
-	fputs("postern: reloadable options taken over\n", stderr);
+	char reason[CONFIG_ERROR_BYTES];
+
+	if (process_reload(process, reason) == OK)
+		fputs("postern: reloadable options taken over\n", stderr);
+	else
+		fprintf(stderr, "postern: %s\npostern: the configuration in force stays as it is\n",
+		        reason);
 }
 
 /* Returns the signal that ends the process. */
-static int wait_for_end(const sigset_t *signals, struct process *process, const char *path)
+static int wait_for_end(const sigset_t *signals, struct process *process)
 {
 	int signal;
 
@@ -69,7 +70,7 @@ static int wait_for_end(const sigset_t *signals, struct process *process, const 
 			continue;
 		if (signal != SIGHUP)
 			return signal;
-		reload(process, path);
+		reload(process);
 	}
 }
 
@@ -85,13 +86,13 @@ static int run(const char *path)
 	sigaddset(&signals, SIGHUP);
 	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (process_start(&config, &process, reason) != OK) {
+	if (process_start(&config, path, &process, reason) != OK) {
 		fprintf(stderr, "postern: %s\n", reason[0] != '\0' ? reason : "out of memory");
 		process_stop(process);
 		return EXIT_FAILED;
 	}
 	fprintf(stderr, "postern: ready\n");
-	if (wait_for_end(&signals, process, path) == SIGTERM)
+	if (wait_for_end(&signals, process) == SIGTERM)
 		fputs("postern: draining\n", stderr);
 	process_stop(process);
 	return EXIT_FINE;

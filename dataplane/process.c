@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -31,6 +32,7 @@
 #include "dataplane/port_dpdk.h"
 #include "dataplane/port_pcap.h"
 #include "dataplane/rules.h"
+#include "dataplane/tls_setup.h"
 #include "dataplane/worker.h"
 #include "dataplane/xdp/steer.h"
 
@@ -55,9 +57,14 @@ struct process {
 	struct config *config;
 	struct arena arena;
 	struct telemetry telemetry;
+	const char *config_path;
+	struct config *fresh; /* of a reload; under the mutex */
+	pthread_mutex_t reload_mutex;
 	struct question_rings questions; /* memory NULL: nothing is asked of the network */
 	int questions_wake_fd;
 	struct rules_slot *rules;
+	struct tls_slot *tls;
+	bool tls_told; /* that its files cannot be read */
 	struct control *control;
 	pthread_t control_thread;
 	bool control_started;
@@ -138,6 +145,27 @@ static enum err start_rules(struct process *process, char *reason)
 		return OK;
 	snprintf(reason, PORT_REASON_BYTES, "out of memory");
 	return ERR_NO_MEMORY;
+}
+
+/* A certificate that cannot be read must not keep mail from those who need none of it: what needs
+ * it is refused instead. */
+static enum err start_tls(struct process *process, char *reason)
+{
+	char why[CONFIG_ERROR_BYTES];
+
+	process->fresh = calloc(1, sizeof(*process->fresh));
+	process->tls = tls_slot_new(process->config->workers);
+	if (process->tls == NULL || process->fresh == NULL ||
+	    pthread_mutex_init(&process->reload_mutex, NULL) != 0) {
+		snprintf(reason, PORT_REASON_BYTES, "out of memory");
+		return ERR_NO_MEMORY;
+	}
+	if (tls_slot_load(process->tls, process->config, false, clock_wall_us() / 1000, why,
+	                  sizeof(why)) != OK)
+		fprintf(stderr,
+		        "postern: warning: TLS: %s; STARTTLS is answered 454 where it is missing\n",
+		        why);
+	return OK;
 }
 
 static enum err prepare_interfaces(const struct config *config, char *reason)
@@ -241,6 +269,7 @@ static enum err worker_prepare(struct process *process, uint32_t index, char *re
 	    .ports = w->ports,
 	    .pool = w->pool,
 	    .rules = process->rules,
+	    .tls = process->tls,
 	    .handover = process->handover,
 	    .owners = process->handover != NULL ? &process->owners : NULL,
 	    .telemetry = &process->telemetry,
@@ -397,6 +426,17 @@ static void verify_replies(struct process *process)
 	        process->replies);
 }
 
+/* New keys for tickets from time to time, and certificates that were replaced meanwhile. */
+static void tls_turn(struct process *process)
+{
+	char why[CONFIG_ERROR_BYTES];
+	bool fine = tls_slot_turn(process->tls, clock_wall_us() / 1000, why, sizeof(why));
+
+	if (!fine && !process->tls_told)
+		fprintf(stderr, "postern: warning: TLS stays as it is: %s\n", why);
+	process->tls_told = !fine;
+}
+
 static void *control_main(void *argument)
 {
 	struct process *process = argument;
@@ -407,8 +447,14 @@ static void *control_main(void *argument)
 		more = deny_turn(process);
 		verify_replies(process);
 		copy_steer_counters(process);
+		tls_turn(process);
 	}
 	return NULL;
+}
+
+static enum err reload(void *context, char *reason)
+{
+	return process_reload(context, reason);
 }
 
 static void make_folder_of(const char *path)
@@ -437,7 +483,8 @@ static enum err start_control(struct process *process, char *reason)
 	    .start_wall_us = clock_wall_us(),
 	    .replies = process->replies,
 	    .lists_changed = lists_changed,
-	    .lists_changed_context = process,
+	    .reload = reload,
+	    .context = process,
 	};
 	enum err err;
 
@@ -468,13 +515,15 @@ static enum err start_threads(struct process *process, char *reason)
 	return ERR_SYSTEM;
 }
 
-enum err process_start(struct config *config, struct process **out_process, char *reason)
+enum err process_start(struct config *config, const char *path, struct process **out_process,
+                       char *reason)
 {
 	static struct process process;
 	enum err err;
 
 	ASSERT(process.config == NULL);
 	process.config = config;
+	process.config_path = path;
 	if (config->hostname[0] != '\0')
 		memcpy(process.hostname, config->hostname, sizeof(process.hostname));
 	else if (gethostname(process.hostname, sizeof(process.hostname) - 1) != 0)
@@ -488,6 +537,8 @@ enum err process_start(struct config *config, struct process **out_process, char
 		err = start_questions(&process, reason);
 	if (err == OK)
 		err = start_rules(&process, reason);
+	if (err == OK)
+		err = start_tls(&process, reason);
 	if (err == OK)
 		err = prepare_interfaces(config, reason);
 	if (err == OK)
@@ -506,7 +557,29 @@ enum err process_start(struct config *config, struct process **out_process, char
 	return err;
 }
 
-void process_reload(struct process *process, const struct config *fresh)
+/* Listeners and backends are those of the start: only what `fresh` says of their TLS counts. */
+static void keep_objects(struct config *fresh, const struct config *running)
+{
+	struct config_listener listener[LISTENERS_MAX];
+	struct config_backend backend[BACKENDS_MAX];
+
+	memcpy(listener, running->listener, sizeof(listener));
+	memcpy(backend, running->backend, sizeof(backend));
+	for (uint32_t i = 0; i < running->listener_count; i++)
+		for (uint32_t k = 0; k < fresh->listener_count; k++)
+			if (strcmp(listener[i].name, fresh->listener[k].name) == 0)
+				listener[i] = fresh->listener[k];
+	for (uint32_t i = 0; i < running->backend_count; i++)
+		for (uint32_t k = 0; k < fresh->backend_count; k++)
+			if (strcmp(backend[i].name, fresh->backend[k].name) == 0)
+				backend[i] = fresh->backend[k];
+	memcpy(fresh->listener, listener, sizeof(listener));
+	memcpy(fresh->backend, backend, sizeof(backend));
+	fresh->listener_count = running->listener_count;
+	fresh->backend_count = running->backend_count;
+}
+
+static void take_over(struct process *process, const struct config *fresh)
 {
 #define RELOAD_YES(key) __atomic_store_n(&process->config->key, fresh->key, __ATOMIC_RELAXED);
 #define RELOAD_NO(key)
@@ -516,6 +589,29 @@ void process_reload(struct process *process, const struct config *fresh)
 #include "base/options.def"
 	for (uint32_t w = 0; w < process->config->workers; w++)
 		worker_link_order(&process->worker[w].link, &process->worker[w].link.reload, true);
+}
+
+enum err process_reload(struct process *process, char *reason)
+{
+	struct config_error error;
+	char why[CONFIG_ERROR_BYTES];
+	enum err err = OK;
+
+	pthread_mutex_lock(&process->reload_mutex);
+	if (!config_load(process->config_path, process->fresh, &error)) {
+		err = ERR_SYNTAX;
+		snprintf(reason, CONFIG_ERROR_BYTES, "%s", error.text);
+	} else {
+		keep_objects(process->fresh, process->config);
+		err = tls_slot_load(process->tls, process->fresh, true, clock_wall_us() / 1000, why,
+		                    sizeof(why));
+		if (err != OK)
+			snprintf(reason, CONFIG_ERROR_BYTES, "TLS: %.500s", why);
+	}
+	if (err == OK)
+		take_over(process, process->fresh);
+	pthread_mutex_unlock(&process->reload_mutex);
+	return err;
 }
 
 static bool all_drained(const struct process *process)
@@ -563,4 +659,6 @@ void process_stop(struct process *process)
 	}
 	if (process->rules != NULL)
 		rules_slot_free(process->rules);
+	tls_slot_free(process->tls);
+	free(process->fresh);
 }

@@ -24,6 +24,7 @@ void relay_commit(struct gateway *g, struct mail *m)
 		mail_refuse(g, m, REPLY_BACKEND_DOWN, bytes_of(NULL, 0));
 		return;
 	}
+	report_note_backend(g, m);
 	m->phase = MAIL_DATA;
 	if (!smtp_client_send_verb(&m->backend->client, SMTP_CLIENT_DATA, &out))
 		UNREACHABLE(); /* no reply is due between the last RCPT and DATA */
@@ -69,8 +70,10 @@ static bool relay_trace(struct gateway *g, struct mail *m)
 	struct session *s = m->session;
 	struct endpoint local, remote;
 	char date[32], id_text[EVENT_ID_TEXT_BYTES], client[ADDR_TEXT_MAX];
+	struct tls_info tls;
 	bool fits;
 
+	leg_describe(g, &s->leg, &tls);
 	clock_format_rfc5322(g->wall_us, date);
 	event_id_format(m->id, id_text);
 	tcp_endpoints(s->leg.conn, &local, &remote);
@@ -80,15 +83,17 @@ static bool relay_trace(struct gateway *g, struct mail *m)
 	                             .client_address = bytes_text(client),
 	                             .hostname = bytes_text(g->its.hostname),
 	                             .esmtp = s->server.esmtp,
+	                             .tls_version = bytes_text(tls.version),
+	                             .tls_suite = bytes_text(tls.suite),
 	                             .id = bytes_text(id_text),
 	                             .date = bytes_text(date)},
 	    &out);
 	if (g->config->add_headers)
 		fits &= write_verdict(m, bytes_text(id_text), &out);
 	ASSERT(fits);
-	if (tcp_writable(m->backend->leg.conn) < out.len)
+	if (leg_writable(g, &m->backend->leg) < out.len)
 		return false;
-	tcp_write(m->backend->leg.conn, buf_bytes(&out), true);
+	leg_write(g, &m->backend->leg, buf_bytes(&out), true);
 	return true;
 }
 
@@ -101,16 +106,17 @@ static void relay_held(struct gateway *g, struct mail *m)
 	uint32_t held_count = m->held.count;
 
 	if (m->body_complete) {
-		tcp_write_chain(m->backend->leg.conn, &m->held, false);
+		leg_write_chain(g, &m->backend->leg, &m->held, false);
 	} else {
-		size_t room = tcp_writable(m->backend->leg.conn);
+		size_t room = leg_writable(g, &m->backend->leg);
 		while (m->held.head != NULL && m->held.head->len <= room &&
 		       m->held.bytes - m->held.head->len >= DATA_TERMINATOR_BYTES) {
 			room -= m->held.head->len;
 			pkt_chain_push(&ready, pkt_chain_pop(&m->held));
 		}
-		tcp_write_chain(m->backend->leg.conn, &ready, false);
-		ASSERT(ready.head == NULL);
+		leg_write_chain(g, &m->backend->leg, &ready, false);
+		ASSERT(ready.head == NULL || m->backend->leg.tls != 0);
+		pkt_chain_put_back(&m->held, &ready); /* TLS takes more room than its octets */
 	}
 	g->held_bytes -= held_bytes - m->held.bytes;
 	g->held_pkts -= held_count - m->held.count;

@@ -42,6 +42,30 @@ static void copy_recipients(struct event *event, const struct transaction *t)
 	event->rcpt[out.len] = '\0';
 }
 
+static void describe_tls(struct gateway *g, const struct session *s, struct event *event)
+{
+	struct tls_info info;
+
+	leg_describe(g, &s->leg, &info);
+	event->tls = info.version[0] == '\0' ? 0 : strcmp(info.version, "TLSv1.2") == 0 ? 2 : 3;
+	copy_text(event->tls_suite, sizeof(event->tls_suite), bytes_text(info.suite));
+}
+
+/* While the mail has it. */
+void report_note_backend(struct gateway *g, struct mail *m)
+{
+	struct buf out = buf_over(m->event.backend_tls, sizeof(m->event.backend_tls) - 1);
+	struct tls_info info;
+
+	leg_describe(g, &m->backend->leg, &info);
+	buf_put_text(&out, info.version);
+	if (info.suite[0] != '\0') {
+		buf_put_octet(&out, ' ');
+		buf_put_text(&out, info.suite);
+	}
+	m->event.backend_tls[out.len] = '\0';
+}
+
 static void describe_session(struct gateway *g, const struct session *s, struct event *event)
 {
 	event->worker = (uint8_t)g->its.worker;
@@ -49,6 +73,7 @@ static void describe_session(struct gateway *g, const struct session *s, struct 
 	if (s == NULL)
 		return;
 	tcp_endpoints(s->leg.conn, &event->server, &event->client);
+	describe_tls(g, s, event);
 	copy_text(event->helo, sizeof(event->helo), bytes_text(s->helo));
 }
 

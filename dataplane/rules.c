@@ -146,7 +146,7 @@ static const struct ruleset *ruleset_in_force(const struct rules_slot *slot)
 static enum err part_open_rules(struct rules_slot *slot, struct rules_part *part, char *reason)
 {
 	bool shadow = part->generation.kind == GENERATION_SHADOW;
-	struct ruleset_opening how = {.like = ruleset_in_force(slot)};
+	struct ruleset_opening how = {.like = ruleset_in_force(slot), .verdicts_only = true};
 	enum err err = ruleset_open_with(&part->generation, &how, &part->ruleset, reason);
 
 	if (err == OK && !selectors_fit(part->ruleset)) {

@@ -27,9 +27,14 @@ static void session_free(struct gateway *g, struct session *s, enum ending endin
 		tcp_endpoints(s->leg.conn, &local, &remote);
 		source_table_remove(&g->sources, &remote.addr);
 	}
+	bool tls = s->leg.tls != 0;
+
+	if (tls && ending == ENDING_CLOSE)
+		leg_shutdown(g, &s->leg);
+	leg_tls_end(g, &s->leg);
 	if (ending == ENDING_CLOSE)
 		tcp_close(s->leg.conn);
-	else if (ending == ENDING_ABORT)
+	else if (ending == ENDING_ABORT || tls) /* words in the clear are not for inside TLS */
 		tcp_abort(s->leg.conn);
 	else
 		tcp_abort_saying(s->leg.conn, words);
@@ -63,7 +68,7 @@ void session_evict(struct gateway *g, struct session *s, bool hard)
 	/* When slots or packets are nearly gone, nothing may wait for the client: it is told why in
 	 * a segment that is not kept, and the reset comes behind it. */
 	if (!hard)
-		tcp_write(s->leg.conn, buf_bytes(&out), false);
+		leg_write(g, &s->leg, buf_bytes(&out), false);
 	session_free(g, s, hard ? ENDING_ABORT_SAYING : ENDING_CLOSE, buf_bytes(&out));
 }
 
@@ -76,7 +81,7 @@ static void session_close(struct gateway *g, struct session *s)
 	if (s->mail != NULL)
 		mail_abandon(g, s->mail);
 	s->state = SESSION_CLOSING;
-	tcp_shutdown(s->leg.conn);
+	leg_shutdown(g, &s->leg);
 	s->touched_ms = gateway_now_ms(g);
 	budget_arm(g, s);
 }
@@ -86,7 +91,7 @@ static void session_write(struct gateway *g, struct session *s, const struct buf
 	ASSERT(!out->overflow);
 	if (s->state == SESSION_CLOSING)
 		return;
-	if (tcp_write(s->leg.conn, buf_bytes(out), false) == out->len)
+	if (leg_write(g, &s->leg, buf_bytes(out), false) == out->len)
 		return;
 	/* The client sends commands and reads no replies: nothing we say reaches it any more. */
 	g->counters->sessions_slow_reader++;
@@ -119,6 +124,26 @@ void session_reply_backend(struct gateway *g, struct session *s, uint16_t code, 
 	/* 421 closes the backend's channel, not ours. */
 	reply_write_relayed(code == 421 ? 451 : code, text, &out);
 	session_write(g, s, &out);
+}
+
+static enum tls_listener_mode listener_tls(const struct gateway *g, const struct tcp_conn *conn)
+{
+	return g->tls != NULL ? g->tls->listener[tcp_listener_tag(conn)].mode : TLS_LISTENER_OFF;
+}
+
+/* NULL, and counted: not now. */
+static struct leg_tls *session_tls_open(struct gateway *g, const struct session *s)
+{
+	struct tls_config *config = g->tls != NULL
+	                                ? g->tls->listener[tcp_listener_tag(s->leg.conn)].config
+	                                : NULL;
+
+	if (COUNT_IF(config == NULL || g->tls_engine == NULL, g->counters->tls_refused_none) ||
+	    !leg_tls_admitted(g))
+		return NULL;
+	struct leg_tls *tl = leg_tls_open(g, config, bytes_of(NULL, 0));
+	g->counters->tls_refused_full += tl == NULL;
+	return tl;
 }
 
 static const char *session_hostname(const struct gateway *g, const struct session *s)
@@ -158,13 +183,13 @@ static void session_greet(struct gateway *g, struct session *s)
 	session_write(g, s, &out);
 }
 
-/* No session for this client: it is told so and forgotten. */
+/* No session for this client: it is told so and forgotten. Who expects TLS would not understand. */
 static void accept_refuse(struct gateway *g, struct tcp_conn *conn, enum smtp_reply reply)
 {
 	uint8_t memory[SMTP_REPLY_LINE_BYTES_MAX];
 	struct buf out = buf_over(memory, sizeof(memory));
 
-	if (shed_is_hard(g)) {
+	if (shed_is_hard(g) || listener_tls(g, conn) == TLS_LISTENER_IMPLICIT) {
 		tcp_abort(conn);
 		return;
 	}
@@ -199,6 +224,28 @@ static struct session *session_get(struct gateway *g)
 	return s;
 }
 
+/* A greeting, or a handshake before it. False: TLS cannot be had. */
+static bool session_begin(struct gateway *g, struct session *s)
+{
+	enum tls_listener_mode mode = listener_tls(g, s->leg.conn);
+	struct leg_tls *tl;
+
+	if (mode != TLS_LISTENER_IMPLICIT) {
+		s->server.tls = mode == TLS_LISTENER_OFF ? SMTP_TLS_NONE : SMTP_TLS_OFFERED;
+		s->server.tls_required = mode == TLS_LISTENER_REQUIRED;
+		session_greet(g, s);
+		return true;
+	}
+	tl = session_tls_open(g, s);
+	if (tl == NULL)
+		return false;
+	g->counters->sessions_tls_implicit++;
+	s->server.tls = SMTP_TLS_UP;
+	s->heard = true;
+	leg_tls_begin(g, &s->leg, tl);
+	return true;
+}
+
 bool session_accept(struct gateway *g, struct tcp_conn *conn)
 {
 	struct endpoint local, remote;
@@ -221,7 +268,7 @@ bool session_accept(struct gateway *g, struct tcp_conn *conn)
 	}
 
 	memset(s, 0, sizeof(*s));
-	s->leg = (struct leg){LEG_CLIENT, conn};
+	s->leg = (struct leg){.kind = LEG_CLIENT, .conn = conn};
 	tcp_set_user(conn, s);
 	if (g->sources_counted)
 		source_table_add(&g->sources, &remote.addr);
@@ -229,7 +276,10 @@ bool session_accept(struct gateway *g, struct tcp_conn *conn)
 	smtp_server_init(&s->server, &g->limits, g->its.smtp_counters);
 	g->counters->sessions++;
 	budget_renew(g, s);
-	session_greet(g, s);
+	if (!session_begin(g, s)) {
+		session_free(g, s, ENDING_ABORT, bytes_of(NULL, 0));
+		return false;
+	}
 	budget_arm(g, s);
 	return true;
 }
@@ -297,6 +347,12 @@ static void event_mail(struct gateway *g, struct session *s)
 		session_close(g, s);
 		return;
 	}
+	if (mail_sender_needs_tls(g, s->mail)) {
+		g->counters->tls_policy_senders++;
+		smtp_server_refuse(&s->server);
+		session_reply(g, s, REPLY_TLS_REQUIRED);
+		return;
+	}
 	s->message_count++;
 	s->mail->id = report_id(g);
 	s->mail->start_us = g->now_us;
@@ -361,6 +417,7 @@ static bool event_is_junk(const struct session *s, const struct smtp_event *even
 	case SMTP_EVENT_REPLY:
 	case SMTP_EVENT_RSET:
 	case SMTP_EVENT_HELO:
+	case SMTP_EVENT_STARTTLS:
 		return true;
 	case SMTP_EVENT_DATA:
 		return s->mail->transaction.accepted_count == 0;
@@ -373,7 +430,8 @@ static void event_too_much_junk(struct gateway *g, struct session *s,
                                 const struct smtp_event *event)
 {
 	g->counters->sessions_junk++;
-	if (event->kind == SMTP_EVENT_HELO || event->kind == SMTP_EVENT_DATA)
+	if (event->kind == SMTP_EVENT_HELO || event->kind == SMTP_EVENT_DATA ||
+	    event->kind == SMTP_EVENT_STARTTLS)
 		smtp_server_refuse(&s->server);
 	session_reply(g, s, REPLY_TOO_MANY_ERRORS);
 	session_close(g, s);
@@ -416,6 +474,8 @@ static void session_event(struct gateway *g, struct session *s, const struct smt
 			mail_abandon(g, s->mail);
 		session_reply(g, s, REPLY_OK);
 		break;
+	case SMTP_EVENT_STARTTLS:
+		break; /* session_starttls, when its line has been consumed */
 	case SMTP_EVENT_QUIT:
 		session_reply(g, s, REPLY_BYE);
 		session_close(g, s);
@@ -424,6 +484,71 @@ static void session_event(struct gateway *g, struct session *s, const struct smt
 		session_reply(g, s, event->reply);
 		session_close(g, s);
 		break;
+	}
+}
+
+static void event_injected(struct gateway *g, struct session *s)
+{
+	g->counters->tls_injected++;
+	report_refused(g, s, REPLY_STARTTLS_INJECTED, report_id(g), "");
+}
+
+/* The line of STARTTLS has been consumed: nothing may lie behind it, in any packet. */
+static void session_starttls(struct gateway *g, struct session *s)
+{
+	struct smtp_event event;
+
+	if (tcp_readable(s->leg.conn) > 0) {
+		smtp_server_injected(&s->server, &event);
+		event_injected(g, s);
+		session_reply(g, s, event.reply);
+		session_close(g, s);
+		return;
+	}
+	struct leg_tls *tl = session_tls_open(g, s);
+	if (tl == NULL) {
+		smtp_server_refuse(&s->server);
+		session_reply(g, s, REPLY_TLS_UNAVAILABLE);
+		return;
+	}
+	session_reply(g, s, REPLY_STARTTLS_READY);
+	smtp_server_accept(&s->server);
+	if (s->state == SESSION_CLOSING) { /* the reply did not go out */
+		leg_tls_drop(g, tl);
+		return;
+	}
+	s->helo[0] = '\0';
+	leg_tls_begin(g, &s->leg, tl);
+	budget_arm(g, s);
+}
+
+static void session_tls_up(struct gateway *g, struct session *s)
+{
+	g->counters->sessions_tls++;
+	budget_renew(g, s);
+	if (s->banner_bytes == 0)
+		session_greet(g, s);
+	budget_arm(g, s);
+	session_step(g, s);
+}
+
+void session_tls_news(struct gateway *g, struct session *s, enum leg_tls_news news)
+{
+	switch (news) {
+	case LEG_TLS_BEGUN:
+		session_tls_up(g, s);
+		return;
+	case LEG_TLS_INJECTED: /* the 220 has been said; whoever waits for TLS understands no more
+	                        */
+		g->its.smtp_counters->starttls_injected++;
+		event_injected(g, s);
+		session_gone(g, s);
+		return;
+	case LEG_TLS_BROKEN:
+		g->counters->tls_broken++;
+		session_close(g, s);
+		session_step(g, s);
+		return;
 	}
 }
 
@@ -460,7 +585,11 @@ static void session_take_back(struct gateway *g, struct session *s)
 static bool session_read(struct gateway *g, struct session *s)
 {
 	struct tcp_conn *conn = s->leg.conn;
-	struct bytes input = tcp_peek(conn, 0);
+
+	/* An end without close_notify would take the answer's way out with it. */
+	if (s->leg.tls != 0 && s->mail != NULL && s->mail->body_complete)
+		return false;
+	struct bytes input = s->state == SESSION_CLOSING ? tcp_peek(conn, 0) : leg_peek(g, &s->leg);
 	size_t available = input.len;
 	struct smtp_event event = {.kind = SMTP_EVENT_NONE};
 
@@ -472,7 +601,7 @@ static bool session_read(struct gateway *g, struct session *s)
 	}
 
 	bool in_body = smtp_server_in_body(&s->server);
-	if (tcp_writable(conn) < REPLY_ROOM_BYTES ||
+	if (leg_writable(g, &s->leg) < REPLY_ROOM_BYTES ||
 	    (!in_body && tcp_unacked(conn) > REPLY_BACKLOG_MAX))
 		return false;
 	if (!in_body)
@@ -490,7 +619,9 @@ static bool session_read(struct gateway *g, struct session *s)
 	} else {
 		if (got)
 			session_event(g, s, &event);
-		tcp_consume(conn, used);
+		leg_consume(g, &s->leg, used);
+		if (event.kind == SMTP_EVENT_STARTTLS && s->state == SESSION_OPEN)
+			session_starttls(g, s);
 	}
 	return used > 0 || got;
 }
@@ -511,12 +642,14 @@ static void session_check_early(struct gateway *g, struct session *s)
 }
 
 /* The client has half-closed. That is no abort while an answer is still due to it. */
-static bool session_is_over(const struct session *s)
+static bool session_is_over(struct gateway *g, struct session *s)
 {
 	const struct mail *m = s->mail;
 
-	if (!tcp_at_end(s->leg.conn))
+	if (s->state == SESSION_CLOSING ? !tcp_at_end(s->leg.conn) : !leg_at_end(g, &s->leg))
 		return false;
+	if (leg_has_failed(g, &s->leg))
+		return true;
 	if (m == NULL || s->state != SESSION_OPEN)
 		return true;
 	if (m->body_complete)
@@ -543,11 +676,13 @@ bool session_step(struct gateway *g, struct session *s)
 	if (s->progress || s->server.waiting > 0 || smtp_server_in_body(&s->server))
 		budget_arm(g, s);
 	s->progress = false;
-	if (!session_is_over(s))
+	if (!session_is_over(g, s))
 		return true;
 
-	if (s->mail != NULL)
+	if (s->mail != NULL) {
+		g->counters->tls_truncated += leg_is_truncated(g, &s->leg);
 		mail_abandon(g, s->mail);
+	}
 	session_free(g, s, ENDING_CLOSE, bytes_of(NULL, 0));
 	return false;
 }
@@ -566,7 +701,8 @@ void session_timeout(struct gateway *g, struct session *s)
 {
 	if (!budget_is_due(g, s))
 		return;
-	if (s->state == SESSION_CLOSING) {
+	if (s->state == SESSION_CLOSING ||
+	    COUNT_IF(leg_is_shaking(g, &s->leg), g->counters->tls_timed_out)) {
 		session_gone(g, s);
 		return;
 	}

@@ -114,9 +114,12 @@ static void prepare(struct gateway *g)
 {
 	struct shadow *shadow = &g->shadow;
 	const struct rules_view *view = shadow->view;
-	struct message_facts facts = {shadow->client, bytes_of(shadow->helo, shadow->helo_len),
-	                              bytes_of(shadow->sender, shadow->sender_len), true,
-	                              ruleset_relay_trust(view->shadow)};
+	struct message_facts facts = {shadow->client,
+	                              bytes_of(shadow->helo, shadow->helo_len),
+	                              bytes_of(shadow->sender, shadow->sender_len),
+	                              true,
+	                              ruleset_relay_trust(view->shadow),
+	                              scan_context_redirects(view->shadow_context)};
 	uint32_t selector_count;
 	const struct selector *selectors = (const struct selector *)(const void *)ruleset_selectors(
 	                                       view->shadow, &selector_count)

@@ -45,7 +45,7 @@ static enum shed_class class_of(const struct gateway *g, const struct session *s
 		return SHED_NEVER;
 	if (m == NULL || m->id == 0)
 		return SHED_IDLE;
-	return m->body_complete || m->shut ? SHED_NEVER : SHED_SLOW;
+	return m->body_complete || m->shut || m->awaits ? SHED_NEVER : SHED_SLOW;
 }
 
 bool shed_is_hard(const struct gateway *g)

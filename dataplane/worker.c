@@ -25,6 +25,7 @@
 #include "tcpstack/net.h"
 #include "tcpstack/net_counters.h"
 #include "tcpstack/tcp_counters.h"
+#include "tcpstack/tls_counters.h"
 
 #define EMPTY_TURNS_MAX   200 /* then sleep */
 #define SLEEP_US_MAX      10000
@@ -56,6 +57,7 @@ enum group {
 	GROUP_MIME,
 	GROUP_CLASSIFIER,
 	GROUP_GATEWAY,
+	GROUP_TLS,
 	GROUP_COUNT
 };
 
@@ -63,7 +65,7 @@ static const struct counter_group *const groups[GROUP_COUNT] = {
     [GROUP_WORKER] = &worker_counter_group,   [GROUP_NET] = &net_counter_group,
     [GROUP_TCP] = &tcp_counter_group,         [GROUP_SMTP] = &smtp_counter_group,
     [GROUP_MIME] = &mime_counter_group,       [GROUP_CLASSIFIER] = &classifier_counter_group,
-    [GROUP_GATEWAY] = &gateway_counter_group,
+    [GROUP_GATEWAY] = &gateway_counter_group, [GROUP_TLS] = &tls_counter_group,
 };
 
 const struct counter_group *const *worker_counter_groups(uint32_t *out_count)
@@ -237,6 +239,8 @@ static enum err gateway_start(struct worker *worker, struct arena *arena, uint64
 	    .counters = group_counters(c->telemetry, c->index, GROUP_GATEWAY),
 	    .smtp_counters = group_counters(c->telemetry, c->index, GROUP_SMTP),
 	    .mime_counters = group_counters(c->telemetry, c->index, GROUP_MIME),
+	    .tls_counters = group_counters(c->telemetry, c->index, GROUP_TLS),
+	    .tls = c->tls,
 	    .worker = c->index,
 	    .hostname = c->hostname,
 	    .secret = c->secret,
@@ -446,6 +450,9 @@ static void worker_housekeep(struct worker *worker, uint64_t now_us)
 	counters->pkts_free = worker->config.pool->free_count;
 	counters->connections_now = net_connection_count(worker->net);
 	counters->sessions_now = gateway_session_count(worker->gateway);
+	size_t tls_bytes;
+	counters->tls_connections_now = gateway_tls_use(worker->gateway, &tls_bytes);
+	counters->tls_memory_now = tls_bytes;
 	if (now_us < worker->port_stats_us)
 		return;
 	worker->port_stats_us = now_us + PORT_STATS_US;
@@ -564,5 +571,6 @@ void worker_run(struct worker *worker)
 		worker_sleep(worker, now_us);
 		empty = 0;
 	}
+	gateway_leave(worker->gateway);
 	rules_leave(worker->config.rules, worker->config.index);
 }

@@ -25,6 +25,7 @@
 
 struct handover;
 struct owners;
+struct tls_slot;
 struct worker;
 
 struct worker_config {
@@ -33,6 +34,7 @@ struct worker_config {
 	struct port *const *ports;         /* this worker's, config->port_count of them; kept */
 	struct pkt_pool *pool;             /* kept */
 	struct rules_slot *rules;          /* kept */
+	struct tls_slot *tls;              /* NULL: no TLS; kept */
 	struct handover *handover;         /* NULL when there is one worker only; kept */
 	const struct owners *owners;       /* likewise */
 	const struct telemetry *telemetry; /* with the groups of worker_counter_groups(); kept */

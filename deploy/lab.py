@@ -116,8 +116,9 @@ class Lab:
 
     # -- the gateway -------------------------------------------------------------------------------
     def write_config(self, rules=("/usr/share/spamassassin",), deny=(), limits="", policy="", backends=None, tcp="",
-                     client_router=None, backend_connections=200, sections=""):
-        """`client_router`: by whom clients are reached that are on no network of ours."""
+                     client_router=None, backend_connections=200, sections="", listeners="smtp { port = 25; }",
+                     backend_more=""):
+        """`client_router`: by whom clients are reached that are on no network of ours. `backend_more`: said of each."""
         backends = backends or [("10.26.0.1", 25)]
         router = f'gateway4 = "{client_router}";' if client_router else ""
         self.config = f"{self.folder}/postern.conf"
@@ -127,8 +128,8 @@ ports {{
     client {{ driver = "af_xdp"; interface = "g0"; addresses = ["10.25.0.2/24", "fd25::2/64"]; {router} }}
     backend {{ driver = "af_xdp"; interface = "g1"; addresses = ["10.26.0.2/24", "fd26::2/64"]; }}
 }}
-listeners {{ smtp {{ port = 25; }} }}
-backends {{ {' '.join(f'b{i} {{ address = "{a}"; port = {p}; connections_max = {backend_connections}; }}' for i, (a, p) in enumerate(backends))} }}
+listeners {{ {listeners} }}
+backends {{ {' '.join(f'b{i} {{ address = "{a}"; port = {p}; connections_max = {backend_connections}; {backend_more} }}' for i, (a, p) in enumerate(backends))} }}
 limits {{ workers = 1; worker_core_first = 1; {limits} }}
 policy {{ hostname = "gateway.example"; {policy} }}
 tcp {{ {tcp} }}

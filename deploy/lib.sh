@@ -79,12 +79,19 @@ prepare_hugepages() {
 	fi
 }
 
+# The source of the TLS library; without it everything but TLS is built.
+fetch_tls() {
+	[ -e "$TOP/subprojects/mbedtls.wrap" ] || "$DEPLOY/fetch-mbedtls" ||
+		say 'going on without TLS: deploy/fetch-mbedtls TARBALL, then remove the build folder, brings it'
+}
+
 # Configures $BUILD when needed (more arguments go to meson) and builds.
 build() {
 	local log="$BUILD.log"
 	if [ ! -e "$BUILD/build.ninja" ]; then
 		say "configuring $(basename "$BUILD")"
 		rm -rf "$BUILD"
+		fetch_tls
 		meson setup "$BUILD" "$TOP" "$@" > "$log" 2>&1 || {
 			tail -n 30 "$log" >&2
 			fail 'meson could not configure the build' 'see above'

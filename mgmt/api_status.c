@@ -118,6 +118,45 @@ static json_t *events_json(const struct mgmt *mgmt)
 	                 (json_int_t)mgmt->history.failed_count, "verdicts", verdicts);
 }
 
+/* The sum over the workers; 0 when the dataplane has no such counter. */
+static json_int_t counter_sum(const struct telemetry *telemetry, const char *group,
+                              const char *name)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < telemetry->counter_count; i++) {
+		const struct telemetry_counter *info = telemetry_description(telemetry, i);
+
+		if (strcmp(info->group, group) != 0 || strcmp(info->name, name) != 0)
+			continue;
+		for (uint32_t w = 0; w < telemetry->worker_count; w++)
+			sum += telemetry_counters(telemetry, w)[i];
+	}
+	return (json_int_t)sum;
+}
+
+static json_t *tls_json(const struct mgmt *mgmt)
+{
+	static const struct {
+		const char *key, *group, *name;
+	} rows[] = {{"connections", "worker", "tls_connections_now"},
+	            {"memory_bytes", "worker", "tls_memory_now"},
+	            {"sessions", "gateway", "sessions_tls"},
+	            {"backends", "gateway", "backend_tls"},
+	            {"resumed", "tls", "resumed"},
+	            {"handshakes_failed", "gateway", "tls_broken"}};
+	const struct telemetry *telemetry = &mgmt->intake.telemetry;
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		json_object_set_new(
+		    object, rows[i].key,
+		    json_integer(mgmt->intake.attached
+		                     ? counter_sum(telemetry, rows[i].group, rows[i].name)
+		                     : 0));
+	return object;
+}
+
 void api_status(struct mgmt *mgmt, struct http_request *request, const char *rest)
 {
 	json_t *object = json_object();
@@ -139,6 +178,7 @@ void api_status(struct mgmt *mgmt, struct http_request *request, const char *res
 	                              (json_int_t)mgmt->history.rows_max, "file",
 	                              mgmt->config.history_file));
 	json_object_set_new(object, "events", events_json(mgmt));
+	json_object_set_new(object, "tls", tls_json(mgmt));
 	http_reply_json(request, 200, object);
 }
 
@@ -230,10 +270,12 @@ void api_reload(struct mgmt *mgmt, struct http_request *request, const char *res
 	struct config_error error;
 
 	(void)rest;
-	if (mgmt_reload(mgmt, &error))
-		http_reply_json(request, 202, json_pack("{s:b}", "started", 1));
-	else
+	if (!mgmt_reload(mgmt, &error))
 		http_reply_error(request, 422, "%s", error.text);
+	else if (publisher_is_synced(&mgmt->publisher))
+		control(mgmt, request, ATTACH_RELOAD); /* its own options, and certificates */
+	else
+		http_reply_json(request, 202, json_pack("{s:b}", "started", 1));
 }
 
 static void set_text(json_t *config, const char *section, const char *key, json_t *value)

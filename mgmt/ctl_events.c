@@ -66,8 +66,10 @@ static void print_envelope(const json_t *event)
 	long long more = ctl_number(event, "rcpt_count") - (long long)json_array_size(rcpt);
 
 	printf("client      %s port %lld", ctl_text(client, "ip"), ctl_number(client, "port"));
-	printf(", to %s port %lld, %s\n", ctl_text(server, "ip"), ctl_number(server, "port"),
+	printf(", to %s port %lld, %s", ctl_text(server, "ip"), ctl_number(server, "port"),
 	       ctl_text(event, "tls")[0] != '\0' ? ctl_text(event, "tls") : "no TLS");
+	printf("%s%s\n", ctl_text(event, "tls_suite")[0] != '\0' ? " " : "",
+	       ctl_text(event, "tls_suite"));
 	printf("helo        %s\n", ctl_text(event, "helo"));
 	printf("from        <%s>\n", ctl_text(event, "from"));
 	for (size_t i = 0; i < json_array_size(rcpt); i++)

@@ -73,6 +73,14 @@ enum ctl_exit ctl_status(const struct ctl *ctl)
 	printf("lists        %lld entries in files, %lld additions%s\n",
 	       ctl_number(part, "entries"), ctl_number(part, "additions"),
 	       json_is_true(json_object_get(part, "loading")) ? "; loading now" : "");
+	part = json_object_get(answer, "tls");
+	if (ctl_number(part, "sessions") + ctl_number(part, "backends") > 0)
+		printf(
+		    "tls          %lld connections now; %lld sessions and %lld backend connections "
+		    "so far, %lld resumed; %lld handshakes failed\n",
+		    ctl_number(part, "connections"), ctl_number(part, "sessions"),
+		    ctl_number(part, "backends"), ctl_number(part, "resumed"),
+		    ctl_number(part, "handshakes_failed"));
 	part = json_object_get(answer, "history");
 	printf("history      %lld events of at most %lld\n", ctl_number(part, "events"),
 	       ctl_number(part, "events_max"));

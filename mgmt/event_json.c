@@ -90,6 +90,7 @@ static void set_envelope(json_t *object, const struct event *event)
 	json_object_set_new(object, "server", endpoint_json(&event->server));
 	json_object_set_new(object, "helo", JSON_TEXT(event->helo));
 	json_object_set_new(object, "tls", json_string(tls_text(event->tls)));
+	json_object_set_new(object, "tls_suite", JSON_TEXT(event->tls_suite));
 	json_object_set_new(object, "from", JSON_TEXT(event->from));
 	json_object_set_new(object, "rcpt", rcpt_json(event));
 	json_object_set_new(object, "rcpt_count", json_integer(event->rcpt_count));
@@ -180,6 +181,7 @@ json_t *event_json(const struct event *event, struct rule_names *names)
 	set_envelope(object, event);
 	set_verdict(object, event, names);
 	json_object_set_new(backend, "reply", JSON_TEXT(event->backend_reply));
+	json_object_set_new(backend, "tls", JSON_TEXT(event->backend_tls));
 	json_object_set_new(backend, "usec", json_integer(event->timing.backend_us));
 	json_object_set_new(object, "backend", backend);
 	json_object_set_new(object, "timing_usec", timing_json(&event->timing));

@@ -102,13 +102,14 @@ void resolver_ask(struct resolver *resolver, const char *name, uint16_t type, vo
 uint32_t resolver_poll_fds(struct resolver *resolver, struct pollfd *out_fds)
 {
 	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-	int bits = ares_getsock(resolver->channel, sockets, ARES_GETSOCK_MAXNUM);
+	uint32_t bits = (uint32_t)ares_getsock(resolver->channel, sockets, ARES_GETSOCK_MAXNUM);
 	uint32_t count = 0;
 
 	static_assert(RESOLVER_FDS_MAX >= ARES_GETSOCK_MAXNUM, "all fit");
 	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-		short events = (short)((ARES_GETSOCK_READABLE(bits, i) ? POLLIN : 0) |
-		                       (ARES_GETSOCK_WRITABLE(bits, i) ? POLLOUT : 0));
+		/* Readable below, writable above; the library's macros shift a signed 1. */
+		short events = (short)((bits >> i & 1 ? POLLIN : 0) |
+		                       (bits >> (i + ARES_GETSOCK_MAXNUM) & 1 ? POLLOUT : 0));
 
 		if (events != 0)
 			out_fds[count++] = (struct pollfd){.fd = sockets[i], .events = events};

@@ -5,6 +5,7 @@
  * other hits.
  */
 #include <errno.h>
+#include <fts.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -72,7 +73,8 @@ struct scanned {
 
 static const char usage
     [] = "Usage: postern-scan --rules PATH [--rules PATH ...] [OPTION ...] FILE ...\n"
-         "Judges mail messages with SpamAssassin rules. FILE \"-\" is the standard input.\n\n"
+         "Judges mail messages with SpamAssassin rules. FILE \"-\" is the standard\n"
+         "input; of a folder all files in it are judged.\n\n"
          "  --rules PATH         a .cf file, or a folder of .pre and .cf files; may be repeated\n"
          "  --json               one JSON object a line\n"
          "  --subtests           lists also rules that hit without points, with their values\n"
@@ -296,17 +298,11 @@ static bool read_message(struct scanner *s, const char *path, struct bytes *out_
                          uint64_t *out_bytes)
 {
 	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-	struct stat info;
 	uint8_t rest[4096];
 	size_t more;
 
 	if (file == NULL)
 		return false;
-	if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode)) {
-		errno = EISDIR;
-		fclose(file);
-		return false;
-	}
 	size_t kept = fread(s->message, 1, s->options->bytes_max, file);
 	*out_bytes = kept;
 	while ((more = fread(rest, 1, sizeof(rest), file)) > 0)
@@ -332,6 +328,7 @@ static void judge(struct scanner *s, struct bytes message, struct scanned *out)
 
 	memset(&facts, 0, sizeof(facts));
 	facts.trust = ruleset_relay_trust(s->ruleset);
+	facts.redirects = scan_context_redirects(s->context);
 	uint64_t begin = clock_now_us();
 	normalise(s->normaliser, without_from_line(message), &facts, s->selectors,
 	          s->selector_count, &out->normalised);
@@ -432,33 +429,71 @@ static void print_text(const struct scanner *s, const char *path, const struct s
 		printf("  %" PRIu32 " rules could not run\n", j->rules_not_run);
 }
 
+static int scan_file(struct scanner *s, const char *path)
+{
+	struct scanned scanned;
+	struct bytes message;
+	char reason[200];
+
+	if (!read_message(s, path, &message, &scanned.bytes)) {
+		fprintf(stderr, "postern-scan: %s: %s\n", path, strerror(errno));
+		return STATUS_UNREADABLE;
+	}
+	judge(s, message, &scanned);
+	if (s->compare != NULL) {
+		if (scan_compare_message(s->compare, path, message, s->context, &scanned.judgement,
+		                         reason) != OK) {
+			fprintf(stderr, "postern-scan: %s: %s\n", path, reason);
+			return STATUS_UNREADABLE;
+		}
+	} else if (s->options->json) {
+		print_json(s, path, &scanned);
+	} else {
+		print_text(s, path, &scanned);
+	}
+	return 0;
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+/* A file, or all files in a folder and in those inside it, in the order of their names. */
+static int scan_path(struct scanner *s, char *path)
+{
+	char *roots[] = {path, NULL};
+	FTSENT *entry;
+	int status = 0;
+
+	if (strcmp(path, "-") == 0)
+		return scan_file(s, path);
+	FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
+	if (tree == NULL) {
+		fprintf(stderr, "postern-scan: %s: %s\n", path, strerror(errno));
+		return STATUS_UNREADABLE;
+	}
+	while ((entry = fts_read(tree)) != NULL) {
+		bool is_root = entry->fts_level == FTS_ROOTLEVEL;
+
+		if (entry->fts_info == FTS_F || (entry->fts_info == FTS_DEFAULT && is_root)) {
+			status |= scan_file(s, entry->fts_path);
+		} else if (entry->fts_errno != 0 && entry->fts_info != FTS_DP) {
+			fprintf(stderr, "postern-scan: %s: %s\n", entry->fts_path,
+			        strerror(entry->fts_errno));
+			status = STATUS_UNREADABLE;
+		}
+	}
+	fts_close(tree);
+	return status;
+}
+
 static int scan_files(struct scanner *s, char **paths, int count)
 {
 	int status = 0;
 
-	for (int i = 0; i < count; i++) {
-		struct scanned scanned;
-		struct bytes message;
-
-		if (!read_message(s, paths[i], &message, &scanned.bytes)) {
-			fprintf(stderr, "postern-scan: %s: %s\n", paths[i], strerror(errno));
-			status = STATUS_UNREADABLE;
-			continue;
-		}
-		judge(s, message, &scanned);
-		if (s->compare != NULL) {
-			char reason[200];
-
-			if (scan_compare_message(s->compare, paths[i], message, s->context,
-			                         &scanned.judgement, reason) != OK) {
-				fprintf(stderr, "postern-scan: %s: %s\n", paths[i], reason);
-				status = STATUS_UNREADABLE;
-			}
-		} else if (s->options->json)
-			print_json(s, paths[i], &scanned);
-		else
-			print_text(s, paths[i], &scanned);
-	}
+	for (int i = 0; i < count; i++)
+		status |= scan_path(s, paths[i]);
 	if (s->compare != NULL && !scan_compare_print(s->compare, stdout) && status == 0)
 		status = STATUS_DIFFERENT;
 	return status;

@@ -10,6 +10,14 @@ void smtp_client_init(struct smtp_client *client, struct smtp_counters *counters
 	client->pending_count = 1;
 }
 
+void smtp_client_restart(struct smtp_client *client)
+{
+	struct smtp_counters *counters = client->counters;
+
+	ASSERT(client->pending_count == 0 && client->line_len == 0);
+	*client = (struct smtp_client){.counters = counters};
+}
+
 static bool push_pending(struct smtp_client *client, enum smtp_client_command command)
 {
 	if (client->pending_count == SMTP_CLIENT_PENDING_MAX)
@@ -95,10 +103,9 @@ bool smtp_client_send_verb(struct smtp_client *client, enum smtp_client_command 
                            struct buf *out)
 {
 	static const char *const verb[] = {
-	    [SMTP_CLIENT_DATA] = "DATA",
-	    [SMTP_CLIENT_RSET] = "RSET",
-	    [SMTP_CLIENT_NOOP] = "NOOP",
-	    [SMTP_CLIENT_QUIT] = "QUIT",
+	    [SMTP_CLIENT_DATA] = "DATA",         [SMTP_CLIENT_RSET] = "RSET",
+	    [SMTP_CLIENT_NOOP] = "NOOP",         [SMTP_CLIENT_QUIT] = "QUIT",
+	    [SMTP_CLIENT_STARTTLS] = "STARTTLS",
 	};
 	size_t start = out->len;
 
@@ -131,7 +138,7 @@ static bool emit_broken(struct smtp_client *client, uint64_t *counter,
 static void clear_extensions(struct smtp_client *client)
 {
 	client->pipelining = client->eightbitmime = client->size_known = client->enhanced = false;
-	client->chunking = client->smtputf8 = client->dsn = false;
+	client->chunking = client->smtputf8 = client->dsn = client->starttls = false;
 	client->size_max = 0;
 }
 
@@ -150,6 +157,7 @@ static void note_extension(struct smtp_client *client, struct bytes text)
 	    {BYTES("ENHANCEDSTATUSCODES"), &client->enhanced},
 	    {BYTES("SMTPUTF8"), &client->smtputf8},
 	    {BYTES("DSN"), &client->dsn},
+	    {BYTES("STARTTLS"), &client->starttls},
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -271,6 +279,13 @@ static bool take_line(struct smtp_client *client, struct bytes line, struct smtp
 	return emit_reply(client, out);
 }
 
+/* What stands behind the 220 in the clear would be taken for replies given inside TLS. */
+static bool is_injected(const struct smtp_client_event *event, struct bytes input)
+{
+	return event->kind == SMTP_CLIENT_REPLY && event->command == SMTP_CLIENT_STARTTLS &&
+	       event->code / 100 == 2 && input.len > 0;
+}
+
 bool smtp_client_next(struct smtp_client *client, struct bytes *input,
                       struct smtp_client_event *out_event)
 {
@@ -289,8 +304,12 @@ bool smtp_client_next(struct smtp_client *client, struct bytes *input,
 		}
 		struct bytes line = bytes_of(client->line, client->line_len - 1u);
 		client->line_len = 0;
-		if (take_line(client, line, out_event))
-			return true;
+		if (!take_line(client, line, out_event))
+			continue;
+		if (is_injected(out_event, *input))
+			return emit_broken(client, &client->counters->client_starttls_injected,
+			                   out_event);
+		return true;
 	}
 	if (client->broken)
 		*input = bytes_slice(*input, input->len, 0);

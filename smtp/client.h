@@ -29,14 +29,16 @@ enum smtp_client_command {
 	SMTP_CLIENT_RSET,
 	SMTP_CLIENT_NOOP,
 	SMTP_CLIENT_QUIT,
+	SMTP_CLIENT_STARTTLS, /* 220: what follows is TLS; smtp_client_restart() behind it */
 };
 
 enum smtp_client_event_kind {
 	SMTP_CLIENT_NONE,  /* wants more input */
 	SMTP_CLIENT_REPLY, /* a whole reply to event.command */
 	SMTP_CLIENT_BROKEN /* not SMTP, a reply nobody asked for, one that its command cannot have,
-	                      or one over our bounds: close. An unasked 421 (RFC 5321 3.8) has its
-	                      code and text; else the code is 0 */
+	                      one over our bounds, or octets behind the answer to STARTTLS: close.
+	                      An unasked 421 (RFC 5321 3.8) has its code and text; else the code
+	                      is 0 */
 };
 
 struct smtp_client_event {
@@ -52,7 +54,7 @@ struct smtp_client {
 	struct smtp_counters *counters;
 	uint8_t pending[SMTP_CLIENT_PENDING_MAX]; /* commands whose replies are due, oldest first */
 	uint8_t pending_head, pending_count;
-	bool pipelining, eightbitmime, size_known, enhanced, chunking, smtputf8, dsn;
+	bool pipelining, eightbitmime, size_known, enhanced, chunking, smtputf8, dsn, starttls;
 	bool broken;       /* BROKEN was returned; nothing follows */
 	uint64_t size_max; /* 0: not limited */
 	uint16_t reply_code;
@@ -67,6 +69,9 @@ void smtp_client_init(struct smtp_client *client, struct smtp_counters *counters
 /* Consumes from the front of *input. Call until it returns false: then it wants more input. */
 bool smtp_client_next(struct smtp_client *client, struct bytes *input,
                       struct smtp_client_event *out_event);
+/* TLS has begun behind the answer to STARTTLS: what the backend said before is forgotten (RFC 3207
+ * 4.2), no greeting comes, EHLO is next. */
+void smtp_client_restart(struct smtp_client *client);
 /* Each returns false, having written nothing, when `out` or the pending queue is full, or a text
  * has an octet in it that must not stand in a command line (control characters). After EHLO's 250
  * the extension fields are set. `path` is without brackets; `parameters` as transaction.h has them,

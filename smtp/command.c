@@ -73,6 +73,9 @@ static bool check_when(const struct command_session *session, struct command_pla
 	case WHEN_GREETED:
 		allowed = session->greeted;
 		break;
+	case WHEN_OUTSIDE:
+		allowed = !session->in_transaction;
+		break;
 	case WHEN_IDLE:
 		allowed = session->greeted && !session->in_transaction;
 		break;
@@ -236,11 +239,32 @@ static bool check_recipients(const struct command_session *session, struct comma
 	return true;
 }
 
-static bool check_offered(struct command_plan *plan)
+static bool check_offered(const struct command_session *session, struct command_plan *plan)
 {
 	if (plan->reply == REPLY_NOT_IMPLEMENTED)
 		return fail(plan, plan->reply, command_table[plan->verb].counter);
+	if (plan->verb == VERB_STARTTLS && session->tls == SMTP_TLS_NONE)
+		return fail(plan, REPLY_NOT_IMPLEMENTED, COUNTER_OF(verb_not_offered));
+	if (plan->verb == VERB_STARTTLS && session->tls == SMTP_TLS_UP)
+		return fail(plan, REPLY_BAD_SEQUENCE, COUNTER_OF(sequence));
 	return true;
+}
+
+/* RFC 3207 4: what a server that insists on TLS may still serve before it. */
+static bool check_tls(const struct command_session *session, struct command_plan *plan)
+{
+	if (!session->tls_required || session->tls == SMTP_TLS_UP)
+		return true;
+	switch (plan->verb) {
+	case VERB_EHLO:
+	case VERB_HELO:
+	case VERB_NOOP:
+	case VERB_QUIT:
+	case VERB_STARTTLS:
+		return true;
+	default:
+		return fail(plan, REPLY_TLS_REQUIRED, COUNTER_OF(tls_required));
+	}
 }
 
 void command_check(struct bytes line, const struct command_session *session,
@@ -249,6 +273,7 @@ void command_check(struct bytes line, const struct command_session *session,
 	*out_plan = (struct command_plan){.verb = VERB_UNKNOWN};
 	/* Where a verb is known its order goes before its argument: 503 tells more than 501. */
 	(void)(check_octets(line, out_plan) && check_verb(line, out_plan) &&
-	       check_offered(out_plan) && check_when(session, out_plan) &&
-	       check_argument(session, out_plan) && check_recipients(session, out_plan));
+	       check_offered(session, out_plan) && check_tls(session, out_plan) &&
+	       check_when(session, out_plan) && check_argument(session, out_plan) &&
+	       check_recipients(session, out_plan));
 }

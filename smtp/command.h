@@ -30,7 +30,7 @@ enum command_argument {
 	ARGUMENT_FROM,
 	ARGUMENT_TO
 };
-enum command_when { WHEN_ALWAYS, WHEN_GREETED, WHEN_IDLE, WHEN_OPEN };
+enum command_when { WHEN_ALWAYS, WHEN_GREETED, WHEN_OUTSIDE, WHEN_IDLE, WHEN_OPEN };
 
 enum command_does {
 	DOES_REPLY, /* nothing but its reply */
@@ -39,6 +39,7 @@ enum command_does {
 	DOES_RCPT,
 	DOES_DATA,
 	DOES_RSET,
+	DOES_STARTTLS,
 	DOES_QUIT,
 	DOES_CLOSE,
 	DOES_FAIL /* an error of the peer: the reply says which */
@@ -54,11 +55,20 @@ struct command_info {
 };
 extern const struct command_info command_table[VERB_COUNT];
 
+/* A session and TLS (RFC 3207). */
+enum smtp_tls {
+	SMTP_TLS_NONE,    /* not offered */
+	SMTP_TLS_OFFERED, /* by STARTTLS */
+	SMTP_TLS_UP
+};
+
 /* What a check may depend on. */
 struct command_session {
 	bool greeted, esmtp, in_transaction;
 	bool has_recipients; /* one accepted at least */
 	bool size, eightbitmime;
+	enum smtp_tls tls;
+	bool tls_required; /* before anything of a mail */
 	uint64_t message_bytes_max;
 };
 

@@ -387,6 +387,7 @@ void normalise(struct normaliser *n, struct bytes message, const struct message_
 {
 	ASSERT(selector_count <= SELECTORS_MAX);
 	reset(n);
+	n->uris.redirects = facts->redirects;
 	if (message.len > n->message_bytes_max) {
 		message.len = n->message_bytes_max;
 		set_defect(n, DEFECT_BIT_CUT);

@@ -14,6 +14,7 @@
 #include "base/addr.h"
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/redirects.h"
 #include "base/relay_trust.h"
 #include "base/texts.h"
 #include "smtp/mime_counters.h"
@@ -45,6 +46,7 @@ struct message_facts {
 	struct bytes helo, sender;       /* envelope sender, empty for <> */
 	bool in_session;                 /* false: offline; the fields above are unknown */
 	const struct relay_trust *trust; /* NULL: the rules say nothing */
+	struct redirects redirects;      /* find NULL: the rules know none */
 };
 
 enum message_defect { /* bits; names in defects.def */

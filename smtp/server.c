@@ -189,6 +189,8 @@ static bool proceed(struct smtp_server *server, const struct command_plan *plan,
 		reset_transaction(server);
 		*out = (struct smtp_event){.kind = SMTP_EVENT_RSET, .reply = plan->reply};
 		return true;
+	case DOES_STARTTLS:
+		return emit_waiting(server, SMTP_EVENT_STARTTLS, bytes_of(NULL, 0), out);
 	case DOES_QUIT:
 		server->state = STATE_CLOSED;
 		*out = (struct smtp_event){.kind = SMTP_EVENT_QUIT, .reply = plan->reply};
@@ -245,6 +247,8 @@ static bool execute(struct smtp_server *server, struct bytes line, struct smtp_e
 	    .size = limits->size,
 	    .eightbitmime = limits->eightbitmime,
 	    .message_bytes_max = limits->message_bytes_max,
+	    .tls = (enum smtp_tls)server->tls,
+	    .tls_required = server->tls_required,
 	};
 	struct command_plan plan;
 
@@ -277,6 +281,14 @@ static bool next_held(struct smtp_server *server, struct smtp_event *out)
 	server->held = HELD_NOTHING;
 	server->line = (struct line){0};
 	return true;
+}
+
+void smtp_server_injected(struct smtp_server *server, struct smtp_event *out_event)
+{
+	ASSERT(server->waiting == 1 && server->waiting_kind == SMTP_EVENT_STARTTLS);
+	server->waiting = 0;
+	server->counters->starttls_injected++;
+	emit_close(server, REPLY_STARTTLS_INJECTED, out_event);
 }
 
 /* A line has just been completed; `before` is the input as it was. */
@@ -356,6 +368,17 @@ static bool next_body(struct smtp_server *server, struct bytes *input, struct sm
 	return emit_waiting(server, SMTP_EVENT_BODY_END, bytes_of(NULL, 0), out);
 }
 
+/* CVE-2011-0411: what stands behind STARTTLS in the clear must never be taken for something said
+ * inside TLS, so nothing of it is read. */
+static bool next_command(struct smtp_server *server, struct bytes *input, struct smtp_event *out)
+{
+	bool got = next_line(server, input, out);
+
+	if (got && out->kind == SMTP_EVENT_STARTTLS && input->len > 0)
+		smtp_server_injected(server, out);
+	return got;
+}
+
 bool smtp_server_next(struct smtp_server *server, struct bytes *input, struct smtp_event *out_event)
 {
 	*out_event = (struct smtp_event){.kind = SMTP_EVENT_NONE};
@@ -368,7 +391,7 @@ bool smtp_server_next(struct smtp_server *server, struct bytes *input, struct sm
 		return emit_too_many_errors(server, out_event);
 	if (server->state == STATE_BODY)
 		return next_body(server, input, out_event);
-	return next_line(server, input, out_event);
+	return next_command(server, input, out_event);
 }
 
 static enum smtp_event_kind take_waiting(struct smtp_server *server)
@@ -389,6 +412,15 @@ static void end_body(struct smtp_server *server)
 {
 	server->state = STATE_OPEN;
 	end_transaction(server);
+}
+
+/* RFC 3207 4.2: whatever was said before is forgotten. Errors stay counted. */
+static void begin_tls(struct smtp_server *server)
+{
+	ASSERT(server->state == STATE_IDLE && server->held == HELD_NOTHING);
+	server->tls = SMTP_TLS_UP;
+	server->greeted = server->esmtp = server->mail_refused = false;
+	server->line = (struct line){0};
 }
 
 void smtp_server_accept(struct smtp_server *server)
@@ -415,6 +447,10 @@ void smtp_server_accept(struct smtp_server *server)
 	case SMTP_EVENT_BODY_END:
 		counters->bodies_accepted++;
 		end_body(server);
+		return;
+	case SMTP_EVENT_STARTTLS:
+		counters->starttls_accepted++;
+		begin_tls(server);
 		return;
 	default:
 		UNREACHABLE();
@@ -454,6 +490,9 @@ void smtp_server_refuse(struct smtp_server *server)
 			count_error(server);
 		end_body(server);
 		return;
+	case SMTP_EVENT_STARTTLS:
+		counters->starttls_refused++;
+		return;
 	default:
 		UNREACHABLE();
 	}
@@ -491,6 +530,7 @@ bool smtp_server_greeting(const struct smtp_server *server, struct bytes hostnam
 	    {limits->size, "SIZE "},
 	    {limits->eightbitmime, "8BITMIME"},
 	    {limits->enhanced_status_codes, "ENHANCEDSTATUSCODES"},
+	    {server->tls == SMTP_TLS_OFFERED, "STARTTLS"},
 	};
 	size_t start = out->len, last = start;
 

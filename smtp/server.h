@@ -24,6 +24,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "smtp/command.h"
 #include "smtp/data.h"
 #include "smtp/line.h"
 #include "smtp/reply.h"
@@ -50,6 +51,10 @@ enum smtp_event_kind {
 	                        and too_big say what was wrong. Answer ends the
 	                        transaction */
 	SMTP_EVENT_RSET,     /* the transaction has ended; send REPLY_OK. No answer */
+	SMTP_EVENT_STARTTLS, /* answer; accept means 220 was sent: everything behind is TLS, and the
+	                        session is as after connect. Nothing stood behind the line in
+	                        the input; what the user has and did not show is the user's to
+	                        look at (smtp_server_injected) */
 	SMTP_EVENT_QUIT,     /* send REPLY_BYE and close. No answer */
 	SMTP_EVENT_CLOSE, /* too many errors or hopeless: send event.reply (421, 554) and close. No
 	                     answer */
@@ -89,7 +94,9 @@ struct smtp_server {
 	bool esmtp_before; /* private */
 	bool
 	    mail_refused; /* private: the last MAIL was, so RCPT and DATA behind it are no errors */
-	bool too_big;     /* the current body exceeds message_bytes_max: 552 */
+	uint8_t tls;      /* enum smtp_tls; set by the user at first */
+	bool tls_required; /* the user's: 530 to all that belongs to a mail before TLS is up */
+	bool too_big;      /* the current body exceeds message_bytes_max: 552 */
 	struct data body; /* of the current message: its defects of framing, judged at BODY_END, and
 	                     its bytes: octets of all BODY events, without the final ".CRLF" */
 };
@@ -107,6 +114,9 @@ void smtp_server_accept(struct smtp_server *server);
 /* The oldest waiting event was refused; nothing happens but an error being counted where the peer
  * erred. A refused recipient stays in the transaction, not accepted. */
 void smtp_server_refuse(struct smtp_server *server);
+/* Instead of an answer to STARTTLS: octets were found behind its line. The event to act on is a
+ * CLOSE. */
+void smtp_server_injected(struct smtp_server *server, struct smtp_event *out_event);
 /* Octets of the current message as RFC 1870 counts them: body.bytes without stuffing dots. */
 uint64_t smtp_server_message_bytes(const struct smtp_server *server);
 /* A partial command line lies in line_store: the store must stay attached. */

@@ -29,6 +29,27 @@ static bool commit(size_t start, struct buf *out)
 	return false;
 }
 
+/* RFC 3848 has words for TLS and AUTH behind EHLO only; what was agreed stands in a comment. */
+static void put_protocol(const struct trace_received *received, struct buf *out)
+{
+	bool tls = received->tls_version.len > 0;
+
+	buf_put_text(out, received->esmtp ? "\r\n\twith ESMTP" : "\r\n\twith SMTP");
+	if (received->esmtp && tls)
+		buf_put_octet(out, 'S');
+	if (received->esmtp && received->authenticated)
+		buf_put_octet(out, 'A');
+	if (tls) {
+		buf_put_text(out, " (");
+		put_token(received->tls_version, SMTP_LOCAL_PART_BYTES_MAX, out);
+		buf_put_octet(out, ' ');
+		put_token(received->tls_suite, SMTP_LOCAL_PART_BYTES_MAX, out);
+		buf_put_text(out, ")\r\n\tid ");
+	} else {
+		buf_put_text(out, " id ");
+	}
+}
+
 bool trace_write_received(const struct trace_received *received, struct buf *out)
 {
 	size_t start = out->len;
@@ -40,7 +61,7 @@ bool trace_write_received(const struct trace_received *received, struct buf *out
 	put_token(received->client_address, SMTP_DOMAIN_BYTES_MAX, out);
 	buf_put_text(out, "])\r\n\tby ");
 	put_token(received->hostname, SMTP_DOMAIN_BYTES_MAX, out);
-	buf_put_text(out, received->esmtp ? "\r\n\twith ESMTP id " : "\r\n\twith SMTP id ");
+	put_protocol(received, out);
 	put_token(received->id, SMTP_LOCAL_PART_BYTES_MAX, out);
 	buf_put_text(out, ";\r\n\t");
 	/* The date is our own clock's text: spaces, commas and colons belong to it. */

@@ -20,6 +20,9 @@ struct trace_received {
 	struct bytes id;             /* of the message, ours */
 	struct bytes date;           /* RFC 5322 3.3 */
 	bool esmtp;                  /* EHLO was given: "with ESMTP", else "with SMTP" */
+	bool authenticated;          /* the next hop took the client's AUTH: "with ESMTPSA" */
+	struct bytes tls_version;    /* "TLSv1.3"; empty: in the clear. Else "with ESMTPS" */
+	struct bytes tls_suite;      /* "TLS_AES_128_GCM_SHA256" */
 };
 
 struct trace_rule {

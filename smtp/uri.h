@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/redirects.h"
 #include "base/texts.h"
 #include "smtp/sink.h"
 
@@ -39,6 +40,7 @@ struct uri_list {
 	uint8_t classes[256];            /* of octets, for uri_find_in_text */
 	const void *suffixes;            /* the public suffix list; TLDs are looked up there */
 	struct uri_suffix *known_suffix; /* what it said of names asked for lately */
+	struct redirects redirects;      /* of the rules; find NULL: none */
 	bool *expanded;                  /* URIS_MAX: all forms of this one are kept as well */
 };
 

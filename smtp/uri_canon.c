@@ -7,7 +7,8 @@
 #include "smtp/header.h"
 #include "smtp/uri_host.h"
 
-#define REDIRECTS_MAX 16 /* targets looked into behind one URI */
+#define REDIRECTS_MAX       16 /* targets looked into behind one URI */
+#define REDIRECT_OCTETS_MIN 4  /* "/" and a name with a dot in it: less leads nowhere */
 
 struct canon {
 	struct uri_list *list;
@@ -402,6 +403,24 @@ static struct bytes redirect_target(struct bytes rest)
 	return bytes_of(NULL, 0);
 }
 
+/* Where the URI leads on: by the patterns of the rules, else to any URI inside it. The patterns see
+ * no user part. */
+static struct bytes leads_to(struct canon *canon, const struct web_uri *web, struct bytes host)
+{
+	const struct redirects *redirects = &canon->list->redirects;
+	struct sink out = sink_over(canon->list->joined, URI_WORK_BYTES);
+	struct bytes target;
+
+	if (redirects->find != NULL && web->rest.len > REDIRECT_OCTETS_MIN) {
+		sink_put(&out, web->proto);
+		sink_put(&out, host);
+		sink_put(&out, web->rest);
+		if (redirects->find(redirects->context, sink_bytes(&out), &target))
+			return target;
+	}
+	return redirect_target(web->rest);
+}
+
 static struct bytes emit_web_forms(struct canon *canon, struct bytes uri)
 {
 	struct web_uri web;
@@ -416,7 +435,6 @@ static struct bytes emit_web_forms(struct canon *canon, struct bytes uri)
 			sink_octet(&host, web.host.data[i]);
 	if (host.len != web.host.len && !host.full)
 		emit_joined(canon, web.proto, sink_bytes(&host), web.rest);
-	struct bytes target = redirect_target(web.rest);
 	struct bytes name = sink_bytes(&host);
 	size_t at = bytes_find(name, '@');
 	if (at > 0 && at + 1 <= name.len && at < name.len) {
@@ -432,7 +450,7 @@ static struct bytes emit_web_forms(struct canon *canon, struct bytes uri)
 	}
 	if (!emit_address(canon, &web, name))
 		emit_one_word(canon, &web);
-	return target;
+	return leads_to(canon, &web, sink_bytes(&host));
 }
 
 /* A mail address without parameters and obfuscation. */

@@ -106,6 +106,20 @@ static inline struct pkt *pkt_chain_pop(struct pkt_chain *chain)
 	return pkt;
 }
 
+/* Moves what is left of `front` before the chain it came from. */
+static inline void pkt_chain_put_back(struct pkt_chain *chain, struct pkt_chain *front)
+{
+	if (front->head == NULL)
+		return;
+	front->tail->next = chain->head;
+	if (chain->tail == NULL)
+		chain->tail = front->tail;
+	chain->head = front->head;
+	chain->bytes += front->bytes;
+	chain->count += front->count;
+	*front = (struct pkt_chain){0};
+}
+
 static inline void pkt_chain_put_all(struct pkt_chain *chain)
 {
 	struct pkt *pkt;

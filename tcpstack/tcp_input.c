@@ -453,15 +453,13 @@ static bool takes_text(const struct tcp_conn *conn)
 	       conn->state == TCP_STATE_FIN_WAIT_2;
 }
 
-/* RFC 5681 4.2: each segment out of order is answered by an ACK of its own, and each that fills a
- * hole; and while the sender's window is small, each: where one ACK stands for all in flight, its
- * loss is a timeout. Else what is in order in a burst is answered by one. */
+/* RFC 5681 4.2 holds in a burst as well: what is owed at once (out of order, filling a hole, every
+ * second whole segment, each while the sender's window is small) leaves before the next segment is
+ * taken. Where one ACK stands for all in flight, its loss is a timeout; and a sender that counts
+ * ACKs (RFC 3465) opens its window by so much less. Pieces of one frame share one. */
 static void answer_each(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-	if (!(conn->flags & CONN_ACK_NOW) || segment->len == 0 || (segment->pkt->flags & PKT_PIECE))
-		return;
-	if (seq_after(segment->seq, conn->rcv_nxt) || conn_cold(conn)->recovery != 0 ||
-	    conn_cold(conn)->quick_acks > 0)
+	if ((conn->flags & CONN_ACK_NOW) && segment->len > 0 && !(segment->pkt->flags & PKT_PIECE))
 		conn_send_ack(conn);
 }
 

@@ -9,6 +9,8 @@ import sys
 import tempfile
 
 FOLDERS = ("base", "tcpstack", "smtp", "classifier", "dataplane", "mgmt", "bench", "tests")
+# Headers that show a library which a build may lack, and the word its arguments then lack.
+NEED = {"tcpstack/tls_internal.h": "mbedtls"}
 ARGUMENTS = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I."]
 
 
@@ -26,6 +28,9 @@ def main(root, compiler):
     bad = 0
     print("1..%d" % len(paths))
     for number, path in enumerate(paths, 1):
+        if NEED.get(path, "") not in " ".join(compiler):
+            print("ok %d - %s # SKIP without %s" % (number, path, NEED[path]))
+            continue
         # Included twice, so that a guard that does not guard shows too.
         with tempfile.NamedTemporaryFile("w", suffix=".c") as unit:
             unit.write('#include "%s"\n#include "%s"\nint nothing;\n' % (path, path))

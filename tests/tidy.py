@@ -30,7 +30,10 @@ ALSO = {
 }
 
 RULE_COMPILERS = ["classifier/scan.c", "classifier/ruleset.c", "classifier/ruleset_pattern.c", "classifier/pattern_set.c",
-                  "classifier/eval_match.c", "classifier/rule_compile*.c", "classifier/rule_regex.c"]
+                  "classifier/eval_match.c", "classifier/redirect.c",
+                  "classifier/rule_compile*.c", "classifier/rule_regex.c"]
+TLS_FILES = ["tcpstack/tls.c", "tcpstack/tls_*.c", "tcpstack/tls_internal.h",
+             "tests/unit/tcpstack/test_tls_accel.c"]
 # Headers from outside and the only files that may see them; the longest name that fits counts.
 VENDOR = {
     "rte_":        ["dataplane/port_dpdk.c", "dataplane/eal.c"],
@@ -52,6 +55,12 @@ VENDOR = {
     "curl/":       ["mgmt/*", "bench/*", "tests/*"],
     "cmocka.h":    ["tests/*"],
     "sanitizer/":  ["base/poison.h"],
+    "mbedtls/":    TLS_FILES,
+    "psa/":        TLS_FILES,
+    "psa_crypto_": TLS_FILES,
+    "ssl_misc.h":  ["tcpstack/tls.c", "tcpstack/tls_describe.c"],
+    "openssl/":    ["tcpstack/tls_accel*.c", "bench/tls/*", "tests/*"],
+    "intel-ipsec-mb.h": ["tcpstack/tls_accel*.c"],
 }
 # What libc and the kernel bring; anything else needs a row above.
 SYSTEM = re.compile(
@@ -68,9 +77,9 @@ ALLOC = re.compile(r"\b(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_m
                    r"free)\s*\(")
 # Who may allocate: management, tools and tests; and in the dataplane what runs at start or on the control
 # thread, never in a worker's turn.
-ALLOC_OK = ["base/arena.c", "mgmt/*", "bench/*", "tests/*", "dataplane/main.c", "dataplane/process.c",
+ALLOC_OK = ["base/arena.c", "mgmt/*", "bench/*", "tests/*", "dataplane/main.c", "dataplane/process.c", "dataplane/tls_setup.c",
             "dataplane/control.c", "dataplane/rules.c", "dataplane/eal.c", "dataplane/port_*.c", "dataplane/xdp/*",
-            "classifier/ruleset.c", "classifier/score_open.c", "classifier/ruleset_pattern.c", "classifier/scan.c", "classifier/lists.c",
+            "classifier/ruleset.c", "classifier/score_open.c", "classifier/score_guard.c", "classifier/ruleset_pattern.c", "classifier/scan.c", "classifier/lists.c",
             "classifier/eval_match.c", "classifier/pattern_set.c",
             "classifier/rule_*.c", "classifier/list_build*.c"]
 NO_RECURSION = ("base", "tcpstack", "smtp", "classifier", "dataplane")

@@ -17,7 +17,7 @@ struct bench_options {
 	const char *rules[BENCH_RULES_MAX];
 	uint32_t rules_count;
 	uint32_t rounds, every, message_bytes_max, top;
-	bool brute, hits;
+	bool brute, hits, memory;
 };
 
 struct bench_message {
@@ -59,6 +59,10 @@ void bench_normalise(struct bench_engine *engine, struct bytes message, struct n
 
 bool bench_measure(struct bench_engine *engine, const struct bench_options *options,
                    const struct bench_messages *messages);
+/* What judging messages of several sizes touches of a worker's scratch, and what a message under
+ * way holds. */
+bool bench_measure_memory(struct bench_engine *engine, const struct bench_options *options,
+                          const struct bench_messages *messages);
 /* One line a message: its name, its points and what every rule is worth that is worth something:
  * what one build says is compared with what another says. */
 void bench_print_hits(struct bench_engine *engine, const struct bench_messages *messages);

@@ -23,6 +23,7 @@ static const char usage[] =
     "  --top N         the costliest rules by name (0)\n"
     "  --brute         judges each message by every rule on every segment as well, and compares\n"
     "                  what hit; exit status 1 when they differ\n"
+    "  --memory        what judging touches of memory, by size of message, instead of times\n"
     "  --hits          times nothing and prints what each message hits, subtests and counts too,\n"
     "                  to compare builds by\n";
 
@@ -56,6 +57,8 @@ static bool take_option(struct bench_options *o, int key, const char *value)
 		return o->brute = true;
 	case 'h':
 		return o->hits = true;
+	case 'M':
+		return o->memory = true;
 	default:
 		return false;
 	}
@@ -63,17 +66,34 @@ static bool take_option(struct bench_options *o, int key, const char *value)
 
 static bool take_options(struct bench_options *o, int argc, char **argv)
 {
-	static const struct option known[] = {
-	    {"rules", required_argument, NULL, 'r'}, {"rounds", required_argument, NULL, 'n'},
-	    {"every", required_argument, NULL, 'e'}, {"bytes-max", required_argument, NULL, 'm'},
-	    {"top", required_argument, NULL, 't'},   {"brute", no_argument, NULL, 'b'},
-	    {"hits", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
+	static const struct option known[] = {{"rules", required_argument, NULL, 'r'},
+	                                      {"rounds", required_argument, NULL, 'n'},
+	                                      {"every", required_argument, NULL, 'e'},
+	                                      {"bytes-max", required_argument, NULL, 'm'},
+	                                      {"top", required_argument, NULL, 't'},
+	                                      {"brute", no_argument, NULL, 'b'},
+	                                      {"hits", no_argument, NULL, 'h'},
+	                                      {"memory", no_argument, NULL, 'M'},
+	                                      {NULL, 0, NULL, 0}};
 	int key;
 
 	while ((key = getopt_long(argc, argv, "", known, NULL)) != -1)
 		if (!take_option(o, key, optarg))
 			return false;
 	return o->rules_count > 0 && optind < argc;
+}
+
+static bool run(struct bench_engine *engine, const struct bench_options *options,
+                const struct bench_messages *messages)
+{
+	if (options->brute)
+		return bench_compare(engine, options, messages);
+	if (options->memory)
+		return bench_measure_memory(engine, options, messages);
+	if (!options->hits)
+		return bench_measure(engine, options, messages);
+	bench_print_hits(engine, messages);
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -95,12 +115,8 @@ int main(int argc, char **argv)
 	}
 
 	struct bench_engine *engine = bench_engine_new(&options, false);
-	if (engine != NULL && options.brute)
-		status = bench_compare(engine, &options, &messages) ? 0 : 1;
-	else if (engine != NULL && options.hits)
-		bench_print_hits(engine, &messages), status = 0;
-	else if (engine != NULL && bench_measure(engine, &options, &messages))
-		status = 0;
+	if (engine != NULL)
+		status = run(engine, &options, &messages) ? 0 : 1;
 	bench_engine_free(engine);
 	bench_messages_free(&messages);
 	return status;

@@ -3,6 +3,7 @@
 The messages are those of the corpus: the variable POSTERN_CORPUS names it. Of rounds the fastest counts for the stages; peers and gateway take turns
 on the same files, and the median counts.
 """
+import glob
 import json
 import os
 import shutil
@@ -10,9 +11,13 @@ import statistics
 import subprocess
 import tempfile
 
+import classifier_mix as mix
 import classifier_peers as peers
 
 RULES = "/usr/share/spamassassin"
+MIX_BYTES_MAX = 16 << 20
+MIX_METRICS = ("prepare", "judge", "total", "wire")
+SCAN_BYTES_MAX = 512 << 10  # as the gateway's option has it: what lies behind it is not judged
 
 
 def messages():
@@ -88,6 +93,47 @@ def beside_peers(build, quick, say):
     return results
 
 
+def write_mix(folder, quick):
+    made, what = mix.make([open(path, "rb").read() for path in messages()[:: 32 if quick else 8]])
+    for index, content in enumerate(made):
+        with open(f"{folder}/{index:05}.eml", "wb") as file:
+            file.write(content)
+    return what
+
+
+def with_attachments(build, quick, say):
+    """The mix: its make-up, what judging costs, and what it takes of memory."""
+    results = []
+    with tempfile.TemporaryDirectory(prefix="postern-bench-") as folder:
+        for name, value in write_mix(folder, quick).items():
+            results.append(result("mix", name, "", [value]))
+        rows = run_bench(build, "--rounds", "3" if quick else "7", "--bytes-max", str(MIX_BYTES_MAX), folder)
+        rows = [dict(row, case="mix") for row in rows if row["case"] == "all" and row["metric"] in MIX_METRICS]
+        rows += run_bench(build, "--memory", "--bytes-max", str(SCAN_BYTES_MAX), folder)
+    for row in rows:
+        results.append(result(row["case"], row["metric"], row["unit"], [row["value"]], "higher" if row["unit"] == "MB/s" else "lower"))
+    for its in results:
+        say(f"{its['case']:40} {its['metric']:20} {its['value']:12.2f} {its['unit']}")
+    return results
+
+
+def rules_to_workers(build, quick, say):
+    """From rule files to every worker: Debian's, and with KAM's where the corpus has them."""
+    more = sorted(glob.glob(os.path.join(os.environ.get("POSTERN_CORPUS", ""), "rules/kam-*")))[:1]
+    results = []
+    for name, paths in (("debian", [RULES]), ("debian+kam", [RULES] + more))[: 1 + len(more)]:
+        done = subprocess.run([f"{build}/bench/postern-bench-rules", "-n", "1" if quick else "5", *paths],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"postern-bench-rules: {done.stderr.strip() or done.returncode}")
+        for row in map(json.loads, done.stdout.splitlines()):
+            its = result(f"{name}/{row['case']}", row["metric"], row["unit"], [*row["spread"], row["value"]])
+            results.append(its)
+            say(f"{its['case']:40} {its['metric']:20} {its['value']:12.2f} {its['unit']}")
+    return results
+
+
 def measure(build, quick, say):
     """The results of all cases, in the form of bench/run."""
-    return stages(build, quick, say) + beside_peers(build, quick, say)
+    return (stages(build, quick, say) + with_attachments(build, quick, say) + rules_to_workers(build, quick, say)
+            + beside_peers(build, quick, say))

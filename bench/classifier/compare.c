@@ -22,7 +22,9 @@ static uint32_t differences(const struct bench_engine *triggered, const struct b
 		const struct rule_state *a = &triggered->context->state[i];
 		const struct rule_state *b = &brute->context->state[i];
 
-		if (a->count == b->count && a->not_run == b->not_run)
+		/* What PCRE2 gives up on everywhere may be known by what triggers it. */
+		bool unsettled = b->not_run && a->count >= b->count;
+		if (unsettled || (a->count == b->count && a->not_run == b->not_run))
 			continue;
 		if (shown + count++ < SHOWN_MAX)
 			fprintf(stderr, "%s: %s %" PRIu32 "%s, by brute force %" PRIu32 "%s\n",

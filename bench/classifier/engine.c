@@ -82,8 +82,10 @@ static enum err open_engine(struct bench_engine *e, const struct bench_options *
 	size_t bytes_max = options->message_bytes_max;
 	enum err err = generation_open(&e->generation, fd);
 
+	/* What is timed is what the gateway does; what is compared is everything. */
+	struct ruleset_opening how = {.verdicts_only = !options->brute && !options->hits};
 	if (err == OK)
-		err = ruleset_open(&e->generation, &e->ruleset, reason);
+		err = ruleset_open_with(&e->generation, &how, &e->ruleset, reason);
 	if (err != OK)
 		return err;
 	e->context = scan_context_new(e->ruleset, &e->counters);
@@ -157,6 +159,7 @@ void bench_normalise(struct bench_engine *engine, struct bytes message, struct n
 
 	memset(&facts, 0, sizeof(facts));
 	facts.trust = ruleset_relay_trust(engine->ruleset);
+	facts.redirects = scan_context_redirects(engine->context);
 	normalise(engine->normaliser, message, &facts, engine->selectors, engine->selector_count,
 	          out);
 }

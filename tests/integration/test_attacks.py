@@ -95,8 +95,14 @@ class Attacks:
                    "data_timeout_ms = 4s; command_phase_timeout_ms = 8s; backend_idle_timeout_ms = 2s;",
             tcp="tcp_retries_max = 4; tcp_time_wait_ms = 1s; tcp_syn_cache_count = 1024;", client_router="10.25.0.1",
             backend_connections=self.count // 4)
+        everywhere = os.sched_getaffinity(0)
+        if self.strict:  # this program, and all it starts
+            os.sched_setaffinity(0, {0})
         self.lab.start_sink()
+        os.sched_setaffinity(0, everywhere)
         self.lab.start_dataplane()
+        if self.strict:
+            os.sched_setaffinity(0, {0})
         self.lab.start_management()
         self.lab.wait_rules()
         link = json.loads(run("ip", "-j", "-n", self.lab.namespaces["gateway"], "link", "show", "g0").stdout)

@@ -19,43 +19,13 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "deploy")]
 import postfix_instance  # noqa: E402
 from lab import LAB, Lab  # noqa: E402
 from ledger import Ledger, corpus_mail, split_trace  # noqa: E402
+from namespace import in_namespace  # noqa: E402
 from tap import Skip, Tap, equal, need_root  # noqa: E402
 
 GATEWAY = "10.25.0.2"
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 NOTE = ("Message-ID: <%s@client.example>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n"
         "From: Alice <alice@client.example>\r\nTo: Bob <bob@backend.example>\r\nSubject: A note\r\n\r\n%s\r\n")
-
-
-def in_namespace(name):
-    """Decorates a function to run in a forked child inside the namespace; its return value must be JSON."""
-    def wrap(function):
-        def call(*arguments):
-            read, write = os.pipe()
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    os.close(read)
-                    with open(f"/run/netns/{name}") as ns:
-                        if hasattr(os, "setns"):
-                            os.setns(ns.fileno(), 0)
-                        else:
-                            import ctypes
-                            ctypes.CDLL(None).setns(ns.fileno(), 0)
-                    answer = {"value": function(*arguments)}
-                except BaseException as error:
-                    answer = {"error": f"{type(error).__name__}: {error}"}
-                os.write(write, json.dumps(answer).encode())
-                os._exit(0)
-            os.close(write)
-            with os.fdopen(read) as pipe:
-                answer = json.loads(pipe.read() or '{"error": "no answer"}')
-            os.waitpid(pid, 0)
-            if "error" in answer:
-                raise AssertionError(answer["error"])
-            return answer["value"]
-        return call
-    return wrap
 
 
 @in_namespace(f"{LAB}-test-client")

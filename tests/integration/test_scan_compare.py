@@ -86,6 +86,20 @@ def case_differences(folder):
     assert '__SILENT' not in out, out
 
 
+def case_folder(folder):
+    path, mails = os.path.join(folder, 'c.sock'), os.path.join(folder, 'mails')
+    os.makedirs(os.path.join(mails, 'inner'))
+    for name in ('b', 'a', 'inner/c'):
+        shutil.copy(os.path.join(folder, 'mail'), os.path.join(mails, name))
+    FakeSpamd(socket.AF_UNIX, path, [answer(b'3.8', b'SUBJ,WORD')] * 3)
+    done = scan(folder, path, mails)
+    assert done.returncode == 0, done
+    names = re.findall(r'^%s/(\S+): ' % re.escape(mails), done.stdout.decode(), re.M)
+    assert names == ['a', 'b', 'inner/c'], done.stdout
+    assert b'3 messages: 3 with the same rules' in done.stdout, done.stdout
+    assert scan(folder, path, os.path.join(folder, 'nowhere')).returncode == 1
+
+
 def case_bad_answers(folder):
     path, mail = os.path.join(folder, 'b.sock'), os.path.join(folder, 'mail')
     FakeSpamd(socket.AF_UNIX, path, [b'SPAMD/1.1 74 EX_IOERR\r\n\r\n', b'220 smtp.example ready\r\n', b'',
@@ -122,7 +136,7 @@ def case_real_spamd(folder):
 
 
 def main():
-    cases = [case_agreement, case_differences, case_bad_answers]
+    cases = [case_agreement, case_differences, case_folder, case_bad_answers]
     if os.environ.get('POSTERN_SPAMD') == '1' and os.environ.get('POSTERN_CORPUS') and shutil.which('spamd'):
         cases.append(case_real_spamd)
     print('1..%d' % len(cases), flush=True)

@@ -19,6 +19,7 @@
 #include "classifier/rule_compile.h"
 #include "dataplane/port_memory.h"
 #include "dataplane/worker.h"
+#include "sim_checks.h"
 #include "sim_client.h"
 #include "sim_sink.h"
 
@@ -29,7 +30,25 @@
 #define END_US            (3600ull * 1000000)
 #define MESSAGES_PER_SEED 24
 
-enum profile { PROFILE_CLEAN, PROFILE_LOSSY, PROFILE_FAULTY, PROFILE_CROWDED, PROFILE_COUNT };
+enum profile {
+	PROFILE_CLEAN,
+	PROFILE_LOSSY,
+	PROFILE_FAULTY,
+	PROFILE_CROWDED,
+	PROFILE_CHECKS,        /* messages wait for what the network says of them */
+	PROFILE_CHECKS_FAULTY, /* so, and management dies now and then */
+	PROFILE_COUNT
+};
+
+static bool is_faulty(enum profile profile)
+{
+	return profile == PROFILE_FAULTY || profile == PROFILE_CHECKS_FAULTY;
+}
+
+static bool has_checks(enum profile profile)
+{
+	return profile == PROFILE_CHECKS || profile == PROFILE_CHECKS_FAULTY;
+}
 
 #define CROWDED_SESSIONS 8 /* the least there may be */
 
@@ -57,6 +76,7 @@ struct world {
 	struct worker *worker;
 	struct sim_clients clients;
 	struct sim_sink sink;
+	struct sim_checks checks;
 	struct sim_message messages[MESSAGES_PER_SEED];
 };
 
@@ -70,12 +90,16 @@ static uint64_t slow_clock(void)
 	return now_ns += 1100000;
 }
 
-/* One rule is enough: its mark is refused. */
+/* One rule is enough: its mark is refused. The other has messages wait for answers of the network.
+ */
 static void rules_compile(void)
 {
 	char path[] = "/tmp/postern-sim-XXXXXX";
-	static const char text[] = "body SIM_MARK /" SIM_SPAM_MARK "/\nscore SIM_MARK 20\n";
-	struct rule_compile_options options = {.cache_folder = NULL};
+	static const char
+	    text[] = "body SIM_MARK /" SIM_SPAM_MARK "/\nscore SIM_MARK 20\n"
+	             "util_rb_tld example\n"
+	             "header __SIM_LIST eval:check_rbl_envfrom('sim', 'list.example.')\n";
+	struct rule_compile_options options = {.cache_folder = NULL, .score_column = 1};
 	struct rule_compiler *compiler = rule_compiler_new(&options);
 	char file[64];
 
@@ -103,6 +127,7 @@ static void config_make(struct config *config)
 	    "32; "
 	    "hold_bytes_max = 64k; scan_bytes_max = 64k; events_ring_count = 16; "
 	    "backend_reply_timeout_ms = 20s; }\n"
+	    "checks { checks_timeout_ms = 2s; }\n"
 	    "policy { hostname = \"gateway.example\"; }\n"
 	    "tcp { tcp_syn_cache_count = 64; tcp_time_wait_ms = 1s; }\n";
 	struct config_error error;
@@ -201,6 +226,8 @@ static void worker_make(struct world *w)
 	                            .pool = w->pool,
 	                            .rules = w->rules,
 	                            .telemetry = &w->telemetry,
+	                            .questions = w->config.dns_checks ? &w->checks.rings : NULL,
+	                            .questions_wake_fd = -1,
 	                            .link = &w->link,
 	                            .hostname = "gateway.example",
 	                            .cpu_now_ns = slow_clock,
@@ -226,8 +253,13 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	ASSERT(w->pool != NULL);
 	if (profile == PROFILE_CROWDED)
 		w->config.sessions_max = CROWDED_SESSIONS;
+	/* Messages hold their backend connections while they wait. */
+	w->config.dns_checks = has_checks(profile);
+	if (has_checks(profile))
+		w->config.backend[0].connections_max *= 2;
 	w->lossless = profile == PROFILE_CLEAN || profile == PROFILE_CROWDED ||
-	              (profile == PROFILE_FAULTY && random_below(&w->random, 3) == 0);
+	              profile == PROFILE_CHECKS ||
+	              (is_faulty(profile) && random_below(&w->random, 3) == 0);
 	link_make(w, &w->client, 0);
 	link_make(w, &w->backend, 1);
 	host_make(&w->client, w, "10.25.0.1");
@@ -238,9 +270,10 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	w->sink.messages = w->messages;
 	w->sink.message_count = MESSAGES_PER_SEED;
 	w->sink.lossless = w->lossless;
-	w->sink.fault_percent = profile == PROFILE_FAULTY ? 6 : 0;
+	w->sink.fault_percent = is_faulty(profile) ? 6 : 0;
 	err = tcp_listen(w->backend.net, &listen, 0);
 	ASSERT(err == OK);
+	sim_checks_make(&w->checks, seed, 3000000, is_faulty(profile));
 	worker_make(w);
 
 	w->clients.net = w->client.net;
@@ -250,7 +283,7 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	                                                     : 1 + random_below(&w->random, 8);
 	w->clients.messages = w->messages;
 	w->clients.message_count = MESSAGES_PER_SEED;
-	w->clients.vanishing = profile == PROFILE_FAULTY;
+	w->clients.vanishing = is_faulty(profile);
 }
 
 static void world_free(struct world *w)
@@ -261,6 +294,7 @@ static void world_free(struct world *w)
 	w->ports[0]->ops->close(w->ports[0]);
 	w->ports[1]->ops->close(w->ports[1]);
 	rules_slot_free(w->rules);
+	sim_checks_free(&w->checks);
 	telemetry_close(&w->telemetry);
 	arena_free(&w->client.arena);
 	arena_free(&w->backend.arena);
@@ -319,6 +353,7 @@ static bool world_run(struct world *w)
 		sim_clients_run(&w->clients, now_us);
 		host_send(&w->client, now_us);
 		worker_turn(w->worker, now_us, now_us);
+		sim_checks_run(&w->checks, now_us);
 		host_turn(&w->backend, now_us);
 		sim_sink_run(&w->sink);
 		host_send(&w->backend, now_us);
@@ -364,7 +399,7 @@ static uint32_t check_message(uint64_t seed, enum profile profile, const struct 
 		return complain(seed, profile, m, "client was refused and the backend has it");
 	if (m->spam && m->stored_count > 0)
 		return complain(seed, profile, m, "marked message passed");
-	if (profile == PROFILE_FAULTY)
+	if (is_faulty(profile))
 		return 0;
 	/* Who holds a session and does nothing may lose it to another. */
 	if (profile == PROFILE_CROWDED && m->fate != SIM_TOLD_250 && m->fate != SIM_TOLD_5XX)
@@ -423,15 +458,23 @@ static uint32_t run_seed(uint64_t seed, enum profile profile)
 		       (unsigned long long)seed);
 		wrong++;
 	}
+	if (profile == PROFILE_CHECKS && counted(&world, "checks_waits") == 0) {
+		printf("# seed %llu: no message waited for the network\n",
+		       (unsigned long long)seed);
+		wrong++;
+	}
 	world_free(&world);
 	return wrong;
 }
 
 int main(int argc, char **argv)
 {
-	static const char *const names[PROFILE_COUNT] = {"clean links", "bad links",
+	static const char *const names[PROFILE_COUNT] = {"clean links",
+	                                                 "bad links",
 	                                                 "bad links, failing peers",
-	                                                 "clean links, three clients a session"};
+	                                                 "clean links, three clients a session",
+	                                                 "clean links, answers late or never",
+	                                                 "all that fails, and answers late"};
 	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
 	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 20;
 	int failed = 0;

@@ -218,6 +218,8 @@ static bool session_event(struct sim_sink *sink, struct sim_sink_session *s,
 		return true;
 	case SMTP_EVENT_NONE:
 		return true;
+	case SMTP_EVENT_STARTTLS: /* not offered */
+		break;
 	}
 	UNREACHABLE();
 }

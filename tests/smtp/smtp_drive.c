@@ -103,6 +103,10 @@ static void answer(struct drive *drive)
 	case SMTP_EVENT_BODY_END:
 		answer_body(drive);
 		return;
+	case SMTP_EVENT_STARTTLS:
+		reply_write(REPLY_TLS_UNAVAILABLE, &drive->replies);
+		smtp_server_refuse(&drive->server);
+		return;
 	default:
 		UNREACHABLE();
 	}

@@ -2,7 +2,7 @@
  *
  * The answers follow the envelope, so that a transcript alone decides what is exercised: a HELO
  * name, sender or recipient that begins with "refuse" is refused; DATA of a sender that begins with
- * "nodata" is refused.
+ * "nodata" is refused. STARTTLS is answered 454: what stands behind a 220 is not SMTP.
  */
 #ifndef TESTS_SMTP_SMTP_DRIVE_H
 #define TESTS_SMTP_SMTP_DRIVE_H

@@ -5,7 +5,7 @@
  * A line of NAME.in is a line of the client; CRLF is put behind it. \r \n \0 \t \\ \xHH stand for
  * octets, \ at the end of a line for no CRLF, \{N:c} for N times the character c. A line "#
  * key=value ..." sets limits: errors_max, recipients_max, message_bytes_max, line
- * (command_line_bytes_max), bare (no extensions).
+ * (command_line_bytes_max), bare (no extensions), tls (STARTTLS is offered), tls_required.
  *
  * Every transcript is run at many cuttings of its input, with answers at once and with late ones.
  * All must give the same replies and the same content, those of NAME.ref. --write writes NAME.ref
@@ -23,6 +23,7 @@ struct script {
 	struct smtp_server_limits limits;
 	uint8_t input[INPUT_BYTES_MAX];
 	size_t len;
+	bool tls, tls_required;
 };
 
 static void put(struct script *script, uint8_t octet)
@@ -49,6 +50,10 @@ static void set_limit(struct script *script, const char *word)
 	else if (strcmp(word, "bare") == 0)
 		script->limits.pipelining = script->limits.size = script->limits.eightbitmime =
 		    script->limits.enhanced_status_codes = false;
+	else if (strcmp(word, "tls") == 0)
+		script->tls = true;
+	else if (strcmp(word, "tls_required") == 0)
+		script->tls = script->tls_required = true;
 }
 
 /* One escape at `text` (behind the backslash); returns the characters it takes. */
@@ -158,6 +163,8 @@ static struct bytes run(const struct script *script, size_t piece, size_t first,
 	drive_init(&drive);
 	drive.limits = script->limits;
 	drive.late = late;
+	drive.server.tls = script->tls ? SMTP_TLS_OFFERED : SMTP_TLS_NONE;
+	drive.server.tls_required = script->tls_required;
 	if (first > 0)
 		drive_feed(&drive, bytes_slice(input, 0, first));
 	drive_feed_pieces(&drive, bytes_slice(input, first, input.len), piece);
@@ -220,7 +227,7 @@ static bool check(const char *path, bool write)
 	static struct script script;
 	char ref_path[4096];
 
-	script.len = 0;
+	script = (struct script){0};
 	script.limits = (struct smtp_server_limits){512, 100, 20, 100000, true, true, true, true};
 	if (!read_script(path, &script))
 		return false;

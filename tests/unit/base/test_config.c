@@ -272,6 +272,44 @@ static void options_that_contradict_each_other_are_refused_at_the_later_line(voi
 	refuses("\nbackends {\n b { port = 25 } }", 3, "has no address; ");
 }
 
+static void tls_that_makes_no_sense_is_refused(void **state)
+{
+	static const char certificate[] = "certificates { mx { chain = a; key = b } }\n";
+	char text[512];
+
+	(void)state;
+	refuses("listeners {\n smtp { tls = starttls } }", 2, "there is no certificate; ");
+	snprintf(text, sizeof(text), "%slisteners {\n smtp { tls = maybe } }", certificate);
+	refuses(text, 3, "give off, starttls, required or implicit");
+	snprintf(text, sizeof(text), "%slisteners { smtp { certificates = [mx, my] } }",
+	         certificate);
+	refuses(text, 2, "there is no certificate \"my\"; ");
+	refuses("backends { b { address = 10.0.0.1; tls = yes } }", 1,
+	        "give off, opportunistic, required or verify");
+	refuses("backends { b { address = 10.0.0.1; tls = verify; tls_name = a.example } }", 1,
+	        "verify needs tls_ca_file and tls_name, or tls_pin; ");
+	refuses("backends { b { address = 10.0.0.1; tls = verify; tls_pin = abc } }", 1,
+	        "64 hexadecimal digits");
+	refuses("backends { b { address = 10.0.0.1; tls = required; tls_ca_file = a } }", 1,
+	        "only tls = verify");
+	refuses("tls {\n tls_version_min = \"1.1\" }", 2, "give 1.2 or 1.3");
+	refuses("tls {\n tls_client_certificates = perhaps }", 2, "give optional or required");
+
+	snprintf(
+	    text, sizeof(text),
+	    "%slisteners { a { } b { port = 26; tls = off } c { port = 465; tls = implicit } }",
+	    certificate);
+	accepts(text);
+	assert_int_equal(config_tls_listener_mode(&config, &config.listener[0]),
+	                 TLS_LISTENER_STARTTLS);
+	assert_int_equal(config_tls_listener_mode(&config, &config.listener[1]), TLS_LISTENER_OFF);
+	assert_int_equal(config_tls_listener_mode(&config, &config.listener[2]),
+	                 TLS_LISTENER_IMPLICIT);
+	assert_true(config_tls_wanted(&config));
+	accepts("listeners { smtp { } }");
+	assert_false(config_tls_wanted(&config));
+}
+
 static void too_many_objects_are_refused(void **state)
 {
 	char text[4096] = "";
@@ -440,6 +478,7 @@ int main(void)
 	    cmocka_unit_test(values_out_of_range_are_refused_with_both_ends),
 	    cmocka_unit_test(what_is_given_twice_is_refused),
 	    cmocka_unit_test(options_that_contradict_each_other_are_refused_at_the_later_line),
+	    cmocka_unit_test(tls_that_makes_no_sense_is_refused),
 	    cmocka_unit_test(too_many_objects_are_refused),
 	    cmocka_unit_test(too_many_elements_are_refused),
 	    cmocka_unit_test(a_text_has_a_longest_length),

@@ -289,6 +289,61 @@ static void the_wheel_agrees_with_a_sorted_model_over_random_work(void **state)
 	arena_free(&arena);
 }
 
+#define CROWD 20000
+
+/* Among those set for one span of the wheel: in their ticks' order, and within a tick as they were
+ * set, also what is set while they come down. */
+static void a_crowd_comes_down_bit_by_bit_and_in_order(void **state)
+{
+	static uint64_t ticks[CROWD];
+	const uint64_t start_us = 40 * 64 * 64 *
+	                          1000ull; /* where a span of the third level starts */
+	struct timer_wheel *wheel;
+	struct random random;
+	uint32_t count = 0, moved = 0, handle, last = 0;
+	uint64_t last_tick = 0;
+
+	(void)state;
+	random_seed(&random, 7);
+	assert_int_equal(arena_init(&arena, 1 << 20, false), OK);
+	wheel = timer_wheel_new(&arena, CROWD, 1000);
+	assert_non_null(wheel);
+	for (; count < CROWD / 2; count++) {
+		ticks[count] = start_us / 1000 + 1 + random_below(&random, 4095);
+		timer_set(wheel, count, ticks[count] * 1000);
+	}
+	/* The first call moves some and finds none: the time stands, so the next call is due. */
+	assert_false(timer_pop(wheel, start_us + 1000, &handle));
+	assert_int_equal(timer_next_us(wheel), start_us);
+	for (uint64_t now_us = start_us; count > 0; now_us += 50000) {
+		for (uint32_t tries = 0; timer_next_us(wheel) <= now_us; tries++) {
+			assert_true(tries < CROWD);
+			if (!timer_pop(wheel, now_us, &handle)) {
+				if (moved++ >= 8)
+					continue;
+				/* While the rest waits: others of the same ticks. */
+				for (uint32_t i = 0; i < 500; i++) {
+					uint32_t new = CROWD / 2 + (moved - 1) * 500 + i;
+					ticks[new] = ticks[2 * i];
+					timer_set(wheel, new, ticks[new] * 1000);
+					count++;
+				}
+				timer_cancel(wheel, 2 * moved + 1);
+				count--;
+				continue;
+			}
+			assert_true(ticks[handle] > last_tick ||
+			            (ticks[handle] == last_tick && handle > last));
+			last_tick = ticks[handle];
+			last = handle;
+			count--;
+		}
+	}
+	assert_true(moved >= 8);
+	assert_int_equal(timer_next_us(wheel), UINT64_MAX);
+	arena_free(&arena);
+}
+
 static void a_wheel_that_does_not_fit_is_refused(void **state)
 {
 	(void)state;
@@ -309,6 +364,7 @@ int main(void)
 	    cmocka_unit_test(the_farthest_deadlines_are_kept),
 	    cmocka_unit_test(following_the_next_time_reaches_every_deadline_in_few_steps),
 	    cmocka_unit_test(the_wheel_agrees_with_a_sorted_model_over_random_work),
+	    cmocka_unit_test(a_crowd_comes_down_bit_by_bit_and_in_order),
 	    cmocka_unit_test(a_wheel_that_does_not_fit_is_refused),
 	};
 

@@ -175,6 +175,55 @@ static void finds_free_mail_in_the_body(void **state)
 	fixture_free(f);
 }
 
+static void takes_quoted_addresses_from_the_body(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new("util_rb_tld example\nfreemail_domains free.example\n"
+	                                "header A eval:check_freemail_replyto('reply')\n"
+	                                "body B /\\w@\\w/\ntflags B multiple maxhits=9\nbody C /by "
+	                                "  Joe/\nbody D /see   \\./\n");
+	const char *lines[] = {"subject\n", "by <a@b.example> Joe, b@c.example wrote: it\n",
+	                       "see https://x.example/?me=you@free.example .\n",
+	                       "mailto:d@e.example> f@g.example fax: 1\n"};
+
+	fixture_header(f, "From:addr", "me@free.example");
+	for (size_t i = 0; i < 4; i++)
+		fixture_add(f, TEXT_BODY, lines[i]);
+	fixture_judge(f);
+	assert_true(fixture_value(f, "B") == 2 && fixture_value(f, "C") == 1);
+	assert_true(fixture_value(f, "D") == 1);
+	/* Nobody looked for them in mail from elsewhere. */
+	fixture_empty_texts(f);
+	fixture_header(f, "From:addr", "me@paid.example");
+	for (size_t i = 0; i < 4; i++)
+		fixture_add(f, TEXT_BODY, lines[i]);
+	fixture_judge(f);
+	assert_true(fixture_value(f, "B") == 5 && fixture_value(f, "C") == 0);
+	fixture_free(f);
+}
+
+static void tells_where_redirectors_lead(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new("redirector_pattern m'^http://r\\.example/(\\w+)$'i\n"
+	                                "redirector_pattern /[?&]to=(.*?)(?:$|&)/\n"
+	                                "body A /x/\n");
+	struct redirects redirects = scan_context_redirects(f->context);
+	struct bytes target;
+
+	assert_true(
+	    redirects.find(redirects.context, BYTES("http://R.example/?to=b.com&c"), &target));
+	assert_true(bytes_equal(target, BYTES("b.com")));
+	/* What leads to no name with a dot leads nowhere. */
+	assert_false(redirects.find(redirects.context, BYTES("http://r.example/word"), &target));
+	assert_false(
+	    redirects.find(redirects.context, BYTES("http://x.example/?to=word"), &target));
+	fixture_free(f);
+	f = fixture_new("body A /x/\n");
+	assert_null((void *)(uintptr_t)scan_context_redirects(f->context).find);
+	fixture_free(f);
+}
+
 static void judges_octets_of_headers(void **state)
 {
 	(void)state;
@@ -463,6 +512,8 @@ int main(void)
 	    cmocka_unit_test(welcomes_senders_by_their_relays),
 	    cmocka_unit_test(knows_free_mail),
 	    cmocka_unit_test(finds_free_mail_in_the_body),
+	    cmocka_unit_test(takes_quoted_addresses_from_the_body),
+	    cmocka_unit_test(tells_where_redirectors_lead),
 	    cmocka_unit_test(judges_octets_of_headers),
 	    cmocka_unit_test(counts_different_values),
 	    cmocka_unit_test(knows_gateways_that_take_fields_away),

@@ -431,9 +431,50 @@ static void headers_of_parts_match(void **state)
 	hits("mimeheader A Content-Type !~ /text/\n");
 }
 
+/* Patterns are asked only where a string stands that each match has; the answers are the same. */
+static void headers_without_a_needed_string_do_not_match(void **state)
+{
+	(void)state;
+	scene_clear();
+	add_part("multipart/mixed", 0)->behind = 4;
+	add_part("application/pdf", 0);
+	add_field("Content-Type", "APPLICATION/Pdf; name=\"Offer.PDF\"");
+	add_part("image/gif", 0);
+	add_field("Content-Type", "image/gif; name=\"R\xe9sum\xe9.gif\"");
+	add_part("text/plain", 0);
+	add_field("Content-Type", "text/plain");
+	hits("mimeheader A Content-Type =~ /name=.offer\\.pdf/i\n");
+	misses("mimeheader A Content-Type =~ /name=.offer\\.pdf/\n");
+	hits("mimeheader A Content-Type =~ /name=.Offer\\.PDF/\n");
+	misses("mimeheader A Content-Type =~ /name=.offer\\.docx/i\n");
+	hits("mimeheader A Content-Type =~ /absent|elsewhere|gif/\n");
+	misses("mimeheader A Content-Type =~ /absent|elsewhere|nowhere/\n");
+	hits("mimeheader A Content-Type =~ /r\\xc9sum\\xc9/i\n");
+	misses("mimeheader A Content-Type =~ /r\\xc9sum\\xc9/\n");
+	hits("mimeheader A Content-Type =~ /^text.plain$/\n");
+	misses("mimeheader A X-Missing =~ /anything/\n");
+	/* What one rule found out of the header's values, the next one uses. */
+	struct fixture *f = fixture_new("mimeheader A Content-Type =~ /offer/i\n"
+	                                "mimeheader B Content-Type =~ /offers/i\n"
+	                                "mimeheader C Content-Type:raw =~ /offer/i\n"
+	                                "mimeheader D Content-Disposition =~ /offer/i\n"
+	                                "mimeheader E Content-Type =~ /image.gif/i\n");
+	for (unsigned round = 0; round < 2; round++) {
+		f->texts.facts = &scene.facts;
+		fixture_judge(f);
+		assert_true(fixture_value(f, "A") == 1 && fixture_value(f, "B") == 0);
+		assert_true(fixture_value(f, "C") == 1 && fixture_value(f, "D") == 0);
+		assert_true(fixture_value(f, "E") == (round == 0));
+		/* Another message: without its picture. */
+		scene.facts.part_count = 2;
+	}
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(headers_without_a_needed_string_do_not_match),
 	    cmocka_unit_test(relays_are_counted),
 	    cmocka_unit_test(big_names_without_a_name_are_found),
 	    cmocka_unit_test(dates_are_compared),

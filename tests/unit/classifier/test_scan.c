@@ -361,7 +361,7 @@ static void a_judgement_may_be_cut_in_slices(void **state)
 static void slices_share_one_budget(void **state)
 {
 	(void)state;
-	struct fixture *f = fixture_new("body A /x\\S/\ntflags A multiple\n");
+	struct fixture *f = fixture_new("body A /x\\S(?!y)/\ntflags A multiple\n");
 	char text[1024];
 
 	memset(text, 'x', sizeof(text));

@@ -203,10 +203,106 @@ static void one_message_leaves_nothing_to_the_next(void **state)
 	fixture_free(f);
 }
 
+static uint32_t random_state = 20261122;
+
+static uint32_t chance(uint32_t below)
+{
+	random_state = random_state * 1664525u + 1013904223u;
+	return (random_state >> 8) % below;
+}
+
+struct expression {
+	char text[900];
+	size_t len;
+};
+
+static void put(struct expression *e, const char *text)
+{
+	e->len += (size_t)snprintf(e->text + e->len, sizeof(e->text) - e->len, "%s", text);
+}
+
+/* Some expression over the words' rules, the unknown one and constants. */
+static void make_expression(struct expression *e, int depth)
+{
+	static const char *const leaf[] = {"__A", "__B", "__C", "__D", "__M", "U", "0", "1", "3"};
+	static const char *const op[] = {" && ", " && ", " && ", " || ", " + ",  " - ",
+	                                 " * ",  " > ",  " >= ", " < ",  " == ", " / "};
+
+	if (depth == 0 || chance(4) == 0) {
+		put(e, leaf[chance(sizeof(leaf) / sizeof(leaf[0]))]);
+		return;
+	}
+	put(e, chance(5) == 0 ? "!(" : chance(12) == 0 ? "-(" : "(");
+	make_expression(e, depth - 1);
+	put(e, op[chance(sizeof(op) / sizeof(op[0]))]);
+	make_expression(e, depth - 1);
+	put(e, ")");
+	if (chance(10) == 0) {
+		put(e, " ? ");
+		make_expression(e, depth - 1);
+		put(e, " : ");
+		make_expression(e, depth - 1);
+	}
+}
+
+static void expect_worth_of_code(const struct fixture *f)
+{
+	struct value stack[META_DEPTH_MAX];
+
+	for (uint32_t i = 0; i < f->ruleset->order_count; i++) {
+		uint32_t index = f->ruleset->order[i];
+		const struct value *is = &f->context->value[index];
+		struct value want = meta_value(f->ruleset, &f->ruleset->rule[index],
+		                               f->context->value, stack);
+
+		if (is->lo != want.lo || is->hi != want.hi)
+			fail_msg("%s: [%g, %g] for [%g, %g]", ruleset_rule_name(f->ruleset, index),
+			         is->lo, is->hi, want.lo, want.hi);
+	}
+}
+
+/* What is passed over since a rule it needs did not hit is worth what its code says. */
+static void guards_change_no_worth(void **state)
+{
+	static const char *const word[] = {"alpha ", "beta ", "gamma ", "delta ", "many "};
+	static char rules[65536];
+
+	(void)state;
+	for (int turn = 0; turn < 20; turn++) {
+		size_t len = (size_t)snprintf(
+		    rules, sizeof(rules),
+		    "body __A /alpha/\nbody __B /beta/\nbody __C /gamma/\nbody __D /delta/\n"
+		    "body __M /many/\ntflags __M multiple\nbody U eval:unheard_of()\n");
+
+		for (int i = 0; i < 40; i++) {
+			struct expression e = {.len = 0};
+
+			make_expression(&e, 3);
+			len += (size_t)snprintf(rules + len, sizeof(rules) - len, "meta R%d %s\n",
+			                        i, e.text);
+		}
+		assert_true(len < sizeof(rules));
+		struct fixture *f = fixture_new(rules);
+		for (uint32_t hits = 0; hits < 32; hits++) {
+			char text[80] = "x ";
+
+			for (int k = 0; k < 5; k++)
+				if ((hits >> k & 1) != 0)
+					strcat(text, word[k]);
+			fixture_empty_texts(f);
+			fixture_add(f, TEXT_BODY, text);
+			fixture_judge(f);
+			expect_worth_of_code(f);
+		}
+		fixture_free(f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(one_message_leaves_nothing_to_the_next),
+	    cmocka_unit_test(guards_change_no_worth),
 	    cmocka_unit_test(evaluates_with_perls_precedence),
 	    cmocka_unit_test(a_metas_worth_is_its_result),
 	    cmocka_unit_test(what_is_unknown_spreads_only_where_it_matters),

@@ -272,6 +272,47 @@ static void test_our_ehlo_reply_parses(void **state)
 	assert_int_equal(client.size_max, 12345);
 }
 
+/* The backend's half of CVE-2011-0411: replies in the clear must not be taken for replies inside.
+ */
+static void test_nothing_behind_the_answer_to_starttls_is_believed(void **state)
+{
+	static const struct {
+		struct bytes reply;
+		enum smtp_client_event_kind kind;
+		bool restarts;
+	} cases[] = {
+	    {{(const uint8_t *)"220 go\r\n", 8}, SMTP_CLIENT_REPLY, true},
+	    {{(const uint8_t *)"220-go\r\n220 on\r\n", 16}, SMTP_CLIENT_REPLY, true},
+	    {{(const uint8_t *)"454 4.7.0 later\r\n250 x\r\n", 24}, SMTP_CLIENT_REPLY, false},
+	    {{(const uint8_t *)"220 go\r\n250-evil\r\n", 18}, SMTP_CLIENT_BROKEN, false},
+	    {{(const uint8_t *)"220 go\r\n\x16", 9}, SMTP_CLIENT_BROKEN, false},
+	    {{(const uint8_t *)"354 go\r\n", 8}, SMTP_CLIENT_BROKEN, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct smtp_client client = started();
+		uint8_t memory[512];
+		struct buf out = buf_over(memory, sizeof(memory));
+		struct smtp_client_event event;
+		struct bytes input = BYTES("250-b\r\n250-STARTTLS\r\n250 PIPELINING\r\n");
+
+		assert_true(smtp_client_send_ehlo(&client, BYTES("gw.example"), false, &out));
+		assert_true(smtp_client_next(&client, &input, &event));
+		assert_true(client.starttls && client.pipelining);
+		assert_true(smtp_client_send_verb(&client, SMTP_CLIENT_STARTTLS, &out));
+		input = cases[i].reply;
+		assert_true(smtp_client_next(&client, &input, &event));
+		assert_int_equal(event.kind, cases[i].kind);
+		if (!cases[i].restarts)
+			continue;
+		smtp_client_restart(&client);
+		assert_false(client.starttls || client.pipelining);
+		assert_int_equal(smtp_client_pending(&client), 0);
+		assert_true(smtp_client_send_ehlo(&client, BYTES("gw.example"), false, &out));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +325,7 @@ int main(void)
 	    cmocka_unit_test(test_long_text_is_cut_to_its_bound),
 	    cmocka_unit_test(test_every_reply_of_ours_parses),
 	    cmocka_unit_test(test_our_ehlo_reply_parses),
+	    cmocka_unit_test(test_nothing_behind_the_answer_to_starttls_is_believed),
 	};
 
 	return cmocka_run_group_tests_name("client", tests, NULL, NULL);

@@ -151,7 +151,7 @@ static void encodings_are_walked_over(void **state)
 	                ->mime.base64_encoded_text);
 }
 
-static void what_is_wrong_with_an_inner_multipart_is_told_too(void **state)
+static void what_is_wrong_with_parts_counts_at_any_depth(void **state)
 {
 	const struct facts *facts = facts_of(
 	    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
@@ -162,6 +162,13 @@ static void what_is_wrong_with_an_inner_multipart_is_told_too(void **state)
 	assert_int_equal(facts->part_count, 4);
 	assert_int_equal(facts->part[1].behind, 4);
 	assert_true(facts->flags.missing_mime_headers && facts->flags.mime_epilogue_exists);
+	assert_false(facts->flags.missing_head_body_separator);
+	/* The header of an inner message is not ours, and a blank line in front of what it says
+	 * before its first part is supplied. */
+	facts = facts_of("Content-Type: message/rfc822\r\n\r\n"
+	                 "Content-Type: multipart/mixed; boundary=c\r\n\r\ntext\r\nmore\r\n");
+	assert_false(facts->flags.missing_head_body_separator ||
+	             facts->flags.missing_mime_head_body_separator);
 	facts = facts_of("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
 	                 "no header\r\n--b--\r\nepilogue\r\n");
 	assert_true(facts->flags.missing_mime_headers && facts->flags.mime_epilogue_exists);
@@ -245,7 +252,7 @@ int main(void)
 	    cmocka_unit_test(lengths_count_characters),
 	    cmocka_unit_test(parts_stand_in_document_order),
 	    cmocka_unit_test(encodings_are_walked_over),
-	    cmocka_unit_test(what_is_wrong_with_an_inner_multipart_is_told_too),
+	    cmocka_unit_test(what_is_wrong_with_parts_counts_at_any_depth),
 	    cmocka_unit_test(relays_and_dates_are_told),
 	    cmocka_unit_test(what_finds_no_room_is_counted),
 	    cmocka_unit_test(pictures_tell_their_size),

@@ -255,6 +255,60 @@ static void test_session_is_the_first_relay(void **state)
 	assert_true(bytes_starts_nocase(relays, BYTES("[ ip=192.0.2.1 rdns= helo=h.example ")));
 }
 
+static bool leads(void *context, struct bytes uri, struct bytes *out_target)
+{
+	const char *mark = context;
+	size_t at = 0;
+
+	while (at + strlen(mark) < uri.len && memcmp(uri.data + at, mark, strlen(mark)) != 0)
+		at++;
+	*out_target = bytes_slice(uri, at + strlen(mark), SIZE_MAX);
+	return out_target->len > 0;
+}
+
+static void test_patterns_tell_where_uris_lead(void **state)
+{
+	struct message_facts facts = {.redirects = {(void *)(uintptr_t) "to=", leads}};
+	struct bytes message = BYTES("Subject: x\r\n\r\nhttp://me@a.com/?to=b.com/x\r\n"
+	                             "http://c.com/http://d.com/\r\n");
+
+	(void)state;
+	normalise(normaliser, message, &facts, NULL, 0, &result);
+	assert_true(has_uri("http://b.com/x"));
+	assert_true(has_uri("http://d.com/"));
+	facts.redirects.find = NULL;
+	normalise(normaliser, message, &facts, NULL, 0, &result);
+	assert_false(has_uri("http://b.com/x"));
+}
+
+static void test_envelope_sender_above_all_received(void **state)
+{
+	struct selector selector;
+	struct message_facts facts = {.in_session = false};
+
+	(void)state;
+	assert_true(selector_parse(BYTES("EnvelopeFrom"), &selector));
+	normalise(normaliser, BYTES("Return-Path: <a@b.example>\r\nReceived: by x\r\n\r\n"), &facts,
+	          &selector, 1, &result);
+	assert_true(
+	    bytes_equal(text_segment(&result.texts.kind[TEXT_HEADER], 0), BYTES("a@b.example")));
+	normalise(normaliser,
+	          BYTES("Return-Path: <a@b.example>\r\nReceived: by x\r\n"
+	                "Return-Path: <list@c.example>\r\n\r\n"),
+	          &facts, &selector, 1, &result);
+	assert_true(text_segment(&result.texts.kind[TEXT_HEADER], 0).len == 0);
+}
+
+static void test_body_that_is_none(void **state)
+{
+	(void)state;
+	run("Subject: s\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n", NULL, NULL);
+	assert_int_equal(result.texts.kind[TEXT_BODY].segment_count, 0);
+	run("Subject: s\r\nContent-Type: text/plain; charset=iso-2022-jp\r\n\r\nab\xa4\xb3 cd\r\n",
+	    NULL, NULL);
+	assert_true(bytes_equal(text_segment(&result.texts.kind[TEXT_BODY], 1), BYTES("ab")));
+}
+
 static void test_uris(void **state)
 {
 	(void)state;
@@ -362,6 +416,9 @@ int main(void)
 	    cmocka_unit_test(test_relays),
 	    cmocka_unit_test(test_session_is_the_first_relay),
 	    cmocka_unit_test(test_uris),
+	    cmocka_unit_test(test_patterns_tell_where_uris_lead),
+	    cmocka_unit_test(test_envelope_sender_above_all_received),
+	    cmocka_unit_test(test_body_that_is_none),
 	    cmocka_unit_test(test_full_is_the_message),
 	    cmocka_unit_test(test_longer_than_the_bound_is_cut),
 	    cmocka_unit_test(test_floods_are_bounded),

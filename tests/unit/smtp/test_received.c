@@ -57,6 +57,26 @@ static void test_common_forms(void **state)
 	         "2001:db8::1", "", "helo.example", "mx.example");
 }
 
+static void test_lines_in_no_known_order(void **state)
+{
+	(void)state;
+	relay_is("from 192.0.2.1 ([192.0.2.1]) by mx.example with QMQP", "192.0.2.1", "192.0.2.1",
+	         "192.0.2.1", "mx.example");
+	relay_is("from first.example [192.0.2.1] (helo=it.example) (x) by mx.example with smtp "
+	         "(Exim 3.35)",
+	         "192.0.2.1", "first.example", "helo=it.example", "mx.example");
+	relay_is(
+	    "from a.example (b.example [192.0.2.1]) by mx.example (qmail-ldap-1.03) with ESMTP "
+	    "id abc",
+	    "192.0.2.1", "b.example", "a.example", "mx.example");
+	relay_is("from p.example ([192.0.2.9]) (proxying for 192.0.2.1) (SquirrelMail "
+	         "authenticated user somebody@somewhere.example) by mx.example with HTTP",
+	         "192.0.2.1", "", "", "mx.example");
+	relay_is("from a.example ([fe80::1%22]) by mx.example with mapi id "
+	         "14.2.318.4",
+	         "fe80::1", "", "a.example", "mx.example");
+}
+
 static void test_skipped(void **state)
 {
 	struct received received;
@@ -201,6 +221,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_common_forms),
+	    cmocka_unit_test(test_lines_in_no_known_order),
 	    cmocka_unit_test(test_skipped),
 	    cmocka_unit_test(test_auth_and_envelope),
 	    cmocka_unit_test(test_forms_of_one_program_each),

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -293,6 +294,124 @@ static void test_greeting_that_does_not_fit(void **state)
 	}
 }
 
+static struct smtp_server offering_tls(void)
+{
+	struct smtp_server server = started();
+
+	server.tls = SMTP_TLS_OFFERED;
+	return server;
+}
+
+static bool greeting_offers_tls(const struct smtp_server *server)
+{
+	char memory[512];
+	struct buf out = buf_over(memory, sizeof(memory) - 1);
+
+	assert_true(smtp_server_greeting(server, BYTES("mx.example"), &out));
+	memory[out.len] = '\0';
+	return strstr(memory, "250 STARTTLS\r\n") != NULL;
+}
+
+/* RFC 3207 4.2: as after connect, whatever was said before, wherever it was cut. */
+static void test_tls_begins_anew_at_every_cut(void **state)
+{
+	static const char before[] = "EHLO old.example\r\nRSET\r\nSTARTTLS\r\n";
+	const size_t len = sizeof(before) - 1;
+
+	(void)state;
+	for (size_t cut = 0; cut <= len; cut++) {
+		struct smtp_server server = offering_tls();
+		struct bytes first = bytes_of(before, cut);
+		struct bytes rest = bytes_of(before + cut, len - cut);
+		struct bytes inside = BYTES(
+		    "MAIL FROM:<a@b.c>\r\nSTARTTLS\r\nEHLO new.example\r\n");
+		struct smtp_event event;
+		bool up = false;
+
+		for (int piece = 0; piece < 2; piece++)
+			while (smtp_server_next(&server, piece == 0 ? &first : &rest, &event)) {
+				if (event.kind == SMTP_EVENT_HELO)
+					assert_true(greeting_offers_tls(&server));
+				if (event.kind == SMTP_EVENT_STARTTLS)
+					up = true;
+				if (event.kind != SMTP_EVENT_RSET)
+					smtp_server_accept(&server);
+			}
+		assert_true(up);
+		assert_int_equal(server.tls, SMTP_TLS_UP);
+		assert_false(smtp_server_holds_line(&server));
+
+		assert_true(smtp_server_next(&server, &inside, &event));
+		assert_int_equal(event.reply, REPLY_BAD_SEQUENCE); /* MAIL: EHLO is forgotten */
+		assert_true(smtp_server_next(&server, &inside, &event));
+		assert_int_equal(event.reply, REPLY_BAD_SEQUENCE); /* STARTTLS again */
+		expect_accepted(&server, &inside, SMTP_EVENT_HELO);
+		assert_false(greeting_offers_tls(&server));
+		assert_int_equal(counters.starttls_accepted, 1);
+		assert_int_equal(counters.starttls_injected, 0);
+	}
+}
+
+/* CVE-2011-0411. */
+static void test_nothing_behind_starttls_is_read(void **state)
+{
+	static const char *const injected[] = {"RSET\r\n", "EHLO x\r\nMAIL FROM:<a@b>\r\n", "\n",
+	                                       "\x16"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(injected) / sizeof(injected[0]); i++) {
+		struct smtp_server server = offering_tls();
+		char text[128];
+		struct smtp_event event;
+
+		snprintf(text, sizeof(text), "EHLO c\r\nSTARTTLS\r\n%s", injected[i]);
+		struct bytes input = bytes_text(text);
+		expect_accepted(&server, &input, SMTP_EVENT_HELO);
+		assert_true(smtp_server_next(&server, &input, &event));
+		assert_int_equal(event.kind, SMTP_EVENT_CLOSE);
+		assert_int_equal(event.reply, REPLY_STARTTLS_INJECTED);
+		assert_int_equal(server.tls, SMTP_TLS_OFFERED);
+		assert_int_equal(counters.starttls_injected, 1);
+		uint64_t commands = counters.commands;
+		expect(&server, &input, SMTP_EVENT_NONE);
+		assert_int_equal(counters.commands, commands);
+	}
+}
+
+static void test_octets_the_user_found_behind_starttls(void **state)
+{
+	struct smtp_server server = offering_tls();
+	struct bytes input = BYTES("STARTTLS\r\n");
+	struct smtp_event event;
+
+	(void)state;
+	expect(&server, &input, SMTP_EVENT_STARTTLS);
+	smtp_server_injected(&server, &event);
+	assert_int_equal(event.kind, SMTP_EVENT_CLOSE);
+	assert_int_equal(event.reply, REPLY_STARTTLS_INJECTED);
+	assert_int_equal(counters.starttls_injected, 1);
+	input = BYTES("NOOP\r\n");
+	expect(&server, &input, SMTP_EVENT_NONE);
+}
+
+static void test_tls_required_is_content_inside_tls(void **state)
+{
+	struct smtp_server server = offering_tls();
+	struct bytes input = BYTES("EHLO c\r\nMAIL FROM:<a@b.c>\r\nSTARTTLS\r\n");
+	struct smtp_event event;
+
+	(void)state;
+	server.tls_required = true;
+	expect_accepted(&server, &input, SMTP_EVENT_HELO);
+	assert_true(smtp_server_next(&server, &input, &event));
+	assert_int_equal(event.reply, REPLY_TLS_REQUIRED);
+	expect_accepted(&server, &input, SMTP_EVENT_STARTTLS);
+	input = BYTES("EHLO c\r\nMAIL FROM:<a@b.c>\r\n");
+	expect_accepted(&server, &input, SMTP_EVENT_HELO);
+	expect_accepted(&server, &input, SMTP_EVENT_MAIL);
+	assert_int_equal(counters.tls_required, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +427,10 @@ int main(void)
 	    cmocka_unit_test(test_nothing_is_read_before_354),
 	    cmocka_unit_test(test_after_close_all_is_swallowed),
 	    cmocka_unit_test(test_greeting_that_does_not_fit),
+	    cmocka_unit_test(test_tls_begins_anew_at_every_cut),
+	    cmocka_unit_test(test_nothing_behind_starttls_is_read),
+	    cmocka_unit_test(test_octets_the_user_found_behind_starttls),
+	    cmocka_unit_test(test_tls_required_is_content_inside_tls),
 	};
 
 	return cmocka_run_group_tests_name("server", tests, NULL, NULL);

@@ -57,6 +57,39 @@ static void test_received(void **state)
 	assert_well_formed(buf_bytes(&out), 78);
 }
 
+/* RFC 3848: the word says TLS and AUTH; the comment says what was agreed. */
+static void test_received_inside_tls(void **state)
+{
+	static const struct {
+		bool esmtp, authenticated;
+		const char *with;
+	} cases[] = {
+	    {true, false, "\r\n\twith ESMTPS (TLSv1.3 TLS_AES_128_GCM_SHA256)\r\n\tid 1;"},
+	    {true, true, "\r\n\twith ESMTPSA (TLSv1.3 TLS_AES_128_GCM_SHA256)\r\n\tid 1;"},
+	    {false, false, "\r\n\twith SMTP (TLSv1.3 TLS_AES_128_GCM_SHA256)\r\n\tid 1;"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf out = buf_over(memory, sizeof(memory) - 1);
+		const struct trace_received received = {
+		    .helo = BYTES("client.example"),
+		    .client_address = BYTES("192.0.2.1"),
+		    .hostname = BYTES("mx.example"),
+		    .id = BYTES("1"),
+		    .date = BYTES("Sat, 21 Nov 2026 22:33:44 +0000"),
+		    .esmtp = cases[i].esmtp,
+		    .authenticated = cases[i].authenticated,
+		    .tls_version = BYTES("TLSv1.3"),
+		    .tls_suite = BYTES("TLS_AES_128_GCM_SHA256")};
+
+		assert_true(trace_write_received(&received, &out));
+		memory[out.len] = '\0';
+		assert_non_null(strstr((const char *)memory, cases[i].with));
+		assert_well_formed(buf_bytes(&out), 78);
+	}
+}
+
 static void test_received_from_hostile_client(void **state)
 {
 	struct buf out = buf_over(memory, sizeof(memory));
@@ -132,8 +165,14 @@ static void test_absurd_names_stay_in_998(void **state)
 	memset(name, '\n', sizeof(name));
 	const struct trace_rule rule = {bytes_of(name, sizeof(name)), 0};
 	const struct trace_verdict verdict = {.rules = &rule, .rule_count = 1, .id = rule.name};
-	const struct trace_received received = {rule.name, rule.name,    rule.name,
-	                                        rule.name, BYTES("now"), true};
+	const struct trace_received received = {.helo = rule.name,
+	                                        .client_address = rule.name,
+	                                        .hostname = rule.name,
+	                                        .id = rule.name,
+	                                        .date = BYTES("now"),
+	                                        .esmtp = true,
+	                                        .tls_version = rule.name,
+	                                        .tls_suite = rule.name};
 	assert_true(trace_write_verdict(&verdict, &out));
 	assert_true(trace_write_received(&received, &out));
 	assert_well_formed(buf_bytes(&out), 998);
@@ -155,6 +194,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_received),
+	    cmocka_unit_test(test_received_inside_tls),
 	    cmocka_unit_test(test_received_from_hostile_client),
 	    cmocka_unit_test(test_verdict),
 	    cmocka_unit_test(test_many_rules_fold_at_78),

@@ -197,10 +197,10 @@ static void test_overtaken_data_is_not_too_old(void **state)
 	finish(conn);
 }
 
-static void inject_burst(uint32_t seq, uint32_t ecr)
+static void inject_burst(uint32_t seq, uint32_t count, uint32_t ecr)
 {
 	script.hold = true;
-	for (uint32_t i = 0; i < 3; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		script_timestamps(&script, 200 + seq / 1000 + i, ecr);
 		script_inject_len(&script, ".", seq + i * 1000, 1, 65535, 1000);
 	}
@@ -209,22 +209,25 @@ static void inject_burst(uint32_t seq, uint32_t ecr)
 }
 
 /* As long as the sender's window is small each segment of a burst has its own ACK, which echoes its
- * own time; later one stands for all. */
-static void test_bursts_of_a_small_window_are_answered_each(void **state)
+ * own time; later every second, which echoes the time of the first of both. */
+static void test_bursts_are_answered_by_their_segments(void **state)
 {
 	uint32_t ecr;
 	struct tcp_conn *conn = start_with_timestamps(23, &ecr);
 
 	(void)state;
-	inject_burst(1, ecr);
+	inject_burst(1, 3, ecr);
 	for (uint32_t i = 0; i < 3; i++) {
 		expect(&script, ".", 1, 1001 + i * 1000, 0);
 		assert_int_equal(script.last.options[11], 200 + i);
 	}
 	expect_nothing(&script);
 	conn_cold(conn)->quick_acks = 0;
-	inject_burst(3001, ecr);
-	expect(&script, ".", 1, 6001, 0);
+	inject_burst(3001, 4, ecr);
+	expect(&script, ".", 1, 5001, 0);
+	assert_int_equal(script.last.options[11], 203);
+	expect(&script, ".", 1, 7001, 0);
+	assert_int_equal(script.last.options[11], 205);
 	expect_nothing(&script);
 	finish(conn);
 }
@@ -642,7 +645,7 @@ int main(void)
 	    cmocka_unit_test(test_small_segments_share_a_packet),
 	    cmocka_unit_test(test_out_of_order_and_sack),
 	    cmocka_unit_test(test_overtaken_data_is_not_too_old),
-	    cmocka_unit_test(test_bursts_of_a_small_window_are_answered_each),
+	    cmocka_unit_test(test_bursts_are_answered_by_their_segments),
 	    cmocka_unit_test(test_dsack_tells_of_neighbours_at_once),
 	    cmocka_unit_test(test_out_of_order_is_bounded),
 	    cmocka_unit_test(test_window_full_waits_for_the_first),

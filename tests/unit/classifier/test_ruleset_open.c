@@ -1,4 +1,5 @@
-/* test_pattern_set.c - compiled patterns that rulesets share: made once, kept as long as needed. */
+/* test_ruleset_open.c - how rulesets are opened: compiled patterns are shared, made once and kept
+ * as long as needed; what no verdict needs is left out where only verdicts are asked. */
 #include "tests/unit/classifier/rules_fixture.h"
 
 #include "classifier/pattern_set.h"
@@ -122,6 +123,41 @@ static void a_ruleset_to_look_at_judges_alike(void **state)
 	fixture_free(f);
 }
 
+/* A call nothing listed leans on is left out where only verdicts are asked; the judgement stays. */
+static void calls_nobody_needs_are_left_out(void **state)
+{
+	static const char rules[] = "header __UNUSED eval:check_for_missing_to_header()\n"
+	                            "header __CHAINED eval:check_for_missing_to_header()\n"
+	                            "meta __SUBTEST __CHAINED && !__UNUSED\n"
+	                            "header __USED eval:check_for_missing_to_header()\n"
+	                            "meta __STEP __USED\nmeta LISTED __STEP\nscore LISTED 4\n"
+	                            "header OWN eval:check_for_missing_to_header()\nscore OWN 2\n";
+	struct fixture *f = fixture_new(rules);
+	struct ruleset *ruleset;
+	char reason[200];
+
+	(void)state;
+	fixture_judge(f);
+	assert_true(fixture_value(f, "__UNUSED") == 1 && fixture_value(f, "__CHAINED") == 1);
+	struct judgement all = f->judgement;
+	assert_int_equal(ruleset_open_with(&f->generation,
+	                                   &(struct ruleset_opening){.verdicts_only = true},
+	                                   &ruleset, reason),
+	                 OK);
+	scan_context_free(f->context);
+	ruleset_close(f->ruleset);
+	f->ruleset = ruleset;
+	f->context = scan_context_new(f->ruleset, &f->counters);
+	fixture_judge(f);
+	assert_true(fixture_value(f, "__UNUSED") == 0 && fixture_value(f, "__CHAINED") == 0);
+	assert_true(fixture_value(f, "__USED") == 1);
+	assert_int_equal(f->judgement.score_milli, 6000);
+	assert_int_equal(f->judgement.score_milli, all.score_milli);
+	assert_int_equal(f->judgement.hit_count, all.hit_count);
+	assert_memory_equal(f->judgement.hit, all.hit, all.hit_count * sizeof(all.hit[0]));
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +165,7 @@ int main(void)
 	    cmocka_unit_test(the_next_ruleset_compiles_only_what_is_new),
 	    cmocka_unit_test(the_newer_may_be_closed_first),
 	    cmocka_unit_test(a_ruleset_to_look_at_judges_alike),
+	    cmocka_unit_test(calls_nobody_needs_are_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

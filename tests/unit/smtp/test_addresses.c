@@ -1,0 +1,96 @@
+/* test_addresses.c - addresses and display names as mail writes them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "smtp/addresses.h"
+
+/* "address/name" of each item, "-" for what it has not, blanks between them. */
+static void reads(const char *value, const char *wanted)
+{
+	uint8_t memory[1024];
+	char text[1024] = "";
+	struct address_walk walk;
+	struct mailbox mailbox;
+
+	address_walk_open(&walk, bytes_text(value), sink_over(memory, sizeof(memory)));
+	while (address_walk_next(&walk, &mailbox)) {
+		size_t len = strlen(text);
+
+		snprintf(text + len, sizeof(text) - len, "%s%.*s/%.*s", len > 0 ? " " : "",
+		         mailbox.address.len > 0 ? (int)mailbox.address.len : 1,
+		         mailbox.address.len > 0 ? (const char *)mailbox.address.data : "-",
+		         mailbox.name.data != NULL ? (int)mailbox.name.len : 1,
+		         mailbox.name.data != NULL ? (const char *)mailbox.name.data : "-");
+	}
+	assert_string_equal(text, wanted);
+}
+
+static void reads_what_the_standard_allows(void **state)
+{
+	(void)state;
+	reads("a@b.example", "a@b.example/-");
+	reads("Joe <a@b.example>, \"x, y\" <c@d>", "a@b.example/Joe  c@d/x, y ");
+	reads("a@b.example (Joe)", "a@b.example/Joe");
+	reads("Joe (the) Man <a@b>", "a@b/Joe  Man ");
+	reads("\"a b\"@c.example", "\"a b\"@c.example/-");
+	reads("u@[192.0.2.1]", "u@[192.0.2.1]/-");
+	reads("group: a@b, c@d;", "a@b/- c@d/-");
+	reads("undisclosed-recipients:;", "");
+	reads("<>", "-/-");
+	reads(" \r\n ", "");
+}
+
+static void reads_what_it_does_not_allow(void **state)
+{
+	(void)state;
+	/* The last bracket that lets the item end closes. */
+	reads("<a@b>>", "-/-");
+	reads("Joe <<a@b>>", "-/Joe ");
+	reads("<a@b><a@b>", "-/-");
+	reads("<a@b> <c@d>, e@f", "a@b/- e@f/-");
+	reads("<a(x)@b>", "a@b/-");
+	reads("a@b@c.example", "a@b/-");
+	reads("\"a@b.example\"<>", "a@b.example/-");
+	reads("\"a@local\"<>", "-/a@local");
+	reads("a@b.example <a@b.example>", "a@b.example/a@b.example ");
+	reads("a@b.example<a@b.example>", "a@b.example/-");
+	reads("Joe \\\\ <a@b>", "a@b/Joe  ");
+	reads("a@b, , c@d", "a@b/- -/  c@d/-");
+	/* An open quote is no item; addresses in brackets behind it still count. */
+	reads("\"Joe <a@b>, <c@d>", "a@b/- c@d/-");
+	reads("a@b,, c@d <e@f>", "a@b/- e@f/-");
+}
+
+static void a_value_made_to_be_slow_ends(void **state)
+{
+	char value[8193];
+	struct address_walk walk;
+	struct mailbox mailbox;
+	unsigned items = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(value); i++)
+		value[i] = "<a@b>"[i % 5];
+	value[sizeof(value) - 1] = '\0';
+	address_walk_open(&walk, bytes_text(value), sink_over(NULL, 0));
+	while (address_walk_next(&walk, &mailbox))
+		items++;
+	assert_in_range(items, 1, sizeof(value));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(reads_what_the_standard_allows),
+	    cmocka_unit_test(reads_what_it_does_not_allow),
+	    cmocka_unit_test(a_value_made_to_be_slow_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
