@@ -155,7 +155,9 @@ enum tls_event_kind {
 	TLS_STEP,      /* some work was done: call again, in this turn or a later one */
 	TLS_OUTPUT,    /* goes on when tls_output's octets have gone */
 	TLS_WAITING,   /* a helper thread is at work for it: call again in a later turn */
-	TLS_HANDSHAKE, /* the handshake is done, once a connection: tls_describe tells */
+	TLS_HANDSHAKE, /* the handshake is done, once a connection: tls_describe tells. A server of
+	                  TLS 1.3 has its tickets to make yet: call tls_next again before tls_write
+	                */
 	TLS_DATA,      /* plaintext; the same again until tls_consume took it */
 	TLS_CLOSED,    /* the peer said close_notify (RFC 8446 6.1): nothing more comes, all came */
 	TLS_TRUNCATED, /* a FIN without close_notify: what came may not be all */
@@ -181,7 +183,8 @@ void tls_next(struct tls *tls, struct tls_event *out_event);
 void tls_consume(struct tls *tls, size_t bytes);
 
 /* Plaintext to be sent; copies and seals at most one record of it. Returns the octets taken: 0
- * while octets wait in tls_output, before the handshake is done, or after tls_close. */
+ * while octets wait in tls_output, before the handshake is done and its tickets are made, after
+ * TLS_TRUNCATED or tls_close. */
 size_t tls_write(struct tls *tls, struct bytes plaintext);
 /* The first `sent` octets of what it returned last have gone; returns those that are to go next,
  * empty when there are none. They stay where they are until the next call for this connection. */
