@@ -11,11 +11,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/sealed.h"
 
 #define MAGIC           0x314e4547545350b5u /* "\xb5PSTGEN1" */
 #define VERSION         1
@@ -211,14 +211,11 @@ static enum err verify_blob(const struct blob *blob, size_t bytes)
 
 enum err generation_open(struct generation *generation, int fd)
 {
-	struct stat status;
-	int seals = fcntl(fd, F_GET_SEALS);
+	size_t bytes;
+	enum err err = sealed_size(fd, SEALS, &bytes);
 
-	if (seals < 0 || (seals & SEALS) != SEALS)
-		return ERR_SEALS;
-	if (fstat(fd, &status) != 0)
-		return ERR_SYSTEM;
-	size_t bytes = (size_t)status.st_size;
+	if (err != OK)
+		return err;
 	if (bytes < sizeof(struct blob))
 		return ERR_TRUNCATED;
 
@@ -226,7 +223,7 @@ enum err generation_open(struct generation *generation, int fd)
 	if (memory == MAP_FAILED)
 		return ERR_NO_MEMORY;
 	const struct blob *blob = memory;
-	enum err err = verify_blob(blob, bytes);
+	err = verify_blob(blob, bytes);
 	if (err != OK) {
 		munmap(memory, bytes);
 		return err;

@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/sealed.h"
 
 #define MAGIC          0x3153534e51545350u /* "PSTQNSS1" */
 #define VERSION        1
@@ -166,13 +166,11 @@ enum err question_rings_open(struct question_rings *rings, int fd)
 {
 	struct question_rings r = {.fd = fd};
 	struct header header, wanted;
-	struct stat status;
-	int seals = fcntl(fd, F_GET_SEALS);
+	size_t bytes;
+	enum err err = sealed_size(fd, SEALS, &bytes);
 
-	if (seals < 0 || (seals & SEALS) != SEALS)
-		return ERR_SEALS;
-	if (fstat(fd, &status) != 0)
-		return ERR_SYSTEM;
+	if (err != OK)
+		return err;
 	if (pread(fd, &header, sizeof(header), 0) != sizeof(header))
 		return ERR_TRUNCATED;
 	if (header.magic != MAGIC)
@@ -184,9 +182,9 @@ enum err question_rings_open(struct question_rings *rings, int fd)
 		return ERR_VERSION;
 	r.worker_count = header.worker_count;
 	r.bytes = total_bytes(r.worker_count);
-	if ((uint64_t)status.st_size != r.bytes)
+	if (bytes != r.bytes)
 		return ERR_TRUNCATED;
-	enum err err = map(&r);
+	err = map(&r);
 	if (err == OK)
 		*rings = r;
 	return err;

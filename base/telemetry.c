@@ -10,10 +10,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/sealed.h"
 
 #define MAGIC            0x31544c4554545350u /* "PSTTELT1" */
 #define VERSION          1
@@ -194,16 +194,14 @@ enum err telemetry_open(struct telemetry *telemetry, int fd)
 {
 	struct telemetry t = {.fd = fd};
 	struct header header;
-	struct stat status;
-	int seals = fcntl(fd, F_GET_SEALS);
+	size_t bytes;
+	enum err err = sealed_size(fd, SEALS, &bytes);
 
-	if (seals < 0 || (seals & SEALS) != SEALS)
-		return ERR_SEALS;
-	if (fstat(fd, &status) != 0)
-		return ERR_SYSTEM;
+	if (err != OK)
+		return err;
 	if (pread(fd, &header, sizeof(header), 0) != sizeof(header))
 		return ERR_TRUNCATED;
-	enum err err = verify_header(&header);
+	err = verify_header(&header);
 	if (err != OK)
 		return err;
 
@@ -213,7 +211,7 @@ enum err telemetry_open(struct telemetry *telemetry, int fd)
 	t.counter_count = header.counter_count;
 	t.event_count = header.event_count;
 	t.bytes = total_bytes(&t);
-	if ((uint64_t)status.st_size != t.bytes)
+	if (bytes != t.bytes)
 		return ERR_TRUNCATED;
 
 	t.memory = mmap(NULL, t.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
