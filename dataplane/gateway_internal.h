@@ -214,7 +214,8 @@ struct gateway {
 	struct normalised normalised;               /* of it */
 	struct listed listed;                       /* it */
 	uint32_t shed_session_next, shed_mail_next; /* where the next look for somebody begins */
-	struct source_table sources;                /* when sessions are limited by source */
+	uint32_t shed_more_slots;    /* that may be looked at in this turn where nobody was found */
+	struct source_table sources; /* when sessions are limited by source */
 	bool sources_counted;
 	uint32_t drain_next; /* while draining: sessions from this index on are still to be told */
 	bool more;           /* the last turn left work over */
