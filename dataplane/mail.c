@@ -15,7 +15,7 @@ struct mail *mail_begin(struct gateway *g, struct session *s)
 
 	if (m == NULL)
 		return NULL;
-	memset(m, 0, offsetof(struct mail, judgement));
+	memset(m, 0, offsetof(struct mail, verdict));
 	m->session = s;
 	transaction_init(&m->transaction);
 	return m;
