@@ -27,7 +27,7 @@ static void emit(struct canon *canon, struct bytes uri)
 	if (canon->checking)
 		canon->found_valid = canon->found_valid || uri_has_valid_host(canon->list, uri);
 	else
-		uri_keep(canon->list, uri);
+		uri_detail_form(canon->list, uri_keep(canon->list, uri));
 }
 
 static void emit_joined(struct canon *canon, struct bytes proto, struct bytes host,
@@ -541,20 +541,17 @@ static void canonicalise(struct canon *canon, struct bytes uri)
 	}
 }
 
-void uri_add(struct uri_list *list, struct bytes uri, bool need_domain)
+bool uri_leads_to_host(struct uri_list *list, struct bytes uri)
 {
-	struct canon canon = {.list = list, .checking = need_domain};
+	struct canon canon = {.list = list, .checking = true};
 
-	if (uri.len > URI_BYTES_MAX)
-		list->cut = true;
-	if (uri_is_expanded(list, uri))
-		return;
-	if (need_domain) {
-		canonicalise(&canon, uri);
-		if (!canon.found_valid)
-			return;
-		canon = (struct canon){.list = list};
-	}
 	canonicalise(&canon, uri);
-	uri_set_expanded(list, uri);
+	return canon.found_valid;
+}
+
+void uri_put_forms(struct uri_list *list, struct bytes uri)
+{
+	struct canon canon = {.list = list};
+
+	canonicalise(&canon, uri);
 }
