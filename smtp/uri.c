@@ -57,6 +57,7 @@ void uri_list_reset(struct uri_list *list)
 	if (list->detail_count > 0)
 		memset(list->detail_slot, 0, URI_SLOTS * sizeof(uint16_t));
 	list->count = list->detail_count = list->form_count = list->html_part = 0;
+	list->idn_count = 0;
 	list->raw.len = 0;
 	list->data.len = 0;
 	list->data.full = false;

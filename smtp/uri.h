@@ -25,8 +25,10 @@ struct uri_suffix {
 	bool is_suffix;
 };
 
-#define URI_FORMS_MAX (4 * URIS_MAX)
-#define URI_RAW_BYTES ((size_t)16 * 1024)
+#define URI_FORMS_MAX     (4 * URIS_MAX)
+#define URI_RAW_BYTES     ((size_t)16 * 1024)
+#define URI_IDN_BYTES_MAX 512 /* of a host that is converted */
+#define URI_IDN_MAX       256 /* hosts of one message that are */
 
 struct uri_note {            /* beside a struct fact_uri, while they are gathered */
 	uint32_t html_types; /* of the HTML part seen last */
@@ -59,6 +61,9 @@ struct uri_list {
 	struct sink raw;                 /* URIs that are none of their own forms */
 	uint32_t detail_count, form_count;
 	uint32_t html_part;
+	uint8_t idn_host[URI_IDN_BYTES_MAX]; /* converted last, and what became of it */
+	uint8_t idn_ascii[URI_IDN_BYTES_MAX];
+	uint32_t idn_host_len, idn_ascii_len, idn_count;
 };
 
 size_t uri_list_bytes(void);
