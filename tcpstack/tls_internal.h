@@ -25,6 +25,7 @@ struct tls_engine {
 	void (*random)(void *context, uint8_t *out, size_t bytes);
 	void *random_context;
 	uint64_t unix_ms;
+	int ticket_suite; /* of the session in the ticket that was opened last; 0: none was */
 };
 
 struct tls_certificate {
