@@ -145,6 +145,7 @@ struct backend {
 	struct backend *idle_next, *idle_before; /* in its target's list, while idle */
 	bool in_data; /* DATA accepted and the dot not written: only closing aborts */
 	bool failed;  /* the connection is gone; what came before its end is still read */
+	bool offered; /* a saved session of TLS, whose fault a failed handshake may be */
 	struct smtp_client client;
 };
 
