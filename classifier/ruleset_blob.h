@@ -38,12 +38,13 @@ enum blob_section {
 	BLOB_OVERRIDES      /* struct blob_override, in the order of rules within a policy */
 };
 
-/* Rules scanned for together: those of one text kind, headers cut in three, so that long texts
+/* Rules scanned for together: those of one text kind, headers cut in four, so that long texts
  * which few rules look at are not searched for what the others want. */
 enum scan_group {
 	GROUP_FIELDS = TEXT_HEADER, /* the first ones are text kinds; single header fields */
-	GROUP_WHOLE_HEADER,         /* ALL and its like */
+	GROUP_WHOLE_HEADER,         /* ALL */
 	GROUP_TRACE,                /* Received and the relays read from it */
+	GROUP_OTHER_HEADER,         /* ALL as it came, and parts of it: as long, seldom asked for */
 	GROUP_COUNT
 };
 

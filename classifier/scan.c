@@ -602,8 +602,9 @@ static void run_exists(struct scan_context *c)
 }
 
 /* Groups in turn: cheap and telling texts first, in case the budget runs out. */
-static const uint8_t turns[GROUP_COUNT] = {GROUP_FIELDS, GROUP_WHOLE_HEADER, GROUP_TRACE, TEXT_URI,
-                                           TEXT_BODY,    TEXT_RAWBODY,       TEXT_FULL};
+static const uint8_t turns[GROUP_COUNT] = {GROUP_FIELDS,       GROUP_WHOLE_HEADER, GROUP_TRACE,
+                                           GROUP_OTHER_HEADER, TEXT_URI,           TEXT_BODY,
+                                           TEXT_RAWBODY,       TEXT_FULL};
 
 static void enter_turn(struct scan_context *c)
 {
