@@ -4,7 +4,7 @@
  * A string that stands in a text by chance seldom stands there as in a match: "name" of a form is
  * followed by a colon, a blank or another field. A flank is a deterministic automaton over the
  * octets beside the string that dies where no match goes on. It is made from the pattern's tree, so
- * it accepts a superset: counts of repeats are forgotten where they are large, and where the
+ * it accepts a superset: counts of repeats are forgotten beyond a few, and where the
  * automaton would get too large it stops and accepts.
  */
 #ifndef CLASSIFIER_RULE_FLANK_H
@@ -21,6 +21,9 @@ struct flank {
 
 struct flanks {
 	struct flank before, after;
+	/* Of strings that every copy of a repeat holds, those of the first copy pass alone, and
+	 * only where another copy follows: nobody needs to count them. */
+	bool chained;
 };
 
 /* Pool memory. */

@@ -56,7 +56,7 @@ static void place_literals(struct placing *p, const struct blob_literal_rule *ru
 		use->to.reach_min = reach(literals->before_min, literal->len);
 		use->to.reach_max = reach(literals->lead_max, literal->len);
 		use->to.short_runs = literals->short_runs;
-		use->to.need = literals->need;
+		use->to.need = flanks->chained ? 1 : literals->need;
 		use->to.bytes = literal->len;
 		use->to.before = before;
 		use->to.after = after;
@@ -155,7 +155,7 @@ enum rule_placement rule_place(struct placing *p, uint32_t rule, uint8_t flags, 
 	struct literals literals = {0};
 	struct gate_windows windows = {0};
 	struct plain plain;
-	struct flanks flanks = {{.pass = 1}, {.pass = 1}};
+	struct flanks flanks = {.before.pass = 1, .after.pass = 1};
 	enum rule_placement placed = PLACED_RESIDUAL;
 
 	if (!always && regex_parse(&scratch, pattern, &regex) == OK) {

@@ -37,6 +37,19 @@ static void what_follows_a_string_decides(void **state)
 	expect(rules, "Name: City, Phones;", true, 1);
 }
 
+/* Copies of a repeat stand side by side, not somewhere in the text. */
+static void another_copy_follows(void **state)
+{
+	static const char once[] = "body R /(?:(?:name|city|phone)s?[:,;] ?){3}/i\n";
+	static const char nested[] = "body R /(?:<(?:(?:name|city)[:;]){2}>){2}end/i\n";
+
+	(void)state;
+	expect(once, "name: in a city, by phone: and so on", false, 0);
+	expect(once, "my name: is in a phone, city; names: of all", true, 1);
+	expect(nested, "<name:city;><city:name;>", true, 0);
+	expect(nested, "<city:><name:city;><city:name;>end", true, 1);
+}
+
 static void what_stands_before_a_string_decides(void **state)
 {
 	static const char rules[] = "body R /\\b[1-9]\\d{2}(?:[.,]\\d{3})* dollars/\n";
@@ -104,6 +117,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_follows_a_string_decides),
+	    cmocka_unit_test(another_copy_follows),
 	    cmocka_unit_test(what_stands_before_a_string_decides),
 	    cmocka_unit_test(a_string_is_sought_in_its_own_place),
 	    cmocka_unit_test(caseless_octets_of_both_cases_fit),
