@@ -35,16 +35,23 @@ static inline bool flank_goes_on(const struct blob_flank *flank, uint32_t state,
 	       (state != FLANK_DEAD && left > count);
 }
 
+/* Whether a line begins at `at`. */
+static inline bool flank_is_line(struct bytes text, uint32_t at)
+{
+	return at == 0 || text.data[at - 1] == '\n';
+}
+
 /* Whether a match that holds a string which stands at `begin` can begin before it; if so, somewhere
- * in [*in_out_from, *in_out_to], which only get narrower. */
+ * in [*in_out_from, *in_out_to], which only get narrower. `lines`: matches begin lines. */
 static inline bool flank_begins(const struct blob_flank *flank, uint32_t state, struct bytes text,
-                                uint32_t begin, uint32_t *in_out_from, uint32_t *in_out_to)
+                                uint32_t begin, bool lines, uint32_t *in_out_from,
+                                uint32_t *in_out_to)
 {
 	uint32_t count = begin < FLANK_BEGIN_OCTETS_MAX ? begin : FLANK_BEGIN_OCTETS_MAX, i = 0;
 	uint32_t first = UINT32_MAX, last = begin + 1; /* of the beginnings found */
 
 	for (;; i++) {
-		if ((state & FLANK_ENDS) != 0) {
+		if ((state & FLANK_ENDS) != 0 && (!lines || flank_is_line(text, begin - i))) {
 			first = begin - i;
 			last = last > begin ? first : last;
 		}

@@ -13,14 +13,15 @@
 #define PASS_USELESS  0.75 /* a walk that mostly passes is not worth its time */
 #define WALK_OCTETS   24
 
-/* How large an automaton may get. A chain of copies says far more than one of them. */
+/* How large an automaton may get. Chains of copies and beginnings of lines are told apart by what
+ * stands far away. */
 struct limits {
 	uint32_t states, table_bytes;
 	uint32_t slots; /* of the hash table of states */
 };
 
-static const struct limits limits_of_one = {1024, 64u << 10, 4096};
-static const struct limits limits_of_chain = {8192, 512u << 10, 32768};
+static const struct limits limits_of_few = {1024, 64u << 10, 4096};
+static const struct limits limits_of_many = {8192, 512u << 10, 32768};
 
 struct part { /* a node of the tree */
 	uint64_t *first, *last;
@@ -39,6 +40,7 @@ struct automaton {
 	uint64_t *copied;       /* positions of copies that are not the first */
 	const bool *chain;      /* by node: repeats of which two copies are told apart */
 	const struct limits *limits;
+	enum regex_start start;
 	uint64_t *holds;       /* by octet: the positions that take it */
 	uint8_t class_of[256]; /* octets that no position tells apart */
 	uint8_t one_of[256];   /* by class: an octet of it */
@@ -445,15 +447,18 @@ static uint16_t *fill(struct subsets *s, uint32_t *out_states)
 	return next;
 }
 
-/* For the share of walks: a state in which a match may end is as good as one that nobody knows. */
-static uint32_t walks_to(uint16_t state)
+/* For the share of walks: a state in which a match may end is as good as one that nobody knows.
+ * Going back it is where a match may begin, which few lines do. */
+static uint32_t walks_to(const struct automaton *a, bool backwards, uint16_t state)
 {
+	if (backwards && a->start != START_ANYWHERE)
+		return state & FLANK_STATE;
 	return (state & FLANK_ENDS) != 0 ? FLANK_OPEN : state;
 }
 
 /* The share of walks that mail text keeps alive; `now` holds how many begin in each state. */
 static double pass_share(const struct automaton *a, const uint16_t *next, uint32_t states,
-                         double *now)
+                         bool backwards, double *now)
 {
 	double *then = rule_pool_take(a->pool, states * sizeof(double)), all = 0;
 	double open = now[FLANK_OPEN];
@@ -466,7 +471,7 @@ static double pass_share(const struct automaton *a, const uint16_t *next, uint32
 			for (uint32_t k = 0; now[s] > 1e-4 && k < a->class_count; k++) {
 				uint16_t to = next[s * a->class_count + k];
 
-				then[walks_to(to)] += now[s] * a->share[k] / all;
+				then[walks_to(a, backwards, to)] += now[s] * a->share[k] / all;
 			}
 		open += then[FLANK_OPEN];
 		double *swap = now;
@@ -501,12 +506,12 @@ static void make(struct rule_pool *pool, const struct automaton *a, const struct
 	for (uint32_t i = 0; i < literals->count; i++) {
 		if ((out->state[i] & FLANK_STATE) >= states)
 			out->state[i] = FLANK_OPEN;
-		begins[walks_to(out->state[i])] += 1.0 / literals->count;
+		begins[walks_to(a, backwards, out->state[i])] += 1.0 / literals->count;
 		useful |= out->state[i] != FLANK_OPEN;
 	}
 	if (!useful)
 		return;
-	out->pass = pass_share(a, next, states, begins);
+	out->pass = pass_share(a, next, states, backwards, begins);
 	if (out->pass > PASS_USELESS)
 		return;
 
@@ -522,12 +527,15 @@ static void make(struct rule_pool *pool, const struct automaton *a, const struct
 
 /* `chain`: NULL, or what find_chains() found: then strings stand in first copies alone. */
 static void flanks_of(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
-                      const struct literals *literals, const bool *chain, struct flanks *out)
+                      const struct literals *literals, enum regex_start start, const bool *chain,
+                      struct flanks *out)
 {
 	struct rule_pool scratch = {NULL};
 	struct automaton a = {.pool = &scratch,
 	                      .chain = chain,
-	                      .limits = chain != NULL ? &limits_of_chain : &limits_of_one};
+	                      .start = start,
+	                      .limits = chain != NULL || start != START_ANYWHERE ? &limits_of_many
+	                                                                         : &limits_of_few};
 	uint32_t positions = count_positions(&scratch, regex, chain);
 
 	memset(out, 0, sizeof(*out));
@@ -551,7 +559,7 @@ static void flanks_of(struct rule_pool *pool, const struct regex *regex, enum te
 }
 
 void rule_flanks(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
-                 const struct literals *literals, struct flanks *out_flanks)
+                 const struct literals *literals, enum regex_start start, struct flanks *out_flanks)
 {
 	const bool *chain = literals->need > 1 ? find_chains(pool, regex) : NULL;
 
@@ -560,9 +568,9 @@ void rule_flanks(struct rule_pool *pool, const struct regex *regex, enum text_ki
 	if (literals->count == 0)
 		return;
 	if (chain != NULL)
-		flanks_of(pool, regex, kind, literals, chain, out_flanks);
+		flanks_of(pool, regex, kind, literals, start, chain, out_flanks);
 	/* Without what stands behind the first copy strings of the others would be missed. */
 	out_flanks->chained = out_flanks->after.table.len > 0;
 	if (!out_flanks->chained)
-		flanks_of(pool, regex, kind, literals, NULL, out_flanks);
+		flanks_of(pool, regex, kind, literals, start, NULL, out_flanks);
 }

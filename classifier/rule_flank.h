@@ -26,8 +26,9 @@ struct flanks {
 	bool chained;
 };
 
-/* Pool memory. */
+/* Pool memory. `start`: where matches begin, which whoever walks sees to as well. */
 void rule_flanks(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
-                 const struct literals *literals, struct flanks *out_flanks);
+                 const struct literals *literals, enum regex_start start,
+                 struct flanks *out_flanks);
 
 #endif

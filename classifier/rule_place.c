@@ -157,11 +157,13 @@ enum rule_placement rule_place(struct placing *p, uint32_t rule, uint8_t flags, 
 	struct plain plain;
 	struct flanks flanks = {.before.pass = 1, .after.pass = 1};
 	enum rule_placement placed = PLACED_RESIDUAL;
+	enum regex_start start = START_ANYWHERE;
 
 	if (!always && regex_parse(&scratch, pattern, &regex) == OK) {
 		rule_literals(&scratch, &regex, p->kind, &literals);
 		rule_gate(&scratch, &regex, p->kind, &windows);
-		rule_flanks(&scratch, &regex, p->kind, &literals, &flanks);
+		start = regex_start(&scratch, &regex);
+		rule_flanks(&scratch, &regex, p->kind, &literals, start, &flanks);
 		if (rule_plain(&regex, pattern, &plain))
 			place_plain(p, rule, &plain);
 	}
@@ -176,8 +178,10 @@ enum rule_placement rule_place(struct placing *p, uint32_t rule, uint8_t flags, 
 	} else if (literals.count > 0 &&
 	           literal_cost(&literals, &flanks) < LITERAL_COST_TOLERATED) {
 		place_literals(p,
-		               &(struct blob_literal_rule){
-		                   .rule = rule, .flags = flags, .selector = (uint16_t)selector},
+		               &(struct blob_literal_rule){.rule = rule,
+		                                           .flags = flags,
+		                                           .selector = (uint16_t)selector,
+		                                           .start = (uint8_t)start},
 		               &literals, &flanks, regex.caseless);
 		placed = PLACED_LITERAL;
 		*out_cost = literal_cost(&literals, &flanks);

@@ -128,7 +128,15 @@ struct blob_literal_rule {
 	uint8_t bytes;      /* of the string */
 	uint8_t flags;      /* the rule's, */
 	uint16_t selector;  /* and its selector */
-	uint16_t unused;
+	uint8_t start;      /* enum blob_start */
+	uint8_t unused;
+};
+
+enum blob_start { /* where matches may begin */
+	          BLOB_START_ANYWHERE,
+	          BLOB_START_LINE, /* of a line */
+	          BLOB_START_TEXT, /* of the segment */
+	          BLOB_START_COUNT
 };
 
 /* What can stand beside a string within a match: an automaton whose states say how the match may go

@@ -74,6 +74,23 @@ static void a_string_is_sought_in_its_own_place(void **state)
 	expect(rules, "city(of)end", true, 1);
 }
 
+/* A pattern that begins a line (or the text) begins nowhere else. */
+static void beginnings_of_lines_are_minded(void **state)
+{
+	static const char line[] = "body R /^\\s?(?:\\d{1,3}\\. )?(?:your )?(?:name|city):/im\n";
+	static const char text[] = "body R /(?:^(?=[yn])|\\A)(?:your )?(?:name|city):/i\n";
+	static const char either[] = "body R /(?:^|, )(?:your )?(?:name|city):/im\n";
+
+	(void)state;
+	expect(line, "tell me your name:", false, 0);
+	expect(line, "tell me\nabout your city: no\n", false, 0);
+	expect(line, "your name:", true, 1);
+	expect(line, "tell me\n 12. your city:", true, 1);
+	expect(text, "tell\nyour name:", false, 0);
+	expect(text, "Your Name:", true, 1);
+	expect(either, "and, your name: or\ncity:", true, 1);
+}
+
 static void caseless_octets_of_both_cases_fit(void **state)
 {
 	static const char rules[] = "body R /caf\xe9 (?:[gk]r)+o\xdc/i\n";
@@ -120,6 +137,7 @@ int main(void)
 	    cmocka_unit_test(another_copy_follows),
 	    cmocka_unit_test(what_stands_before_a_string_decides),
 	    cmocka_unit_test(a_string_is_sought_in_its_own_place),
+	    cmocka_unit_test(beginnings_of_lines_are_minded),
 	    cmocka_unit_test(caseless_octets_of_both_cases_fit),
 	    cmocka_unit_test(long_walks_give_up),
 	    cmocka_unit_test(counts_are_kept),
