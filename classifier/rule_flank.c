@@ -483,6 +483,65 @@ static double pass_share(const struct automaton *a, const uint16_t *next, uint32
 	return open;
 }
 
+static uint64_t low_bits(const struct automaton *a, uint32_t class)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t c = 0; c < 256; c++)
+		if (a->class_of[c] == class)
+			bits |= (uint64_t)1 << (c & 63);
+	return bits;
+}
+
+/* Whether anything at all may stand at a state's place. */
+static bool is_free(uint16_t state, bool lines)
+{
+	return state == FLANK_OPEN || ((state & FLANK_ENDS) != 0 && !lines);
+}
+
+/* What may be read in a state; where a line must begin in it, the end of the one before. */
+static uint64_t octets_in(const struct automaton *a, const uint16_t *next, const uint64_t *low,
+                          uint16_t state, bool lines)
+{
+	const uint16_t *its = next + (size_t)(state & FLANK_STATE) * a->class_count;
+	uint64_t bits = (state & FLANK_ENDS) != 0 ? (uint64_t)1 << '\n' : 0;
+
+	if (is_free(state, lines))
+		return UINT64_MAX;
+	for (uint32_t k = 0; k < a->class_count; k++)
+		bits |= its[k] != FLANK_DEAD ? low[k] : 0;
+	return bits;
+}
+
+static struct blob_near near_octets(const struct automaton *a, const uint16_t *next,
+                                    const uint64_t *low, uint16_t state, bool lines)
+{
+	const uint16_t *its = next + (size_t)(state & FLANK_STATE) * a->class_count;
+	struct blob_near near = {{octets_in(a, next, low, state, lines), 0}};
+
+	if (is_free(state, lines) || (state & FLANK_ENDS) != 0) {
+		near.octet[1] = UINT64_MAX;
+		return near;
+	}
+	for (uint32_t k = 0; k < a->class_count; k++)
+		if (its[k] != FLANK_DEAD)
+			near.octet[1] |= octets_in(a, next, low, its[k], lines);
+	return near;
+}
+
+static void find_near(struct rule_pool *pool, const struct automaton *a, const uint16_t *next,
+                      const struct literals *literals, bool backwards, struct flank *out)
+{
+	bool lines = backwards && a->start != START_ANYWHERE;
+	uint64_t *low = rule_pool_take(a->pool, a->class_count * sizeof(*low));
+
+	for (uint32_t k = 0; k < a->class_count; k++)
+		low[k] = low_bits(a, k);
+	out->near = rule_pool_take(pool, literals->count * sizeof(*out->near));
+	for (uint32_t i = 0; i < literals->count; i++)
+		out->near[i] = near_octets(a, next, low, out->state[i], lines);
+}
+
 static void make(struct rule_pool *pool, const struct automaton *a, const struct literals *literals,
                  bool backwards, struct flank *out)
 {
@@ -509,6 +568,7 @@ static void make(struct rule_pool *pool, const struct automaton *a, const struct
 		begins[walks_to(a, backwards, out->state[i])] += 1.0 / literals->count;
 		useful |= out->state[i] != FLANK_OPEN;
 	}
+	find_near(pool, a, next, literals, backwards, out);
 	if (!useful)
 		return;
 	out->pass = pass_share(a, next, states, backwards, begins);

@@ -14,9 +14,10 @@
 #include "classifier/ruleset_blob.h"
 
 struct flank {
-	struct bytes table; /* a struct blob_flank; empty: anything may stand there */
-	uint16_t *state;    /* by literal: where its walk begins */
-	double pass;        /* expected share of the strings in mail text that pass */
+	struct bytes table;     /* a struct blob_flank; empty: anything may stand there */
+	uint16_t *state;        /* by literal: where its walk begins */
+	struct blob_near *near; /* by literal: the nearest octets; there without a table, too */
+	double pass;            /* expected share of the strings in mail text that pass */
 };
 
 struct flanks {

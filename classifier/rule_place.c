@@ -36,6 +36,12 @@ static uint32_t place_flank(struct placing *p, const struct flank *flank)
 	return at;
 }
 
+static struct blob_near near_of(const struct flank *flank, uint32_t literal)
+{
+	return flank->near != NULL ? flank->near[literal]
+	                           : (struct blob_near){{UINT64_MAX, UINT64_MAX}};
+}
+
 static void place_literals(struct placing *p, const struct blob_literal_rule *rule,
                            const struct literals *literals, const struct flanks *flanks,
                            bool caseless)
@@ -60,6 +66,8 @@ static void place_literals(struct placing *p, const struct blob_literal_rule *ru
 		use->to.bytes = literal->len;
 		use->to.before = before;
 		use->to.after = after;
+		use->to.before_octets = near_of(&flanks->before, i);
+		use->to.after_octets = near_of(&flanks->after, i);
 		use->to.before_state = before != FLANK_NONE ? flanks->before.state[i] : 0;
 		use->to.after_state = after != FLANK_NONE ? flanks->after.state[i] : 0;
 	}

@@ -115,6 +115,12 @@ struct blob_rule {
 static_assert(sizeof(struct blob_rule) == 48, "fixed layout");
 static_assert(sizeof(struct blob_head) == 72, "fixed layout");
 
+/* What the two octets on one side of a string can be, the nearer one first: a bit for each by its
+ * low six bits. */
+struct blob_near {
+	uint64_t octet[2];
+};
+
 /* A rule whose matches contain a string: how many octets stand between the beginning of the match
  * and the end of the string, the string included. */
 struct blob_literal_rule {
@@ -129,7 +135,8 @@ struct blob_literal_rule {
 	uint8_t flags;      /* the rule's, */
 	uint16_t selector;  /* and its selector */
 	uint8_t start;      /* enum blob_start */
-	uint8_t unused;
+	uint8_t unused[5];
+	struct blob_near before_octets, after_octets;
 };
 
 enum blob_start { /* where matches may begin */
@@ -163,7 +170,7 @@ struct blob_flank {
 #define LETTER_RUN_MAX   2 /* the same letter in a row, as in ordinary words */
 
 #define REACH_ENDLESS UINT16_MAX
-static_assert(sizeof(struct blob_literal_rule) == 28, "fixed layout");
+static_assert(sizeof(struct blob_literal_rule) == 64, "fixed layout");
 
 struct blob_octets {
 	uint64_t bit[4];

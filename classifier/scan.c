@@ -427,6 +427,7 @@ static void trigger_literal(struct scan_context *c, const struct blob_literal_ru
 	uint32_t from, to;
 
 	if (!is_of_segment(c, literal) || end < literal->reach_min ||
+	    !flank_is_likely(literal, c->subject, end - literal->bytes, end) ||
 	    !fits(c, literal, end, &from, &to) || !is_looking(c, literal->rule))
 		return;
 	if (end - from > literal->reach_max && literal->reach_max != REACH_ENDLESS &&
