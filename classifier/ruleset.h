@@ -23,6 +23,7 @@ struct ruleset_group {                /* what triggers the rules of one group */
 	const struct blob_gate *gate; /* NULL: none */
 	const struct blob_gate_rule *gate_rules;
 	uint32_t gate_rule_count;
+	uint32_t gate_start[GATE_WORDS_MAX]; /* by word: the first of gate_rules in it */
 	const struct blob_octets *plain_octets;
 	const uint32_t *segments; /* headers only: which to scan */
 	uint32_t segment_count;

@@ -58,7 +58,7 @@ VENDOR = {
     "mbedtls/":    TLS_FILES,
     "psa/":        TLS_FILES,
     "psa_crypto_": TLS_FILES,
-    "ssl_misc.h":  ["tcpstack/tls.c", "tcpstack/tls_describe.c"],
+    "ssl_misc.h":  ["tcpstack/tls.c", "tcpstack/tls_describe.c", "tcpstack/tls_sign.c"],
     "openssl/":    ["tcpstack/tls_accel*.c", "bench/tls/*", "tests/*"],
     "intel-ipsec-mb.h": ["tcpstack/tls_accel*.c"],
 }
