@@ -3,14 +3,16 @@
 #include "dataplane/gateway.h"
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "dataplane/gateway_internal.h"
 #include "tcpstack/tls_helper.h"
 
 #define TURN_CONNECTIONS_MAX 256
-#define TURN_TIMERS_MAX      256
-#define TURN_JUDGED_MAX      2
-#define TURN_DRAINED_MAX     256
-#define TURN_SLOTS_MAX       16384 /* looked at for sessions to drain */
+/* Whoever is told to go answers, and a turn takes one burst: more would fill the device's queue. */
+#define TURN_TIMERS_MAX  BURST_PKTS_MAX
+#define TURN_DRAINED_MAX BURST_PKTS_MAX
+#define TURN_JUDGED_MAX  2
+#define TURN_SLOTS_MAX   16384 /* looked at for sessions to drain */
 
 static uint32_t backends_max(const struct config *config)
 {

@@ -15,7 +15,6 @@
 #define TURN_STEPS_MAX  32     /* of handshakes in a turn */
 #define TURN_SHARE_NS   250000 /* then packets have their turn again */
 #define PULL_STEPS_MAX  64     /* of one connection that is up, before others are served */
-#define FILL_BYTES      1448   /* of a packet of plaintext: one segment towards the backend */
 #define RECORD_BYTES    1024   /* the smallest that is sealed while more is to be sent */
 #define RECORD_OVERHEAD 64     /* header, nonce, type and tag of a record, and something over */
 
@@ -276,18 +275,17 @@ size_t leg_tls_take(struct gateway *g, struct leg *leg, size_t bytes, struct pkt
 
 	while (taken < data.len) {
 		struct pkt *pkt = chain->tail;
-		size_t room = pkt != NULL && pkt->len < FILL_BYTES ? FILL_BYTES - pkt->len : 0;
+		size_t room = pkt != NULL ? pkt_tailroom(pkt) : 0;
 		size_t len = data.len - taken;
 
-		if (room > 0 && room > pkt_tailroom(pkt))
-			room = pkt_tailroom(pkt);
 		if (room == 0) {
 			pkt = pkt_get(g->its.pool);
 			if (pkt == NULL)
 				break;
+			pkt->data = pkt->buffer; /* no header is put in front of it */
 			pkt->len = 0;
 			pkt_chain_push(chain, pkt);
-			room = FILL_BYTES;
+			room = pkt_tailroom(pkt);
 		}
 		len = len < room ? len : room;
 		memcpy(pkt->data + pkt->len, data.data + taken, len);

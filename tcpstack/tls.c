@@ -367,12 +367,37 @@ static struct tls_event done(struct tls *tls)
 	return (struct tls_event){.kind = TLS_HANDSHAKE};
 }
 
+/* A session goes on with the suite it began with (RFC 5246 7.4.1.3), but the library of a TLS 1.2
+ * server puts what it would choose today in its place, and clients hang up on that: after a change
+ * of certificates or suites each one that holds a ticket. Nothing but the ClientHello has been
+ * dealt with when this is seen: the session is forgotten, and a full handshake follows. */
+static void forget_other_suite(struct tls *tls)
+{
+	mbedtls_ssl_handshake_params *handshake = tls->ssl.handshake;
+	mbedtls_ssl_session *session = tls->ssl.session_negotiate;
+	int suite = session->ciphersuite;
+
+	if (handshake->resume == 0 || tls->engine->ticket_suite == suite)
+		return;
+	mbedtls_ssl_session_free(session);
+	mbedtls_ssl_session_init(session);
+	session->ciphersuite = suite;
+	session->tls_version = tls->ssl.tls_version;
+	session->endpoint = MBEDTLS_SSL_IS_SERVER;
+	handshake->resume = 0;
+	handshake->new_session_ticket = 1;
+	tls->engine->counters->tickets_other_suite++;
+}
+
 static struct tls_event step_handshake(struct tls *tls)
 {
 	uint64_t exhausted = tls->engine->memory.exhausted;
 	int before = tls->ssl.state;
 	int code = mbedtls_ssl_handshake_step(&tls->ssl);
 
+	if (before == MBEDTLS_SSL_CLIENT_HELLO && tls->ssl.state == MBEDTLS_SSL_SERVER_HELLO &&
+	    tls->config->role == TLS_SERVER && tls->ssl.tls_version == MBEDTLS_SSL_VERSION_TLS1_2)
+		forget_other_suite(tls);
 	tls_note_handshake(tls);
 	if (tls->ssl.state != before)
 		tls->engine->counters->handshake_steps++;

@@ -32,6 +32,7 @@ struct tls_engine {
 	uint64_t job_number;                           /* of the last job */
 	uint32_t jobs_out[TLS_HELPERS_MAX];            /* with each helper, not answered */
 	struct tls_signing *asking_head, *asking_tail; /* for room in a ring */
+	int ticket_suite; /* of the session in the ticket opened last; 0: none was */
 };
 
 /* What is to be signed, and by whom. */

@@ -44,7 +44,7 @@ VENDOR = {
     "pcre2.h":     RULE_COMPILERS,
     "nettle/":     ["smtp/mime_digest.c", "bench/common/sha256.c"],
     "libpsl.h":    ["smtp/uri.c"],
-    "idn2.h":      ["smtp/uri.c"],
+    "idn2.h":      ["smtp/uri_idn.c"],
     "ucl.h":       [],
     "jansson.h":   ["mgmt/*", "bench/*", "tests/*"],
     "malloc.h":    ["mgmt/heap.c"],
