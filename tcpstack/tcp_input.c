@@ -494,6 +494,13 @@ static bool advance_state(struct tcp_conn *conn)
 	}
 }
 
+/* All of its octets are here, and what it acknowledges shows that the peer sent it. */
+static bool is_repeat(const struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	return segment->len > 0 && !seq_after(segment->seq + segment->len, conn->rcv_nxt) &&
+	       conn_ack_is_acceptable(conn, segment);
+}
+
 /* Data is acknowledged each time (our ACK may have been lost); for the rest two sides could go on
  * for ever. */
 static void answer_unacceptable(struct tcp_conn *conn, const struct tcp_segment *segment)
@@ -504,8 +511,7 @@ static void answer_unacceptable(struct tcp_conn *conn, const struct tcp_segment 
 		conn_challenge(conn);
 		return;
 	}
-	if (segment->len > 0 && !seq_after(segment->seq + segment->len, conn->rcv_nxt) &&
-	    conn_ack_is_acceptable(conn, segment)) {
+	if (is_repeat(conn, segment)) {
 		dsack_note(conn, segment->seq, segment->seq + segment->len);
 		/* It has less in flight than it believes or had none of our ACKs: with two segments
 		 * in flight, one of them lost, a delayed ACK costs it a timeout. As in Linux. */
@@ -529,6 +535,18 @@ static void note_sent_again(struct tcp_conn *conn, const struct tcp_segment *seg
 	    conn->rcv_nxt - segment->seq <= window && (segment->flags & TCP_FLAG_ACK) &&
 	    conn_ack_is_acceptable(conn, segment))
 		conn->ts_recent = segment->options.ts_val;
+}
+
+/* RFC 2883 4: a D-SACK block is of the packet that came last, so that each repeat in a burst has an
+ * ACK of its own. The sender tells by its ends whether it was a tail probe, or which of what it
+ * sent again. */
+static void refuse(struct tcp_conn *conn, const struct tcp_segment *segment, bool is_old)
+{
+	if (is_repeat(conn, segment))
+		answer_each(conn, segment);
+	if (!is_old)
+		note_sent_again(conn, segment);
+	answer_unacceptable(conn, segment);
 }
 
 static bool input_syn_received_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
@@ -567,12 +585,11 @@ void conn_input(struct tcp_conn *conn, struct tcp_segment *segment)
 	strip_crossed_syn(conn, segment);
 	/* First, sequence number. */
 	if (COUNT_IF(is_paws_old(conn, segment), counters->segments_old_timestamp)) {
-		answer_unacceptable(conn, segment);
+		refuse(conn, segment, true);
 		return;
 	}
 	if (COUNT_IF(!is_acceptable(conn, segment), counters->segments_unacceptable)) {
-		note_sent_again(conn, segment);
-		answer_unacceptable(conn, segment);
+		refuse(conn, segment, false);
 		return;
 	}
 	/* Second, RST; fourth, SYN. */

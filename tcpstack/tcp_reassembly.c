@@ -167,9 +167,9 @@ void dsack_note(struct tcp_conn *conn, uint32_t start, uint32_t end)
 
 	if (!(conn->options & OPTION_SACK) || !seq_before(start, end))
 		return;
-	/* A burst is answered by one ACK: what comes twice in it may be told in one block, or takes
-	 * an ACK more. Else the sender waits in vain for the proof that none of what it sent again
-	 * was lost. */
+	/* Pieces of one frame are answered by one ACK: what comes twice in them may be told in one
+	 * block, or takes an ACK more. Else the sender waits in vain for the proof that none of
+	 * what it sent again was lost. */
 	if (tcp->dsack_conn == conn->index && tcp->dsack.end == start)
 		start = tcp->dsack.start;
 	else if (tcp->dsack_conn != TCP_NONE)

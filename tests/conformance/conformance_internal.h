@@ -18,6 +18,7 @@ struct world {
 	struct net_config config;
 	uint64_t now_us;
 	struct pkt_chain out; /* left, and not collected */
+	bool in_burst;        /* more comes in before anything is done about it */
 };
 
 extern struct world world;

@@ -244,7 +244,8 @@ int pc_input(const void *packet, size_t bytes)
 	memcpy(pkt->data, packet, bytes);
 	pkt->len = (uint16_t)bytes;
 	net_input_ip(world.net, world.now_us, pkt);
-	world_turn();
+	if (!world.in_burst)
+		world_turn();
 	return 0;
 }
 

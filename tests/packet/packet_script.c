@@ -8,7 +8,8 @@
  *
  *   options NAME=VALUE,...        start over with these options of pc_reset; first line only
  *   ip6                           the same over IPv6; directly behind options
- *   in  FLAGS seq N [ack N] [len N] [win N] [urg N] [ecn N] [badsum] [extended] [opt OPTION...]
+ *   in  FLAGS seq N [ack N] [len N] [win N] [urg N] [ecn N] [badsum] [extended] [more]
+ *       [opt OPTION...]           more: in one burst with the next
  *   out FLAGS seq N [ack N] [len N] [win N] [ecn N] [opt OPTION...]
  *   icmp KIND seq N [mtu N]       quotes a segment of ours; KIND as in step_icmp()
  *   peer PORT [isn N]             who speaks from now on

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conformance_internal.h"
 #include "script.h"
 
 #define STEPS_MAX 1000 /* of one wait */
@@ -95,7 +96,7 @@ bool step_in(struct script *script)
 	int64_t seq, ack, len, window, urgent, ecn;
 	int result;
 
-	if (!script_wait(script) || !read_flags(script, &segment.flags) ||
+	if ((!world.in_burst && !script_wait(script)) || !read_flags(script, &segment.flags) ||
 	    !script_number(script, "seq", 0, &seq) || !script_number(script, "ack", -1, &ack) ||
 	    !script_number(script, "len", 0, &len) ||
 	    !script_number(script, "win", UINT16_MAX, &window) ||
@@ -119,6 +120,7 @@ bool step_in(struct script *script)
 	for (uint32_t i = 0; i < segment.len; i++)
 		payload[i] = script_octet((uint32_t)seq + ((segment.flags & FLAG_SYN) != 0) + i);
 	segment.payload = payload;
+	world.in_burst = script_has(script, "more");
 	result = pc_input(packet, packet_build(packet, script->ip6, &segment));
 	return result == 0 || script_fail(script, "pc_input: %s", strerror(-result));
 }

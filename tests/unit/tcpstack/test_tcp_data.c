@@ -232,7 +232,40 @@ static void test_bursts_are_answered_by_their_segments(void **state)
 	finish(conn);
 }
 
-/* Two that come twice in one burst are told in one block; RFC 2883 4. */
+static uint32_t option_u32(size_t at)
+{
+	const uint8_t *o = script.last.options + at;
+
+	return (uint32_t)o[0] << 24 | (uint32_t)o[1] << 16 | (uint32_t)o[2] << 8 | o[3];
+}
+
+/* What comes again in a burst has an ACK for each segment, with a block of that segment alone (RFC
+ * 2883 4), and with the time that was to be echoed when it came. */
+static void test_repeats_in_a_burst_are_told_one_by_one(void **state)
+{
+	uint32_t ecr;
+	struct tcp_conn *conn = start_with_timestamps(25, &ecr);
+
+	(void)state;
+	inject_burst(1, 4, ecr);
+	script.out_head = script.out_count = 0;
+	conn_cold(conn)->quick_acks = 0;
+	inject_burst(1001, 3, ecr);
+	for (uint32_t i = 0; i < 3; i++) {
+		expect(&script, ".", 1, 4001, 0);
+		assert_int_equal(script.last.options_bytes, 24);
+		assert_int_equal(option_u32(16) - script.peer_isn, 1001 + i * 1000);
+		assert_int_equal(option_u32(20) - script.peer_isn, 2001 + i * 1000);
+	}
+	expect_nothing(&script);
+	/* Beyond the window it may be anybody's: one ACK for all. */
+	inject_burst(1000001, 3, ecr);
+	expect(&script, ".", 1, 4001, 0);
+	expect_nothing(&script);
+	finish(conn);
+}
+
+/* Pieces of one frame that come twice are told in one block. */
 static void test_dsack_tells_of_neighbours_at_once(void **state)
 {
 	struct tcp_conn *conn = start(21, 65535);
@@ -646,6 +679,7 @@ int main(void)
 	    cmocka_unit_test(test_out_of_order_and_sack),
 	    cmocka_unit_test(test_overtaken_data_is_not_too_old),
 	    cmocka_unit_test(test_bursts_are_answered_by_their_segments),
+	    cmocka_unit_test(test_repeats_in_a_burst_are_told_one_by_one),
 	    cmocka_unit_test(test_dsack_tells_of_neighbours_at_once),
 	    cmocka_unit_test(test_out_of_order_is_bounded),
 	    cmocka_unit_test(test_window_full_waits_for_the_first),
