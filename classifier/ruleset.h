@@ -56,6 +56,7 @@ struct ruleset_evals { /* calls of eval functions and what they look into (eval_
 	const double *setting;                                /* by enum eval_setting */
 	const struct pattern *shared[EVAL_PATTERNS_MAX];      /* by enum eval_pattern */
 	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* their code */
+	const struct pattern **detail; /* by call, URI_DETAIL_KEYS each; NULL: no condition */
 	const struct pattern *redirector[REDIRECTORS_MAX];
 	uint32_t redirector_count;
 	bool no_jit;
