@@ -87,13 +87,68 @@ static inline __attribute__((always_inline)) void scan_groups(const struct blob_
 }
 
 static inline __attribute__((always_inline)) void
+walk_block(const struct blob_gate *gate, const struct rows *rows, struct bytes segment, size_t at,
+           size_t end, lanes *state, const struct telling *to, uint32_t group)
+{
+	lanes seen = {0, 0, 0, 0};
+
+	for (size_t i = at; i < end; i++)
+		walk(rows, (size_t)segment.data[i] * gate->words, state, &seen);
+	seen &= rows->final;
+	if (any(seen))
+		tell(to, group, (const uint64_t *)&seen, LANES, (uint32_t)at, (uint32_t)end);
+}
+
+/* One group over both halves of a long segment at once. What begins in the first half is then
+ * followed into the second until nothing is left of it: walks add up. */
+static inline __attribute__((always_inline)) void scan_halves(const struct blob_gate *gate,
+                                                              uint32_t group, struct bytes segment,
+                                                              const struct telling *to)
+{
+	lanes state[2] = {{0, 0, 0, 0}, {0, 0, 0, 0}};
+	size_t blocks = (segment.len + GATE_BLOCK_OCTETS - 1) / GATE_BLOCK_OCTETS;
+	size_t half = (blocks + 1) / 2 * GATE_BLOCK_OCTETS, at = 0;
+	struct rows rows;
+
+	take_rows(gate, group, &rows);
+	for (; half + at + GATE_BLOCK_OCTETS <= segment.len; at += GATE_BLOCK_OCTETS) {
+		lanes seen[2] = {{0, 0, 0, 0}, {0, 0, 0, 0}};
+
+		for (size_t i = at; i < at + GATE_BLOCK_OCTETS; i++) {
+			walk(&rows, (size_t)segment.data[i] * gate->words, &state[0], &seen[0]);
+			walk(&rows, (size_t)segment.data[half + i] * gate->words, &state[1],
+			     &seen[1]);
+		}
+		seen[0] &= rows.final;
+		seen[1] &= rows.final;
+		if (any(seen[0]))
+			tell(to, group, (const uint64_t *)&seen[0], LANES, (uint32_t)at,
+			     (uint32_t)(at + GATE_BLOCK_OCTETS));
+		if (any(seen[1]))
+			tell(to, group, (const uint64_t *)&seen[1], LANES, (uint32_t)(half + at),
+			     (uint32_t)(half + at + GATE_BLOCK_OCTETS));
+	}
+	walk_block(gate, &rows, segment, half + at, segment.len, &state[1], to, group);
+	walk_block(gate, &rows, segment, at, half, &state[0], to, group);
+
+	rows.begin = (lanes){0, 0, 0, 0};
+	for (at = half; at < segment.len && any(state[0]); at += GATE_BLOCK_OCTETS)
+		walk_block(gate, &rows, segment, at,
+		           segment.len - at > GATE_BLOCK_OCTETS ? at + GATE_BLOCK_OCTETS
+		                                                : segment.len,
+		           &state[0], to, group);
+}
+
+static inline __attribute__((always_inline)) void
 scan_all(const struct blob_gate *gate, struct bytes segment, const struct telling *to)
 {
 	uint32_t group = 0;
 
 	for (; group + 2 * LANES <= gate->words; group += 2 * LANES)
 		scan_groups(gate, group, true, segment, to);
-	if (group < gate->words)
+	if (group < gate->words && segment.len > 2 * GATE_BLOCK_OCTETS)
+		scan_halves(gate, group, segment, to);
+	else if (group < gate->words)
 		scan_groups(gate, group, false, segment, to);
 }
 

@@ -12,7 +12,7 @@
 typedef void gate_told(void *user, uint32_t word, uint64_t bits, uint32_t from, uint32_t to);
 
 /* Runs all windows over the segment and tells of each block and word of final bits that were
- * raised; of one word front to back. */
+ * raised, in no order. */
 void gate_scan(const struct blob_gate *gate, struct bytes segment, gate_told *told, void *user);
 
 #endif
