@@ -1,6 +1,8 @@
 /* uri.c - the distinct URIs of one message. */
 #include "smtp/uri.h"
 
+#include <assert.h>
+
 #include <libpsl.h>
 
 #include "smtp/header.h"
@@ -9,6 +11,9 @@
 #define URI_DATA_BYTES     ((size_t)512 * 1024)
 #define URI_BASE_BYTES_MAX 1024
 #define URI_SUFFIXES_KNOWN 256
+/* A slot holds a URI's index below this, and above it which message it is of. */
+#define SLOT_STAMP ((uint32_t)URIS_MAX)
+static_assert((URIS_MAX & (URIS_MAX - 1)) == 0, "indices are the bits below the stamp");
 
 size_t uri_list_bytes(void)
 {
@@ -32,6 +37,7 @@ bool uri_list_init(struct uri_list *list, struct arena *arena)
 	list->resolved = arena_take(arena, URI_WORK_BYTES, 1, 1);
 	list->cleaned = arena_take(arena, URI_WORK_BYTES, 1, 1);
 	list->base_memory = arena_take(arena, URI_BASE_BYTES_MAX, 1, 1);
+	list->stamp = SLOT_STAMP;
 	uri_classes_fill(list->classes);
 	/* The list built into the library: looking up in it allocates nothing. */
 	list->suffixes = psl_builtin();
@@ -43,8 +49,10 @@ bool uri_list_init(struct uri_list *list, struct arena *arena)
 
 void uri_list_reset(struct uri_list *list)
 {
-	if (list->count > 0)
+	if (list->count > 0 && (list->stamp += SLOT_STAMP) == 0) {
 		memset(list->slot, 0, URI_SLOTS * sizeof(uint32_t));
+		list->stamp = SLOT_STAMP;
+	}
 	list->count = 0;
 	list->data.len = 0;
 	list->data.full = false;
@@ -70,13 +78,23 @@ static uint32_t hash_of(struct bytes b)
 	return (uint32_t)(hash >> 32);
 }
 
+static bool is_taken(const struct uri_list *list, uint32_t slot)
+{
+	return (list->slot[slot] & ~(SLOT_STAMP - 1)) == list->stamp;
+}
+
+static uint32_t index_of(const struct uri_list *list, uint32_t slot)
+{
+	return list->slot[slot] & (SLOT_STAMP - 1);
+}
+
 /* The slot `uri` stands in, or the free one it would take. */
 static uint32_t slot_of(const struct uri_list *list, struct bytes uri)
 {
 	uint32_t at = hash_of(uri) % URI_SLOTS;
 
-	for (; list->slot[at] != 0; at = (at + 1) % URI_SLOTS) {
-		const struct segment *s = &list->segment[list->slot[at] - 1];
+	for (; is_taken(list, at); at = (at + 1) % URI_SLOTS) {
+		const struct segment *s = &list->segment[index_of(list, at)];
 
 		if (bytes_equal(uri, bytes_of(list->data.data + s->start, s->len)))
 			break;
@@ -86,17 +104,17 @@ static uint32_t slot_of(const struct uri_list *list, struct bytes uri)
 
 bool uri_is_expanded(const struct uri_list *list, struct bytes uri)
 {
-	uint32_t kept = list->count == 0 ? 0 : list->slot[slot_of(list, uri)];
+	uint32_t slot = slot_of(list, uri);
 
-	return kept != 0 && list->expanded[kept - 1];
+	return is_taken(list, slot) && list->expanded[index_of(list, slot)];
 }
 
 void uri_set_expanded(struct uri_list *list, struct bytes uri)
 {
-	uint32_t kept = list->count == 0 ? 0 : list->slot[slot_of(list, uri)];
+	uint32_t slot = slot_of(list, uri);
 
-	if (kept != 0)
-		list->expanded[kept - 1] = true;
+	if (is_taken(list, slot))
+		list->expanded[index_of(list, slot)] = true;
 }
 
 void uri_keep(struct uri_list *list, struct bytes uri)
@@ -106,7 +124,7 @@ void uri_keep(struct uri_list *list, struct bytes uri)
 		list->cut = true;
 	}
 	uint32_t at = slot_of(list, uri);
-	if (list->slot[at] != 0)
+	if (is_taken(list, at))
 		return;
 	if (list->count == URIS_MAX || list->data.bytes_max - list->data.len < uri.len) {
 		list->left_out = true;
@@ -114,7 +132,7 @@ void uri_keep(struct uri_list *list, struct bytes uri)
 	}
 	list->segment[list->count] = (struct segment){(uint32_t)list->data.len, (uint32_t)uri.len};
 	list->expanded[list->count] = false;
-	list->slot[at] = ++list->count;
+	list->slot[at] = list->stamp | list->count++;
 	sink_put(&list->data, uri);
 }
 

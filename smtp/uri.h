@@ -29,8 +29,8 @@ struct uri_list {
 	struct sink data;
 	struct segment *segment; /* URIS_MAX */
 	uint32_t count;
-	uint32_t
-	    *slot; /* open addressing over segments; URI_SLOTS entries, 0 = free, else index + 1 */
+	uint32_t *slot; /* open addressing over segments; URI_SLOTS entries of stamp and index */
+	uint32_t stamp; /* of this message's slots; others are free */
 	uint8_t *base_memory;
 	struct bytes base; /* of <base href>, empty when there is none */
 	bool cut;          /* a URI was longer than URI_BYTES_MAX */
