@@ -11,6 +11,7 @@
 struct hs_database;
 struct pattern;
 struct pattern_set;
+struct list_index;
 struct pcre2_real_code_8;
 
 struct ruleset_group {                /* what triggers the rules of one group */
@@ -52,7 +53,8 @@ struct ruleset_evals { /* calls of eval functions and what they look into (eval_
 	uint32_t list_count;
 	const struct blob_list_entry *entry;
 	uint32_t entry_count;
-	const double *setting;                                /* by enum eval_setting */
+	struct list_index *index; /* by list: its exact entries (eval_list.c) */
+	const double *setting;    /* by enum eval_setting */
 	const struct pattern *shared[EVAL_PATTERNS_MAX];      /* by enum eval_pattern */
 	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* their code */
 	const struct pattern *redirector[REDIRECTORS_MAX];
@@ -128,6 +130,10 @@ MUST_CHECK enum err scoring_open(struct ruleset *ruleset);
 void scoring_close(struct ruleset *ruleset);
 /* Whether the rule's worth can change what is listed. */
 bool scoring_needs(const struct ruleset *ruleset, uint32_t rule);
+
+/* eval_list.c: makes what lists are looked into by. */
+MUST_CHECK enum err eval_lists_open(struct ruleset *ruleset);
+void eval_lists_close(struct ruleset *ruleset);
 
 /* score_guard.c */
 MUST_CHECK enum err guards_open(struct ruleset *ruleset);
