@@ -64,13 +64,17 @@ void eval_run(struct scan_context *context, const struct texts *texts)
 		if (r->verdicts_only && !scoring_needs(r, call.eval->rule))
 			continue;
 		if (texts->facts == NULL && eval_signatures[call.eval->function].needs_facts) {
+			scan_touch(context, call.eval->rule);
 			context->state[call.eval->rule].not_run = true;
 			continue;
 		}
 		int32_t value = context->profile != NULL ? run_profiled(&call, context->profile)
 		                                         : functions[call.eval->function](&call);
 
-		context->state[call.eval->rule].count = value > 0 ? (uint32_t)value : 0;
+		if (value <= 0)
+			continue;
+		scan_touch(context, call.eval->rule);
+		context->state[call.eval->rule].count = (uint32_t)value;
 	}
 }
 
