@@ -83,21 +83,6 @@ const struct text *eval_own_text(const struct eval_call *call)
 	return &call->texts->kind[call->ruleset->rule[call->eval->rule].text_kind];
 }
 
-struct bytes eval_text(const struct eval_call *call, uint32_t argument)
-{
-	const struct ruleset_evals *e = &call->ruleset->evals;
-	const struct blob_eval_argument *a = &e->argument[call->eval->argument + argument];
-
-	return argument < call->eval->argument_count ? bytes_of(e->texts + a->text, a->bytes)
-	                                             : bytes_of(NULL, 0);
-}
-
-double eval_number(const struct eval_call *call, uint32_t argument)
-{
-	DEBUG_ASSERT(argument < call->eval->argument_count);
-	return call->ruleset->evals.argument[call->eval->argument + argument].number;
-}
-
 bool eval_in_range(const struct eval_call *call, uint32_t argument, double value)
 {
 	const struct blob_eval_argument *a = &call->ruleset->evals

@@ -3,11 +3,6 @@
 
 #define LABELS_MAX 32u
 
-uint8_t eval_lower(uint8_t octet)
-{
-	return octet >= 'A' && octet <= 'Z' ? octet | 0x20 : octet;
-}
-
 bool eval_contains(struct bytes text, struct bytes part)
 {
 	return part.len <= text.len &&
