@@ -25,6 +25,7 @@
 #include "tcpstack/tls_counters.h"
 
 struct gateway;
+struct tls_helpers;
 struct tls_slot;
 
 struct gateway_config {
@@ -32,14 +33,16 @@ struct gateway_config {
 	struct net *net;
 	struct pkt_pool *pool;
 	struct rules_slot *rules;
-	struct ring *events;                    /* struct event; NULL: nobody listens */
+	struct ring *events;  /* struct event; NULL: nobody listens */
+	uint32_t event_count; /* that `events` holds; management can write there */
 	const struct question_rings *questions; /* NULL: nothing is asked of the network */
 	int questions_wake_fd;                  /* management's; -1: none */
 	struct gateway_counters *counters;
 	struct smtp_counters *smtp_counters;
 	struct mime_counters *mime_counters;
 	struct tls_counters *tls_counters;
-	struct tls_slot *tls; /* NULL: no TLS */
+	struct tls_slot *tls;            /* NULL: no TLS */
+	struct tls_helpers *tls_helpers; /* NULL: slow signatures are made in the turn */
 	uint32_t worker;
 	const char *hostname;
 	struct hash_key secret;       /* of message ids */
@@ -73,6 +76,8 @@ void gateway_reload(struct gateway *gateway);
 /* No session is left. */
 bool gateway_idle(const struct gateway *gateway);
 uint32_t gateway_session_count(const struct gateway *gateway);
+/* Has a helper thread something for it? To be asked between saying that one sleeps and sleeping. */
+bool gateway_is_called(const struct gateway *gateway);
 /* Connections inside TLS now, and the octets of TLS memory they take. */
 uint32_t gateway_tls_use(const struct gateway *gateway, size_t *out_bytes);
 /* What becomes of a SYN from `addr`, before any state. A pure look-up, for struct net_config. */

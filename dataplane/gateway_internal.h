@@ -145,6 +145,7 @@ struct backend {
 	struct backend *idle_next, *idle_before; /* in its target's list, while idle */
 	bool in_data; /* DATA accepted and the dot not written: only closing aborts */
 	bool failed;  /* the connection is gone; what came before its end is still read */
+	bool offered; /* a saved session of TLS, whose fault a failed handshake may be */
 	struct smtp_client client;
 };
 
@@ -215,7 +216,8 @@ struct gateway {
 	struct judgement judgement;                 /* and what was found in it so far */
 	struct listed listed;                       /* it */
 	uint32_t shed_session_next, shed_mail_next; /* where the next look for somebody begins */
-	struct source_table sources;                /* when sessions are limited by source */
+	uint32_t shed_more_slots;    /* that may be looked at in this turn where nobody was found */
+	struct source_table sources; /* when sessions are limited by source */
 	bool sources_counted;
 	uint32_t drain_next; /* while draining: sessions from this index on are still to be told */
 	bool more;           /* the last turn left work over */
