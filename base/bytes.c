@@ -1,29 +1,12 @@
 /* bytes.c - comparing, finding and reading slices. */
 #include "base/bytes.h"
 
-bool bytes_equal_nocase(struct bytes a, struct bytes b)
+bool bytes_same_nocase(const uint8_t *a, const uint8_t *b, size_t len)
 {
-	return a.len == b.len && bytes_starts_nocase(a, b);
-}
-
-bool bytes_starts_nocase(struct bytes b, struct bytes prefix)
-{
-	if (b.len < prefix.len)
-		return false;
-	for (size_t i = 0; i < prefix.len; i++)
-		if (b.data[i] != prefix.data[i] &&
-		    bytes_lower(b.data[i]) != bytes_lower(prefix.data[i]))
+	for (size_t i = 0; i < len; i++)
+		if (a[i] != b[i] && bytes_lower(a[i]) != bytes_lower(b[i]))
 			return false;
 	return true;
-}
-
-size_t bytes_find(struct bytes b, uint8_t octet)
-{
-	if (b.len == 0)
-		return 0;
-
-	const uint8_t *found = memchr(b.data, octet, b.len);
-	return found == NULL ? b.len : (size_t)(found - b.data);
 }
 
 static inline bool is_blank(uint8_t octet)

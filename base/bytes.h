@@ -45,11 +45,30 @@ static inline uint8_t bytes_lower(uint8_t octet)
 	return octet >= 'A' && octet <= 'Z' ? (uint8_t)(octet + ('a' - 'A')) : octet;
 }
 
-/* ASCII letters compare without case. */
-bool bytes_equal_nocase(struct bytes a, struct bytes b);
-bool bytes_starts_nocase(struct bytes b, struct bytes prefix);
+/* Of `len` octets each; ASCII letters compare without case. */
+bool bytes_same_nocase(const uint8_t *a, const uint8_t *b, size_t len);
+
+/* Most prefixes differ in their first octet: those are told apart without a call. */
+static inline bool bytes_starts_nocase(struct bytes b, struct bytes prefix)
+{
+	return b.len >= prefix.len &&
+	       (prefix.len == 0 || (bytes_lower(b.data[0]) == bytes_lower(prefix.data[0]) &&
+	                            bytes_same_nocase(b.data, prefix.data, prefix.len)));
+}
+
+static inline bool bytes_equal_nocase(struct bytes a, struct bytes b)
+{
+	return a.len == b.len && bytes_starts_nocase(a, b);
+}
+
 /* Offset of the first `octet`, or b.len. */
-size_t bytes_find(struct bytes b, uint8_t octet);
+static inline size_t bytes_find(struct bytes b, uint8_t octet)
+{
+	const uint8_t *found = b.len == 0 ? NULL : (const uint8_t *)memchr(b.data, octet, b.len);
+
+	return found == NULL ? b.len : (size_t)(found - b.data);
+}
+
 /* What follows the last `octet`; empty when there is none. */
 struct bytes bytes_behind_last(struct bytes b, uint8_t octet);
 /* Without leading and trailing SP and HTAB. */

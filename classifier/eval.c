@@ -64,34 +64,23 @@ void eval_run(struct scan_context *context, const struct texts *texts)
 		if (r->verdicts_only && !scoring_needs(r, call.eval->rule))
 			continue;
 		if (texts->facts == NULL && eval_signatures[call.eval->function].needs_facts) {
+			scan_touch(context, call.eval->rule);
 			context->state[call.eval->rule].not_run = true;
 			continue;
 		}
 		int32_t value = context->profile != NULL ? run_profiled(&call, context->profile)
 		                                         : functions[call.eval->function](&call);
 
-		context->state[call.eval->rule].count = value > 0 ? (uint32_t)value : 0;
+		if (value <= 0)
+			continue;
+		scan_touch(context, call.eval->rule);
+		context->state[call.eval->rule].count = (uint32_t)value;
 	}
 }
 
 const struct text *eval_own_text(const struct eval_call *call)
 {
 	return &call->texts->kind[call->ruleset->rule[call->eval->rule].text_kind];
-}
-
-struct bytes eval_text(const struct eval_call *call, uint32_t argument)
-{
-	const struct ruleset_evals *e = &call->ruleset->evals;
-	const struct blob_eval_argument *a = &e->argument[call->eval->argument + argument];
-
-	return argument < call->eval->argument_count ? bytes_of(e->texts + a->text, a->bytes)
-	                                             : bytes_of(NULL, 0);
-}
-
-double eval_number(const struct eval_call *call, uint32_t argument)
-{
-	DEBUG_ASSERT(argument < call->eval->argument_count);
-	return call->ruleset->evals.argument[call->eval->argument + argument].number;
 }
 
 bool eval_in_range(const struct eval_call *call, uint32_t argument, double value)

@@ -7,6 +7,7 @@
 #ifndef CLASSIFIER_EVAL_H
 #define CLASSIFIER_EVAL_H
 
+#include "base/check.h"
 #include "base/facts.h"
 #include "classifier/scan.h"
 
@@ -121,8 +122,21 @@ void redirects_close(struct ruleset *ruleset);
 /* The text of the kind the rule is of: a body or a rawbody rule may call the same function. */
 const struct text *eval_own_text(const struct eval_call *call);
 /* Arguments and headers by their numbers in eval.def. A header that is missing is empty. */
-struct bytes eval_text(const struct eval_call *call, uint32_t argument);
-double eval_number(const struct eval_call *call, uint32_t argument);
+static inline struct bytes eval_text(const struct eval_call *call, uint32_t argument)
+{
+	const struct ruleset_evals *e = &call->ruleset->evals;
+	const struct blob_eval_argument *a = &e->argument[call->eval->argument + argument];
+
+	return argument < call->eval->argument_count ? bytes_of(e->texts + a->text, a->bytes)
+	                                             : bytes_of(NULL, 0);
+}
+
+static inline double eval_number(const struct eval_call *call, uint32_t argument)
+{
+	DEBUG_ASSERT(argument < call->eval->argument_count);
+	return call->ruleset->evals.argument[call->eval->argument + argument].number;
+}
+
 /* [a, b) of two arguments of which either may be unlimited. */
 bool eval_in_range(const struct eval_call *call, uint32_t argument, double value);
 bool eval_has_header(const struct eval_call *call, uint32_t header);
@@ -155,7 +169,11 @@ bool eval_rule_find(const struct eval_call *call, struct bytes subject, size_t f
 struct bytes eval_captured_text(const struct eval_call *call, uint32_t rule, struct bytes name);
 
 /* eval_domain.c */
-uint8_t eval_lower(uint8_t octet);
+static inline uint8_t eval_lower(uint8_t octet)
+{
+	return bytes_lower(octet);
+}
+
 bool eval_contains_nocase(struct bytes text, struct bytes part, size_t *out_at);
 bool eval_contains(struct bytes text, struct bytes part);
 /* A glob with * and ? against all of `text`, without regard to case (the glob is lower case). A '*'

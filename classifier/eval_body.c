@@ -1,4 +1,8 @@
 /* eval_body.c - eval functions about the text people read. */
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "classifier/eval.h"
 
 #define LINE_BYTES_MIN   6u   /* shorter ones have no telling share of blanks */
@@ -10,11 +14,49 @@ static bool is_space(uint8_t c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+#ifdef __SSE2__
+#define BLOCK_BYTES ((size_t)16)
+
+static __m128i block_load(const uint8_t *data)
+{
+	return _mm_loadu_si128((const __m128i *)(const void *)data);
+}
+
+/* -1 for each octet within `count` of `first`. */
+static __m128i in_range(__m128i octets, uint8_t first, uint8_t count)
+{
+	__m128i from = _mm_sub_epi8(octets, _mm_set1_epi8((char)first));
+
+	return _mm_cmpeq_epi8(_mm_min_epu8(from, _mm_set1_epi8((char)(count - 1))), from);
+}
+
+static __m128i add_counts(__m128i sum, __m128i minus_ones)
+{
+	__m128i zero = _mm_setzero_si128();
+
+	return _mm_add_epi64(sum, _mm_sad_epu8(_mm_sub_epi8(zero, minus_ones), zero));
+}
+
+static uint32_t sum_of(__m128i sum)
+{
+	return (uint32_t)(_mm_cvtsi128_si32(sum) + _mm_cvtsi128_si32(_mm_srli_si128(sum, 8)));
+}
+#endif
+
 static int32_t blanks_percent(struct bytes line)
 {
 	uint32_t blanks = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < line.len; i++)
+#ifdef __SSE2__
+	__m128i sum = _mm_setzero_si128();
+
+	for (; line.len - i >= BLOCK_BYTES; i += BLOCK_BYTES)
+		sum = add_counts(sum,
+		                 _mm_cmpeq_epi8(block_load(line.data + i), _mm_set1_epi8(' ')));
+	blanks = sum_of(sum);
+#endif
+	for (; i < line.len; i++)
 		blanks += line.data[i] == ' ';
 	size_t others = line.len - blanks;
 	return blanks > others || others == 0 ? 100 : (int32_t)(100 * blanks / others);
@@ -107,8 +149,22 @@ struct letter_count {
 static void count_octets(struct bytes text, struct letter_count *count)
 {
 	uint32_t upper = 0, lower = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < text.len; i++) {
+#ifdef __SSE2__
+	__m128i uppers = _mm_setzero_si128(), lowers = uppers;
+
+	for (; text.len - i >= BLOCK_BYTES; i += BLOCK_BYTES) {
+		__m128i octets = block_load(text.data + i);
+		__m128i small = _mm_or_si128(in_range(octets, 'a', 26), in_range(octets, '0', 10));
+
+		uppers = add_counts(uppers, in_range(octets, 'A', 26));
+		lowers = add_counts(lowers, small);
+	}
+	upper = sum_of(uppers);
+	lower = sum_of(lowers);
+#endif
+	for (; i < text.len; i++) {
 		uint8_t c = text.data[i];
 
 		upper += (uint8_t)(c - 'A') < 26;

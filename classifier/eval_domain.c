@@ -1,12 +1,7 @@
-/* eval_domain.c - lists, globs, and the part of a host's name somebody registered. */
+/* eval_domain.c - globs, and the part of a host's name somebody registered. */
 #include "classifier/eval.h"
 
 #define LABELS_MAX 32u
-
-uint8_t eval_lower(uint8_t octet)
-{
-	return octet >= 'A' && octet <= 'Z' ? octet | 0x20 : octet;
-}
 
 bool eval_contains(struct bytes text, struct bytes part)
 {
@@ -82,52 +77,6 @@ bool eval_glob(struct bytes glob, struct bytes text, uint8_t stop)
 	while (g < glob.len && glob.data[g] == '*')
 		g++;
 	return g == glob.len;
-}
-
-static struct bytes entry_text(const struct ruleset_evals *e, const struct blob_list_entry *entry)
-{
-	return bytes_of(e->texts + entry->text, entry->bytes);
-}
-
-static int compare(struct bytes entry, struct bytes text)
-{
-	size_t len = entry.len < text.len ? entry.len : text.len;
-
-	for (size_t i = 0; i < len; i++) {
-		int difference = (int)entry.data[i] - (int)eval_lower(text.data[i]);
-
-		if (difference != 0)
-			return difference;
-	}
-	return entry.len == text.len ? 0 : entry.len < text.len ? -1 : 1;
-}
-
-const struct blob_list_entry *eval_list_find(const struct ruleset *ruleset, uint32_t list,
-                                             struct bytes text, bool wild)
-{
-	const struct ruleset_evals *e = &ruleset->evals;
-	const struct blob_list *l = &e->list[list];
-	uint32_t low = 0, high = l->exact_count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		const struct blob_list_entry *entry = &e->entry[l->entry + middle];
-		int order = compare(entry_text(e, entry), text);
-
-		if (order == 0)
-			return entry;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (uint32_t i = l->exact_count; wild && i < l->entry_count; i++) {
-		const struct blob_list_entry *entry = &e->entry[l->entry + i];
-
-		if (eval_glob(entry_text(e, entry), text, 0))
-			return entry;
-	}
-	return NULL;
 }
 
 bool eval_list_argument(const struct eval_call *call, uint32_t argument, uint32_t *out_list)

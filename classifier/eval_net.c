@@ -440,8 +440,10 @@ static bool look(struct walk *walk, enum question_kind kind, struct bytes name)
 
 static int32_t settle(const struct eval_call *call, const struct walk *walk)
 {
-	if (!walk->hit && walk->open)
+	if (!walk->hit && walk->open) {
+		scan_touch(call->context, call->eval->rule);
 		call->context->state[call->eval->rule].unanswered = true;
+	}
 	return walk->hit;
 }
 

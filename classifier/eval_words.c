@@ -4,9 +4,12 @@
  * which of its slots are in use, so that it need not be wiped for each message. Words are slices of
  * the rendered parts.
  */
+#include <assert.h>
+
 #include "classifier/eval.h"
 
-#define SLOTS     32768u /* a power of two */
+#define SLOTS_MAX 32768u /* powers of two */
+#define SLOTS_MIN 1024u
 #define WORDS_MAX 24576u /* beyond them a part is not compared: its difference counts as none */
 
 struct word {
@@ -15,18 +18,22 @@ struct word {
 };
 
 struct word_slot {
-	uint32_t stamp; /* in use when it is the table's */
-	uint32_t word;
+	uint32_t hash;
+	uint16_t stamp; /* in use when it is the table's */
+	uint16_t word;
 };
+
+static_assert(WORDS_MAX <= UINT16_MAX, "a slot holds a word's number");
 
 struct eval_words {
 	bool known;
 	double difference; /* per cent */
 	uint32_t html_count, plain_count;
-	uint32_t stamp;
 	uint32_t used;
+	uint32_t mask; /* of the slots that are looked at: a text needs no more */
+	uint16_t stamp;
 	struct word word[WORDS_MAX];
-	struct word_slot slot[SLOTS];
+	struct word_slot slot[SLOTS_MAX];
 };
 
 size_t eval_words_bytes(void)
@@ -39,8 +46,14 @@ void eval_words_forget(struct eval_words *words)
 	words->known = false;
 }
 
-static void clear(struct eval_words *words)
+/* For texts of as many octets: all words but 256 have two or more, so slots are left free. */
+static void clear(struct eval_words *words, size_t octets)
 {
+	uint32_t slots = SLOTS_MIN;
+
+	while (slots < SLOTS_MAX && slots < octets / 2 + SLOTS_MIN / 2)
+		slots *= 2;
+	words->mask = slots - 1;
 	words->used = 0;
 	if (++words->stamp != 0)
 		return;
@@ -48,24 +61,38 @@ static void clear(struct eval_words *words)
 	words->stamp = 1;
 }
 
+static uint32_t hash_of(struct bytes text)
+{
+	uint64_t hash = text.len, word;
+	size_t at = 0;
+
+	for (; text.len - at > sizeof(word); at += sizeof(word)) {
+		memcpy(&word, text.data + at, sizeof(word));
+		hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+		hash ^= hash >> 32;
+	}
+	word = 0;
+	memcpy(&word, text.data + at, text.len - at);
+	hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+	return (uint32_t)(hash >> 32);
+}
+
 /* NULL when the table is full. */
 static struct word *find(struct eval_words *words, struct bytes text)
 {
-	uint32_t hash = 2166136261u;
+	uint32_t hash = hash_of(text);
 
-	for (size_t i = 0; i < text.len; i++)
-		hash = (hash ^ text.data[i]) * 16777619u;
-	for (uint32_t at = (hash ^ hash >> 15) % SLOTS;; at = (at + 1) % SLOTS) {
+	for (uint32_t at = hash & words->mask;; at = (at + 1) & words->mask) {
 		struct word_slot *slot = &words->slot[at];
 
 		if (slot->stamp == words->stamp) {
-			if (bytes_equal(words->word[slot->word].text, text))
+			if (slot->hash == hash && bytes_equal(words->word[slot->word].text, text))
 				return &words->word[slot->word];
 			continue;
 		}
 		if (words->used == WORDS_MAX)
 			return NULL;
-		*slot = (struct word_slot){words->stamp, words->used};
+		*slot = (struct word_slot){hash, words->stamp, (uint16_t)words->used};
 		words->word[words->used] = (struct word){.text = text};
 		return &words->word[words->used++];
 	}
@@ -134,11 +161,21 @@ static uint32_t html_words(const struct eval_words *words)
 	return count;
 }
 
+/* Octets of text inside a part. */
+static size_t text_octets(const struct facts *facts, uint32_t outer)
+{
+	size_t octets = 0;
+
+	for (uint32_t i = outer + 1; i < facts->part[outer].behind && i < facts->part_count; i++)
+		octets += facts->part[i].rendered.len;
+	return octets;
+}
+
 static bool fill(struct eval_words *words, const struct facts *facts, uint32_t alternative)
 {
 	bool image = false;
 
-	clear(words);
+	clear(words, text_octets(facts, alternative));
 	for (uint32_t i = alternative + 1;
 	     i < facts->part[alternative].behind && i < facts->part_count; i++) {
 		const struct fact_part *part = &facts->part[i];

@@ -444,7 +444,9 @@ static enum err open_all(struct ruleset *r, char *reason)
 		err = guards_open(r);
 	if (err == OK)
 		err = compile_patterns(r, reason);
-	return err == OK ? eval_open(r, reason) : err;
+	if (err == OK)
+		err = eval_open(r, reason);
+	return err == OK ? eval_lists_open(r) : err;
 }
 
 enum err ruleset_open_with(const struct generation *generation, const struct ruleset_opening *how,
@@ -490,6 +492,7 @@ void ruleset_close(struct ruleset *ruleset)
 	eval_close(ruleset);
 	scoring_close(ruleset);
 	guards_close(ruleset);
+	eval_lists_close(ruleset);
 	free(ruleset->exists);
 	free(ruleset->plain);
 	free(ruleset->pattern);

@@ -11,6 +11,7 @@
 struct hs_database;
 struct pattern;
 struct pattern_set;
+struct list_index;
 struct pcre2_real_code_8;
 
 struct ruleset_group {                /* what triggers the rules of one group */
@@ -53,7 +54,8 @@ struct ruleset_evals { /* calls of eval functions and what they look into (eval_
 	uint32_t list_count;
 	const struct blob_list_entry *entry;
 	uint32_t entry_count;
-	const double *setting;                                /* by enum eval_setting */
+	struct list_index *index; /* by list: its exact entries (eval_list.c) */
+	const double *setting;    /* by enum eval_setting */
 	const struct pattern *shared[EVAL_PATTERNS_MAX];      /* by enum eval_pattern */
 	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* their code */
 	const struct pattern **detail; /* by call, URI_DETAIL_KEYS each; NULL: no condition */
@@ -77,13 +79,15 @@ struct ruleset_scoring {
 	uint32_t *user_start; /* by rule: first of its users; one more at the end */
 	uint32_t *user;       /* metas that name the rule, by their place in the order */
 	uint64_t *needed;     /* bits by rule: it is listed, or a rule that is needed names it */
+	uint64_t *idle_known; /* bits by rule: it is worth 0; as many behind them: it is not */
 };
 
-#define META_GUARDS_MAX 3
+#define META_GUARDS_MAX 7
 
-struct meta_guards { /* rules without which a meta is worth nothing */
+/* Each of which a meta is worth nothing in: places in what is known of rules, see `idle_known`. */
+struct meta_guards {
 	uint32_t count;
-	uint32_t rule[META_GUARDS_MAX];
+	uint32_t state[META_GUARDS_MAX];
 };
 
 struct ruleset_exists {
@@ -125,11 +129,33 @@ static inline struct bytes ruleset_if_unset(const struct ruleset *ruleset,
 	return bytes_of(ruleset->texts + rule->if_unset, rule->if_unset_bytes);
 }
 
+/* Of as many rules: words of a bit for each. */
+static inline uint32_t ruleset_words(const struct ruleset *ruleset)
+{
+	return ruleset->rule_count / 64 + 1;
+}
+
+/* The place among what is known of rules that says of one that it is not 0; that of 0 is its own
+ * number. */
+static inline uint32_t known_not_zero_at(const struct ruleset *ruleset, uint32_t rule)
+{
+	return ruleset_words(ruleset) * 64 + rule;
+}
+
+static inline bool known_has(const uint64_t *known, uint32_t at)
+{
+	return (known[at / 64] >> at % 64 & 1) != 0;
+}
+
 /* score_open.c */
 MUST_CHECK enum err scoring_open(struct ruleset *ruleset);
 void scoring_close(struct ruleset *ruleset);
 /* Whether the rule's worth can change what is listed. */
 bool scoring_needs(const struct ruleset *ruleset, uint32_t rule);
+
+/* eval_list.c: makes what lists are looked into by. */
+MUST_CHECK enum err eval_lists_open(struct ruleset *ruleset);
+void eval_lists_close(struct ruleset *ruleset);
 
 /* score_guard.c */
 MUST_CHECK enum err guards_open(struct ruleset *ruleset);
@@ -147,6 +173,18 @@ static inline enum truth value_truth(struct value v)
 	if (v.lo == v.hi)
 		return v.lo != 0 ? TRUTH_TRUE : TRUTH_FALSE;
 	return v.lo > 0 || v.hi < 0 ? TRUTH_TRUE : TRUTH_OPEN;
+}
+
+/* Notes what a worth says about a rule. */
+static inline void known_set(uint64_t *known, const struct ruleset *ruleset, uint32_t rule,
+                             struct value v)
+{
+	uint64_t *zero = &known[rule / 64], *not_zero = zero + ruleset_words(ruleset);
+	uint64_t bit = (uint64_t)1 << rule % 64;
+	enum truth t = value_truth(v);
+
+	*zero = t == TRUTH_FALSE ? *zero | bit : *zero & ~bit;
+	*not_zero = t == TRUTH_TRUE ? *not_zero | bit : *not_zero & ~bit;
 }
 
 /* policy.c */

@@ -45,6 +45,7 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->value = calloc(ruleset->rule_count + 1, sizeof(*c->value));
 	c->changed = calloc(ruleset->rule_count + 1, sizeof(*c->changed));
 	c->hits = calloc(ruleset->rule_count / 64 + 1, sizeof(*c->hits));
+	c->known = calloc((size_t)2 * ruleset_words(ruleset), sizeof(*c->known));
 	c->dirty = calloc(ruleset->order_count / 64 + 1, sizeof(*c->dirty));
 	c->spans = calloc(ruleset->rule_count + 1, sizeof(*c->spans));
 	c->held = calloc(ruleset->rule_count + 1, sizeof(*c->held));
@@ -55,9 +56,9 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->jit_stack = pcre2_jit_stack_create(JIT_STACK_BYTES_MIN, JIT_STACK_BYTES_MAX, NULL);
 	bool failed = c->state == NULL || c->touched == NULL || c->eval == NULL ||
 	              c->value == NULL || c->held == NULL || c->changed == NULL ||
-	              c->hits == NULL || c->dirty == NULL || c->pending == NULL ||
-	              c->spans == NULL || c->match == NULL || c->match_context == NULL ||
-	              c->jit_stack == NULL;
+	              c->hits == NULL || c->known == NULL || c->dirty == NULL ||
+	              c->pending == NULL || c->spans == NULL || c->match == NULL ||
+	              c->match_context == NULL || c->jit_stack == NULL;
 	for (int group = 0; group < GROUP_COUNT && !failed; group++)
 		if (ruleset->group[group].database != NULL)
 			failed = hs_alloc_scratch(ruleset->group[group].database, &c->scratch) !=
@@ -104,6 +105,7 @@ void scan_context_free(struct scan_context *context)
 	pcre2_jit_stack_free(context->jit_stack);
 	eval_state_free(context->eval);
 	free(context->dirty);
+	free(context->known);
 	free(context->hits);
 	free(context->changed);
 	free(context->pending);

@@ -72,6 +72,7 @@ struct scan_context {
 	uint32_t *changed;        /* rules worth something else than idle in `value` */
 	uint32_t changed_count;
 	uint64_t *hits;  /* bits by rule */
+	uint64_t *known; /* bits: what `value` says, see idle_known */
 	uint64_t *dirty; /* bits by place in the order of metas: to be looked at */
 	struct eval_state *eval;
 	struct memo *memo; /* NULL: none */

@@ -284,6 +284,7 @@ static void change(struct scan_context *c, uint32_t index, struct value v)
 		return;
 	c->value[index] = v;
 	c->changed[c->changed_count++] = index;
+	known_set(c->known, c->ruleset, index, v);
 	c->hits[index / 64] &= ~bit;
 	if ((c->ruleset->rule[index].flags & BLOB_FLAG_SILENT) == 0 && value_truth(v) == TRUTH_TRUE)
 		c->hits[index / 64] |= bit;
@@ -291,17 +292,14 @@ static void change(struct scan_context *c, uint32_t index, struct value v)
 		c->dirty[s->user[i] / 64] |= (uint64_t)1 << s->user[i] % 64;
 }
 
-/* Whether a rule is worth nothing without which the meta is not either. */
+/* Whether a rule is in a state in which the meta is worth nothing. */
 static bool is_guarded(const struct scan_context *c, uint32_t at)
 {
 	const struct meta_guards *guards = &c->ruleset->guards[at];
 
-	for (uint32_t i = 0; i < guards->count; i++) {
-		const struct value *v = &c->value[guards->rule[i]];
-
-		if (v->lo == 0 && v->hi == 0)
+	for (uint32_t i = 0; i < guards->count; i++)
+		if (known_has(c->known, guards->state[i]))
 			return true;
-	}
 	return false;
 }
 
@@ -315,11 +313,14 @@ static void run_metas(struct scan_context *c)
 		while (c->dirty[word] != 0) {
 			uint32_t at = word * 64 + (uint32_t)__builtin_ctzll(c->dirty[word]);
 			uint32_t index = r->order[at];
-			struct value v = is_guarded(c, at)
-			                     ? point(0)
-			                     : meta_value(r, &r->rule[index], c->value, c->stack);
+			bool guarded = is_guarded(c, at);
 
 			c->dirty[word] &= c->dirty[word] - 1;
+			if (guarded && known_has(c->known, index))
+				continue; /* it was worth nothing all along */
+			struct value v = guarded
+			                     ? point(0)
+			                     : meta_value(r, &r->rule[index], c->value, c->stack);
 			c->counters->metas_undecided += value_truth(v) == TRUTH_OPEN;
 			c->counters->metas_undecided -= value_truth(r->scoring.idle[index]) ==
 			                                TRUTH_OPEN;
@@ -335,7 +336,8 @@ static void forget_changes(struct scan_context *c)
 	for (uint32_t i = 0; i < c->changed_count; i++)
 		c->value[c->changed[i]] = r->scoring.idle[c->changed[i]];
 	c->changed_count = 0;
-	memcpy(c->hits, r->scoring.idle_hits, (r->rule_count / 64 + 1) * sizeof(*c->hits));
+	memcpy(c->hits, r->scoring.idle_hits, ruleset_words(r) * sizeof(*c->hits));
+	memcpy(c->known, r->scoring.idle_known, (size_t)2 * ruleset_words(r) * sizeof(*c->known));
 }
 
 static int32_t milli_of(int64_t points_e4)
@@ -439,8 +441,6 @@ bool classifier_continue(struct scan_context *context, uint64_t slice_ns,
 	if (!scan_continue(context, slice_ns))
 		return false;
 	eval_run(context, context->texts);
-	for (uint32_t i = 0; i < context->ruleset->evals.count; i++)
-		scan_touch(context, context->ruleset->evals.eval[i].rule);
 	score_rules(context, out_judgement);
 	context->counters->messages++;
 	context->counters->messages_incomplete += out_judgement->incomplete;

@@ -59,10 +59,12 @@ static void run_idle(struct ruleset *r)
 		s->idle[index] = meta_value(r, &r->rule[index], s->idle, stack);
 		s->idle_open += value_truth(s->idle[index]) == TRUTH_OPEN;
 	}
-	for (uint32_t i = 0; i < r->rule_count; i++)
+	for (uint32_t i = 0; i < r->rule_count; i++) {
+		known_set(s->idle_known, r, i, s->idle[i]);
 		if ((r->rule[i].flags & BLOB_FLAG_SILENT) == 0 &&
 		    value_truth(s->idle[i]) == TRUTH_TRUE)
 			s->idle_hits[i / 64] |= (uint64_t)1 << i % 64;
+	}
 }
 
 static bool is_needed(const struct ruleset_scoring *s, uint32_t rule)
@@ -105,7 +107,9 @@ enum err scoring_open(struct ruleset *r)
 	s->idle_hits = calloc(r->rule_count / 64 + 1, sizeof(*s->idle_hits));
 	s->user_start = calloc(r->rule_count + 2, sizeof(*s->user_start));
 	s->needed = calloc(r->rule_count / 64 + 1, sizeof(*s->needed));
-	if (s->idle == NULL || s->idle_hits == NULL || s->user_start == NULL || s->needed == NULL)
+	s->idle_known = calloc((size_t)2 * ruleset_words(r), sizeof(*s->idle_known));
+	if (s->idle == NULL || s->idle_hits == NULL || s->idle_known == NULL ||
+	    s->user_start == NULL || s->needed == NULL)
 		return ERR_NO_MEMORY;
 	run_idle(r);
 	mark_needed(r);
@@ -117,6 +121,7 @@ void scoring_close(struct ruleset *r)
 	free(r->scoring.needed);
 	free(r->scoring.user);
 	free(r->scoring.user_start);
+	free(r->scoring.idle_known);
 	free(r->scoring.idle_hits);
 	free(r->scoring.idle);
 }

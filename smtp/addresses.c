@@ -8,6 +8,7 @@
 #include "smtp/addresses.h"
 
 #include "smtp/header.h"
+#include "smtp/octets.h"
 
 #define TOKENS_MAX       32   /* quoted and bare pieces of one phrase that may be given back */
 #define STEPS_MAX        8192 /* of one item; one that takes more is none */
@@ -19,9 +20,9 @@ struct item {
 	size_t end;                                 /* behind the separator */
 };
 
-static bool is_one_of(uint8_t c, const char *set)
+static bool ends_group(uint8_t c)
 {
-	return c != '\0' && strchr(set, c) != NULL;
+	return c == '"' || c == '(' || c == ')' || c == '<' || c == '>';
 }
 
 static size_t skip_space(struct bytes in, size_t at)
@@ -37,7 +38,7 @@ static struct bytes without_group(struct bytes value)
 {
 	size_t colon = 0;
 
-	for (size_t i = 0; i < value.len && !is_one_of(value.data[i], "\"()<>"); i++)
+	for (size_t i = 0; i < value.len && !ends_group(value.data[i]); i++)
 		if (value.data[i] == ':')
 			colon = i;
 	if (colon == 0)
@@ -102,14 +103,33 @@ static bool comment_end(struct bytes in, size_t at, size_t *out_end)
 	return at < in.len && in.data[at] == '(' && closed_end(in, at + 1, '(', ')', out_end);
 }
 
+/* Neither side of '@' has these, nor white space. */
+static bool is_special(uint8_t c)
+{
+	switch (c) {
+	case '<':
+	case '>':
+	case '(':
+	case ')':
+	case '[':
+	case ']':
+	case ',':
+	case ':':
+	case ';':
+		return true;
+	default:
+		return header_is_space(c);
+	}
+}
+
 static bool is_local_octet(uint8_t c)
 {
-	return !header_is_space(c) && !is_one_of(c, "@<>()[],:;");
+	return c != '@' && !is_special(c);
 }
 
 static bool is_host_octet(uint8_t c)
 {
-	return !header_is_space(c) && !is_one_of(c, "\"<>()[],:;");
+	return c != '"' && !is_special(c);
 }
 
 /* The length of '@' and a host at `at`, or of '@' and an address in brackets; 0: there is none. */
@@ -245,8 +265,7 @@ static size_t phrase_read(struct bytes in, size_t at, size_t ends[TOKENS_MAX])
 			if (!quoted_end(in, at, &end))
 				return count;
 		} else {
-			while (end < in.len && !is_one_of(in.data[end], "\",;<"))
-				end++;
+			end = octets_find_any(in, end, (const uint8_t *)"\",;<");
 			if (end == at)
 				return count;
 		}

@@ -296,14 +296,6 @@ void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token)
 	give(tokenizer, out_token, HTML_TEXT, find(in, tokenizer->at + 1, '<'));
 }
 
-const struct html_attribute *html_attribute(const struct html_token *token, const char *name)
-{
-	for (unsigned i = 0; i < token->attribute_count; i++)
-		if (bytes_equal_nocase(token->attribute[i].name, bytes_text(name)))
-			return &token->attribute[i];
-	return NULL;
-}
-
 /* The length of "<name />" at `at` and of what is kept of it, or 0. */
 static size_t empty_element(const uint8_t *data, size_t len, size_t at, size_t *out_kept)
 {

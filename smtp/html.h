@@ -51,7 +51,16 @@ void html_open(struct html_tokenizer *tokenizer, struct bytes in);
 void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token);
 
 /* The value of the attribute `name` (lower case), or NULL data; of several the first. */
-const struct html_attribute *html_attribute(const struct html_token *token, const char *name);
+static inline const struct html_attribute *html_attribute(const struct html_token *token,
+                                                          const char *name)
+{
+	struct bytes wanted = bytes_text(name);
+
+	for (unsigned i = 0; i < token->attribute_count; i++)
+		if (bytes_equal_nocase(token->attribute[i].name, wanted))
+			return &token->attribute[i];
+	return NULL;
+}
 
 /* Appends `in` with its character references decoded. `prefixes`: a name may be followed by letters
  * ("&ampx"). Returns the highest code point a reference gave. */

@@ -36,9 +36,11 @@ static unsigned element_find(const char *name)
 
 	while (low < high) {
 		unsigned middle = (low + high) / 2;
-		/* Most names differ in their first letter: no call for those. */
+		/* Most names differ in their first letters: no call for those. */
 		int order = (uint8_t)elements[middle].name[0] - (uint8_t)name[0];
 
+		if (order == 0)
+			order = (uint8_t)elements[middle].name[1] - (uint8_t)name[1];
 		if (order == 0)
 			order = strcmp(elements[middle].name, name);
 		if (order == 0)

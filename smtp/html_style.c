@@ -42,10 +42,10 @@ void html_styles_reset(struct html_styles *styles, struct sink scratch)
 /* HTML_STYLE_DEFAULT when the element has no style of its own. */
 static enum html_style_kind kind_of(const char *name)
 {
-	if (strcmp(name, "th") == 0)
+	if (name[0] == 't' && name[1] == 'h' && name[2] == '\0')
 		return HTML_STYLE_TD;
 	for (unsigned i = 1; i < HTML_STYLE_KIND_COUNT; i++)
-		if (name[0] == kinds[i][0] && strcmp(name, kinds[i]) == 0)
+		if (name[0] == kinds[i][0] && name[1] == kinds[i][1] && strcmp(name, kinds[i]) == 0)
 			return (enum html_style_kind)i;
 	return HTML_STYLE_DEFAULT;
 }

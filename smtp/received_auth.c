@@ -7,17 +7,6 @@
 #include "smtp/octets.h"
 #include "smtp/received_match.h"
 
-size_t received_find(struct bytes in, size_t from, const char *text)
-{
-	size_t len = strlen(text);
-
-	if (from >= in.len)
-		return in.len;
-	if (len == 1)
-		return from + bytes_find(bytes_slice(in, from, SIZE_MAX), (uint8_t)text[0]);
-	return octets_find_text(in, from, bytes_of(text, len), false);
-}
-
 static const char *const mark_texts[] = {
 #define MARK(name, text) text,
 #include "smtp/received_marks.def"
@@ -26,7 +15,7 @@ static const char *const mark_texts[] = {
 static_assert(RECEIVED_MARK_COUNT <= 32, "one bit each");
 
 /* First letters of the marks, a bit each from '@' on. */
-static uint64_t mark_letters(void)
+static inline uint64_t mark_letters(void)
 {
 	uint64_t letters = 0;
 

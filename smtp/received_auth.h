@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "smtp/octets.h"
 #include "smtp/sink.h"
 
 /* Words that stand in a line, behind a blank or an opening bracket: what is not there need not be
@@ -26,8 +27,18 @@ struct bytes received_auth(struct bytes line, uint32_t marks, struct sink *stora
 /* The envelope sender, angle brackets off; data NULL when there is none. */
 struct bytes received_envelope_from(struct bytes line);
 
-/* The offset of `text` in `in` at or behind `from`; in.len when it is not there. */
-size_t received_find(struct bytes in, size_t from, const char *text);
+/* The offset of `text` in `in` at or behind `from`; in.len when it is not there. Inline for the
+ * lengths of constants. */
+static inline size_t received_find(struct bytes in, size_t from, const char *text)
+{
+	struct bytes what = bytes_text(text);
+
+	if (from >= in.len)
+		return in.len;
+	return what.len == 1 ? from + bytes_find(bytes_slice(in, from, SIZE_MAX), what.data[0])
+	                     : octets_find_text(in, from, what, false);
+}
+
 static inline bool received_has(struct bytes in, const char *text)
 {
 	return received_find(in, 0, text) < in.len;

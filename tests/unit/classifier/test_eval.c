@@ -149,6 +149,41 @@ static void knows_free_mail(void **state)
 	       {"EnvelopeFrom", "list-bounces@x.example"});
 }
 
+/* The domain of this number in a long list: names of all lengths, many alike. */
+static size_t listed_domain(char *out, size_t room, unsigned number)
+{
+	return (size_t)snprintf(out, room, "%.*sx%u.example", (int)(number % 19),
+	                        "abcdefghijklmnopqrs", number / 2 * 2);
+}
+
+static void finds_each_of_a_long_list(void **state)
+{
+	static char rules[32768] = "freemail_domains";
+	size_t len = strlen(rules);
+	char domain[64], address[80];
+
+	(void)state;
+	for (unsigned i = 0; i < 600; i++) {
+		rules[len++] = ' ';
+		len += listed_domain(rules + len, sizeof(rules) - len, i);
+	}
+	assert_true(snprintf(rules + len, sizeof(rules) - len,
+	                     "\nheader A eval:check_freemail_from()\n") > 0);
+	struct fixture *f = fixture_new(rules);
+	for (unsigned i = 0; i < 1200; i++) {
+		listed_domain(domain, sizeof(domain), i % 600);
+		domain[0] = (char)(domain[0] & ~0x20);
+		if (i >= 600) /* one letter from being listed */
+			domain[strlen(domain) - 1] = 'f';
+		snprintf(address, sizeof(address), "Somebody@%s", domain);
+		fixture_empty_texts(f);
+		fixture_header(f, "From:addr", address);
+		fixture_judge(f);
+		assert_true(fixture_value(f, "A") == (i < 600));
+	}
+	fixture_free(f);
+}
+
 static void finds_free_mail_in_the_body(void **state)
 {
 	(void)state;
@@ -511,6 +546,7 @@ int main(void)
 	    cmocka_unit_test(looks_addresses_up),
 	    cmocka_unit_test(welcomes_senders_by_their_relays),
 	    cmocka_unit_test(knows_free_mail),
+	    cmocka_unit_test(finds_each_of_a_long_list),
 	    cmocka_unit_test(finds_free_mail_in_the_body),
 	    cmocka_unit_test(takes_quoted_addresses_from_the_body),
 	    cmocka_unit_test(tells_where_redirectors_lead),

@@ -367,6 +367,49 @@ static void bodies_are_measured(void **state)
 	fixture_free(f);
 }
 
+/* Of lines of any length and beginning: a rule for each per cent, of which one must hit. */
+static void capitals_are_counted_exactly(void **state)
+{
+	static const char octets[] = "AZaz09@[`{/:\x7f\xc1 bYq4";
+	char rules[8192], text[400];
+	size_t len = 0;
+
+	(void)state;
+	for (int i = 1; i < 100; i++)
+		len += (size_t)snprintf(rules + len, sizeof(rules) - len,
+		                        "body P%d eval:check_for_uppercase('%d','%d')\n", i, i,
+		                        i + 1);
+	struct fixture *f = fixture_new(rules);
+	scene_clear();
+	f->texts.facts = &scene.facts;
+	for (unsigned turn = 0; turn < 64; turn++) {
+		size_t bytes = 250 + turn, upper = 0, counted = 0;
+
+		memcpy(text, "Two words ", 10);
+		for (size_t i = 10; i < bytes; i++)
+			text[i] = octets[(i * (turn + 1) + i / 7) % (sizeof(octets) - 1)];
+		text[bytes] = '\0';
+		for (size_t i = 0; i < bytes; i++) {
+			upper += text[i] >= 'A' && text[i] <= 'Z';
+			counted += (text[i] >= 'A' && text[i] <= 'Z') ||
+			           (text[i] >= 'a' && text[i] <= 'z') ||
+			           (text[i] >= '0' && text[i] <= '9');
+		}
+		double percent = 100.0 * (double)upper / (double)counted;
+		fixture_empty_texts(f);
+		fixture_add(f, TEXT_BODY, text);
+		fixture_judge(f);
+		for (int i = 1; i < 100; i++) {
+			char name[8];
+
+			snprintf(name, sizeof(name), "P%d", i);
+			assert_true((fixture_value(f, name) == 1) ==
+			            (percent > i && percent <= i + 1));
+		}
+	}
+	fixture_free(f);
+}
+
 static void signatures_are_measured(void **state)
 {
 	(void)state;
@@ -486,6 +529,7 @@ int main(void)
 	    cmocka_unit_test(what_the_walk_found_is_told),
 	    cmocka_unit_test(forms_of_a_text_are_compared),
 	    cmocka_unit_test(bodies_are_measured),
+	    cmocka_unit_test(capitals_are_counted_exactly),
 	    cmocka_unit_test(signatures_are_measured),
 	    cmocka_unit_test(bounces_of_own_mail_are_known),
 	    cmocka_unit_test(headers_of_parts_match),
