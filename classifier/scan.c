@@ -412,6 +412,20 @@ static bool is_of_segment(const struct scan_context *c, const struct blob_litera
 	return c->segment != 0 || (literal->flags & BLOB_FLAG_NOSUBJECT) == 0;
 }
 
+/* Narrows [*in_out_from, *in_out_to] to what lies between two places where a match may begin; false
+ * when there is none. */
+static bool starts(const struct scan_context *c, uint8_t start, uint32_t *in_out_from,
+                   uint32_t *in_out_to)
+{
+	if (start == BLOB_START_TEXT) {
+		*in_out_to = 0;
+		return *in_out_from == 0;
+	}
+	while (*in_out_to > *in_out_from && !flank_is_line(c->subject, *in_out_to))
+		(*in_out_to)--;
+	return flank_is_line(c->subject, *in_out_to);
+}
+
 /* Whether the string that ends at `end` can belong to a match, by what stands beside it; if so, the
  * match begins in [*out_from, *out_to]. */
 static bool fits(const struct scan_context *c, const struct blob_literal_rule *literal,
@@ -427,8 +441,8 @@ static bool fits(const struct scan_context *c, const struct blob_literal_rule *l
 		return false;
 	return literal->before == FLANK_NONE ||
 	       flank_begins((const struct blob_flank *)(flanks + literal->before),
-	                    literal->before_state, c->subject, end - literal->bytes, out_from,
-	                    out_to);
+	                    literal->before_state, c->subject, end - literal->bytes,
+	                    literal->start != BLOB_START_ANYWHERE, out_from, out_to);
 }
 
 /* The string `literal` ends at `end` of the segment in hand. */
@@ -438,12 +452,14 @@ static void trigger_literal(struct scan_context *c, const struct blob_literal_ru
 	uint32_t from, to;
 
 	if (!is_of_segment(c, literal) || end < literal->reach_min ||
+	    !flank_is_likely(literal, c->subject, end - literal->bytes, end) ||
 	    !fits(c, literal, end, &from, &to) || !is_looking(c, literal->rule))
 		return;
 	if (end - from > literal->reach_max && literal->reach_max != REACH_ENDLESS &&
 	    (literal->short_runs == 0 || !has_long_runs(c)))
 		from = end - literal->reach_max;
-	if (from > to)
+	if (from > to ||
+	    (literal->start != BLOB_START_ANYWHERE && !starts(c, literal->start, &from, &to)))
 		return;
 	if (literal->need > 1)
 		hold(c, literal, from, to);
@@ -694,8 +710,9 @@ static void run_exists(struct scan_context *c)
 }
 
 /* Groups in turn: cheap and telling texts first, in case the budget runs out. */
-static const uint8_t turns[GROUP_COUNT] = {GROUP_FIELDS, GROUP_WHOLE_HEADER, GROUP_TRACE, TEXT_URI,
-                                           TEXT_BODY,    TEXT_RAWBODY,       TEXT_FULL};
+static const uint8_t turns[GROUP_COUNT] = {GROUP_FIELDS,       GROUP_WHOLE_HEADER, GROUP_TRACE,
+                                           GROUP_OTHER_HEADER, TEXT_URI,           TEXT_BODY,
+                                           TEXT_RAWBODY,       TEXT_FULL};
 
 static void enter_turn(struct scan_context *c)
 {
