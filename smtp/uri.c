@@ -148,10 +148,11 @@ static bool settle_raw(struct uri_list *list, uint32_t form_first, struct bytes 
 
 uint32_t uri_detail_make(struct uri_list *list, struct bytes uri)
 {
-	const struct fact_uri *last = &list->detail[list->detail_count - 1];
-	uint32_t index = list->detail_count;
-	uint32_t first = index == 0 ? 0u : (uint32_t)last->form_first + last->form_count;
+	uint32_t index = list->detail_count, first = 0;
 
+	if (index > 0)
+		first = (uint32_t)list->detail[index - 1].form_first +
+		        list->detail[index - 1].form_count;
 	if (index == URIS_MAX || !settle_raw(list, first, &uri)) {
 		list->left_out = true;
 		list->form_count = first;
