@@ -198,18 +198,17 @@ bool inquiries_run(struct inquiries *inquiries, uint64_t now_us)
 	return any;
 }
 
-/* The fence pairs with the one of who goes to sleep: either it sees the question, or we see it
- * asleep. */
+/* Exchanged as by who goes to sleep: either it sees the question, or we see it asleep. */
 void inquiries_wake(struct inquiries *inquiries)
 {
 	const uint64_t one = 1;
+	uint32_t awake = 0;
 
 	if (!inquiries->asked)
 		return;
 	inquiries->asked = false;
-	atomic_thread_fence(memory_order_seq_cst);
 	if (inquiries->its.wake_fd < 0 ||
-	    atomic_load_explicit(&inquiries->its.state->asleep, memory_order_relaxed) == 0)
+	    atomic_compare_exchange_strong(&inquiries->its.state->asleep, &awake, 0))
 		return;
 	if (write(inquiries->its.wake_fd, &one, sizeof(one)) < 0)
 		return; /* the counter is full: it is readable, which is all that matters */

@@ -445,7 +445,7 @@ static void take_answers(struct gateway *g)
 
 bool leg_tls_run(struct gateway *g)
 {
-	uint64_t begun_ns;
+	uint64_t begun_ns, spent_ns = 0;
 
 	take_answers(g);
 	if (g->tls_run_head == NULL)
@@ -456,9 +456,12 @@ bool leg_tls_run(struct gateway *g)
 
 		leave_queue(g, tl);
 		shake(g, tl);
-		if (g->its.cpu_now_ns() - begun_ns >= TURN_SHARE_NS)
+		spent_ns = g->its.cpu_now_ns() - begun_ns;
+		if (spent_ns >= TURN_SHARE_NS)
 			break;
 	}
+	if (spent_ns / 1000 > g->counters->tls_turn_us_max)
+		g->counters->tls_turn_us_max = spent_ns / 1000;
 	if (COUNT_IF(g->tls_run_head != NULL, g->counters->tls_turns_cut))
 		return true;
 	return false;

@@ -66,8 +66,7 @@ static void signer_sleep(struct signer *signer, uint32_t index)
 {
 	uint64_t calls;
 
-	atomic_store(&signer->link.asleep, true);
-	atomic_thread_fence(memory_order_seq_cst);
+	(void)atomic_exchange(&signer->link.asleep, true); /* worker_link_wake says why */
 	if (!tls_helper_waits(signer->signers->helpers, index) &&
 	    !atomic_load_explicit(&signer->link.stop, memory_order_acquire) &&
 	    read(signer->link.wake_fd, &calls, sizeof(calls)) < 0)

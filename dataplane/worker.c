@@ -545,7 +545,7 @@ static void worker_sleep(struct worker *worker, uint64_t now_us)
 		sleep_us = SLEEP_BLIND_US;
 	timeout = (struct timespec){.tv_nsec = (long)sleep_us * 1000};
 	static_assert(SLEEP_US_MAX < 1000000, "tv_nsec holds less than a second");
-	atomic_store(&link->asleep, true);
+	(void)atomic_exchange(&link->asleep, true); /* worker_link_wake says why */
 	if ((handover == NULL || !handover_waits(handover, worker->config.index)) &&
 	    !gateway_is_called(worker->gateway)) {
 		worker->counters->sleeps++;

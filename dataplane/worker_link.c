@@ -15,9 +15,11 @@ void worker_link_order(struct worker_link *link, _Atomic bool *order, bool value
 void worker_link_wake(struct worker_link *link)
 {
 	const uint64_t one = 1;
+	bool awake = false;
 
-	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load_explicit(&link->asleep, memory_order_relaxed) || link->wake_fd < 0)
+	/* Exchanged here as by whoever goes to sleep: of two exchanges of one word the second sees
+	 * the first, and what was laid before it. */
+	if (atomic_compare_exchange_strong(&link->asleep, &awake, false) || link->wake_fd < 0)
 		return;
 	if (write(link->wake_fd, &one, sizeof(one)) < 0)
 		return; /* as above */

@@ -119,7 +119,8 @@ build() {
 		}
 	fi
 	say "building (a few minutes the first time)"
-	ninja -C "$BUILD" > "$log" 2>&1 || {
+	# shellcheck disable=SC2086 # several targets, or all
+	ninja -C "$BUILD" ${TARGETS:-} > "$log" 2>&1 || {
 		grep -E -A 12 'error|FAILED' "$log" | head -n 60 >&2
 		fail 'the build failed' "the whole log is $log"
 	}

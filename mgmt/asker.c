@@ -406,8 +406,7 @@ uint32_t asker_sleep(struct asker *asker, struct pollfd *out_fds, int most_ms, i
 	*out_wait_ms = resolver_wait_ms(asker->resolver, most_ms);
 	if (!asker->attached)
 		return count;
-	atomic_store(&question_rings_state(&asker->rings)->asleep, 1);
-	atomic_thread_fence(memory_order_seq_cst);
+	(void)atomic_exchange(&question_rings_state(&asker->rings)->asleep, 1);
 	if (questions_wait(asker))
 		*out_wait_ms = 0;
 	return count;

@@ -116,7 +116,9 @@ struct tls_config_options {
 	 * 9325's, those with AES-GCM first. A TLS 1.3 server takes the client's first one among
 	 * them. */
 	const char *suites;
-	const char *groups; /* as "x25519:secp256r1:secp384r1" */
+	/* As "x25519:secp256r1:secp384r1"; NULL: a client's all, a server's the two that take no
+	 * long steps. */
+	const char *groups;
 	const struct tls_ticket_key *ticket_keys;
 	uint32_t ticket_key_count; /* 0: no resumption */
 	uint32_t ticket_lifetime_s;

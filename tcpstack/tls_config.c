@@ -17,6 +17,9 @@
 #define CONFIG_MEMORY_BYTES ((size_t)16 << 20)
 #define PEM_BYTES_MAX       ((size_t)4 << 20)
 #define KEY_DER_BYTES_MAX   4096 /* RSA-4096 takes 2400 */
+/* An exchange on a larger curve takes milliseconds in one step, and it is the client who says which
+ * curves he knows: they are for those who ask for them. */
+#define SERVER_GROUPS "x25519:secp256r1"
 /* What the handshake message puts around the certificates, and each of them (RFC 8446 4.4.2). */
 #define CHAIN_FRAME_BYTES       64
 #define CERTIFICATE_FRAME_BYTES 5
@@ -107,10 +110,12 @@ static enum err set_policy(struct making *making)
 		              options->suites);
 	for (uint32_t i = 0; i < count; i++)
 		config->suites[i] = numbers[i];
-	count = numbers_of(group_names, COUNT_OF(group_names), options->groups, config->groups);
+	const char *groups = options->groups == NULL && config->role == TLS_SERVER
+	                         ? SERVER_GROUPS
+	                         : options->groups;
+	count = numbers_of(group_names, COUNT_OF(group_names), groups, config->groups);
 	if (count == 0)
-		return refuse(making, ERR_UNKNOWN, "groups: unknown name in \"%s\"",
-		              options->groups);
+		return refuse(making, ERR_UNKNOWN, "groups: unknown name in \"%s\"", groups);
 	if (options->version_min > options->version_max)
 		return refuse(making, ERR_RANGE, "the lowest version is above the highest");
 

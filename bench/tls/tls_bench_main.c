@@ -29,6 +29,8 @@ struct row {
 static const struct row rows[] = {
     {"1.3 ECDSA P-256", "1.3-ecdsa-p256", TLS1_3_VERSION, IDENTITY_ECDSA, "P-256", false},
     {"1.3 ECDSA X25519", "1.3-ecdsa-x25519", TLS1_3_VERSION, IDENTITY_ECDSA, "X25519", false},
+    {"1.3 ECDSA P-384", "1.3-ecdsa-p384", TLS1_3_VERSION, IDENTITY_ECDSA, "P-384", false},
+    {"1.3 ECDSA P-521", "1.3-ecdsa-p521", TLS1_3_VERSION, IDENTITY_ECDSA, "P-521", false},
     {"1.3 RSA-2048 P-256", "1.3-rsa2048-p256", TLS1_3_VERSION, IDENTITY_RSA, "P-256", false},
     {"1.3 RSA-2048 X25519", "1.3-rsa2048-x25519", TLS1_3_VERSION, IDENTITY_RSA, "X25519", false},
     {"1.3 RSA-4096 X25519", "1.3-rsa4096-x25519", TLS1_3_VERSION, IDENTITY_RSA_4096, "X25519",

@@ -114,6 +114,7 @@ static void *ours_make(const struct identity *identity)
 	options.identity_count = 1;
 	options.ticket_keys = &key;
 	options.ticket_key_count = 1;
+	options.groups = "x25519:secp256r1:secp384r1:secp521r1";
 	ours->engine = tls_engine_new(&ours->arena, &engine, &ours->counters);
 	if (ours->engine == NULL)
 		stop_bench("no engine");

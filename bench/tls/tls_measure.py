@@ -66,6 +66,14 @@ def library(build, rounds, results):
                 results.add(case, "idle_bytes", "bytes", row["idle_bytes"], "lower")
 
 
+def turn_us_max(lab):
+    """The longest that handshakes held a turn up, CPU time."""
+    for counter in lab.ctl_json("counters", "--all")["counters"]:
+        if counter["name"] == "tls_turn_us_max":
+            return counter["value"]
+    raise RuntimeError("no counter tls_turn_us_max")
+
+
 def turnarounds(build, quick, results):
     """One lab; for each kind of handshake the gateway anew, and all rates in turns."""
     lab = Lab(build, os.environ.get("POSTERN_LAB", "postern") + "-bench-tls")
@@ -83,9 +91,13 @@ def turnarounds(build, quick, results):
             except FileNotFoundError:
                 pass
             lab.start_dataplane()
+            lab.start_management()
             rows = lines_of(*lab.inside("client", "taskset", "-c", str(OTHER_CORE), lab.program("postern-bench-turnaround"), "--json",
                                         "--seconds", "1" if quick else "2", "--rounds", "2" if quick else "5", *more, "10.25.0.2:25"))
+            longest = turn_us_max(lab)
+            lab.stop("postern-mgmtd")
             lab.stop("postern")
+            results.add(case, "turn_us_max", "us", longest, "lower")
             for row in rows:
                 name = f"{case}-{row['wanted']}"
                 results.add(name, "handshakes_per_second", "1/s", row["per_second"], "higher")

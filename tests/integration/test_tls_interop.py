@@ -79,7 +79,7 @@ def our_server(folder):
         ([], "-ciphersuites TLS_AES_128_GCM_SHA256", "TLSv1.3 TLS_AES_128_GCM_SHA256 x25519"),
         ([], "-ciphersuites TLS_CHACHA20_POLY1305_SHA256", "TLSv1.3 TLS_CHACHA20_POLY1305_SHA256 x25519"),
         ([], "-tls1_2", "TLSv1.2 TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 x25519"),
-        (["rsa"], "-tls1_2 -groups P-521", "TLSv1.2 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 secp521r1"),
+        (["rsa", "groups=secp521r1"], "-tls1_2 -groups P-521", "TLSv1.2 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 secp521r1"),
         ([], "-tls1_2 -cipher ECDHE-RSA-AES256-GCM-SHA384", "TLSv1.2 TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 x25519"),
         (["ask"], f"-cert {folder}/CLIENT_ECDSA.pem -key {folder}/CLIENT_ECDSA_KEY.pem", "certificate=1 verified=1"),
         (["require"], f"-tls1_2 -cert {folder}/CLIENT_ECDSA.pem -key {folder}/CLIENT_ECDSA_KEY.pem",
@@ -108,9 +108,9 @@ def our_server(folder):
     if not shutil.which("gnutls-cli"):
         print("# no gnutls-cli here")
         return
-    for priority, expected in (("NORMAL:-VERS-ALL:+VERS-TLS1.3", "TLSv1.3"), ("NORMAL:-VERS-ALL:+VERS-TLS1.2", "TLSv1.2"),
-                               ("NORMAL:-GROUP-ALL:+GROUP-SECP384R1", "secp384r1")):
-        with Server([END, "server"], r"port (\d+)", folder) as server:
+    for priority, more, expected in (("NORMAL:-VERS-ALL:+VERS-TLS1.3", [], "TLSv1.3"), ("NORMAL:-VERS-ALL:+VERS-TLS1.2", [], "TLSv1.2"),
+                                     ("NORMAL:-GROUP-ALL:+GROUP-SECP384R1", ["groups=x25519:secp384r1"], "secp384r1")):
+        with Server([END, "server", *more], r"port (\d+)", folder) as server:
             out = run(f"gnutls-cli --port {server.port} --sni-hostname mx.postern.test --verify-hostname "
                       f"mx.postern.test --x509cafile {folder}/TEST_ROOT.pem --priority {priority} 127.0.0.1", r"hello\n")
             case(f"gnutls-cli {priority}", expected in server.text() and "got hello" in server.text(), out + server.text())

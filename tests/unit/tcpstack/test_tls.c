@@ -71,6 +71,7 @@ static void test_all_versions_and_keys(void **state)
 		client_options.version_max = client_options.version_min = rows[i].version;
 		client_options.suites = rows[i].suites;
 		client_options.groups = rows[i].groups;
+		server_options.groups = rows[i].groups;
 		server_options.identities = both + rows[i].first;
 		server_options.identity_count = rows[i].count;
 		struct tls_config *client = pair_config(&client_options);
@@ -500,6 +501,8 @@ static void test_nothing_in_common(void **state)
 	     TLS_REASON_SUITE},
 	    {TLS_1_3, TLS_1_3, NULL, NULL, "x25519", "secp384r1", TLS_REASON_SUITE},
 	    {TLS_1_2, TLS_1_2, NULL, NULL, "x25519:secp256r1", "secp384r1", TLS_REASON_SUITE},
+	    /* Long steps are for those who ask for them. */
+	    {TLS_1_3, TLS_1_3, NULL, NULL, "secp384r1:secp521r1", NULL, TLS_REASON_SUITE},
 	    {TLS_1_2, TLS_1_2, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
 	     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", NULL, NULL, TLS_REASON_SUITE},
 	};
