@@ -235,17 +235,30 @@ static bool open_key_store(size_t keys)
 	return filled;
 }
 
+bool tls_thread_open(size_t keys)
+{
+	memory_here->spans = true;
+	bool filled = open_key_store(keys);
+	memory_here->spans = false;
+	if (filled && tls_accel_open_thread())
+		return true;
+	mbedtls_psa_crypto_free();
+	return false;
+}
+
+void tls_thread_close(void)
+{
+	tls_accel_close_thread();
+	mbedtls_psa_crypto_free();
+}
+
 static bool start(struct tls_engine *engine, size_t keys)
 {
 	mbedtls_ctr_drbg_init(&engine->generator);
 	if (mbedtls_ctr_drbg_seed(&engine->generator, seed, NULL, NULL, 0) != 0)
 		return false;
-	engine->memory.spans = true;
-	bool filled = open_key_store(keys);
-	engine->memory.spans = false;
-	if (filled && tls_accel_open_thread())
+	if (tls_thread_open(keys))
 		return true;
-	mbedtls_psa_crypto_free();
 	mbedtls_ctr_drbg_free(&engine->generator);
 	return false;
 }
@@ -266,6 +279,8 @@ struct tls_engine *tls_engine_new(struct arena *arena, const struct tls_engine_o
 	engine->counters = counters;
 	engine->random = options->random;
 	engine->random_context = options->random_context;
+	engine->helpers = options->helpers;
+	engine->helpers_engine = options->helpers_engine;
 
 	engine_here = engine;
 	struct tls_memory *before = tls_enter(&engine->memory);
@@ -282,10 +297,10 @@ void tls_engine_free(struct tls_engine *engine)
 		return;
 	ASSERT(engine == engine_here);
 	ASSERT(engine->connections.used == 0);
+	tls_helper_settle(engine);
 
 	struct tls_memory *before = tls_enter(&engine->memory);
-	tls_accel_close_thread();
-	mbedtls_psa_crypto_free();
+	tls_thread_close();
 	mbedtls_ctr_drbg_free(&engine->generator);
 	tls_leave(before);
 	ASSERT(engine->memory.used == 0);

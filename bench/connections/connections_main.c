@@ -83,7 +83,7 @@ int main(int argc, char **argv)
 		tls_sessions_run(count);
 	else if (strcmp(argv[optind], "paths") == 0)
 		paths_run(count);
-	else if (strcmp(argv[optind], "drain") == 0 && count <= DRAIN_MAX)
+	else if (strcmp(argv[optind], "drain") == 0)
 		drain_run(count);
 	else
 		return bad_usage();
