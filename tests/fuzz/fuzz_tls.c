@@ -17,8 +17,9 @@
 #define CHOICE_CLIENT 1
 #define CHOICE_1_2    2
 #define CHOICE_DAMAGE 4
-#define CHOICE_SMALL  8  /* fed in small pieces */
-#define CHOICE_OTHER  16 /* a server with an RSA key that requires certificates, a client with one \
+#define CHOICE_SMALL  8 /* fed in small pieces */
+#define CHOICE_OTHER \
+	16               /* a server with an RSA key that requires certificates, a client with one \
 	                  */
 #define CHOICE_RESUME 32 /* the client offers a session of a server like this one's */
 #define STEPS_MAX     100000
