@@ -237,10 +237,7 @@ static bool open_key_store(size_t keys)
 
 bool tls_thread_open(size_t keys)
 {
-	memory_here->spans = true;
-	bool filled = open_key_store(keys);
-	memory_here->spans = false;
-	if (filled && tls_accel_open_thread())
+	if (open_key_store(keys) && tls_accel_open_thread())
 		return true;
 	mbedtls_psa_crypto_free();
 	return false;
@@ -257,7 +254,10 @@ static bool start(struct tls_engine *engine, size_t keys)
 	mbedtls_ctr_drbg_init(&engine->generator);
 	if (mbedtls_ctr_drbg_seed(&engine->generator, seed, NULL, NULL, 0) != 0)
 		return false;
-	if (tls_thread_open(keys))
+	engine->memory.spans = true;
+	bool opened = tls_thread_open(keys);
+	engine->memory.spans = false;
+	if (opened)
 		return true;
 	mbedtls_ctr_drbg_free(&engine->generator);
 	return false;

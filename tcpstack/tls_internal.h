@@ -120,8 +120,8 @@ void tls_leave(struct tls_memory *before);
 struct tls_memory *tls_memory_here(void);
 /* What the library needs once a process. */
 void tls_library_open(void);
-/* What the library, and what accelerates it, need once a thread, for so many keys at once; from the
- * memory that was entered. */
+/* What the library, and what accelerates it, need once a thread; from the memory that was entered.
+ * `keys`: that the thread will hold at once. */
 bool tls_thread_open(size_t keys);
 void tls_thread_close(void);
 /* The engine of this thread, or NULL. */
