@@ -476,6 +476,10 @@ static void session_event(struct gateway *g, struct session *s, const struct smt
 		break;
 	case SMTP_EVENT_STARTTLS:
 		break; /* session_starttls, when its line has been consumed */
+	case SMTP_EVENT_AUTH:
+	case SMTP_EVENT_AUTH_RESPONSE:
+	case SMTP_EVENT_AUTH_CANCEL:
+		UNREACHABLE(); /* not wanted anywhere */
 	case SMTP_EVENT_QUIT:
 		session_reply(g, s, REPLY_BYE);
 		session_close(g, s);

@@ -219,6 +219,9 @@ static bool session_event(struct sim_sink *sink, struct sim_sink_session *s,
 	case SMTP_EVENT_NONE:
 		return true;
 	case SMTP_EVENT_STARTTLS: /* not offered */
+	case SMTP_EVENT_AUTH:
+	case SMTP_EVENT_AUTH_RESPONSE:
+	case SMTP_EVENT_AUTH_CANCEL:
 		break;
 	}
 	UNREACHABLE();
