@@ -64,7 +64,7 @@ static bool is_part(const struct literal *part, const char *text)
 	for (; *text != '\0'; text++) {
 		uint8_t k = 0;
 
-		while (k < part->len && tolower(part->octet[k]) == text[k])
+		while (k < part->len && text[k] != '\0' && tolower(part->octet[k]) == text[k])
 			k++;
 		if (k == part->len)
 			return true;

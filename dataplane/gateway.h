@@ -32,7 +32,8 @@ struct gateway_config {
 	struct net *net;
 	struct pkt_pool *pool;
 	struct rules_slot *rules;
-	struct ring *events;                    /* struct event; NULL: nobody listens */
+	struct ring *events;  /* struct event; NULL: nobody listens */
+	uint32_t event_count; /* that `events` holds; management can write there */
 	const struct question_rings *questions; /* NULL: nothing is asked of the network */
 	int questions_wake_fd;                  /* management's; -1: none */
 	struct gateway_counters *counters;

@@ -14,7 +14,8 @@ uint64_t report_id(struct gateway *g)
 
 void report_push(struct gateway *g, const struct event *event)
 {
-	if (g->its.events != NULL && !ring_push(g->its.events, event))
+	if (g->its.events != NULL &&
+	    !ring_push_shared(g->its.events, sizeof(*event), g->its.event_count, event))
 		g->counters->events_lost++;
 }
 

@@ -234,6 +234,7 @@ static enum err gateway_start(struct worker *worker, struct arena *arena, uint64
 	    .pool = c->pool,
 	    .rules = c->rules,
 	    .events = telemetry_events(c->telemetry, c->index),
+	    .event_count = c->telemetry->event_count,
 	    .questions = c->questions,
 	    .questions_wake_fd = c->questions_wake_fd,
 	    .counters = group_counters(c->telemetry, c->index, GROUP_GATEWAY),

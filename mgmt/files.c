@@ -1,12 +1,9 @@
-/* files.c - fingerprints of files and folders. */
+/* files.c - fingerprints of files. */
 #include "mgmt/files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -66,33 +63,6 @@ static enum err hash_file(const char *path, uint64_t *hash, char *out_reason)
 	return OK;
 }
 
-static int is_rule_file(const struct dirent *entry)
-{
-	const char *dot = strrchr(entry->d_name, '.');
-
-	return dot != NULL && (strcmp(dot, ".cf") == 0 || strcmp(dot, ".pre") == 0);
-}
-
-static enum err hash_folder(const char *path, uint64_t *hash, char *out_reason)
-{
-	struct dirent **entry;
-	int count = scandir(path, &entry, is_rule_file, alphasort);
-	enum err err = OK;
-
-	if (count < 0)
-		return unreadable(path, out_reason);
-	for (int i = 0; i < count; i++) {
-		char file[PATH_MAX];
-
-		snprintf(file, sizeof(file), "%s/%s", path, entry[i]->d_name);
-		if (err == OK)
-			err = hash_file(file, hash, out_reason);
-		free(entry[i]);
-	}
-	free(entry);
-	return err;
-}
-
 enum err files_fingerprint(const json_t *paths, uint64_t seed, uint64_t *out_fingerprint,
                            char *out_reason)
 {
@@ -102,14 +72,8 @@ enum err files_fingerprint(const json_t *paths, uint64_t seed, uint64_t *out_fin
 
 	json_array_foreach((json_t *)paths, index, item)
 	{
-		const char *path = json_string_value(item);
-		struct stat status;
-		enum err err;
+		enum err err = hash_file(json_string_value(item), &hash, out_reason);
 
-		if (path == NULL || stat(path, &status) != 0)
-			return unreadable(path != NULL ? path : "?", out_reason);
-		err = S_ISDIR(status.st_mode) ? hash_folder(path, &hash, out_reason)
-		                              : hash_file(path, &hash, out_reason);
 		if (err != OK)
 			return err;
 	}

@@ -11,9 +11,8 @@
 
 /* A new array of texts. */
 json_t *files_from_config(const struct config_texts *texts);
-/* A hash over the names and contents of the files, and of the *.cf and *.pre files of folders, in
- * their order; `seed` begins it. Never 0. On failure `out_reason` (512 octets) says which path and
- * what to do. */
+/* A hash over the names and contents of the files, in their order; `seed` begins it. Never 0. On
+ * failure `out_reason` (512 octets) says which path and what to do. */
 MUST_CHECK enum err files_fingerprint(const json_t *paths, uint64_t seed, uint64_t *out_fingerprint,
                                       char *out_reason);
 

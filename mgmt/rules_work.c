@@ -151,7 +151,8 @@ static enum err load(const struct rules_work *work, struct rule_compiler *compil
 		enum err err = rule_compiler_load(compiler, json_string_value(path));
 
 		if (err != OK) {
-			snprintf(output->reason, sizeof(output->reason), "%s: %s",
+			snprintf(output->reason, sizeof(output->reason),
+			         "%s: %s; check the path and that postern-mgmtd may read it",
 			         json_string_value(path), err_text(err));
 			return err;
 		}
@@ -196,15 +197,30 @@ static void keep(const struct keeping *keeping, const struct job_output *output)
 	json_decref(kept);
 }
 
+/* What is in force came of the same. SQLite keeps 63 bits comfortably; 0 stands for "not known". */
+static bool is_unchanged(const struct rules_work *work, const struct hash128 *key,
+                         struct job_output *output)
+{
+	uint64_t fingerprint = (key->lo & INT64_MAX) | 1;
+
+	json_object_set_new(output->report, "fingerprint", json_integer((json_int_t)fingerprint));
+	if (fingerprint != work->known_fingerprint)
+		return false;
+	json_object_set_new(output->report, "unchanged", json_true());
+	return true;
+}
+
 static void make(const struct rules_work *work, struct rule_compiler *compiler,
                  struct job_output *output)
 {
 	struct keeping keeping = {.folder = NULL};
 
 	output->error = load(work, compiler, output);
-	if (output->error == OK && work->cache_folder != NULL &&
-	    rule_compiler_key(compiler, &keeping.key))
+	if (output->error == OK && rule_compiler_key(compiler, &keeping.key)) {
+		if (is_unchanged(work, &keeping.key, output))
+			return;
 		keeping.folder = work->cache_folder;
+	}
 	if (output->error == OK && take_kept(work, &keeping, output))
 		return;
 	if (output->error == OK)
@@ -218,29 +234,6 @@ static void make(const struct rules_work *work, struct rule_compiler *compiler,
 		keep(&keeping, output);
 }
 
-/* Of what is compiled beside files; 0 when there is nothing. */
-static uint64_t hash_of_config(const struct config *config)
-{
-	uint64_t hash = config->dns_checks;
-
-	for (uint32_t i = 0; i < config->scored_list_count; i++) {
-		const struct config_scored_list *list = &config->scored_list[i];
-		uint64_t part[4] = {hash, hash_checksum(list->name, strlen(list->name)),
-		                    hash_checksum(list->description, strlen(list->description)),
-		                    (uint64_t)list->score};
-
-		hash = hash_checksum(part, sizeof(part));
-	}
-
-	for (uint32_t i = 0; i < config->domain_count; i++) {
-		uint64_t part[2] = {hash,
-		                    hash_checksum(&config->domain[i], sizeof(config->domain[i]))};
-
-		hash = hash_checksum(part, sizeof(part));
-	}
-	return hash;
-}
-
 void rules_work_compile(void *rules_work, struct job_output *output)
 {
 	const struct rules_work *work = rules_work;
@@ -248,26 +241,16 @@ void rules_work_compile(void *rules_work, struct job_output *output)
 	                                       .score_column = work->config->dns_checks ? 1 : 0,
 	                                       .kind = work->kind};
 	struct rule_compiler *compiler;
-	uint64_t fingerprint;
 
 	heap_keep();
 	output->report = json_object();
-	output->error = files_fingerprint(work->paths, hash_of_config(work->config), &fingerprint,
-	                                  output->reason);
-	if (output->error != OK)
-		return;
-	json_object_set_new(output->report, "fingerprint", json_integer((json_int_t)fingerprint));
-	if (fingerprint == work->known_fingerprint) {
-		json_object_set_new(output->report, "unchanged", json_true());
-		return;
-	}
 	compiler = rule_compiler_new(&options);
 	if (compiler == NULL) {
 		output->error = ERR_NO_MEMORY;
 		return;
 	}
 	make(work, compiler, output);
-	if (output->error == OK)
+	if (output->error == OK && output->fd >= 0)
 		output->error = read_rules(output->fd, output);
 	rule_compiler_free(compiler);
 }

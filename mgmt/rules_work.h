@@ -14,7 +14,7 @@
 struct rules_work {
 	const json_t *paths;
 	const struct config *config; /* of its domains */
-	uint64_t known_fingerprint;  /* nothing is done when the files still have it */
+	uint64_t known_fingerprint;  /* nothing is compiled when what is loaded still has it */
 	uint64_t number, made_wall_us;
 	enum generation_kind kind;
 	const char *label;

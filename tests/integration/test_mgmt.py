@@ -367,6 +367,19 @@ def rollback():
     equal(house.json("rules", "push").get("unchanged"), True, "the paths went with it")
 
 
+def included_rules():
+    os.mkdir(house.path("including"))
+    house.write("including/a.cf", RULES + "include ../included.txt\n")
+    house.write("included.txt", "score FIRST_RULE 4\n")
+    equal(house.json("rules", "push", house.path("including"))["in_force"], True, "with what it includes")
+    equal(house.json("rules", "push", house.path("including")).get("unchanged"), True, "the same again")
+    house.write("included.txt", "score FIRST_RULE 5\n")
+    answer = house.json("rules", "push", house.path("including"))
+    equal((answer.get("unchanged"), answer["in_force"]), (None, True), "what an included file says has changed")
+    equal(house.json("rules", "show", "FIRST_RULE")["score"], 5, "score")
+    equal(house.json("rules", "push", house.path("other"))["in_force"], True, "without it")
+
+
 def shadow_rules():
     before = house.running()
     equal(house.json("status")["shadow"]["on"], False, "on")
@@ -603,7 +616,7 @@ tap = Tap()
 try:
     for function in (check_option, not_reachable, usage, completion, without_dataplane, attach, one_daemon_only,
                      events_and_why, follow, counters_and_metrics, lists, additions_expire, scored_lists,
-                     entries_of_files_end, list_files, rules, rollback,
+                     entries_of_files_end, list_files, rules, rollback, included_rules,
                      shadow_rules, shadow_diff, shadow_is_remembered, shadow_off, shadow_promoted,
                      bad_rules, refused, drain, daemon_killed, dataplane_killed, history_lost, hang_up, burst, ends):
         tap.case(function.__name__.replace("_", " "), function)

@@ -28,10 +28,13 @@ static void put(const char *name, const char *text)
 
 static uint64_t fingerprint(void)
 {
-	json_t *paths = json_pack("[s]", folder);
-	char reason[512];
+	char first[128], second[128], reason[512];
+	json_t *paths;
 	uint64_t hash;
 
+	snprintf(first, sizeof(first), "%s/a.list", folder);
+	snprintf(second, sizeof(second), "%s/empty.list", folder);
+	paths = json_pack("[s,s]", first, second);
 	assert_int_equal(files_fingerprint(paths, 0, &hash, reason), OK);
 	assert_int_not_equal(hash, 0);
 	json_decref(paths);
@@ -41,22 +44,21 @@ static uint64_t fingerprint(void)
 static void tells_changes(void **state)
 {
 	char command[128];
-	uint64_t first, second;
+	uint64_t first;
 
 	(void)state;
 	assert_non_null(mkdtemp(folder));
-	put("a.cf", "score A 1\n");
-	put("empty.cf", "");
+	put("a.list", "192.0.2.1\n");
+	put("empty.list", "");
 	first = fingerprint();
 	assert_int_equal(fingerprint(), first);
-	put("README", "not a rule file");
+	put("other.list", "not asked about");
 	assert_int_equal(fingerprint(), first);
-	put("a.cf", "score A 2\n");
-	second = fingerprint();
-	assert_int_not_equal(second, first);
-	put("b.pre", "x\n");
-	assert_int_not_equal(fingerprint(), second);
-	put("a.cf", "score A 1\n");
+	put("a.list", "192.0.2.2\n");
+	assert_int_not_equal(fingerprint(), first);
+	put("a.list", "192.0.2.1\n");
+	assert_int_equal(fingerprint(), first);
+	put("empty.list", "192.0.2.1\n");
 	assert_int_not_equal(fingerprint(), first);
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	assert_int_equal(system(command), 0);
@@ -64,13 +66,13 @@ static void tells_changes(void **state)
 
 static void names_what_is_missing(void **state)
 {
-	json_t *paths = json_pack("[s]", "/nonexistent/rules");
+	json_t *paths = json_pack("[s]", "/nonexistent/list");
 	char reason[512];
 	uint64_t hash;
 
 	(void)state;
 	assert_int_equal(files_fingerprint(paths, 0, &hash, reason), ERR_IO);
-	assert_non_null(strstr(reason, "/nonexistent/rules"));
+	assert_non_null(strstr(reason, "/nonexistent/list"));
 	json_decref(paths);
 }
 
