@@ -124,6 +124,7 @@ static bool check_auth_value(const struct address_parameter *parameter, struct c
 {
 	if (!parameter->has_value || !auth_is_xtext(parameter->value))
 		return fail(plan, REPLY_BAD_ARGUMENT, COUNTER_OF(syntax_parameter));
+	plan->auth = parameter->value;
 	return true;
 }
 

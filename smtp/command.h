@@ -96,6 +96,7 @@ struct command_plan {
 	struct bytes parameters;
 	uint64_t declared_bytes;       /* SIZE=, 0 when not given */
 	bool eightbit;                 /* BODY=8BITMIME */
+	struct bytes auth;             /* AUTH=, a slice of parameters */
 	enum auth_mechanism mechanism; /* AUTH; the argument is its response, "" for none */
 	bool space_after_colon;
 };

@@ -153,6 +153,11 @@ static bool proceed_mail(struct smtp_server *server, const struct command_plan *
 	transaction_init(server->transaction);
 	server->transaction->declared_bytes = plan->declared_bytes;
 	server->transaction->eightbit = plan->eightbit;
+	if (plan->auth.len > 0) {
+		server->transaction->auth_start = (uint16_t)(plan->auth.data -
+		                                             plan->parameters.data);
+		server->transaction->auth_len = (uint16_t)plan->auth.len;
+	}
 	bool fits = transaction_set_sender(server->transaction, plan->address.path,
 	                                   plan->parameters);
 	ASSERT(fits);

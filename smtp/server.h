@@ -102,24 +102,24 @@ struct smtp_server {
 	                        in an exchange of AUTH SMTP_AUTH_LINE_BYTES_MAX octets */
 	struct line line;    /* private */
 	uint16_t error_count;
-	uint8_t state;        /* private */
 	uint8_t waiting_kind; /* private: enum smtp_event_kind of what waits */
 	uint8_t waiting;      /* events that wait for an answer; more than one only of RCPT */
-	uint8_t held;         /* private: a line was read that must wait for them */
-	bool esmtp,
-	    greeted;       /* of the last EHLO or HELO; while one waits, `esmtp` is the new one's */
-	bool esmtp_before; /* private */
-	bool
-	    mail_refused; /* private: the last MAIL was, so RCPT and DATA behind it are no errors */
-	uint8_t tls;      /* enum smtp_tls; set by the user at first */
-	bool tls_required; /* the user's: 530 to all that belongs to a mail before TLS is up */
+	uint8_t auth_failure_count;
+	uint8_t state : 3; /* private */
+	uint8_t held : 2;  /* private: a line was read that must wait for them */
+	uint8_t tls : 2;   /* enum smtp_tls; set by the user at first */
+	/* Of the last EHLO or HELO; while one waits, `esmtp` is the new one's. */
+	bool esmtp : 1, greeted : 1;
+	bool esmtp_before : 1; /* private */
+	bool mail_refused : 1; /* private: the last MAIL was, so RCPT and DATA behind it are no
+	                          errors */
+	bool tls_required : 1; /* the user's: 530 to all that belongs to a mail before TLS is up */
+	bool too_big : 1;      /* the current body exceeds message_bytes_max: 552 */
 	/* The user's: AUTH is offered; outside TLS, too; 530 to all that belongs to a mail before
 	 * it has succeeded. */
 	bool auth_wanted : 1, auth_clear : 1, auth_required : 1;
 	bool authenticated : 1;
 	uint8_t auth_mechanism : 4; /* enum auth_mechanism: of the last AUTH */
-	uint8_t auth_failure_count;
-	bool too_big;     /* the current body exceeds message_bytes_max: 552 */
 	struct data body; /* of the current message: its defects of framing, judged at BODY_END, and
 	                     its bytes: octets of all BODY events, without the final ".CRLF" */
 };
