@@ -5,9 +5,9 @@
  * wheel's own, and everything on a level is earlier than everything on the levels above. The
  * earliest slot is thus found by the lowest level's lowest bit, however far away it is: a jump over
  * hours of nothing is one step. A slot of a higher level is dealt out to lower ones when time
- * reaches its start; every handle comes down at most nine times. A full slot is dealt out over
- * several calls, during which time stands still; what is set meanwhile and belongs behind those
- * that have not come down yet joins them.
+ * reaches its start; every handle comes down at most nine times. One of the lowest level is due as
+ * a whole. A full slot is dealt out over several calls, during which time stands still; what is set
+ * meanwhile and belongs behind those that have not come down yet joins them.
  *
  * Slots are doubly linked rings through sentinel nodes that lie behind the handles' nodes.
  */
@@ -204,6 +204,22 @@ static void deal(struct timer_wheel *wheel, uint32_t *budget)
 		wheel->dealt = SLOT_DUE;
 }
 
+/* All of a slot of the lowest level are of one tick: when that has come they are due, in their
+ * order, and none needs to be touched. Nothing else may be due. */
+static void splice_due(struct timer_wheel *wheel, uint32_t slot)
+{
+	struct node *nodes = wheel->nodes;
+	uint32_t s = sentinel(wheel, slot), due = sentinel(wheel, SLOT_DUE);
+	uint32_t first = nodes[s].next, last = nodes[s].prev;
+
+	DEBUG_ASSERT(slot < LEVEL_SLOTS && first != s && nodes[due].next == due);
+	nodes[due].next = first;
+	nodes[due].prev = last;
+	nodes[first].prev = nodes[last].next = due;
+	nodes[s].next = nodes[s].prev = s;
+	wheel->occupied[0] &= ~((uint64_t)1 << slot);
+}
+
 bool timer_pop(struct timer_wheel *wheel, uint64_t now_us, uint32_t *out_handle)
 {
 	uint64_t now_tick = now_us / TICK_US;
@@ -224,7 +240,10 @@ bool timer_pop(struct timer_wheel *wheel, uint64_t now_us, uint32_t *out_handle)
 			return false;
 		}
 		wheel->tick = tick;
-		wheel->dealt = slot;
+		if (slot < LEVEL_SLOTS)
+			splice_due(wheel, slot);
+		else
+			wheel->dealt = slot;
 	}
 
 	uint32_t handle = wheel->nodes[sentinel(wheel, SLOT_DUE)].next;

@@ -3,13 +3,16 @@
 #include "dataplane/gateway.h"
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "dataplane/gateway_internal.h"
+#include "tcpstack/tls_helper.h"
 
 #define TURN_CONNECTIONS_MAX 256
-#define TURN_TIMERS_MAX      256
-#define TURN_JUDGED_MAX      2
-#define TURN_DRAINED_MAX     256
-#define TURN_SLOTS_MAX       16384 /* looked at for sessions to drain */
+/* Whoever is told to go answers, and a turn takes one burst: more would fill the device's queue. */
+#define TURN_TIMERS_MAX  BURST_PKTS_MAX
+#define TURN_DRAINED_MAX BURST_PKTS_MAX
+#define TURN_JUDGED_MAX  2
+#define TURN_SLOTS_MAX   16384 /* looked at for sessions to drain */
 
 static uint32_t backends_max(const struct config *config)
 {
@@ -290,7 +293,11 @@ static void tls_refresh(struct gateway *g)
 	g->tls = tls_slot_current(g->its.tls, g->its.worker);
 	if (g->tls_engine == NULL && !g->tls_tried && g->tls != NULL &&
 	    g->tls_arena.memory != NULL) {
-		const struct tls_engine_options options = {.connections_max = g->leg_tls.count};
+		const struct tls_engine_options options = {
+		    .connections_max = g->leg_tls.count,
+		    .helpers = g->its.tls_helpers,
+		    .helpers_engine = g->its.worker,
+		};
 
 		g->tls_tried = true;
 		g->tls_engine = tls_engine_new(&g->tls_arena, &options, g->its.tls_counters);
@@ -357,6 +364,11 @@ bool gateway_idle(const struct gateway *g)
 uint32_t gateway_session_count(const struct gateway *g)
 {
 	return g->sessions.used;
+}
+
+bool gateway_is_called(const struct gateway *g)
+{
+	return g->tls_engine != NULL && tls_engine_waits(g->tls_engine);
 }
 
 uint32_t gateway_tls_use(const struct gateway *g, size_t *out_bytes)

@@ -19,6 +19,7 @@
 #define TURN_SHED_MAX       16
 #define LOOK_SLOTS          64
 #define LOOK_LINE_SLOTS     512 /* few sessions hold a line */
+#define LOOK_MORE_SLOTS     1024
 #define NEARLY_FULL(of)     ((of) - (of) / 8)
 
 enum shed_class {
@@ -97,13 +98,25 @@ static bool any(const struct session *s)
 	return true;
 }
 
+/* Those that came one after the other may lie side by side, all too young to go, with older ones
+ * behind them: who finds nobody looks on, so far as all of a turn may together. */
+static bool looks_on(struct gateway *g, uint32_t looked, uint32_t slots, bool found)
+{
+	if (looked < slots)
+		return true;
+	if (found || g->shed_more_slots == 0)
+		return false;
+	g->shed_more_slots--;
+	return true;
+}
+
 /* The one to go first of those in the next `slots` that fit. */
 static struct session *look(struct gateway *g, uint32_t slots, bool (*fits)(const struct session *))
 {
 	enum shed_class best_class = SHED_NEVER;
 	struct session *best = NULL;
 
-	for (uint32_t i = 0; i < slots && i < g->sessions.count; i++) {
+	for (uint32_t i = 0; i < g->sessions.count && looks_on(g, i, slots, best != NULL); i++) {
 		uint32_t at = g->shed_session_next++ % g->sessions.count;
 		if (!pool_is_out(&g->sessions, at))
 			continue;
@@ -132,7 +145,7 @@ static bool shed_transaction(struct gateway *g, enum holds holds)
 {
 	struct session *best = NULL;
 
-	for (uint32_t i = 0; i < LOOK_SLOTS && i < g->mails.count; i++) {
+	for (uint32_t i = 0; i < g->mails.count && looks_on(g, i, LOOK_SLOTS, best != NULL); i++) {
 		uint32_t at = g->shed_mail_next++ % g->mails.count;
 		if (!pool_is_out(&g->mails, at))
 			continue;
@@ -201,6 +214,7 @@ void shed_run(struct gateway *g)
 {
 	uint32_t work = 0;
 
+	g->shed_more_slots = LOOK_MORE_SLOTS;
 	while (work < TURN_SHED_MAX && shed_is_hard(g) && shed_for_packets(g))
 		work++;
 	while (work < TURN_SHED_MAX && held_is_nearly_full(g) && shed_transaction(g, HOLDS_OCTETS))

@@ -142,6 +142,8 @@ void tcp_input(struct net *net, const struct ip_info *ip, struct pkt *pkt)
 		return;
 	}
 	tcp_table_prefetch(&tcp->table, segment->hash);
+	if (segment->flags & TCP_FLAG_FIN) /* may be the end of a connection */
+		time_wait_prefetch(tcp, segment->hash);
 	if (++tcp->waiting_count == TCP_WAITING_MAX)
 		tcp_input_end(net);
 }
@@ -152,8 +154,11 @@ void tcp_input_end(struct net *net)
 	uint32_t count = tcp->waiting_count;
 
 	/* With a million connections every one of these lines is far away. */
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		tcp_table_prefetch_conn(tcp, tcp->waiting[i].hash);
+		if (tcp->waiting[i].flags & TCP_FLAG_FIN)
+			time_wait_prefetch_chain(tcp, tcp->waiting[i].hash);
+	}
 	tcp->waiting_count = 0;
 	for (uint32_t i = 0; i < count; i++)
 		input(tcp, &tcp->waiting[i]);

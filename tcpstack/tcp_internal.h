@@ -351,10 +351,11 @@ struct tcp_time_wait {
 	uint32_t rcv_nxt, snd_nxt;
 	uint32_t ts_recent, expires_ms;
 	uint32_t hash_next, fifo_next;
-	uint32_t chain : 26;    /* whose hash chain: dropping the oldest need not hash again */
-	uint32_t options : 4;   /* OPTION_* */
-	uint32_t dead : 1;      /* out of its hash chain */
-	uint32_t restarted : 1; /* its 2 MSL began again after it was queued */
+	uint32_t before : 26;    /* in its hash chain: an entry, or the chain itself */
+	uint32_t is_first : 1;   /* the latter */
+	uint32_t timestamps : 1; /* were agreed on */
+	uint32_t dead : 1;       /* out of its hash chain */
+	uint32_t restarted : 1;  /* its 2 MSL began again after it was queued */
 };
 static_assert(sizeof(struct tcp_time_wait) == 64, "one cache line");
 #define TCP_TIME_WAIT_MAX (1u << 26)
@@ -576,7 +577,10 @@ void syn_timer(struct tcp *tcp);
 /* tcp_time_wait.c */
 bool time_wait_init(struct tcp *tcp, struct arena *arena, uint32_t count);
 size_t time_wait_bytes(uint32_t count);
-/* `hash` is of the connection's tuple. */
+/* `hash` is of the connection's tuple. The first two fetch what the third will touch: the one, and
+ * a while later the other. */
+void time_wait_prefetch(const struct tcp *tcp, uint64_t hash);
+void time_wait_prefetch_chain(const struct tcp *tcp, uint64_t hash);
 void time_wait_add(struct tcp *tcp, const struct tcp_conn *conn, uint64_t hash);
 /* True when a segment is dealt with; false: it is none of TIME-WAIT's, or a SYN that may start
  * over. */

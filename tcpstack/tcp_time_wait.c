@@ -51,18 +51,40 @@ static struct tcp_time_wait *find(const struct tcp_time_wait_table *table, uint6
 	return at != TCP_NONE ? &table->entries[at] : NULL;
 }
 
-/* Out of the hash chain: nobody finds it any more; its slot comes back from the queue. */
+static void chain_push(struct tcp_time_wait_table *table, uint32_t chain, uint32_t index)
+{
+	struct tcp_time_wait *entry = &table->entries[index];
+
+	entry->hash_next = table->heads[chain];
+	entry->before = chain & (TCP_TIME_WAIT_MAX - 1);
+	entry->is_first = true;
+	if (entry->hash_next != TCP_NONE) {
+		struct tcp_time_wait *next = &table->entries[entry->hash_next];
+
+		next->before = index & (TCP_TIME_WAIT_MAX - 1);
+		next->is_first = false;
+	}
+	table->heads[chain] = index;
+}
+
+/* Out of the hash chain, without a walk: nobody finds it any more; its slot comes back from the
+ * queue. */
 static void kill(struct tcp *tcp, struct tcp_time_wait *entry)
 {
 	struct tcp_time_wait_table *table = &tcp->time_wait;
-	uint32_t index = (uint32_t)(entry - table->entries);
-	uint32_t *link = &table->heads[entry->chain];
 
 	if (entry->dead)
 		return;
-	while (*link != index)
-		link = &table->entries[*link].hash_next;
-	*link = entry->hash_next;
+	if (entry->is_first)
+		table->heads[entry->before] = entry->hash_next;
+	else
+		table->entries[entry->before].hash_next = entry->hash_next;
+	if (entry->hash_next != TCP_NONE) {
+		struct tcp_time_wait *next = &table->entries[entry->hash_next];
+
+		next->before = entry->before;
+		next->is_first = entry->is_first;
+	}
 	entry->dead = true;
 }
 
@@ -87,14 +109,17 @@ static uint32_t fifo_pop(struct tcp_time_wait_table *table)
 }
 
 /* What is dropped next is cold by now. Each call fetches one step of what the coming three are
- * found by: an entry, the head of its chain, the first entry of that chain. Entry 0 is none's. */
+ * found by: an entry, then its neighbours in the chain. Entry 0 is none's. */
 static void fetch_oldest(const struct tcp_time_wait_table *table)
 {
 	const struct tcp_time_wait *first = &table->entries[table->fifo.head];
 	const struct tcp_time_wait *second = &table->entries[first->fifo_next];
 
-	__builtin_prefetch(&table->entries[table->heads[first->chain]]);
-	__builtin_prefetch(&table->heads[second->chain]);
+	if (first->is_first)
+		__builtin_prefetch(&table->heads[first->before]);
+	else
+		__builtin_prefetch(&table->entries[first->before]);
+	__builtin_prefetch(&table->entries[first->hash_next]);
 	__builtin_prefetch(&table->entries[second->fifo_next]);
 }
 
@@ -108,6 +133,20 @@ static void drop_oldest(struct tcp *tcp)
 	table->free_head = index;
 	table->used--;
 	fetch_oldest(table);
+}
+
+void time_wait_prefetch(const struct tcp *tcp, uint64_t hash)
+{
+	if (tcp->time_wait.count > 0)
+		__builtin_prefetch(&tcp->time_wait.heads[hash & tcp->time_wait.mask]);
+}
+
+void time_wait_prefetch_chain(const struct tcp *tcp, uint64_t hash)
+{
+	const struct tcp_time_wait_table *table = &tcp->time_wait;
+
+	if (table->count > 0)
+		__builtin_prefetch(&table->entries[table->heads[hash & table->mask]]);
 }
 
 void time_wait_add(struct tcp *tcp, const struct tcp_conn *conn, uint64_t hash)
@@ -133,10 +172,8 @@ void time_wait_add(struct tcp *tcp, const struct tcp_conn *conn, uint64_t hash)
 	    .snd_nxt = conn->snd_nxt,
 	    .ts_recent = conn->ts_recent,
 	    .expires_ms = tcp_deadline_ms(tcp, tcp->net->config.time_wait_us),
-	    .hash_next = table->heads[hash & table->mask],
-	    .chain = (uint32_t)(hash & table->mask) & (TCP_TIME_WAIT_MAX - 1),
-	    .options = conn->options & 15u};
-	table->heads[hash & table->mask] = index;
+	    .timestamps = (conn->options & OPTION_TIMESTAMPS) != 0};
+	chain_push(table, (uint32_t)(hash & table->mask), index);
 	fifo_push(table, index);
 	tcp->net->tcp_counters->time_wait_begun++;
 	if (!timer_is_set(tcp->timers, tcp->conns_max + 1))
@@ -146,7 +183,7 @@ void time_wait_add(struct tcp *tcp, const struct tcp_conn *conn, uint64_t hash)
 static bool is_newer_syn(const struct tcp_time_wait *entry, const struct tcp_segment *segment)
 {
 	/* RFC 6191 2: by timestamp when there is one on both sides, else by sequence number. */
-	if ((entry->options & OPTION_TIMESTAMPS) && segment->options.has_timestamps &&
+	if (entry->timestamps && segment->options.has_timestamps &&
 	    segment->options.ts_val != entry->ts_recent)
 		return (int32_t)(segment->options.ts_val - entry->ts_recent) > 0;
 	return seq_after(segment->seq, entry->rcv_nxt);
@@ -155,7 +192,6 @@ static bool is_newer_syn(const struct tcp_time_wait *entry, const struct tcp_seg
 bool time_wait_input(struct tcp *tcp, struct tcp_segment *segment)
 {
 	struct tcp_time_wait *entry = find(&tcp->time_wait, segment->hash, &segment->tuple);
-	bool timestamps;
 
 	if (entry == NULL)
 		return false;
@@ -175,10 +211,9 @@ bool time_wait_input(struct tcp *tcp, struct tcp_segment *segment)
 		entry->expires_ms = tcp_deadline_ms(tcp, tcp->net->config.time_wait_us);
 		entry->restarted = true;
 	}
-	timestamps = (entry->options & OPTION_TIMESTAMPS) != 0;
 	struct tcp_header_fields fields = {
 	    .seq = entry->snd_nxt, .ack = entry->rcv_nxt, .flags = TCP_FLAG_ACK};
-	segment_ack(tcp->net, &entry->tuple, &fields, timestamps, entry->ts_recent);
+	segment_ack(tcp->net, &entry->tuple, &fields, entry->timestamps, entry->ts_recent);
 	return true;
 }
 
@@ -190,7 +225,7 @@ bool time_wait_blocks(struct tcp *tcp, const struct tcp_tuple *tuple, uint64_t h
 	if (entry == NULL)
 		return false;
 	age_ms = tcp_now_ms(tcp) + tcp->net->config.time_wait_us / 1000 - entry->expires_ms;
-	if (!(entry->options & OPTION_TIMESTAMPS) || (int32_t)age_ms < REUSE_AFTER_MS)
+	if (!entry->timestamps || (int32_t)age_ms < REUSE_AFTER_MS)
 		return true;
 	tcp->net->tcp_counters->time_wait_reused++;
 	kill(tcp, entry);

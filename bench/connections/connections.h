@@ -13,8 +13,7 @@ void report(const char *name, const char *metric, const char *unit, double value
  * of an end beside them. Ends the process with status 1 when any of them is lost. */
 void sessions_run(uint32_t sessions, uint32_t short_count);
 /* So many idle sessions are told that the worker drains; ends the process with status 1 when one is
- * not. At most DRAIN_MAX: their answers wait on the link. */
-#define DRAIN_MAX 4096
+ * not. */
 void drain_run(uint32_t sessions);
 /* Cycles a segment of each kind costs the stack, over so many connections. */
 void paths_run(uint32_t connections);

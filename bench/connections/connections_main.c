@@ -80,7 +80,7 @@ int main(int argc, char **argv)
 		sessions_run(count, short_count);
 	else if (strcmp(argv[optind], "paths") == 0)
 		paths_run(count);
-	else if (strcmp(argv[optind], "drain") == 0 && count <= DRAIN_MAX)
+	else if (strcmp(argv[optind], "drain") == 0)
 		drain_run(count);
 	else
 		return bad_usage();

@@ -13,10 +13,11 @@ sessions (99 % in a flood) and 99 % on new ones, and in time; without, 95 % of b
 
     p99 under attack <= 2 x p99 of the control + ALLOWANCE
 
-With `strict` the worker has core 1 and all else core 0. The control is the same mail while the attacker sends as many
-frames a second as it did in the attack to an address that is nobody's: what is left is the gateway's share, and the
-work of the attacker's receiving half, which is not in the control. The allowance is one turn of the scheduler among the
-three on core 0.
+With `strict` the worker has core 1 and all else core 0; there mail's clients and the backend go before the attacker
+(SCHED_FIFO), and what the gateway sends is taken in there, too (RPS): elsewhere these would be other machines. The
+control is the same mail while the attacker sends as many frames a second as it did in the attack to an address that is
+nobody's: what is left is the gateway's share, and the work of the attacker's receiving half, which is not in the
+control. The allowance is for what cannot be put off on core 0: interrupts, and the kernel's work for the attacker.
 """
 import json
 import os
@@ -83,6 +84,17 @@ class Attacks:
         self.strict = False
         self.rate = RATE
 
+    def goes_first(self, process):
+        """Elsewhere it would have a machine of its own."""
+        if self.strict:
+            os.sched_setscheduler(process.pid, os.SCHED_FIFO, os.sched_param(1))
+        return process
+
+    def take_in_on_core_0(self):
+        """Or the far ends' receiving happens inside the worker's system calls."""
+        for side, device in (("client", "c0"), ("backend", "b0")):
+            run("ip", "netns", "exec", self.lab.namespaces[side], "sh", "-c", f"echo 1 > /sys/class/net/{device}/queues/rx-0/rps_cpus")
+
     def pinned(self, *command):
         return ("taskset", "-c", "0") + command if self.strict else command
 
@@ -98,7 +110,9 @@ class Attacks:
         everywhere = os.sched_getaffinity(0)
         if self.strict:  # this program, and all it starts
             os.sched_setaffinity(0, {0})
+            self.take_in_on_core_0()
         self.lab.start_sink()
+        self.goes_first(self.lab.processes["sink"])
         os.sched_setaffinity(0, everywhere)
         self.lab.start_dataplane()
         if self.strict:
@@ -126,9 +140,9 @@ class Attacks:
         log = f"{self.lab.folder}/{name}.jsonl"
         if os.path.exists(log):
             os.unlink(log)
-        return self.lab.start(name, "client", *self.pinned(self.lab.program("postern-load")), "--connect", f"{GATEWAY}:25", "--log", log,
+        return self.goes_first(self.lab.start(name, "client", *self.pinned(self.lab.program("postern-load")), "--connect", f"{GATEWAY}:25", "--log", log,
                               "--sessions", str(sessions), "--rate", str(self.rate), "--duration", str(seconds), "--messages", "1000000",
-                              "--messages-per-session", str(per_session), "--timeout", "20", "--size", "4096")
+                              "--messages-per-session", str(per_session), "--timeout", "20", "--size", "4096"))
 
     def results(self, name):
         with open(f"{self.lab.folder}/{name}.jsonl") as file:
