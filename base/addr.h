@@ -46,6 +46,15 @@ static inline bool addr_is_link_local(const struct addr *addr)
 	return addr->octet[0] == 0xfe && (addr->octet[1] & 0xc0) == 0x80;
 }
 
+/* 127.0.0.0/8 or ::1 */
+static inline bool addr_is_loopback(const struct addr *addr)
+{
+	static const uint8_t ip6[16] = {[15] = 1};
+
+	return addr_is_ip4(addr) ? addr->octet[12] == 127
+	                         : memcmp(addr->octet, ip6, sizeof(ip6)) == 0;
+}
+
 uint32_t addr_ip4(const struct addr *addr);        /* host order; only for IPv4 */
 bool addr_is_unspecified(const struct addr *addr); /* :: or 0.0.0.0 */
 MUST_CHECK enum err addr_parse(struct bytes text, struct addr *out_addr);

@@ -659,7 +659,8 @@ static bool check_tls(struct reading *r)
 	enum object_kind kind;
 	uint32_t index;
 
-	if (config_tls_check(r->config, reason, &kind, &index))
+	if (config_tls_check(r->config, reason, &kind, &index) &&
+	    config_auth_check(r->config, reason, &kind, &index))
 		return true;
 	return fail(r,
 	            kind == OBJECT_KIND_COUNT ? r->option_line[index] : r->object_line[kind][index],

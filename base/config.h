@@ -48,10 +48,11 @@ struct config_port {
 
 struct config_listener {
 	config_text name;
-	struct endpoint local;    /* unspecified address: every address of ours */
-	config_text hostname;     /* in the banner and EHLO; empty: policy's */
-	config_text tls;          /* see config_tls_listener_mode */
-	config_text certificates; /* names, separated by one space; empty: all */
+	struct endpoint local;      /* unspecified address: every address of ours */
+	config_text hostname;       /* in the banner and EHLO; empty: policy's */
+	config_text tls;            /* see config_tls_listener_mode */
+	config_text certificates;   /* names, separated by one space; empty: all */
+	config_text auth, auth_tls; /* see config_auth_listener_mode */
 };
 
 struct config_backend {
@@ -61,6 +62,7 @@ struct config_backend {
 	uint32_t connections_max;
 	config_text tls; /* see config_tls_backend_mode */
 	config_text tls_name, tls_ca_file, tls_pin;
+	config_text auth, auth_tls; /* see config_auth_backend_mode */
 };
 
 struct config_certificate {
@@ -130,6 +132,28 @@ enum tls_backend_mode config_tls_backend_mode(const struct config_backend *backe
 bool config_tls_pin(const char *text, uint8_t out_pin[TLS_PIN_BYTES]);
 /* Is anything of TLS configured, so that memory is wanted for it? */
 bool config_tls_wanted(const struct config *config);
+
+/* What the words of listeners.*.auth and backends.*.auth say; COUNT: no such word. */
+enum auth_listener_mode {
+	AUTH_LISTENER_OFF,
+	AUTH_LISTENER_OPTIONAL,
+	AUTH_LISTENER_REQUIRED, /* nothing of a mail before a login */
+	AUTH_LISTENER_MODE_COUNT
+};
+enum auth_backend_mode {
+	AUTH_BACKEND_OFF,
+	AUTH_BACKEND_ALSO, /* it is told passwords, and takes mail of others */
+	AUTH_BACKEND_ONLY, /* it takes mail of those that have logged in and no other */
+	AUTH_BACKEND_MODE_COUNT
+};
+enum auth_listener_mode config_auth_listener_mode(const struct config_listener *listener);
+enum auth_backend_mode config_auth_backend_mode(const struct config_backend *backend);
+/* Do clients say passwords outside TLS, too? */
+bool config_auth_in_clear(const struct config_listener *listener);
+/* Is the backend told passwords outside TLS, too? */
+bool config_auth_told_in_clear(const struct config_backend *backend);
+/* Does any listener offer AUTH? */
+bool config_auth_wanted(const struct config *config);
 
 void config_defaults(struct config *config);
 /* Reads and validates; on failure returns false, fills `out_error`, and leaves *out_config

@@ -105,6 +105,11 @@ void object_defaults(enum object_kind kind, void *object);
 #define TLS_REASON_BYTES 192
 bool config_tls_check(const struct config *config, char out_reason[TLS_REASON_BYTES],
                       enum object_kind *out_kind, uint32_t *out_index);
+/* The same of AUTH; always of an object. */
+bool config_auth_check(const struct config *config, char out_reason[TLS_REASON_BYTES],
+                       enum object_kind *out_kind, uint32_t *out_index);
+/* Index of `text`, or `count`. */
+uint32_t config_word_index(const char *const *words, uint32_t count, const char *text);
 
 /* The candidate most like a name that is not known: what was probably meant. */
 struct nearest {

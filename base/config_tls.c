@@ -4,7 +4,7 @@
 #include "base/config.h"
 #include "base/config_internal.h"
 
-static uint32_t word_index(const char *const *words, uint32_t count, const char *text)
+uint32_t config_word_index(const char *const *words, uint32_t count, const char *text)
 {
 	uint32_t i = 0;
 
@@ -21,7 +21,8 @@ enum tls_listener_mode config_tls_listener_mode(const struct config *config,
 
 	if (listener->tls[0] == '\0')
 		return config->certificate_count > 0 ? TLS_LISTENER_STARTTLS : TLS_LISTENER_OFF;
-	return (enum tls_listener_mode)word_index(words, TLS_LISTENER_MODE_COUNT, listener->tls);
+	return (enum tls_listener_mode)config_word_index(words, TLS_LISTENER_MODE_COUNT,
+	                                                 listener->tls);
 }
 
 enum tls_backend_mode config_tls_backend_mode(const struct config_backend *backend)
@@ -31,7 +32,8 @@ enum tls_backend_mode config_tls_backend_mode(const struct config_backend *backe
 
 	if (backend->tls[0] == '\0')
 		return TLS_BACKEND_OFF;
-	return (enum tls_backend_mode)word_index(words, TLS_BACKEND_MODE_COUNT, backend->tls);
+	return (enum tls_backend_mode)config_word_index(words, TLS_BACKEND_MODE_COUNT,
+	                                                backend->tls);
 }
 
 static int hex_value(char digit)

@@ -38,7 +38,8 @@
 #define SMTP_DOMAIN_BYTES_MAX       255
 #define SMTP_REPLY_LINE_BYTES_MAX   512
 #define SMTP_REPLY_LINES_MAX        64
-#define SMTP_COMMAND_LINE_BYTES_MAX 2048 /* 512 plus what MAIL and RCPT parameters add */
+#define SMTP_COMMAND_LINE_BYTES_MAX 2048  /* 512 plus what MAIL and RCPT parameters add */
+#define SMTP_AUTH_LINE_BYTES_MAX    12288 /* RFC 4954 4: of a challenge or a response */
 #define SMTP_RECIPIENTS_MAX         1000
 #define SMTP_ENVELOPE_BYTES_MAX     32768 /* sender and recipients of one transaction */
 #define SMTP_RECEIVED_FIELDS_MAX    100   /* RFC 5321 6.3 */

@@ -7,6 +7,10 @@
  * none. Towards a target that is to be spoken to inside TLS nothing of a mail is said before its
  * certificate is the right one; where TLS is only an opportunity (RFC 7435) and fails, the next
  * connections are in the clear for a while.
+ *
+ * A connection on which a login was tried belongs to that login's session and to nobody else after
+ * it: it is closed with the session. A target may be for mail of clients without a login, for
+ * logins, or for both.
  */
 #include "base/check.h"
 #include "dataplane/gateway_internal.h"
@@ -72,6 +76,7 @@ static void idle_push(struct gateway *g, struct backend *b)
 {
 	struct backend **first = &g->target[b->target].idle;
 
+	b->pooled = true;
 	b->idle_next = *first;
 	b->idle_before = NULL;
 	if (*first != NULL)
@@ -91,13 +96,24 @@ static void idle_remove(struct gateway *g, struct backend *b)
 	b->idle_next = b->idle_before = NULL;
 }
 
-static struct backend *idle_take(struct gateway *g)
+/* What a connection is wanted for. */
+enum purpose { FOR_MAIL, FOR_LOGIN };
+
+static bool target_serves(const struct gateway *g, uint32_t target, enum purpose purpose)
+{
+	const struct backend_target *its = &g->target[target];
+
+	return purpose == FOR_MAIL ? its->takes_mail : its->takes_logins;
+}
+
+static struct backend *idle_take(struct gateway *g, enum purpose purpose, uint32_t mechanisms)
 {
 	for (uint32_t i = 0; i < g->config->backend_count; i++) {
 		uint32_t at = (g->target_next + i) % g->config->backend_count;
 		struct backend *b = g->target[at].idle;
 
-		if (b == NULL)
+		if (b == NULL || !target_serves(g, at, purpose) ||
+		    (purpose == FOR_LOGIN && (g->target[at].auth_mechanisms & mechanisms) == 0))
 			continue;
 		idle_remove(g, b);
 		g->target_next = at + 1;
@@ -107,7 +123,7 @@ static struct backend *idle_take(struct gateway *g)
 }
 
 /* Opens a connection for one that waits. False: no target can be asked. */
-static bool connect_somewhere(struct gateway *g)
+static bool connect_somewhere(struct gateway *g, enum purpose purpose, uint32_t mechanisms)
 {
 	bool hope = false;
 
@@ -115,7 +131,9 @@ static bool connect_somewhere(struct gateway *g)
 		uint32_t at = (g->target_next + i) % g->config->backend_count;
 		const struct backend_target *target = &g->target[at];
 
-		if (!target_usable(g, at))
+		if (!target_usable(g, at) || !target_serves(g, at, purpose) ||
+		    (purpose == FOR_LOGIN && target->known &&
+		     (target->auth_mechanisms & mechanisms) == 0))
 			continue;
 		if (target->connection_count >= g->config->backend[at].connections_max) {
 			hope = true; /* one will come free */
@@ -129,18 +147,19 @@ static bool connect_somewhere(struct gateway *g)
 	return hope;
 }
 
-static uint32_t connecting_count(const struct gateway *g)
+static uint32_t connecting_count(const struct gateway *g, enum purpose purpose)
 {
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < g->config->backend_count; i++)
-		count += g->target[i].connecting_count;
+		if (target_serves(g, i, purpose))
+			count += g->target[i].connecting_count;
 	return count;
 }
 
 bool backends_exhausted(const struct gateway *g)
 {
-	return g->wait_head != NULL && connecting_count(g) == 0;
+	return g->wait_head != NULL && connecting_count(g, FOR_MAIL) == 0;
 }
 
 static void lease_to(struct gateway *g, struct backend *b, struct mail *m)
@@ -192,19 +211,60 @@ void backend_forget_waiting(struct gateway *g, struct mail *m)
 	}
 }
 
+/* The connection of the session's login, and no other. */
+static bool lease_bound(struct gateway *g, struct mail *m)
+{
+	struct backend *b = login_backend(m->session);
+
+	if (b == NULL) {
+		mail_no_backend(g, m);
+		return false;
+	}
+	if (b->state == BACKEND_BOUND) {
+		lease_to(g, b, m);
+		return true;
+	}
+	m->wait_backend = true; /* not in the queue: backend_ready() looks for it */
+	return false;
+}
+
 bool backend_lease(struct gateway *g, struct mail *m)
 {
-	struct backend *b = idle_take(g);
+	struct backend *b;
 
+	if (m->session->login != NULL)
+		return lease_bound(g, m);
+	b = idle_take(g, FOR_MAIL, 0);
 	if (b != NULL) {
 		lease_to(g, b, m);
 		return true;
 	}
 	g->counters->backend_waits++;
 	wait_append(g, m);
-	if (!connect_somewhere(g) && connecting_count(g) == 0)
+	if (!connect_somewhere(g, FOR_MAIL, 0) && connecting_count(g, FOR_MAIL) == 0)
 		mail_no_backend(g, m);
 	return false;
+}
+
+static void backend_bind(struct gateway *g, struct backend *b, struct login *login)
+{
+	timer_cancel(g->timers, backend_handle(g, b));
+	b->login = login;
+	b->dedicated = true;
+	login_take(g, login, b);
+}
+
+bool backend_seek(struct gateway *g, struct login *login)
+{
+	uint32_t mechanisms = AUTH_BIT(login_mechanism(login));
+	struct backend *b = idle_take(g, FOR_LOGIN, mechanisms);
+
+	if (b != NULL) {
+		backend_bind(g, b, login);
+		return true;
+	}
+	g->counters->logins_waited++;
+	return connect_somewhere(g, FOR_LOGIN, mechanisms) || connecting_count(g, FOR_LOGIN) > 0;
 }
 
 /* A connection has come to its end on our side of things; whoever had it is told by the caller. */
@@ -223,19 +283,32 @@ static void backend_free(struct gateway *g, struct backend *b)
 }
 
 /* Those that still wait get another connection, or their answer. */
+static void serve_logins(struct gateway *g)
+{
+	for (uint32_t work = 0; g->login_head != NULL && work < g->logins.count; work++) {
+		uint32_t mechanisms = AUTH_BIT(login_mechanism(g->login_head));
+
+		if (connecting_count(g, FOR_LOGIN) > 0 ||
+		    connect_somewhere(g, FOR_LOGIN, mechanisms))
+			return;
+		login_no_backend(g, login_session(g->login_head));
+	}
+}
+
 static void serve_waiting(struct gateway *g)
 {
 	uint32_t work = g->config->transactions_max;
 
+	serve_logins(g);
 	while (g->wait_head != NULL && work-- > 0) {
-		struct backend *b = idle_take(g);
+		struct backend *b = idle_take(g, FOR_MAIL, 0);
 		if (b != NULL) {
 			struct mail *m = wait_take(g);
 			lease_to(g, b, m);
 			mail_advance(g, m);
 			continue;
 		}
-		if (connecting_count(g) > 0 || connect_somewhere(g))
+		if (connecting_count(g, FOR_MAIL) > 0 || connect_somewhere(g, FOR_MAIL, 0))
 			return;
 		mail_no_backend(g, g->wait_head);
 	}
@@ -263,7 +336,9 @@ static void backend_hang_up(struct gateway *g, struct backend *b)
 static void backend_gone(struct gateway *g, struct backend *b)
 {
 	struct mail *m = b->mail;
-	bool stale = b->state == BACKEND_LEASED && b->message_count > 1;
+	struct login *login = b->login;
+	bool stale = b->state == BACKEND_LEASED && b->message_count > 1 && !b->dedicated;
+	bool stale_login = b->state == BACKEND_AUTH && b->pooled;
 
 	if (b->state < BACKEND_IDLE) {
 		g->counters->backend_connect_failed++;
@@ -277,6 +352,8 @@ static void backend_gone(struct gateway *g, struct backend *b)
 	}
 	backend_hang_up(g, b);
 	backend_free(g, b);
+	if (login != NULL)
+		login_backend_lost(g, login, stale_login);
 	if (m != NULL) {
 		m->backend = NULL;
 		mail_backend_lost(g, m, stale);
@@ -308,10 +385,82 @@ static void backend_quit(struct gateway *g, struct backend *b)
 	backend_verb(g, b, SMTP_CLIENT_QUIT);
 }
 
+bool backend_login(struct gateway *g, struct backend *b, enum auth_mechanism mechanism,
+                   struct bytes response)
+{
+	uint8_t memory[SMTP_COMMAND_LINE_BYTES_MAX + COMMAND_BYTES];
+	struct buf out = buf_over(memory, sizeof(memory));
+	bool private = b->leg.tls != 0 || config_auth_told_in_clear(&g->config->backend[b->target]);
+
+	b->state = BACKEND_BOUND;
+	if (COUNT_IF(!private, g->counters->logins_in_clear))
+		return false;
+	bool sent = smtp_client_send_auth(&b->client, mechanism, response, &out) &&
+	            backend_write(g, b, &out);
+	explicit_bzero(memory, sizeof(memory));
+	if (sent)
+		b->state = BACKEND_AUTH;
+	return sent;
+}
+
+bool backend_respond(struct gateway *g, struct backend *b, struct bytes response)
+{
+	uint8_t memory[SMTP_AUTH_LINE_BYTES_MAX];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	bool sent = smtp_client_send_response(&b->client, response, &out) &&
+	            backend_write(g, b, &out);
+	explicit_bzero(memory, out.len);
+	return sent;
+}
+
+void backend_unbind(struct gateway *g, struct backend *b)
+{
+	uint8_t memory[16];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	b->login = NULL;
+	switch (b->state) {
+	case BACKEND_AUTH: /* its last reply comes, or not in time: then it is closed */
+		b->state = BACKEND_QUIT;
+		if (smtp_client_pending(&b->client) == 0 &&
+		    smtp_client_send_response(&b->client, BYTES("*"), &out))
+			backend_write(g, b, &out);
+		return;
+	case BACKEND_BOUND:
+		backend_quit(g, b);
+		return;
+	default: /* a mail is on it, or RSET */
+		return;
+	}
+}
+
+/* It has nothing under way: its session's next mail, if that waits. */
+static void backend_bound(struct gateway *g, struct backend *b)
+{
+	struct mail *m;
+
+	if (b->login == NULL) {
+		backend_quit(g, b);
+		return;
+	}
+	b->state = BACKEND_BOUND;
+	m = login_session(b->login)->mail;
+	if (m == NULL || !m->wait_backend)
+		return;
+	m->wait_backend = false;
+	lease_to(g, b, m);
+	mail_advance(g, m);
+}
+
 static void backend_ready(struct gateway *g, struct backend *b)
 {
 	struct backend_target *target = &g->target[b->target];
 
+	if (b->dedicated) {
+		backend_bound(g, b);
+		return;
+	}
 	if (b->state < BACKEND_IDLE)
 		target->connecting_count--;
 	target->failures = 0;
@@ -321,7 +470,12 @@ static void backend_ready(struct gateway *g, struct backend *b)
 		serve_waiting(g);
 		return;
 	}
-	struct mail *m = wait_take(g);
+	struct login *login = target->takes_logins ? login_next(g, target->auth_mechanisms) : NULL;
+	if (login != NULL) {
+		backend_bind(g, b, login);
+		return;
+	}
+	struct mail *m = target->takes_mail ? wait_take(g) : NULL;
 	if (m != NULL) {
 		lease_to(g, b, m);
 		mail_advance(g, m);
@@ -355,18 +509,23 @@ bool backend_write(struct gateway *g, struct backend *b, const struct buf *comma
 
 void backends_offer(struct gateway *g)
 {
+	uint32_t allowed = auth_mechanisms_of(bytes_text(g->config->auth_mechanisms));
 	uint64_t size_max = g->config->message_bytes_max;
 	bool eightbitmime = true;
+	uint32_t mechanisms = 0;
 
 	for (uint32_t i = 0; i < g->config->backend_count; i++) {
 		if (!g->target[i].known)
 			continue;
 		eightbitmime = eightbitmime && g->target[i].eightbitmime;
+		if (g->target[i].takes_logins)
+			mechanisms |= g->target[i].auth_mechanisms & allowed;
 		if (g->target[i].size_max > 0 && g->target[i].size_max < size_max)
 			size_max = g->target[i].size_max;
 	}
 	g->limits.eightbitmime = eightbitmime;
 	g->limits.message_bytes_max = size_max;
+	g->limits.auth_mechanisms = (uint16_t)mechanisms;
 }
 
 static void learn_extensions(struct gateway *g, const struct backend *b)
@@ -376,6 +535,7 @@ static void learn_extensions(struct gateway *g, const struct backend *b)
 	target->known = true;
 	target->eightbitmime = b->client.eightbitmime;
 	target->size_max = b->client.size_max;
+	target->auth_mechanisms = b->client.auth_mechanisms;
 	backends_offer(g);
 }
 
@@ -539,6 +699,9 @@ static bool backend_reply(struct gateway *g, struct backend *b,
 		else
 			mail_backend_reply(g, m, event);
 		return true;
+	case BACKEND_AUTH:
+		login_backend_reply(g, b->login, event);
+		return true;
 	case BACKEND_RESET:
 		if (event->command != SMTP_CLIENT_RSET)
 			return true; /* late replies of a transaction that was given up */
@@ -551,6 +714,7 @@ static bool backend_reply(struct gateway *g, struct backend *b,
 	case BACKEND_CONNECTING:
 	case BACKEND_HANDSHAKE:
 	case BACKEND_IDLE:
+	case BACKEND_BOUND:
 		break;
 	}
 	backend_gone(g, b);
@@ -622,6 +786,11 @@ void backend_timeout(struct gateway *g, struct backend *b)
 /* One connection each at start: what the backends offer is known before the first client asks. */
 void backends_start(struct gateway *g)
 {
-	for (uint32_t i = 0; i < g->config->backend_count; i++)
+	for (uint32_t i = 0; i < g->config->backend_count; i++) {
+		enum auth_backend_mode auth = config_auth_backend_mode(&g->config->backend[i]);
+
+		g->target[i].takes_mail = auth != AUTH_BACKEND_ONLY;
+		g->target[i].takes_logins = auth != AUTH_BACKEND_OFF;
 		(void)backend_connect(g, i);
+	}
 }

@@ -48,12 +48,14 @@ static uint32_t patience_ms(const struct gateway *g, const struct session *s)
 		               g->config->tls_handshake_timeout_ms);
 	if (s->state == SESSION_REFUSED)
 		return left_ms(g, s->phase_ms, REFUSED_TIMEOUT_MS);
-	if (s->mail != NULL && s->mail->wait_backend)
+	if ((s->mail != NULL && s->mail->wait_backend) || login_waits(s))
 		return g->config->backend_connect_timeout_ms * 2;
 	if (in_body(s))
 		return s->mail->budget_due_us > g->now_us
 		           ? (uint32_t)((s->mail->budget_due_us - g->now_us + 999) / 1000)
 		           : 0;
+	if (login_is_asked(s) && g->config->auth_timeout_ms < command_ms)
+		command_ms = g->config->auth_timeout_ms;
 	return command_ms < phase_ms ? command_ms : phase_ms;
 }
 

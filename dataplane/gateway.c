@@ -57,9 +57,10 @@ size_t gateway_bytes(const struct config *config)
 	size_t sources = counts_sources(config) ? source_table_bytes(config->sessions_max) : 0;
 	size_t timers = ((size_t)config->sessions_max + backends_max(config)) * 32 + (256 << 10);
 
+	size_t logins = logins_bytes(config);
 	size_t inquiries = config->dns_checks ? inquiries_bytes() : 0;
 
-	return sizeof(struct gateway) + pools + sources + timers + inquiries +
+	return sizeof(struct gateway) + pools + sources + timers + inquiries + logins +
 	       config->scan_bytes_max + normaliser_bytes(config->scan_bytes_max) + (64 << 10);
 }
 
@@ -80,6 +81,7 @@ static void limits_from(struct smtp_server_limits *limits, const struct config *
 	    .size = true,
 	    .eightbitmime = true,
 	    .enhanced_status_codes = true,
+	    .auth_failures_max = (uint16_t)config->auth_failures_max,
 	};
 }
 
@@ -118,6 +120,9 @@ static enum err carve(struct gateway *g, struct arena *arena, uint64_t now_us)
 		return err;
 
 	err = carve_tls(g, arena);
+	if (err != OK)
+		return err;
+	err = logins_open(g, arena);
 	if (err != OK)
 		return err;
 	g->sources_counted = counts_sources(config);

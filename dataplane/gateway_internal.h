@@ -9,6 +9,7 @@
  *   await.c     what the network says: asked through management, waited for
  *   shadow.c    what it would have been under the rules that are tried
  *   relay.c     commit: DATA, headers, held octets, the dot, the backend's reply
+ *   login.c     AUTH relayed to a backend, on a connection of the session's own
  *   backend.c   pool of connections to backends and their replies
  *   report.c    events for management
  *   budget.c    how long a client may take, how much it may ask for without a message
@@ -40,6 +41,8 @@
 
 struct mail;
 struct backend;
+struct login;
+struct login_source;
 
 enum session_state {
 	SESSION_OPEN,    /* greeted, commands are read */
@@ -64,7 +67,8 @@ struct session {
 	uint32_t phase_ms;   /* when its command phase began */
 	struct smtp_server server;
 	struct mail *mail;
-	char helo[56]; /* NUL-terminated, cut */
+	struct login *login; /* NULL: AUTH has not been said, or failed */
+	char helo[56];       /* NUL-terminated, cut */
 };
 static_assert(sizeof(struct session) <= 192, "three cache lines");
 static_assert(SMTP_REPLY_LINE_BYTES_MAX < 1 << 12, "banner_bytes holds a reply");
@@ -133,6 +137,8 @@ enum backend_state {
 	BACKEND_IDLE,
 	BACKEND_LEASED,
 	BACKEND_RESET, /* RSET sent, back to IDLE when answered */
+	BACKEND_AUTH,  /* of one login, whose exchange is under way */
+	BACKEND_BOUND, /* of one login, between its mails */
 	BACKEND_QUIT,
 };
 
@@ -142,10 +148,13 @@ struct backend {
 	uint32_t target; /* index of struct config_backend */
 	uint32_t message_count;
 	struct mail *mail;
+	struct login *login; /* whose it is alone; NULL: nobody's, or his session has ended */
 	struct backend *idle_next, *idle_before; /* in its target's list, while idle */
-	bool in_data; /* DATA accepted and the dot not written: only closing aborts */
-	bool failed;  /* the connection is gone; what came before its end is still read */
-	bool offered; /* a saved session of TLS, whose fault a failed handshake may be */
+	bool in_data;   /* DATA accepted and the dot not written: only closing aborts */
+	bool pooled;    /* has been idle: it may be dead without our knowing */
+	bool dedicated; /* AUTH has been said on it: nobody else ever gets it */
+	bool failed;    /* the connection is gone; what came before its end is still read */
+	bool offered;   /* a saved session of TLS, whose fault a failed handshake may be */
 	struct smtp_client client;
 };
 
@@ -157,6 +166,8 @@ struct backend_target {
 	uint64_t down_until_us;
 	uint64_t clear_until_us; /* a handshake failed, and in the clear will do */
 	bool known, eightbitmime;
+	bool takes_mail, takes_logins; /* of clients without a login; of those with one */
+	uint16_t auth_mechanisms;
 	uint64_t size_max;
 	/* The last session of TLS that it gave us, used once; under which set-up. */
 	const struct tls_setup *session_setup;
@@ -192,9 +203,11 @@ struct gateway {
 	struct smtp_server_limits limits;
 	uint64_t now_us, wall_us;
 	uint64_t id_count;
-	struct pool sessions, mails, backends, lines, leg_tls;
-	const struct tls_setup *tls; /* NULL: there is none */
-	struct arena tls_arena;      /* the engine's, which its own thread makes */
+	struct pool sessions, mails, backends, lines, leg_tls, logins, exchanges;
+	struct login *login_head, *login_tail; /* those that wait for a connection */
+	struct login_source *login_sources;    /* NULL: no listener offers AUTH */
+	const struct tls_setup *tls;           /* NULL: there is none */
+	struct arena tls_arena;                /* the engine's, which its own thread makes */
 	struct tls_engine *tls_engine;
 	bool tls_tried;
 	struct leg_tls *tls_run_head, *tls_run_tail; /* handshakes that have something to do */
@@ -240,6 +253,9 @@ void session_timeout(struct gateway *g, struct session *s);
 /* Reads on: after something the session waited for has been answered. False: the session is over
  * and freed. */
 bool session_step(struct gateway *g, struct session *s);
+/* The last reply, then the end. */
+void session_dismiss(struct gateway *g, struct session *s, enum smtp_reply reply);
+void session_write(struct gateway *g, struct session *s, const struct buf *out);
 void session_reply(struct gateway *g, struct session *s, enum smtp_reply reply);
 void session_reply_detail(struct gateway *g, struct session *s, enum smtp_reply reply,
                           struct bytes detail);
@@ -354,6 +370,37 @@ void shadow_mail_ended(struct gateway *g, const struct mail *m);
 /* Records what is kept. */
 void shadow_close(struct gateway *g);
 
+/* login.c */
+size_t logins_bytes(const struct config *config);
+enum err logins_open(struct gateway *g, struct arena *arena);
+/* AUTH was said: what it takes is copied. Its octets are consumed before login_go(). */
+void login_begin(struct gateway *g, struct session *s, struct bytes response);
+/* The client has answered a challenge. */
+void login_respond(struct gateway *g, struct session *s, struct bytes response);
+/* The line of `kind` (AUTH, AUTH_RESPONSE, AUTH_CANCEL with its `reply`) has been consumed. */
+void login_go(struct gateway *g, struct session *s, enum smtp_event_kind kind,
+              enum smtp_reply reply);
+/* The session ends, or its AUTH has failed: the connection is given up. */
+void login_end(struct gateway *g, struct session *s);
+/* No backend can be had, or not in time: 454. The session may be freed. */
+void login_no_backend(struct gateway *g, struct session *s);
+bool login_waits(const struct session *s);    /* for a connection */
+bool login_is_lost(const struct session *s);  /* its connection is gone */
+bool login_is_asked(const struct session *s); /* it is the client's turn in its exchange */
+/* Where a response is collected; NULL: no exchange is under way. */
+uint8_t *login_line_store(const struct session *s);
+struct backend *login_backend(const struct session *s);
+struct session *login_session(const struct login *login);
+enum auth_mechanism login_mechanism(const struct login *login);
+const char *login_user(const struct login *login);
+/* The first that waits for a backend with one of `mechanisms`, and what it gets. */
+struct login *login_next(struct gateway *g, uint32_t mechanisms);
+void login_take(struct gateway *g, struct login *login, struct backend *b);
+void login_backend_reply(struct gateway *g, struct login *login,
+                         const struct smtp_client_event *event);
+/* `stale`: a connection of the pool that may have been dead before. The session may be freed. */
+void login_backend_lost(struct gateway *g, struct login *login, bool stale);
+
 /* relay.c */
 void relay_commit(struct gateway *g, struct mail *m);
 void relay_backend_reply(struct gateway *g, struct mail *m, const struct smtp_client_event *event);
@@ -376,6 +423,16 @@ void backend_forget_waiting(struct gateway *g, struct mail *m);
 void backend_release(struct gateway *g, struct backend *b, bool reset);
 /* Closes without a word: the only way out of DATA. */
 void backend_abort(struct gateway *g, struct backend *b);
+/* A connection for a login that has joined the queue: now, or later by login_take(). False: none
+ * can be had. */
+bool backend_seek(struct gateway *g, struct login *login);
+/* AUTH is said, with the initial response; and what the client answers to a challenge. False: it
+ * must not be said on this connection, or could not. */
+bool backend_login(struct gateway *g, struct backend *b, enum auth_mechanism mechanism,
+                   struct bytes response);
+bool backend_respond(struct gateway *g, struct backend *b, struct bytes response);
+/* Its login has ended: it takes its leave, after the mail that may still be on it. */
+void backend_unbind(struct gateway *g, struct backend *b);
 void backend_arm(struct gateway *g, struct backend *b, uint32_t timeout_ms);
 bool backend_write(struct gateway *g, struct backend *b, const struct buf *commands);
 

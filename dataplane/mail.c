@@ -123,6 +123,14 @@ static bool recipient_needs_tls(const struct gateway *g, const struct mail *m, u
 	                          domain_of(m, &m->transaction.recipient[index]));
 }
 
+/* Of MAIL's AUTH=; empty for none. */
+static struct bytes auth_parameter(const struct mail *m)
+{
+	const struct transaction *t = &m->transaction;
+
+	return bytes_slice(transaction_parameters_text(t, &t->sender), t->auth_start, t->auth_len);
+}
+
 /* What of the client's MAIL parameters the backend can take. */
 static struct bytes mail_parameters(const struct mail *m, struct buf *out)
 {
@@ -135,6 +143,16 @@ static struct bytes mail_parameters(const struct mail *m, struct buf *out)
 			buf_put_octet(out, ' ');
 		buf_put_text(out, "SIZE=");
 		buf_put_u64(out, m->transaction.declared_bytes);
+	}
+	/* RFC 4954 5: a client without a login is believed nothing, and to a backend that has not
+	 * been logged in at AUTH=<> says no more than nothing does. */
+	if (m->session->server.authenticated && client->auth_mechanisms != 0) {
+		struct bytes value = auth_parameter(m);
+
+		if (value.len > 0) {
+			buf_put_text(out, out->len > 0 ? " AUTH=" : "AUTH=");
+			buf_put(out, value);
+		}
 	}
 	return buf_bytes(out);
 }
@@ -190,7 +208,7 @@ static enum recipient_turn recipient_turn(const struct gateway *g, struct mail *
 
 static void envelope_send(struct gateway *g, struct mail *m)
 {
-	uint8_t memory[COMMANDS_BYTES], parameter_memory[64];
+	uint8_t memory[COMMANDS_BYTES], parameter_memory[SMTP_COMMAND_LINE_BYTES_MAX];
 	struct buf out = buf_over(memory, sizeof(memory));
 	struct buf parameters = buf_over(parameter_memory, sizeof(parameter_memory));
 	struct smtp_client *client = &m->backend->client;

@@ -83,6 +83,7 @@ static bool relay_trace(struct gateway *g, struct mail *m)
 	                             .client_address = bytes_text(client),
 	                             .hostname = bytes_text(g->its.hostname),
 	                             .esmtp = s->server.esmtp,
+	                             .authenticated = s->server.authenticated,
 	                             .tls_version = bytes_text(tls.version),
 	                             .tls_suite = bytes_text(tls.suite),
 	                             .id = bytes_text(id_text),

@@ -75,6 +75,12 @@ static void describe_session(struct gateway *g, const struct session *s, struct 
 		return;
 	tcp_endpoints(s->leg.conn, &event->server, &event->client);
 	describe_tls(g, s, event);
+	if (s->server.authenticated && s->login != NULL) {
+		copy_text(event->auth_mechanism, sizeof(event->auth_mechanism),
+		          bytes_text(auth_mechanism_text(login_mechanism(s->login))));
+		copy_text(event->auth_user, sizeof(event->auth_user),
+		          bytes_text(login_user(s->login)));
+	}
 	copy_text(event->helo, sizeof(event->helo), bytes_text(s->helo));
 }
 

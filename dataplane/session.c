@@ -17,6 +17,14 @@
 
 enum ending { ENDING_CLOSE, ENDING_ABORT, ENDING_ABORT_SAYING };
 
+static void line_give_back(struct gateway *g, struct session *s)
+{
+	if (s->server.auth_wanted) /* a password may have lain there */
+		explicit_bzero(s->server.line_store, g->limits.command_line_bytes_max);
+	pool_put(&g->lines, s->server.line_store);
+	s->server.line_store = NULL;
+}
+
 /* Gives the connection and the session back; `words` are for ENDING_ABORT_SAYING. */
 static void session_free(struct gateway *g, struct session *s, enum ending ending,
                          struct bytes words)
@@ -38,8 +46,9 @@ static void session_free(struct gateway *g, struct session *s, enum ending endin
 		tcp_abort(s->leg.conn);
 	else
 		tcp_abort_saying(s->leg.conn, words);
+	login_end(g, s);
 	if (s->server.line_store != NULL)
-		pool_put(&g->lines, s->server.line_store);
+		line_give_back(g, s);
 	timer_cancel(g->timers, pool_index(&g->sessions, s));
 	pool_put(&g->sessions, s);
 }
@@ -80,13 +89,14 @@ static void session_close(struct gateway *g, struct session *s)
 		return;
 	if (s->mail != NULL)
 		mail_abandon(g, s->mail);
+	login_end(g, s);
 	s->state = SESSION_CLOSING;
 	leg_shutdown(g, &s->leg);
 	s->touched_ms = gateway_now_ms(g);
 	budget_arm(g, s);
 }
 
-static void session_write(struct gateway *g, struct session *s, const struct buf *out)
+void session_write(struct gateway *g, struct session *s, const struct buf *out)
 {
 	ASSERT(!out->overflow);
 	if (s->state == SESSION_CLOSING)
@@ -95,6 +105,12 @@ static void session_write(struct gateway *g, struct session *s, const struct buf
 		return;
 	/* The client sends commands and reads no replies: nothing we say reaches it any more. */
 	g->counters->sessions_slow_reader++;
+	session_close(g, s);
+}
+
+void session_dismiss(struct gateway *g, struct session *s, enum smtp_reply reply)
+{
+	session_reply(g, s, reply);
 	session_close(g, s);
 }
 
@@ -224,6 +240,17 @@ static struct session *session_get(struct gateway *g)
 	return s;
 }
 
+static void session_offer_auth(const struct gateway *g, struct session *s)
+{
+	const struct config_listener *listener = &g->config
+	                                              ->listener[tcp_listener_tag(s->leg.conn)];
+	enum auth_listener_mode mode = config_auth_listener_mode(listener);
+
+	s->server.auth_wanted = mode != AUTH_LISTENER_OFF && g->login_sources != NULL;
+	s->server.auth_required = mode == AUTH_LISTENER_REQUIRED;
+	s->server.auth_clear = config_auth_in_clear(listener);
+}
+
 /* A greeting, or a handshake before it. False: TLS cannot be had. */
 static bool session_begin(struct gateway *g, struct session *s)
 {
@@ -274,6 +301,7 @@ bool session_accept(struct gateway *g, struct tcp_conn *conn)
 		source_table_add(&g->sources, &remote.addr);
 	tcp_window_limit(conn, COMMAND_WINDOW);
 	smtp_server_init(&s->server, &g->limits, g->its.smtp_counters);
+	session_offer_auth(g, s);
 	g->counters->sessions++;
 	budget_renew(g, s);
 	if (!session_begin(g, s)) {
@@ -345,6 +373,11 @@ static void event_mail(struct gateway *g, struct session *s)
 		smtp_server_refuse(&s->server);
 		session_reply(g, s, REPLY_TOO_MANY_MESSAGES);
 		session_close(g, s);
+		return;
+	}
+	if (login_is_lost(s)) {
+		smtp_server_refuse(&s->server);
+		session_dismiss(g, s, REPLY_LOGIN_LOST);
 		return;
 	}
 	if (mail_sender_needs_tls(g, s->mail)) {
@@ -475,14 +508,23 @@ static void session_event(struct gateway *g, struct session *s, const struct smt
 		session_reply(g, s, REPLY_OK);
 		break;
 	case SMTP_EVENT_STARTTLS:
-		break; /* session_starttls, when its line has been consumed */
+		break;        /* session_starttls, when its line has been consumed */
+	case SMTP_EVENT_AUTH: /* goes on in login_go, when its line has been consumed */
+		login_begin(g, s, event->text);
+		break;
+	case SMTP_EVENT_AUTH_RESPONSE:
+		login_respond(g, s, event->text);
+		break;
+	case SMTP_EVENT_AUTH_CANCEL:
+		break;
 	case SMTP_EVENT_QUIT:
 		session_reply(g, s, REPLY_BYE);
 		session_close(g, s);
 		break;
 	case SMTP_EVENT_CLOSE:
-		session_reply(g, s, event->reply);
-		session_close(g, s);
+		if (s->server.auth_failure_count > 0 && event->reply == REPLY_TOO_MANY_ERRORS)
+			report_refused(g, s, event->reply, report_id(g), "failed logins");
+		session_dismiss(g, s, event->reply);
 		break;
 	}
 }
@@ -556,6 +598,14 @@ void session_tls_news(struct gateway *g, struct session *s, enum leg_tls_news ne
  * and taken back when they were not needed, so that an idle session holds neither. */
 static void session_lend(struct gateway *g, struct session *s)
 {
+	uint8_t *line = login_line_store(s);
+
+	if (line != NULL) {
+		if (s->server.line_store != NULL && s->server.line_store != line)
+			line_give_back(g, s);
+		s->server.line_store = line;
+		return;
+	}
 	if (s->server.line_store == NULL)
 		s->server.line_store = pool_get(&g->lines);
 	if (s->server.line_store == NULL && shed_for_line(g))
@@ -571,14 +621,31 @@ static void session_lend(struct gateway *g, struct session *s)
 static void session_take_back(struct gateway *g, struct session *s)
 {
 	if (s->server.line_store != NULL && !smtp_server_holds_line(&s->server)) {
-		pool_put(&g->lines, s->server.line_store);
-		s->server.line_store = NULL;
+		if (s->server.line_store == login_line_store(s))
+			s->server.line_store = NULL;
+		else
+			line_give_back(g, s);
 	}
 	if (s->mail != NULL && s->mail->id == 0) {
 		mail_end(g, s->mail);
 		s->mail = NULL;
 		s->server.transaction = NULL;
 	}
+}
+
+static bool is_of_auth(const struct smtp_event *event)
+{
+	return event->kind == SMTP_EVENT_AUTH || event->kind == SMTP_EVENT_AUTH_RESPONSE ||
+	       event->kind == SMTP_EVENT_AUTH_CANCEL;
+}
+
+/* Octets of commands go. Where passwords may be among them nothing is left of them: packets and
+ * records are ours, and nobody reads them again. */
+static void session_consume(struct gateway *g, struct session *s, struct bytes octets)
+{
+	if (s->server.auth_wanted && octets.len > 0)
+		explicit_bzero((void *)(uintptr_t)octets.data, octets.len);
+	leg_consume(g, &s->leg, octets.len);
 }
 
 /* One event's worth of input; false when there is nothing (more) to do now. */
@@ -590,6 +657,7 @@ static bool session_read(struct gateway *g, struct session *s)
 	if (s->leg.tls != 0 && s->mail != NULL && s->mail->body_complete)
 		return false;
 	struct bytes input = s->state == SESSION_CLOSING ? tcp_peek(conn, 0) : leg_peek(g, &s->leg);
+	const uint8_t *octets = input.data;
 	size_t available = input.len;
 	struct smtp_event event = {.kind = SMTP_EVENT_NONE};
 
@@ -619,9 +687,11 @@ static bool session_read(struct gateway *g, struct session *s)
 	} else {
 		if (got)
 			session_event(g, s, &event);
-		leg_consume(g, &s->leg, used);
+		session_consume(g, s, bytes_of(octets, used));
 		if (event.kind == SMTP_EVENT_STARTTLS && s->state == SESSION_OPEN)
 			session_starttls(g, s);
+		else if (is_of_auth(&event) && s->state == SESSION_OPEN)
+			login_go(g, s, event.kind, event.reply);
 	}
 	return used > 0 || got;
 }
@@ -711,6 +781,11 @@ void session_timeout(struct gateway *g, struct session *s)
 		backend_forget_waiting(g, s->mail);
 		budget_arm(g, s);
 		mail_no_backend(g, s->mail);
+		return;
+	}
+	if (login_waits(s)) {
+		budget_arm(g, s);
+		login_no_backend(g, s);
 		return;
 	}
 	if (!budget_is_over(g, s)) {

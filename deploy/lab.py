@@ -185,6 +185,26 @@ mgmt {{
         except ValueError:
             return None
 
+    # -- what has come of it -----------------------------------------------------------------------
+    def entries(self, path):
+        """The whole lines of a file of JSON lines."""
+        with open(path) as file:
+            return [json.loads(line) for line in file if line.endswith("\n")]
+
+    def stored(self, sender):
+        """The message of `sender` as the sink has it; None: it has not."""
+        for entry in self.entries(f"{self.folder}/sink.jsonl"):
+            if entry["from"] == sender:
+                with open(f"{self.folder}/sink/{entry['n']:06}.eml", "rb") as message:
+                    return message.read()
+        return None
+
+    def counters(self):
+        groups = {}
+        for counter in self.ctl_json("counters", "--all")["counters"]:
+            groups.setdefault(counter["group"], {})[counter["name"]] = counter["value"]
+        return groups
+
     # -- waiting -----------------------------------------------------------------------------------
     def wait_for(self, condition, seconds, process, what):
         end = time.monotonic() + seconds

@@ -71,6 +71,9 @@ static void print_envelope(const json_t *event)
 	printf("%s%s\n", ctl_text(event, "tls_suite")[0] != '\0' ? " " : "",
 	       ctl_text(event, "tls_suite"));
 	printf("helo        %s\n", ctl_text(event, "helo"));
+	if (ctl_text(event, "auth_mechanism")[0] != '\0')
+		printf("login       %s %s\n", ctl_text(event, "auth_mechanism"),
+		       ctl_text(event, "auth_user"));
 	printf("from        <%s>\n", ctl_text(event, "from"));
 	for (size_t i = 0; i < json_array_size(rcpt); i++)
 		printf("to          <%s>\n", ctl_text(json_array_get(rcpt, i), ""));

@@ -114,6 +114,38 @@ bool smtp_client_send_verb(struct smtp_client *client, enum smtp_client_command 
 	return send_line(client, command, start, out);
 }
 
+void smtp_client_widen(struct smtp_client *client, uint8_t *wide)
+{
+	/* What has come of a line goes with it; without room for it the connection is of no use. */
+	if (wide != NULL && client->line_len > 0)
+		memcpy(wide, client->line, client->line_len);
+	else if (client->line_len > 0)
+		client->broken = true;
+	client->wide = wide;
+}
+
+bool smtp_client_send_auth(struct smtp_client *client, enum auth_mechanism mechanism,
+                           struct bytes response, struct buf *out)
+{
+	size_t start = out->len;
+
+	buf_put_text(out, "AUTH ");
+	buf_put_text(out, auth_mechanism_text(mechanism));
+	if (response.len > 0) {
+		buf_put_octet(out, ' ');
+		buf_put(out, response);
+	}
+	return send_line(client, SMTP_CLIENT_AUTH, start, out);
+}
+
+bool smtp_client_send_response(struct smtp_client *client, struct bytes response, struct buf *out)
+{
+	size_t start = out->len;
+
+	buf_put(out, response);
+	return send_line(client, SMTP_CLIENT_AUTH, start, out);
+}
+
 void smtp_client_sent_dot(struct smtp_client *client)
 {
 	/* Nothing may be sent behind DATA before its 354, so nothing else can be pending. */
@@ -140,6 +172,7 @@ static void clear_extensions(struct smtp_client *client)
 	client->pipelining = client->eightbitmime = client->size_known = client->enhanced = false;
 	client->chunking = client->smtputf8 = client->dsn = client->starttls = false;
 	client->size_max = 0;
+	client->auth_mechanisms = 0;
 }
 
 /* One line of EHLO's reply behind the first: "SIZE 1000" (RFC 5321 4.1.1.1). */
@@ -164,6 +197,9 @@ static void note_extension(struct smtp_client *client, struct bytes text)
 		if (bytes_equal_nocase(keyword, known[i].keyword))
 			*known[i].flag = true;
 	}
+	if (bytes_equal_nocase(keyword, BYTES("AUTH")))
+		client->auth_mechanisms = (uint16_t)auth_mechanisms_of(
+		    bytes_slice(text, keyword.len + 1, text.len));
 	if (bytes_equal_nocase(keyword, BYTES("SIZE"))) {
 		/* No value, and one that cannot be read, is no fixed bound. */
 		struct bytes value = bytes_trim(bytes_slice(text, keyword.len, text.len));
@@ -218,14 +254,16 @@ static bool emit_unasked(struct smtp_client *client, struct smtp_client_event *o
 	return true;
 }
 
-/* RFC 5321 4.3.2: 3xx asks for more, which only DATA offers, and there 2xx would say that a message
- * nobody has sent was taken. Who answers so is out of step: its next word may be believed for
- * another command than it was meant for. */
+/* RFC 5321 4.3.2: 3xx asks for more, which only DATA and AUTH offer, and to DATA 2xx would say that
+ * a message nobody has sent was taken. Who answers so is out of step: its next word may be believed
+ * for another command than it was meant for. */
 static bool reply_fits(const struct smtp_client *client)
 {
 	enum smtp_client_command command = client->pending[client->pending_head];
 	uint16_t wanted = command == SMTP_CLIENT_DATA ? 3 : 2, class = client->reply_code / 100;
 
+	if (command == SMTP_CLIENT_AUTH)
+		return client->reply_code == 235 || class >= 4; /* 334: see emit_challenge */
 	return class == wanted || class >= 4;
 }
 
@@ -244,10 +282,24 @@ static bool emit_reply(struct smtp_client *client, struct smtp_client_event *out
 	return true;
 }
 
-static bool answers_ehlo(const struct smtp_client *client)
+static bool answers(const struct smtp_client *client, enum smtp_client_command command)
 {
-	return client->pending_count > 0 &&
-	       client->pending[client->pending_head] == SMTP_CLIENT_EHLO;
+	return client->pending_count > 0 && client->pending[client->pending_head] == command;
+}
+
+/* One line, and nothing but base64 in it: what is relayed to a client can be nothing else. */
+static bool emit_challenge(struct smtp_client *client, struct bytes text,
+                           struct smtp_client_event *out)
+{
+	client->reply_lines = 0;
+	if (!auth_is_base64(text))
+		return emit_broken(client, &client->counters->client_challenge_malformed, out);
+	count_reply(client);
+	*out = (struct smtp_client_event){.kind = SMTP_CLIENT_REPLY,
+	                                  .command = pop_pending(client),
+	                                  .code = client->reply_code,
+	                                  .text = text};
+	return true;
 }
 
 /* One line of a reply, without its CRLF. True when *out is an event. */
@@ -263,7 +315,7 @@ static bool take_line(struct smtp_client *client, struct bytes line, struct smtp
 		return emit_broken(client, &client->counters->client_reply_malformed, out);
 	if (client->reply_lines == 0) {
 		client->text_len = 0;
-		if (answers_ehlo(client))
+		if (answers(client, SMTP_CLIENT_EHLO))
 			clear_extensions(client);
 	}
 	if (++client->reply_lines > SMTP_REPLY_LINES_MAX)
@@ -271,8 +323,11 @@ static bool take_line(struct smtp_client *client, struct bytes line, struct smtp
 
 	struct bytes text = bytes_slice(line, 4, line.len);
 	client->reply_code = code; /* lines should agree; the last one decides */
+	if (code == 334 && client->reply_lines == 1 && answers(client, SMTP_CLIENT_AUTH) &&
+	    (line.len == 3 || line.data[3] == ' '))
+		return emit_challenge(client, text, out);
 	add_text(client, text);
-	if (answers_ehlo(client) && client->reply_lines > 1 && code == 250)
+	if (answers(client, SMTP_CLIENT_EHLO) && client->reply_lines > 1 && code == 250)
 		note_extension(client, text);
 	if (line.len > 3 && line.data[3] == '-')
 		return false;
@@ -286,23 +341,29 @@ static bool is_injected(const struct smtp_client_event *event, struct bytes inpu
 	       event->code / 100 == 2 && input.len > 0;
 }
 
+static size_t line_room(const struct smtp_client *client)
+{
+	return client->wide != NULL ? SMTP_AUTH_LINE_BYTES_MAX : sizeof(client->line);
+}
+
 bool smtp_client_next(struct smtp_client *client, struct bytes *input,
                       struct smtp_client_event *out_event)
 {
 	*out_event = (struct smtp_client_event){.kind = SMTP_CLIENT_NONE};
 	while (input->len > 0 && !client->broken) {
+		uint8_t *store = client->wide != NULL ? client->wide : client->line;
 		uint8_t octet = input->data[0];
 		bool ends = octet == '\n' && client->line_len > 0 &&
-		            client->line[client->line_len - 1] == '\r';
+		            store[client->line_len - 1] == '\r';
 		*input = bytes_slice(*input, 1, input->len);
-		if (!ends && client->line_len == sizeof(client->line))
+		if (!ends && client->line_len == line_room(client))
 			return emit_broken(client, &client->counters->client_reply_too_long,
 			                   out_event);
 		if (!ends) {
-			client->line[client->line_len++] = octet;
+			store[client->line_len++] = octet;
 			continue;
 		}
-		struct bytes line = bytes_of(client->line, client->line_len - 1u);
+		struct bytes line = bytes_of(store, client->line_len - 1u);
 		client->line_len = 0;
 		if (!take_line(client, line, out_event))
 			continue;

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "smtp/auth.h"
 #include "smtp/smtp_counters.h"
 
 #define SMTP_CLIENT_PENDING_MAX 32
@@ -29,6 +30,7 @@ enum smtp_client_command {
 	SMTP_CLIENT_RSET,
 	SMTP_CLIENT_NOOP,
 	SMTP_CLIENT_QUIT,
+	SMTP_CLIENT_AUTH,     /* or a response of its exchange: 334 asks for one */
 	SMTP_CLIENT_STARTTLS, /* 220: what follows is TLS; smtp_client_restart() behind it */
 };
 
@@ -45,9 +47,9 @@ struct smtp_client_event {
 	enum smtp_client_event_kind kind;
 	enum smtp_client_command command;
 	uint16_t code;
-	struct bytes
-	    text; /* one reply line without code and CRLF ("2.0.0 Ok: queued as ..."); several lines
-	             are joined by one space; cut to SMTP_CLIENT_REPLY_BYTES. Until the next call */
+	struct bytes text; /* one reply line without code and CRLF ("2.0.0 Ok: queued as ...");
+	                      several lines are joined by one space; cut to SMTP_CLIENT_REPLY_BYTES.
+	                      A challenge is whole and in base64. Until the next call */
 };
 
 struct smtp_client {
@@ -60,6 +62,8 @@ struct smtp_client {
 	uint16_t reply_code;
 	uint16_t reply_lines;
 	uint16_t line_len, text_len;
+	uint16_t auth_mechanisms; /* that AUTH offers, of those we know; see auth.h */
+	uint8_t *wide; /* in place of `line`, SMTP_AUTH_LINE_BYTES_MAX octets: see below */
 	uint8_t line[SMTP_REPLY_LINE_BYTES_MAX * 2];
 	uint8_t text[SMTP_CLIENT_REPLY_BYTES];
 };
@@ -84,6 +88,13 @@ bool smtp_client_send_rcpt(struct smtp_client *client, struct bytes path, struct
                            struct buf *out);
 bool smtp_client_send_verb(struct smtp_client *client, enum smtp_client_command command,
                            struct buf *out);
+/* For an exchange of AUTH: a challenge may have SMTP_AUTH_LINE_BYTES_MAX octets, and is read into
+ * `wide`, which is kept until NULL is given. */
+void smtp_client_widen(struct smtp_client *client, uint8_t *wide);
+/* "AUTH MECHANISM [initial-response]", empty for none; and an answer to a challenge, base64. */
+bool smtp_client_send_auth(struct smtp_client *client, enum auth_mechanism mechanism,
+                           struct bytes response, struct buf *out);
+bool smtp_client_send_response(struct smtp_client *client, struct bytes response, struct buf *out);
 /* The final dot has been written by the user: its reply is due. */
 void smtp_client_sent_dot(struct smtp_client *client);
 /* Replies still due. */

@@ -119,6 +119,15 @@ static bool check_body(const struct address_parameter *parameter, struct command
 	return true;
 }
 
+/* RFC 4954 5. Who says AUTH=<> says that he does not know. */
+static bool check_auth_value(const struct address_parameter *parameter, struct command_plan *plan)
+{
+	if (!parameter->has_value || !auth_is_xtext(parameter->value))
+		return fail(plan, REPLY_BAD_ARGUMENT, COUNTER_OF(syntax_parameter));
+	plan->auth = parameter->value;
+	return true;
+}
+
 static bool repeats(struct bytes parameters, struct bytes keyword)
 {
 	struct address_parameter parameter;
@@ -164,6 +173,9 @@ static bool check_parameters(const struct command_session *session, struct comma
 		else if (is_mail && session->eightbitmime &&
 		         bytes_equal_nocase(parameter.keyword, BYTES("BODY")))
 			passes = check_body(&parameter, plan);
+		else if (is_mail && session->auth >= SMTP_AUTH_OFFERED &&
+		         bytes_equal_nocase(parameter.keyword, BYTES("AUTH")))
+			passes = check_auth_value(&parameter, plan);
 		else
 			passes = fail(plan, REPLY_UNKNOWN_PARAMETER, COUNTER_OF(parameter_unknown));
 		if (!passes)
@@ -203,6 +215,25 @@ static bool check_path(const struct command_session *session, struct command_pla
 	return true;
 }
 
+/* "MECHANISM [initial-response]"; "=" is a response without octets (RFC 4954 4). */
+static bool check_auth_argument(const struct command_session *session, struct command_plan *plan)
+{
+	struct bytes name = bytes_slice(plan->argument, 0, bytes_find(plan->argument, ' '));
+	struct bytes response = bytes_slice(plan->argument, name.len + 1, plan->argument.len);
+
+	if (!is_one_word(name))
+		return fail_argument(plan);
+	if (session->auth_mechanisms == 0)
+		return fail(plan, REPLY_AUTH_UNAVAILABLE, COUNTER_OF(auth_unavailable));
+	if (!auth_mechanism_find(name, &plan->mechanism) ||
+	    (session->auth_mechanisms & AUTH_BIT(plan->mechanism)) == 0)
+		return fail(plan, REPLY_AUTH_MECHANISM, COUNTER_OF(auth_mechanism_unknown));
+	if (!bytes_equal(response, BYTES("=")) && !auth_is_base64(response))
+		return fail(plan, REPLY_AUTH_BAD_RESPONSE, COUNTER_OF(auth_malformed));
+	plan->argument = response;
+	return true;
+}
+
 static bool is_ascii(struct bytes text)
 {
 	return !line_inspect(text).not_ascii;
@@ -228,6 +259,8 @@ static bool check_argument(const struct command_session *session, struct command
 	case ARGUMENT_FROM:
 	case ARGUMENT_TO:
 		return check_path(session, plan);
+	case ARGUMENT_AUTH:
+		return check_auth_argument(session, plan);
 	}
 	return valid || fail_argument(plan);
 }
@@ -245,8 +278,11 @@ static bool check_offered(const struct command_session *session, struct command_
 		return fail(plan, plan->reply, command_table[plan->verb].counter);
 	if (plan->verb == VERB_STARTTLS && session->tls == SMTP_TLS_NONE)
 		return fail(plan, REPLY_NOT_IMPLEMENTED, COUNTER_OF(verb_not_offered));
-	if (plan->verb == VERB_STARTTLS && session->tls == SMTP_TLS_UP)
+	if (plan->verb == VERB_STARTTLS &&
+	    (session->tls == SMTP_TLS_UP || session->auth == SMTP_AUTH_DONE))
 		return fail(plan, REPLY_BAD_SEQUENCE, COUNTER_OF(sequence));
+	if (plan->verb == VERB_AUTH && session->auth == SMTP_AUTH_NONE)
+		return fail(plan, REPLY_NOT_IMPLEMENTED, COUNTER_OF(verb_not_offered));
 	return true;
 }
 
@@ -267,6 +303,34 @@ static bool check_tls(const struct command_session *session, struct command_plan
 	}
 }
 
+/* RFC 4954 4 and 6: once and with EHLO; and what a server that insists on it may serve before. */
+static bool check_auth(const struct command_session *session, struct command_plan *plan)
+{
+	if (plan->verb == VERB_AUTH) {
+		if (session->auth == SMTP_AUTH_TLS_FIRST)
+			return fail(plan, REPLY_AUTH_TLS_FIRST, COUNTER_OF(auth_in_clear));
+		if (session->auth == SMTP_AUTH_DONE || !session->esmtp)
+			return fail(plan, REPLY_BAD_SEQUENCE, COUNTER_OF(sequence));
+		return true;
+	}
+	if (!session->auth_required || session->auth == SMTP_AUTH_DONE)
+		return true;
+	switch (plan->verb) {
+	case VERB_EHLO:
+	case VERB_HELO:
+	case VERB_HELP:
+	case VERB_NOOP:
+	case VERB_QUIT:
+	case VERB_RSET:
+	case VERB_STARTTLS:
+		return true;
+	default:
+		if (plan->does == DOES_CLOSE)
+			return true;
+		return fail(plan, REPLY_AUTH_REQUIRED, COUNTER_OF(auth_required));
+	}
+}
+
 void command_check(struct bytes line, const struct command_session *session,
                    struct command_plan *out_plan)
 {
@@ -274,6 +338,6 @@ void command_check(struct bytes line, const struct command_session *session,
 	/* Where a verb is known its order goes before its argument: 503 tells more than 501. */
 	(void)(check_octets(line, out_plan) && check_verb(line, out_plan) &&
 	       check_offered(session, out_plan) && check_tls(session, out_plan) &&
-	       check_when(session, out_plan) && check_argument(session, out_plan) &&
-	       check_recipients(session, out_plan));
+	       check_auth(session, out_plan) && check_when(session, out_plan) &&
+	       check_argument(session, out_plan) && check_recipients(session, out_plan));
 }

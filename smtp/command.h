@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "smtp/address.h"
+#include "smtp/auth.h"
 #include "smtp/reply.h"
 
 enum command_verb {
@@ -28,7 +29,8 @@ enum command_argument {
 	ARGUMENT_WORD,
 	ARGUMENT_SOME,
 	ARGUMENT_FROM,
-	ARGUMENT_TO
+	ARGUMENT_TO,
+	ARGUMENT_AUTH
 };
 enum command_when { WHEN_ALWAYS, WHEN_GREETED, WHEN_OUTSIDE, WHEN_IDLE, WHEN_OPEN };
 
@@ -40,6 +42,7 @@ enum command_does {
 	DOES_DATA,
 	DOES_RSET,
 	DOES_STARTTLS,
+	DOES_AUTH,
 	DOES_QUIT,
 	DOES_CLOSE,
 	DOES_FAIL /* an error of the peer: the reply says which */
@@ -62,6 +65,14 @@ enum smtp_tls {
 	SMTP_TLS_UP
 };
 
+/* A session and AUTH (RFC 4954). */
+enum smtp_auth {
+	SMTP_AUTH_NONE,      /* not offered */
+	SMTP_AUTH_TLS_FIRST, /* inside TLS only, and it is not up */
+	SMTP_AUTH_OFFERED,
+	SMTP_AUTH_DONE
+};
+
 /* What a check may depend on. */
 struct command_session {
 	bool greeted, esmtp, in_transaction;
@@ -69,6 +80,9 @@ struct command_session {
 	bool size, eightbitmime;
 	enum smtp_tls tls;
 	bool tls_required; /* before anything of a mail */
+	enum smtp_auth auth;
+	bool auth_required;       /* before anything of a mail */
+	uint32_t auth_mechanisms; /* offered; see auth.h */
 	uint64_t message_bytes_max;
 };
 
@@ -80,8 +94,10 @@ struct command_plan {
 	struct bytes argument;  /* without spaces around it */
 	struct address address; /* MAIL and RCPT */
 	struct bytes parameters;
-	uint64_t declared_bytes; /* SIZE=, 0 when not given */
-	bool eightbit;           /* BODY=8BITMIME */
+	uint64_t declared_bytes;       /* SIZE=, 0 when not given */
+	bool eightbit;                 /* BODY=8BITMIME */
+	struct bytes auth;             /* AUTH=, a slice of parameters */
+	enum auth_mechanism mechanism; /* AUTH; the argument is its response, "" for none */
 	bool space_after_colon;
 };
 

@@ -16,6 +16,7 @@ enum server_state {
 	STATE_IDLE, /* no transaction */
 	STATE_OPEN, /* MAIL was given; while it waits it may yet be refused */
 	STATE_BODY, /* between 354 and the final dot */
+	STATE_AUTH, /* between AUTH and its outcome; no transaction */
 	STATE_CLOSED
 };
 
@@ -41,6 +42,21 @@ static void count_error(struct smtp_server *server)
 {
 	if (server->error_count < UINT16_MAX)
 		server->error_count++;
+}
+
+enum smtp_auth smtp_server_auth_state(const struct smtp_server *server)
+{
+	if (!server->auth_wanted)
+		return SMTP_AUTH_NONE;
+	if (server->authenticated)
+		return SMTP_AUTH_DONE;
+	return server->tls == SMTP_TLS_UP || server->auth_clear ? SMTP_AUTH_OFFERED
+	                                                        : SMTP_AUTH_TLS_FIRST;
+}
+
+bool smtp_server_in_auth(const struct smtp_server *server)
+{
+	return server->state == STATE_AUTH;
 }
 
 static bool emit_close(struct smtp_server *server, enum smtp_reply reply, struct smtp_event *out)
@@ -71,6 +87,19 @@ static bool emit_error(struct smtp_server *server, enum smtp_reply reply, struct
 		return emit_too_many_errors(server, out);
 	*out = (struct smtp_event){.kind = SMTP_EVENT_REPLY, .reply = reply};
 	return true;
+}
+
+static bool auth_failures_exhausted(const struct smtp_server *server)
+{
+	uint16_t max = server->limits->auth_failures_max;
+
+	return max > 0 && server->auth_failure_count >= max;
+}
+
+static bool emit_too_many_failures(struct smtp_server *server, struct smtp_event *out)
+{
+	server->counters->auth_too_many_failures++;
+	return emit_close(server, REPLY_TOO_MANY_ERRORS, out);
 }
 
 static bool emit_reply(enum smtp_reply reply, struct smtp_event *out)
@@ -124,6 +153,11 @@ static bool proceed_mail(struct smtp_server *server, const struct command_plan *
 	transaction_init(server->transaction);
 	server->transaction->declared_bytes = plan->declared_bytes;
 	server->transaction->eightbit = plan->eightbit;
+	if (plan->auth.len > 0) {
+		server->transaction->auth_start = (uint16_t)(plan->auth.data -
+		                                             plan->parameters.data);
+		server->transaction->auth_len = (uint16_t)plan->auth.len;
+	}
 	bool fits = transaction_set_sender(server->transaction, plan->address.path,
 	                                   plan->parameters);
 	ASSERT(fits);
@@ -171,6 +205,32 @@ static bool proceed_failure(struct smtp_server *server, const struct command_pla
 	return emit_error(server, plan->reply, out);
 }
 
+static bool proceed_auth(struct smtp_server *server, const struct command_plan *plan,
+                         struct smtp_event *out)
+{
+	server->state = STATE_AUTH;
+	server->auth_mechanism = (unsigned)plan->mechanism & 15u;
+	return emit_waiting(server, SMTP_EVENT_AUTH, plan->argument, out);
+}
+
+static bool emit_auth_cancel(struct smtp_server *server, enum smtp_reply reply,
+                             struct smtp_event *out)
+{
+	emit_waiting(server, SMTP_EVENT_AUTH_CANCEL, bytes_of(NULL, 0), out);
+	out->reply = reply;
+	return true;
+}
+
+/* A line of the exchange: what the client answers to a challenge. */
+static bool proceed_response(struct smtp_server *server, struct bytes line, struct smtp_event *out)
+{
+	if (COUNT_IF(bytes_equal(line, BYTES("*")), server->counters->auth_cancelled))
+		return emit_auth_cancel(server, REPLY_AUTH_CANCELLED, out);
+	if (COUNT_IF(!auth_is_base64(line), server->counters->auth_malformed))
+		return emit_auth_cancel(server, REPLY_AUTH_BAD_RESPONSE, out);
+	return emit_waiting(server, SMTP_EVENT_AUTH_RESPONSE, line, out);
+}
+
 static bool proceed(struct smtp_server *server, const struct command_plan *plan,
                     struct smtp_event *out)
 {
@@ -191,6 +251,8 @@ static bool proceed(struct smtp_server *server, const struct command_plan *plan,
 		return true;
 	case DOES_STARTTLS:
 		return emit_waiting(server, SMTP_EVENT_STARTTLS, bytes_of(NULL, 0), out);
+	case DOES_AUTH:
+		return proceed_auth(server, plan, out);
 	case DOES_QUIT:
 		server->state = STATE_CLOSED;
 		*out = (struct smtp_event){.kind = SMTP_EVENT_QUIT, .reply = plan->reply};
@@ -237,6 +299,8 @@ static bool execute(struct smtp_server *server, struct bytes line, struct smtp_e
 {
 	const struct smtp_server_limits *limits = server->limits;
 
+	if (server->state == STATE_AUTH)
+		return proceed_response(server, line, out);
 	ASSERT(server->state != STATE_OPEN || server->transaction != NULL);
 	const struct command_session session = {
 	    .greeted = server->greeted,
@@ -249,6 +313,9 @@ static bool execute(struct smtp_server *server, struct bytes line, struct smtp_e
 	    .message_bytes_max = limits->message_bytes_max,
 	    .tls = (enum smtp_tls)server->tls,
 	    .tls_required = server->tls_required,
+	    .auth = smtp_server_auth_state(server),
+	    .auth_required = server->auth_required,
+	    .auth_mechanisms = limits->auth_mechanisms,
 	};
 	struct command_plan plan;
 
@@ -261,6 +328,8 @@ static bool execute(struct smtp_server *server, struct bytes line, struct smtp_e
 
 static bool too_long(struct smtp_server *server, struct smtp_event *out)
 {
+	if (COUNT_IF(server->state == STATE_AUTH, server->counters->auth_too_long))
+		return emit_auth_cancel(server, REPLY_AUTH_LINE_TOO_LONG, out);
 	server->counters->commands++;
 	server->counters->line_too_long++;
 	return emit_error(server, REPLY_LINE_TOO_LONG, out);
@@ -291,6 +360,14 @@ void smtp_server_injected(struct smtp_server *server, struct smtp_event *out_eve
 	emit_close(server, REPLY_STARTTLS_INJECTED, out_event);
 }
 
+void smtp_server_auth_pipelined(struct smtp_server *server, struct smtp_event *out_event)
+{
+	ASSERT(server->waiting == 1 && server->state == STATE_AUTH);
+	server->waiting = 0;
+	server->counters->auth_pipelined++;
+	emit_close(server, REPLY_AUTH_PIPELINED, out_event);
+}
+
 /* A line has just been completed; `before` is the input as it was. */
 static bool next_ready(struct smtp_server *server, struct bytes line, struct bytes before,
                        struct bytes *input, struct smtp_event *out)
@@ -306,6 +383,12 @@ static bool next_ready(struct smtp_server *server, struct bytes line, struct byt
 	return false;
 }
 
+static uint32_t line_bytes_max(const struct smtp_server *server)
+{
+	return server->state == STATE_AUTH ? SMTP_AUTH_LINE_BYTES_MAX
+	                                   : server->limits->command_line_bytes_max;
+}
+
 static bool next_line(struct smtp_server *server, struct bytes *input, struct smtp_event *out)
 {
 	struct bytes before = *input, line;
@@ -315,8 +398,8 @@ static bool next_line(struct smtp_server *server, struct bytes *input, struct sm
 	/* Only RCPT may go on beside what waits. */
 	if (server->waiting > 0 && server->waiting_kind != SMTP_EVENT_RCPT)
 		return false;
-	switch (line_next(&server->line, server->line_store, server->limits->command_line_bytes_max,
-	                  input, &line)) {
+	switch (
+	    line_next(&server->line, server->line_store, line_bytes_max(server), input, &line)) {
 	case LINE_MORE:
 		return false;
 	case LINE_READY:
@@ -389,6 +472,8 @@ bool smtp_server_next(struct smtp_server *server, struct bytes *input, struct sm
 	/* Refusals count too, and bring no line with them. */
 	if (server->waiting == 0 && server->state != STATE_BODY && errors_exhausted(server))
 		return emit_too_many_errors(server, out_event);
+	if (server->waiting == 0 && auth_failures_exhausted(server))
+		return emit_too_many_failures(server, out_event);
 	if (server->state == STATE_BODY)
 		return next_body(server, input, out_event);
 	return next_command(server, input, out_event);
@@ -421,6 +506,29 @@ static void begin_tls(struct smtp_server *server)
 	server->tls = SMTP_TLS_UP;
 	server->greeted = server->esmtp = server->mail_refused = false;
 	server->line = (struct line){0};
+}
+
+void smtp_server_auth(struct smtp_server *server, enum smtp_auth_outcome outcome)
+{
+	struct smtp_counters *counters = server->counters;
+
+	ASSERT(server->state == STATE_AUTH);
+	ASSERT(server->waiting_kind != SMTP_EVENT_AUTH_CANCEL || outcome == SMTP_AUTH_FAILED);
+	take_waiting(server);
+	if (outcome == SMTP_AUTH_CHALLENGED) {
+		counters->auth_challenges++;
+		return;
+	}
+	server->state = STATE_IDLE;
+	server->authenticated = outcome == SMTP_AUTH_SUCCEEDED;
+	counters->auth_succeeded += outcome == SMTP_AUTH_SUCCEEDED;
+	counters->auth_unavailable += outcome == SMTP_AUTH_UNAVAILABLE;
+	if (outcome != SMTP_AUTH_FAILED)
+		return;
+	counters->auth_failed++;
+	count_error(server);
+	if (server->auth_failure_count < UINT8_MAX)
+		server->auth_failure_count++;
 }
 
 void smtp_server_accept(struct smtp_server *server)
@@ -468,6 +576,12 @@ void smtp_server_refuse(struct smtp_server *server)
 {
 	struct smtp_counters *counters = server->counters;
 
+	if (server->state == STATE_AUTH) {
+		smtp_server_auth(server, server->waiting_kind == SMTP_EVENT_AUTH_CANCEL
+		                             ? SMTP_AUTH_FAILED
+		                             : SMTP_AUTH_UNAVAILABLE);
+		return;
+	}
 	switch (take_waiting(server)) {
 	case SMTP_EVENT_HELO: /* RFC 5321 4.1.4: a refused EHLO leaves everything as it was */
 		counters->helo_refused++;
@@ -531,6 +645,8 @@ bool smtp_server_greeting(const struct smtp_server *server, struct bytes hostnam
 	    {limits->eightbitmime, "8BITMIME"},
 	    {limits->enhanced_status_codes, "ENHANCEDSTATUSCODES"},
 	    {server->tls == SMTP_TLS_OFFERED, "STARTTLS"},
+	    {smtp_server_auth_state(server) == SMTP_AUTH_OFFERED && limits->auth_mechanisms != 0,
+	     "AUTH"},
 	};
 	size_t start = out->len, last = start;
 
@@ -546,6 +662,8 @@ bool smtp_server_greeting(const struct smtp_server *server, struct bytes hostnam
 		buf_put_text(out, extensions[i].text);
 		if (extensions[i].text[strlen(extensions[i].text) - 1] == ' ')
 			buf_put_u64(out, limits->message_bytes_max);
+		if (strcmp(extensions[i].text, "AUTH") == 0)
+			auth_mechanisms_write(limits->auth_mechanisms, out);
 	}
 	if (buf_put(out, BYTES("\r\n")))
 		return true;

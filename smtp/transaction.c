@@ -8,6 +8,7 @@ void transaction_init(struct transaction *transaction)
 	/* Tables and storage need no clearing: the counts say what of them is valid. */
 	transaction->declared_bytes = 0;
 	transaction->eightbit = false;
+	transaction->auth_start = transaction->auth_len = 0;
 	transaction->recipient_count = 0;
 	transaction->accepted_count = 0;
 	transaction->storage_len = 0;

@@ -16,8 +16,9 @@ struct transaction_path {
 };
 
 struct transaction {
-	uint64_t declared_bytes; /* SIZE=, 0 when not given */
-	bool eightbit;           /* BODY=8BITMIME */
+	uint64_t declared_bytes;       /* SIZE=, 0 when not given */
+	bool eightbit;                 /* BODY=8BITMIME */
+	uint16_t auth_start, auth_len; /* AUTH= in the sender's parameters: its value */
 	uint16_t recipient_count;
 	uint16_t accepted_count;
 	uint32_t storage_len;

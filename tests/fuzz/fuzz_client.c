@@ -28,6 +28,7 @@ static struct bytes run(struct bytes input, size_t piece, uint8_t *memory)
 {
 	static struct smtp_counters counters;
 	struct buf log = buf_over(memory, sizeof(log_memory[0]));
+	static uint8_t wide[SMTP_AUTH_LINE_BYTES_MAX];
 	uint8_t commands[1024];
 	struct buf out = buf_over(commands, sizeof(commands));
 	struct smtp_client client;
@@ -35,7 +36,10 @@ static struct bytes run(struct bytes input, size_t piece, uint8_t *memory)
 
 	smtp_client_init(&client, &counters);
 	smtp_client_send_ehlo(&client, BYTES("gw"), false, &out);
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 4; i++)
+		smtp_client_send_auth(&client, AUTH_PLAIN, BYTES("AGEAYg=="), &out);
+	smtp_client_widen(&client, wide);
+	for (int i = 0; i < 16; i++)
 		smtp_client_send_verb(&client, SMTP_CLIENT_NOOP, &out);
 	for (size_t at = 0; at < input.len; at += piece) {
 		struct bytes left = bytes_slice(input, at, piece);
@@ -44,7 +48,9 @@ static struct bytes run(struct bytes input, size_t piece, uint8_t *memory)
 			buf_put_octet(&log, (uint8_t)('0' + event.command));
 			buf_put_u64(&log, event.code);
 			buf_put(&log, event.text);
-			if (event.kind == SMTP_CLIENT_REPLY)
+			if (event.code == 334 && event.kind == SMTP_CLIENT_REPLY)
+				ASSERT(auth_is_base64(event.text));
+			else if (event.kind == SMTP_CLIENT_REPLY)
 				check_relayed(&event);
 		}
 		ASSERT(left.len == 0);

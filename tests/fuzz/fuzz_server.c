@@ -23,6 +23,12 @@ static void run(struct drive *drive, struct bytes input, size_t piece, bool late
 		drive->limits.message_bytes_max = 20;
 	if (limits & 8)
 		drive->limits.pipelining = drive->limits.size = drive->limits.eightbitmime = false;
+	if (limits & 16) {
+		drive->limits.auth_mechanisms = AUTH_BIT(AUTH_PLAIN) | AUTH_BIT(AUTH_LOGIN);
+		drive->limits.auth_failures_max = 3;
+		drive->server.auth_wanted = drive->server.auth_clear = true;
+		drive->server.auth_required = (limits & 32) != 0;
+	}
 	drive_feed_pieces(drive, input, piece);
 }
 

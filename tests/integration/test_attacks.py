@@ -167,7 +167,7 @@ class Attacks:
 
     def budgets(self):
         """What one client may take: each of slow_clients.py uses up one budget."""
-        before = self.counters()["gateway"]
+        before = self.lab.counters()["gateway"]
         done = run(*self.lab.inside("client", sys.executable, os.path.join(HERE, "slow_clients.py"), GATEWAY), timeout=60)
         answer = json.loads(done.stdout)
         equal([text[:9] for text in answer["greetings"]].count("421 4.7.0"), 4, "of 20 sessions of one source, refused")
@@ -177,7 +177,7 @@ class Attacks:
             print(f"# {name}: {its}")
             if not its["last"].startswith(reply) or not least_s <= its["seconds"] <= most_s:
                 problems.append(f"{name}: wanted {reply} within {least_s} to {most_s} s, got {its}")
-        after = self.counters()["gateway"]
+        after = self.lab.counters()["gateway"]
         for name, count in (("sessions_too_slow", 1), ("sessions_timed_out", 2), ("sessions_phase_over", 1),
                             ("sessions_junk", 1), ("sessions_source_full", 4)):
             if after[name] - before[name] != count:
@@ -210,7 +210,7 @@ class Attacks:
         arguments, wanted = ATTACKS[mode]
         if not arguments:
             arguments = (f"rate={self.flood}",)
-        before, rss_before = self.counters(), self.rss_kib()
+        before, rss_before = self.lab.counters(), self.rss_kib()
         steady = self.load("steady", self.seconds + 2, STEADY_MESSAGES)
         time.sleep(0.5)
         attacker = self.start_attacker(mode, GATEWAY, *arguments)
@@ -218,13 +218,13 @@ class Attacks:
         # In a flood a SYN may have to be sent again a second later: more sessions than usual are under way.
         fresh = self.load("fresh", self.seconds - 1, 1, self.rate * 4 if mode in FLOODS else 4)
         time.sleep(self.seconds - 1.5)
-        during, rss_during = self.counters(), self.rss_kib()
+        during, rss_during = self.lab.counters(), self.rss_kib()
         equal(attacker.wait(30), 0, "attacker")
         for load in (steady, fresh):
             load.wait(60)
         report = json.loads(self.lab.log("attacker").splitlines()[-1])
         recovered_s = self.until_recovered(before)
-        after, rss_after = self.counters(), self.rss_kib()
+        after, rss_after = self.lab.counters(), self.rss_kib()
         self.tell(mode, report, before, during, after, (rss_before, rss_during, rss_after), recovered_s)
         got = {name: self.results(name) for name in ("steady", "fresh")}
         self.tell_stages(mode)
@@ -238,7 +238,7 @@ class Attacks:
         start = time.monotonic()
         limit = {"sessions_now": 8, "connections_now": before["worker"]["connections_now"] + 64}
         while True:
-            worker = self.counters()["worker"]
+            worker = self.lab.counters()["worker"]
             if all(worker[name] <= most for name, most in limit.items()) and \
                     worker["pkts_free"] >= before["worker"]["pkts_free"] * 0.98:
                 return time.monotonic() - start

@@ -117,7 +117,7 @@ class Checks(Gateway):
 
     def gateway_counters(self):
         time.sleep(0.1)
-        return self.counters()["gateway"]
+        return self.lab.counters()["gateway"]
 
     def event_of(self, sender):
         end = time.monotonic() + 5
@@ -137,7 +137,7 @@ class Checks(Gateway):
         answer, _ = deliver(LISTED, "a@listed.example", "Good day.")
         assert answer.startswith("554 5.7.1") and "LISTED_SPAM" in answer, answer
         equal(self.hits_of("a@listed.example"), {"LISTED_SPAM", "LISTED_TEXT"}, "hits")
-        assert self.stored("a@listed.example") is None, "a refused message is at the sink"
+        assert self.lab.stored("a@listed.example") is None, "a refused message is at the sink"
 
     def clean_client_is_taken(self):
         answer, _ = deliver(CLEAN, "b@clean.example", "Good day.")

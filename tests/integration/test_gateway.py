@@ -92,23 +92,6 @@ scored_lists {
         self.lab.start_management()
         self.lab.wait_rules()
 
-    def stored(self, sender):
-        path = f"{self.lab.folder}/sink.jsonl"
-        with open(path) as file:
-            for line in file:
-                if line.endswith("\n"):
-                    entry = json.loads(line)
-                    if entry["from"] == sender:
-                        with open(f"{self.lab.folder}/sink/{entry['n']:06}.eml", "rb") as message:
-                            return message.read()
-        return None
-
-    def counters(self):
-        groups = {}
-        for counter in self.lab.ctl_json("counters", "--all")["counters"]:
-            groups.setdefault(counter["group"], {})[counter["name"]] = counter["value"]
-        return groups
-
     def load(self, name, *arguments):
         log = f"{self.lab.folder}/{name}.jsonl"
         return log, self.lab.start(name, "client", self.lab.program("postern-load"), "--connect", f"{GATEWAY}:25",
@@ -129,7 +112,7 @@ scored_lists {
     def note_arrives_unchanged(self):
         text = NOTE % ("n1", "one\r\n.two\r\n..three\r\n.\x80\xff")
         equal(smtplib_send([("n1@client.example", text)])[0][0], 250, "reply")
-        trace, message = split_trace(self.stored("n1@client.example"))
+        trace, message = split_trace(self.lab.stored("n1@client.example"))
         equal(message, text.encode("latin-1"), "message at the sink")
         assert b"X-Spam-Flag: NO\r\n" in trace, trace
 
@@ -137,7 +120,7 @@ scored_lists {
         code, reply = smtplib_send([("g1@client.example", NOTE % ("g1", GTUBE))])[0]
         equal(code, 554, "reply")
         assert "GTUBE" in reply and "id " in reply, reply
-        assert self.stored("g1@client.example") is None, "a refused message is at the sink"
+        assert self.lab.stored("g1@client.example") is None, "a refused message is at the sink"
         identifier = reply.rsplit("id ", 1)[1].strip()
         end = time.monotonic() + 5
         while True:
@@ -161,7 +144,7 @@ scored_lists {
         strict = [reply for reply in dialogue(begin + [
             "RCPT TO:<e@strict.example>\r\n", "DATA\r\n", "Subject: hello\r\n\r\nGood day.\r\n.\r\n"])]
         assert strict[5].startswith("554 5.7.1") and "of -40.0" in strict[5], strict[5]
-        equal(self.counters()["gateway"]["recipients_other_policy"], 1, "put off")
+        equal(self.lab.counters()["gateway"]["recipients_other_policy"], 1, "put off")
 
     def event_of(self, sender):
         """The newest event of a sender, once there is one."""
@@ -182,11 +165,11 @@ scored_lists {
             live = self.lab.ctl_json("status")["rules"]
             self.lab.ctl("rules", "shadow", "/usr/share/spamassassin", folder)
             equal(self.lab.ctl_json("status")["rules"], live, "the rules in force")
-            before = self.counters()
+            before = self.lab.counters()
             answers = smtplib_send([("sh1@client.example", text), ("sh2@client.example", NOTE % ("sh2", GTUBE)),
                                     ("sh3@client.example", NOTE % ("sh3", "x"))])
             equal([code for code, _ in answers], [250, 554, 250], "the verdicts of the rules in force")
-            trace, message = split_trace(self.stored("sh1@client.example"))
+            trace, message = split_trace(self.lab.stored("sh1@client.example"))
             equal(message, text.encode("latin-1"), "message at the sink")
             assert b"TRIED_MARK" not in trace, trace
             marked, gtube, plain = [self.event_of(f"sh{i}@client.example") for i in (1, 2, 3)]
@@ -200,7 +183,7 @@ scored_lists {
             equal([m["id"] for m in diff["messages"]], [marked["id"], gtube["id"]], "diff")
             equal(diff["judged"], 3, "judged by both")
             equal(sorted(r["rule"] for r in diff["rules"]), ["+TRIED_MARK", "~GTUBE"], "rules of the difference")
-            after = self.counters()
+            after = self.lab.counters()
             equal([after["gateway"][n] - before["gateway"][n] for n in ("shadow_messages", "shadow_differs")], [3, 2],
                   "counters")
             equal(after["classifier"]["messages"] - before["classifier"]["messages"], 3, "the mail's own judgements")
@@ -256,7 +239,7 @@ scored_lists {
     def session_goes_on_after_a_refusal(self):
         answers = smtplib_send([("s1@client.example", NOTE % ("s1", GTUBE)), ("s2@client.example", NOTE % ("s2", "x"))])
         equal([code for code, _ in answers], [554, 250], "replies")
-        assert self.stored("s2@client.example") is not None
+        assert self.lab.stored("s2@client.example") is not None
 
     def swaks_delivers(self):
         done = subprocess.run(self.lab.inside("client", "swaks", "--server", GATEWAY, "--from", "w@client.example", "--to",
@@ -276,7 +259,7 @@ scored_lists {
               ["220", "500", "503", "250", "500", "250", "503", "501", "555", "501", "221"], "codes")
 
     def early_talker_is_refused(self):
-        before = self.counters()["gateway"]["sessions_early"]
+        before = self.lab.counters()["gateway"]["sessions_early"]
 
         # Over the slow link the greeting takes its time: what is sent at once is sent before it can have come.
         @in_namespace(self.lab.namespaces["client"])
@@ -289,7 +272,7 @@ scored_lists {
                 return text.decode()
         text = talk()
         assert text.startswith("220 ") and "\r\n554 5.5.1" in text, text
-        equal(self.counters()["gateway"]["sessions_early"], before + 1, "counted")
+        equal(self.lab.counters()["gateway"]["sessions_early"], before + 1, "counted")
 
     def bare_lf_is_refused_and_ends_nothing(self):
         for number, ending in enumerate(("\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r\r\n")):
@@ -297,8 +280,8 @@ scored_lists {
             replies = dialogue(["EHLO c\r\n", f"MAIL FROM:<{sender}>\r\n", "RCPT TO:<b@backend.example>\r\n", "DATA\r\n",
                                 f"Subject: x\r\n\r\nfirst{ending}MAIL FROM:<inner@client.example>\r\n.\r\n", "QUIT\r\n"])
             equal([reply[:3] for reply in replies], ["220", "250", "250", "250", "354", "554", "221"], repr(ending))
-            assert self.stored(sender) is None
-        assert self.stored("inner@client.example") is None
+            assert self.lab.stored(sender) is None
+        assert self.lab.stored("inner@client.example") is None
 
     def half_open_and_silent_clients_cost_nobody(self):
         @in_namespace(f"{LAB}-test-client")

@@ -116,20 +116,20 @@ class Hostile:
 
     def while_mail_goes_on(self, seconds, what, *arguments):
         """What `what` returns; every message was accepted, and none of the sessions was lost."""
-        before = self.counters()
+        before = self.lab.counters()
         mail = self.mail_start(seconds)
         time.sleep(0.3)
         found = what(*arguments)
         self.mail_judge(mail)
         self.recovered(before)
-        lost = self.counters()["gateway"]["sessions_shed_hard"] - before["gateway"]["sessions_shed_hard"]
+        lost = self.lab.counters()["gateway"]["sessions_shed_hard"] - before["gateway"]["sessions_shed_hard"]
         equal(lost, 0, "sessions shed")
-        return found, before, self.counters()
+        return found, before, self.lab.counters()
 
     def recovered(self, before):
         """Nothing is held any more but half-open handshakes, which are bounded by their cache."""
         def is_free():
-            worker = self.counters()["worker"]
+            worker = self.lab.counters()["worker"]
             return worker["pkts_free"] >= before["worker"]["pkts_free"] - 16 and \
                 worker["sessions_now"] <= before["worker"]["sessions_now"] + SESSIONS
         self.lab.wait_for(is_free, 60, "postern", "given back what the attack held")

@@ -299,27 +299,10 @@ class Tls:
         self.configure(**more)
         self.lab.start_dataplane()
 
-    def entries(self, path):
-        with open(path) as file:
-            return [json.loads(line) for line in file if line.endswith("\n")]
-
-    def stored(self, sender):
-        for entry in self.entries(f"{self.lab.folder}/sink.jsonl"):
-            if entry["from"] == sender:
-                with open(f"{self.lab.folder}/sink/{entry['n']:06}.eml", "rb") as message:
-                    return message.read()
-        return None
-
-    def counters(self):
-        groups = {}
-        for counter in self.lab.ctl_json("counters", "--all")["counters"]:
-            groups.setdefault(counter["group"], {})[counter["name"]] = counter["value"]
-        return groups
-
     def event(self, sender):
         end = time.monotonic() + 5
         while time.monotonic() < end:
-            for entry in self.entries(f"{self.lab.folder}/events.jsonl"):
+            for entry in self.lab.entries(f"{self.lab.folder}/events.jsonl"):
                 if entry["from"] == sender:
                     return entry
             time.sleep(0.1)
@@ -335,7 +318,7 @@ class Tls:
             text = MAIL % (f"v{n}", "x" * 70)
             agreed, code = send(self.authority.root, sender, text, version=getattr(ssl.TLSVersion, version), ciphers=suite)
             equal(code, 250)
-            trace, message = split_trace(self.stored(sender))
+            trace, message = split_trace(self.lab.stored(sender))
             equal(message, text.encode(), "what arrived")
             assert re.search(rb"with ESMTPS \(%s TLS_[A-Z0-9_]+\)\r\n\tid " % agreed[0].encode(), trace), trace
             event = self.event(sender)
@@ -345,7 +328,7 @@ class Tls:
     def implicit_tls(self):
         agreed, code = send(self.authority.root, "imp@client.example", MAIL % ("imp", "implicit"), port=465)
         equal((agreed[0], code), ("TLSv1.3", 250))
-        assert b"with ESMTPS (TLSv1.3 " in self.stored("imp@client.example")
+        assert b"with ESMTPS (TLSv1.3 " in self.lab.stored("imp@client.example")
         status = self.lab.ctl_json("status")["tls"]
         assert status["sessions"] > 0 and status["handshakes_failed"] == 0, status
 
@@ -376,10 +359,10 @@ class Tls:
             done = subprocess.run(self.lab.inside("client", "swaks", "--server", GATEWAY, "--to", "bob@backend.example",
                                                   "--from", sender, *more), capture_output=True, text=True, timeout=60)
             equal(done.returncode, 0, done.stdout + done.stderr)
-            assert b"with ESMTPS (TLSv1.3" in self.stored(sender)
+            assert b"with ESMTPS (TLSv1.3" in self.lab.stored(sender)
 
     def commands_behind_starttls_are_not_executed(self):
-        groups = self.counters()
+        groups = self.lab.counters()
         before, broken = groups["smtp"], groups["gateway"]["tls_broken"]
         for steps in (["EHLO c\r\n", "STARTTLS\r\nRSET\r\n"], ["EHLO c\r\n", "STARTTLS\r\nEHLO x\r\nMAIL FROM:<a@b>\r\n"]):
             replies = plain(steps)
@@ -389,7 +372,7 @@ class Tls:
         replies = plain(["EHLO c\r\n", ["STARTTLS\r\n", "NOOP\r\n", "NOOP\r\n"]])
         assert replies[2].startswith(("554", "220")), replies
         assert not any(reply.startswith("250 2.0.0") for reply in replies[2:]), replies
-        groups = self.counters()
+        groups = self.lab.counters()
         after = groups["smtp"]
         injected = after["starttls_injected"] - before["starttls_injected"]
         # The last one is told from rubbish inside the handshake by what its segments acknowledge.
@@ -411,8 +394,8 @@ class Tls:
         equal(cut_off(self.authority.root, True), "250")
         cut_off(self.authority.root, False)
         time.sleep(0.3)
-        assert self.stored("whole@client.example") is not None
-        assert self.stored("torn@client.example") is None
+        assert self.lab.stored("whole@client.example") is not None
+        assert self.lab.stored("torn@client.example") is None
 
     def policies(self):
         root = self.authority.root
@@ -429,15 +412,15 @@ class Tls:
     def large_message(self):
         text = MAIL % ("large", "\r\n".join("%060d" % i for i in range(70000)))
         equal(send(self.authority.root, "large@client.example", text)[1], 250)
-        equal(split_trace(self.stored("large@client.example"))[1], text.encode(), "what arrived")
+        equal(split_trace(self.lab.stored("large@client.example"))[1], text.encode(), "what arrived")
 
     def handshake_takes_too_long(self):
-        before = self.counters()["gateway"]["tls_timed_out"]
+        before = self.lab.counters()["gateway"]["tls_timed_out"]
         begun = time.monotonic()
         plain(["EHLO c\r\n", "STARTTLS\r\n", ""])
         took = time.monotonic() - begun
         assert 2 < took < 7, took
-        equal(self.counters()["gateway"]["tls_timed_out"] - before, 1)
+        equal(self.lab.counters()["gateway"]["tls_timed_out"] - before, 1)
 
     def slow_keys_are_signed_by_helpers(self):
         for helpers in (1, 0):
@@ -493,7 +476,7 @@ class Tls:
             open(chain).read().split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n").hex(), "the certificate shown")
         os.remove(flag)
         equal(os.waitpid(pid, 0)[1], 0, "the session that was open")
-        assert self.stored("held@client.example") is not None
+        assert self.lab.stored("held@client.example") is not None
 
     def a_bad_certificate_changes_nothing(self):
         with open(self.ec[0]) as file:
@@ -533,7 +516,7 @@ class Tls:
         return send(self.authority.root, sender, MAIL % (sender.split("@")[0], "to the backend"))[1]
 
     def messages(self, log):
-        return [entry for entry in self.entries(log) if "body" in entry]
+        return [entry for entry in self.lab.entries(log) if "body" in entry]
 
     def backend_in_every_mode(self):
         verify = f'tls = verify; tls_ca_file = "{self.authority.root}"; tls_name = "backend.example";'

@@ -245,6 +245,10 @@ static bool session_event(struct sim_sink *sink, struct sim_sink_session *s,
 		return true;
 	case SMTP_EVENT_STARTTLS:
 		return session_starttls(sink, s);
+	case SMTP_EVENT_AUTH: /* not offered */
+	case SMTP_EVENT_AUTH_RESPONSE:
+	case SMTP_EVENT_AUTH_CANCEL:
+		break;
 	}
 	UNREACHABLE();
 }

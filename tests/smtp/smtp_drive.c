@@ -64,6 +64,23 @@ static void answer_body(struct drive *drive)
 	}
 }
 
+static void answer_auth(struct drive *drive, struct bytes text)
+{
+	if (text.len == 0 || is_refused(text, BYTES("bW9y"))) {
+		buf_put_text(&drive->replies, "334 \r\n");
+		smtp_server_auth(&drive->server, SMTP_AUTH_CHALLENGED);
+	} else if (is_refused(text, BYTES("cmVm"))) {
+		reply_write_relayed(535, BYTES("5.7.8 No"), &drive->replies);
+		smtp_server_auth(&drive->server, SMTP_AUTH_FAILED);
+	} else if (is_refused(text, BYTES("bGF0"))) {
+		reply_write(REPLY_AUTH_UNAVAILABLE, &drive->replies);
+		smtp_server_auth(&drive->server, SMTP_AUTH_UNAVAILABLE);
+	} else {
+		reply_write(REPLY_AUTH_OK, &drive->replies);
+		smtp_server_auth(&drive->server, SMTP_AUTH_SUCCEEDED);
+	}
+}
+
 static void answer(struct drive *drive)
 {
 	uint32_t slot = drive->waiting_head;
@@ -107,6 +124,14 @@ static void answer(struct drive *drive)
 		reply_write(REPLY_TLS_UNAVAILABLE, &drive->replies);
 		smtp_server_refuse(&drive->server);
 		return;
+	case SMTP_EVENT_AUTH:
+	case SMTP_EVENT_AUTH_RESPONSE:
+		answer_auth(drive, text);
+		return;
+	case SMTP_EVENT_AUTH_CANCEL:
+		reply_write(drive->waiting_reply[slot], &drive->replies);
+		smtp_server_auth(&drive->server, SMTP_AUTH_FAILED);
+		return;
 	default:
 		UNREACHABLE();
 	}
@@ -117,11 +142,18 @@ static void keep_waiting(struct drive *drive, const struct smtp_event *event)
 	uint32_t slot = (drive->waiting_head + drive->waiting_count) % SMTP_SERVER_WAITING_MAX;
 
 	ASSERT(drive->waiting_count < SMTP_SERVER_WAITING_MAX);
-	ASSERT(event->text.len <= sizeof(drive->waiting_text[slot]));
-	if (event->text.len > 0)
-		memcpy(drive->waiting_text[slot], event->text.data, event->text.len);
-	drive->waiting_len[slot] = event->text.len;
+	struct bytes text = event->text;
+
+	if (event->kind == SMTP_EVENT_AUTH_RESPONSE) { /* its beginning decides */
+		ASSERT(text.len <= SMTP_AUTH_LINE_BYTES_MAX - 2);
+		text = bytes_slice(text, 0, 16);
+	}
+	ASSERT(text.len <= sizeof(drive->waiting_text[slot]));
+	if (text.len > 0)
+		memcpy(drive->waiting_text[slot], text.data, text.len);
+	drive->waiting_len[slot] = text.len;
 	drive->waiting_kind[slot] = event->kind;
+	drive->waiting_reply[slot] = event->reply;
 	drive->waiting_count++;
 	if (drive->waiting_count > drive->waiting_max)
 		drive->waiting_max = drive->waiting_count;

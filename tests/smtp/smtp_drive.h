@@ -2,7 +2,9 @@
  *
  * The answers follow the envelope, so that a transcript alone decides what is exercised: a HELO
  * name, sender or recipient that begins with "refuse" is refused; DATA of a sender that begins with
- * "nodata" is refused. STARTTLS is answered 454: what stands behind a 220 is not SMTP.
+ * "nodata" is refused. STARTTLS is answered 454: what stands behind a 220 is not SMTP. Of AUTH and
+ * its responses an empty one and one that begins with "bW9y" ("mor") is challenged, one with "cmVm"
+ * ("ref") refused, one with "bGF0" ("lat") answered 454, any other accepted.
  */
 #ifndef TESTS_SMTP_SMTP_DRIVE_H
 #define TESTS_SMTP_SMTP_DRIVE_H
@@ -30,10 +32,11 @@ struct drive {
 	uint8_t waiting_text[SMTP_SERVER_WAITING_MAX][SMTP_COMMAND_LINE_BYTES_MAX];
 	size_t waiting_len[SMTP_SERVER_WAITING_MAX];
 	enum smtp_event_kind waiting_kind[SMTP_SERVER_WAITING_MAX];
+	enum smtp_reply waiting_reply[SMTP_SERVER_WAITING_MAX];
 	uint32_t waiting_head, waiting_count;
 	uint8_t pending[1 << 20]; /* input the server did not take yet */
 	size_t pending_len;
-	uint8_t line_store[SMTP_COMMAND_LINE_BYTES_MAX];
+	uint8_t line_store[SMTP_AUTH_LINE_BYTES_MAX];
 	uint8_t replies_memory[DRIVE_LOG_BYTES], content_memory[DRIVE_LOG_BYTES];
 };
 

@@ -5,7 +5,8 @@
  * A line of NAME.in is a line of the client; CRLF is put behind it. \r \n \0 \t \\ \xHH stand for
  * octets, \ at the end of a line for no CRLF, \{N:c} for N times the character c. A line "#
  * key=value ..." sets limits: errors_max, recipients_max, message_bytes_max, line
- * (command_line_bytes_max), bare (no extensions), tls (STARTTLS is offered), tls_required.
+ * (command_line_bytes_max), bare (no extensions), tls (STARTTLS is offered), tls_required, auth
+ * (AUTH is offered inside TLS), auth_clear (outside, too), auth_required, auth_failures_max.
  *
  * Every transcript is run at many cuttings of its input, with answers at once and with late ones.
  * All must give the same replies and the same content, those of NAME.ref. --write writes NAME.ref
@@ -23,7 +24,7 @@ struct script {
 	struct smtp_server_limits limits;
 	uint8_t input[INPUT_BYTES_MAX];
 	size_t len;
-	bool tls, tls_required;
+	bool tls, tls_required, auth, auth_clear, auth_required;
 };
 
 static void put(struct script *script, uint8_t octet)
@@ -54,6 +55,14 @@ static void set_limit(struct script *script, const char *word)
 		script->tls = true;
 	else if (strcmp(word, "tls_required") == 0)
 		script->tls = script->tls_required = true;
+	else if (sscanf(word, "auth_failures_max=%u", &value) == 1)
+		script->limits.auth_failures_max = (uint16_t)value;
+	else if (strcmp(word, "auth") == 0)
+		script->auth = true;
+	else if (strcmp(word, "auth_clear") == 0)
+		script->auth = script->auth_clear = true;
+	else if (strcmp(word, "auth_required") == 0)
+		script->auth = script->auth_required = true;
 }
 
 /* One escape at `text` (behind the backslash); returns the characters it takes. */
@@ -165,6 +174,9 @@ static struct bytes run(const struct script *script, size_t piece, size_t first,
 	drive.late = late;
 	drive.server.tls = script->tls ? SMTP_TLS_OFFERED : SMTP_TLS_NONE;
 	drive.server.tls_required = script->tls_required;
+	drive.server.auth_wanted = script->auth;
+	drive.server.auth_clear = script->auth_clear;
+	drive.server.auth_required = script->auth_required;
 	if (first > 0)
 		drive_feed(&drive, bytes_slice(input, 0, first));
 	drive_feed_pieces(&drive, bytes_slice(input, first, input.len), piece);
@@ -228,7 +240,18 @@ static bool check(const char *path, bool write)
 	char ref_path[4096];
 
 	script = (struct script){0};
-	script.limits = (struct smtp_server_limits){512, 100, 20, 100000, true, true, true, true};
+	script.limits = (struct smtp_server_limits){
+	    .command_line_bytes_max = 512,
+	    .recipients_max = 100,
+	    .errors_max = 20,
+	    .message_bytes_max = 100000,
+	    .pipelining = true,
+	    .size = true,
+	    .eightbitmime = true,
+	    .enhanced_status_codes = true,
+	    .auth_mechanisms = AUTH_BIT(AUTH_PLAIN) | AUTH_BIT(AUTH_LOGIN) |
+	                       AUTH_BIT(AUTH_CRAM_MD5),
+	};
 	if (!read_script(path, &script))
 		return false;
 	snprintf(ref_path, sizeof(ref_path), "%.*s.ref", (int)(strlen(path) - 3), path);

@@ -310,6 +310,46 @@ static void tls_that_makes_no_sense_is_refused(void **state)
 	assert_false(config_tls_wanted(&config));
 }
 
+static void auth_that_makes_no_sense_is_refused(void **state)
+{
+	static const char certificate[] = "certificates { mx { chain = a; key = b } }\n";
+	static const char
+	    backend[] = "backends { b { address = 10.0.0.1; auth = also; tls = required } }\n";
+	char text[512];
+
+	(void)state;
+	refuses("backends { b { address = 10.0.0.1; auth = yes } }", 1, "give off, also or only");
+	refuses("backends { b { address = 10.0.0.1; auth = also } }", 1, "in the clear; ");
+	refuses("backends { b { address = 10.0.0.1; auth = also; tls = opportunistic } }", 1,
+	        "in the clear; ");
+	refuses("backends { b { address = 10.0.0.1; auth = also; auth_tls = no } }", 1,
+	        "give required or optional");
+	accepts("backends { b { address = 10.0.0.1; auth = also; auth_tls = optional } }");
+	accepts("backends { b { address = 127.0.0.1; auth = also } }");
+	snprintf(text, sizeof(text), "%slisteners {\n s { auth = required } }", backend);
+	refuses(text, 3, "give tls, or auth_tls = optional");
+	snprintf(text, sizeof(text), "%s%slisteners {\n s { auth = maybe } }", certificate,
+	         backend);
+	refuses(text, 4, "give off, optional or required");
+	snprintf(text, sizeof(text), "%slisteners {\n s { auth = required } }", certificate);
+	refuses(text, 3, "no backend may be told passwords; ");
+	refuses("backends { b { address = 10.0.0.1; auth = only; tls = required } }\n"
+	        "listeners {\n s { } }",
+	        3, "takes mail without a login");
+	snprintf(
+	    text, sizeof(text),
+	    "%s%slisteners { a { } b { port = 587; auth = required } c { port = 26; tls = off; "
+	    "auth = optional; auth_tls = optional } }",
+	    certificate, backend);
+	accepts(text);
+	assert_int_equal(config_auth_listener_mode(&config.listener[0]), AUTH_LISTENER_OFF);
+	assert_int_equal(config_auth_listener_mode(&config.listener[1]), AUTH_LISTENER_REQUIRED);
+	assert_false(config_auth_in_clear(&config.listener[1]));
+	assert_int_equal(config_auth_listener_mode(&config.listener[2]), AUTH_LISTENER_OPTIONAL);
+	assert_true(config_auth_in_clear(&config.listener[2]));
+	assert_true(config_auth_wanted(&config));
+}
+
 static void too_many_objects_are_refused(void **state)
 {
 	char text[4096] = "";
@@ -479,6 +519,7 @@ int main(void)
 	    cmocka_unit_test(what_is_given_twice_is_refused),
 	    cmocka_unit_test(options_that_contradict_each_other_are_refused_at_the_later_line),
 	    cmocka_unit_test(tls_that_makes_no_sense_is_refused),
+	    cmocka_unit_test(auth_that_makes_no_sense_is_refused),
 	    cmocka_unit_test(too_many_objects_are_refused),
 	    cmocka_unit_test(too_many_elements_are_refused),
 	    cmocka_unit_test(a_text_has_a_longest_length),

@@ -250,7 +250,8 @@ static void test_every_reply_of_ours_parses(void **state)
 
 static void test_our_ehlo_reply_parses(void **state)
 {
-	const struct smtp_server_limits limits = {512, 100, 10, 12345, true, true, true, true};
+	const struct smtp_server_limits limits = {512,  100,  10,   12345, true,
+	                                          true, true, true, 0,     0};
 	struct smtp_server server;
 	struct smtp_client client = started();
 	uint8_t memory[512];
@@ -313,6 +314,148 @@ static void test_nothing_behind_the_answer_to_starttls_is_believed(void **state)
 	}
 }
 
+static struct smtp_client in_exchange(uint8_t *wide)
+{
+	struct smtp_client client = started();
+	uint8_t memory[512];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	smtp_client_widen(&client, wide);
+	assert_true(smtp_client_send_auth(&client, AUTH_PLAIN, BYTES("AGEAYg=="), &out));
+	assert_int_equal(out.len, strlen("AUTH PLAIN AGEAYg==\r\n"));
+	assert_memory_equal(out.data, "AUTH PLAIN AGEAYg==\r\n", out.len);
+	return client;
+}
+
+static void test_a_challenge_may_be_long_and_is_whole(void **state)
+{
+	static uint8_t wide[SMTP_AUTH_LINE_BYTES_MAX], reply[SMTP_AUTH_LINE_BYTES_MAX + 8];
+	struct smtp_client_event event;
+	uint8_t memory[64];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	(void)state;
+	for (size_t over = 0; over <= 4; over += 4) {
+		size_t len = 4 + 12280 + over;
+		memset(reply, 'A', sizeof(reply));
+		memcpy(reply, "334 ", 4);
+		memcpy(reply + len, "\r\n", 2);
+		for (size_t piece = 1; piece <= sizeof(reply); piece = piece * 7 + 1) {
+			struct smtp_client client = in_exchange(wide);
+			bool got = false;
+
+			for (size_t at = 0; at < len + 2 && !got; at += piece) {
+				struct bytes input = bytes_slice(bytes_of(reply, len + 2), at,
+				                                 piece);
+				got = smtp_client_next(&client, &input, &event);
+			}
+			assert_true(got);
+			if (over > 0) {
+				assert_int_equal(event.kind, SMTP_CLIENT_BROKEN);
+				continue;
+			}
+			assert_int_equal(event.kind, SMTP_CLIENT_REPLY);
+			assert_int_equal(event.command, SMTP_CLIENT_AUTH);
+			assert_int_equal(event.code, 334);
+			assert_int_equal(event.text.len, 12280);
+			out.len = 0;
+			assert_true(smtp_client_send_response(&client, BYTES("eA=="), &out));
+			assert_memory_equal(out.data, "eA==\r\n", 6);
+			struct bytes input = BYTES("235-2.7.0 a\r\n235 2.7.0 b\r\n");
+			assert_true(smtp_client_next(&client, &input, &event));
+			assert_int_equal(event.code, 235);
+			smtp_client_widen(&client, NULL);
+			assert_false(client.broken);
+		}
+	}
+}
+
+static void test_what_is_no_answer_to_auth_breaks(void **state)
+{
+	static const struct {
+		const char *reply;
+		bool broken;
+	} rows[] = {
+	    {"334 \r\n", false},
+	    {"334\r\n", false},
+	    {"334 eA==\r\n", false},
+	    {"235 ok\r\n", false},
+	    {"535 no\r\n", false},
+	    {"454 later\r\n", false},
+	    {"501-a\r\n501 b\r\n", false},
+	    {"334 name?\r\n", true},
+	    {"334-eA==\r\n334 eA==\r\n", true},
+	    {"250 ok\r\n", true},
+	    {"354 go\r\n", true},
+	    {"334 eA=\r\n", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		static uint8_t wide[SMTP_AUTH_LINE_BYTES_MAX];
+		struct smtp_client client = in_exchange(wide);
+		struct smtp_client_event event;
+		struct bytes input = bytes_text(rows[i].reply);
+
+		assert_true(smtp_client_next(&client, &input, &event));
+		assert_int_equal(event.kind,
+		                 rows[i].broken ? SMTP_CLIENT_BROKEN : SMTP_CLIENT_REPLY);
+	}
+}
+
+static void test_a_challenge_nobody_waits_for_breaks(void **state)
+{
+	struct smtp_client client = started();
+	struct smtp_client_event event;
+	struct bytes input = BYTES("334 eA==\r\n");
+
+	(void)state;
+	assert_true(smtp_client_next(&client, &input, &event));
+	assert_int_equal(event.kind, SMTP_CLIENT_BROKEN);
+}
+
+static void test_half_a_line_goes_with_the_room_for_it(void **state)
+{
+	static uint8_t wide[SMTP_AUTH_LINE_BYTES_MAX];
+	struct smtp_client client = started();
+	struct smtp_client_event event;
+	struct bytes input = BYTES("235 o");
+	uint8_t memory[64];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	(void)state;
+	assert_false(smtp_client_next(&client, &input, &event));
+	smtp_client_widen(&client, wide);
+	assert_true(smtp_client_send_auth(&client, AUTH_LOGIN, BYTES(""), &out));
+	assert_int_equal(out.len, strlen("AUTH LOGIN\r\n"));
+	input = BYTES("k\r\n2");
+	assert_true(smtp_client_next(&client, &input, &event));
+	assert_int_equal(event.code, 235);
+	assert_true(bytes_equal(event.text, BYTES("ok")));
+	assert_false(smtp_client_next(&client, &input, &event));
+	smtp_client_widen(&client, NULL);
+	assert_true(client.broken);
+}
+
+static void test_mechanisms_of_a_backend(void **state)
+{
+	struct smtp_client client = started();
+	struct smtp_client_event event;
+	uint8_t memory[64];
+	struct buf out = buf_over(memory, sizeof(memory));
+	struct bytes input = BYTES(
+	    "250-b\r\n250-AUTH GSSAPI LOGIN plain EXTERNAL\r\n250 AUTHX X\r\n");
+
+	(void)state;
+	assert_true(smtp_client_send_ehlo(&client, BYTES("g"), false, &out));
+	assert_true(smtp_client_next(&client, &input, &event));
+	assert_int_equal(client.auth_mechanisms, AUTH_BIT(AUTH_PLAIN) | AUTH_BIT(AUTH_LOGIN));
+	assert_true(smtp_client_send_ehlo(&client, BYTES("g"), false, &out));
+	input = BYTES("250 b\r\n");
+	assert_true(smtp_client_next(&client, &input, &event));
+	assert_int_equal(client.auth_mechanisms, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +469,11 @@ int main(void)
 	    cmocka_unit_test(test_every_reply_of_ours_parses),
 	    cmocka_unit_test(test_our_ehlo_reply_parses),
 	    cmocka_unit_test(test_nothing_behind_the_answer_to_starttls_is_believed),
+	    cmocka_unit_test(test_a_challenge_may_be_long_and_is_whole),
+	    cmocka_unit_test(test_what_is_no_answer_to_auth_breaks),
+	    cmocka_unit_test(test_a_challenge_nobody_waits_for_breaks),
+	    cmocka_unit_test(test_half_a_line_goes_with_the_room_for_it),
+	    cmocka_unit_test(test_mechanisms_of_a_backend),
 	};
 
 	return cmocka_run_group_tests_name("client", tests, NULL, NULL);

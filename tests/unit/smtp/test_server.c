@@ -12,7 +12,7 @@
 
 #include "smtp_drive.h"
 
-static struct smtp_server_limits limits = {512, 100, 20, 100000, true, true, true, true};
+static struct smtp_server_limits limits = {512, 100, 20, 100000, true, true, true, true, 0, 0};
 static struct smtp_counters counters;
 static struct transaction transaction;
 static uint8_t line_store[512];
@@ -412,6 +412,65 @@ static void test_tls_required_is_content_inside_tls(void **state)
 	assert_int_equal(counters.tls_required, 1);
 }
 
+static void test_octets_behind_auth_end_the_session(void **state)
+{
+	struct smtp_server_limits its = limits;
+	struct smtp_event event;
+
+	(void)state;
+	its.auth_mechanisms = AUTH_BIT(AUTH_LOGIN);
+	for (int responses = 0; responses < 2; responses++) {
+		struct smtp_server server = started();
+		struct bytes input = BYTES("EHLO c\r\nAUTH LOGIN\r\n");
+
+		server.limits = &its;
+		server.auth_wanted = server.auth_clear = true;
+		expect_accepted(&server, &input, SMTP_EVENT_HELO);
+		expect(&server, &input, SMTP_EVENT_AUTH);
+		assert_int_equal(server.auth_mechanism, AUTH_LOGIN);
+		assert_true(smtp_server_in_auth(&server));
+		if (responses) {
+			smtp_server_auth(&server, SMTP_AUTH_CHALLENGED);
+			input = BYTES("\r\n");
+			expect(&server, &input, SMTP_EVENT_AUTH_RESPONSE);
+		}
+		/* Nothing is read before the answer, whatever it is. */
+		input = BYTES("QUIT\r\n");
+		expect(&server, &input, SMTP_EVENT_NONE);
+		assert_int_equal(input.len, 6);
+		smtp_server_auth_pipelined(&server, &event);
+		assert_int_equal(event.kind, SMTP_EVENT_CLOSE);
+		assert_int_equal(event.reply, REPLY_AUTH_PIPELINED);
+		assert_int_equal(counters.auth_pipelined, 1);
+		expect(&server, &input, SMTP_EVENT_NONE);
+		assert_int_equal(input.len, 0);
+	}
+}
+
+static void test_a_refusal_of_auth_is_nobodys_fault(void **state)
+{
+	struct smtp_server_limits its = limits;
+	struct smtp_server server = started();
+	struct bytes input = BYTES("EHLO c\r\nAUTH LOGIN\r\n");
+
+	(void)state;
+	its.auth_mechanisms = AUTH_BIT(AUTH_LOGIN);
+	its.auth_failures_max = 1;
+	server.limits = &its;
+	server.tls = SMTP_TLS_UP;
+	server.auth_wanted = true;
+	expect_accepted(&server, &input, SMTP_EVENT_HELO);
+	expect(&server, &input, SMTP_EVENT_AUTH);
+	smtp_server_refuse(&server);
+	assert_int_equal(server.error_count, 0);
+	assert_int_equal(server.auth_failure_count, 0);
+	assert_int_equal(smtp_server_auth_state(&server), SMTP_AUTH_OFFERED);
+	input = BYTES("AUTH LOGIN\r\n");
+	expect(&server, &input, SMTP_EVENT_AUTH);
+	smtp_server_auth(&server, SMTP_AUTH_SUCCEEDED);
+	assert_int_equal(smtp_server_auth_state(&server), SMTP_AUTH_DONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,6 +490,8 @@ int main(void)
 	    cmocka_unit_test(test_nothing_behind_starttls_is_read),
 	    cmocka_unit_test(test_octets_the_user_found_behind_starttls),
 	    cmocka_unit_test(test_tls_required_is_content_inside_tls),
+	    cmocka_unit_test(test_octets_behind_auth_end_the_session),
+	    cmocka_unit_test(test_a_refusal_of_auth_is_nobodys_fault),
 	};
 
 	return cmocka_run_group_tests_name("server", tests, NULL, NULL);
