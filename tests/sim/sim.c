@@ -17,8 +17,11 @@
 #include "base/config.h"
 #include "base/telemetry.h"
 #include "classifier/rule_compile.h"
+#include "dataplane/handover.h"
+#include "dataplane/owner.h"
 #include "dataplane/port_memory.h"
 #include "dataplane/worker.h"
+#include "sim_card.h"
 #include "sim_checks.h"
 #include "sim_client.h"
 #include "sim_sink.h"
@@ -37,6 +40,7 @@ enum profile {
 	PROFILE_CROWDED,
 	PROFILE_CHECKS,        /* messages wait for what the network says of them */
 	PROFILE_CHECKS_FAULTY, /* so, and management dies now and then */
+	PROFILE_WORKERS,       /* two, and segments in fragments that reach the wrong one */
 	PROFILE_COUNT
 };
 
@@ -69,11 +73,15 @@ struct world {
 	struct arena arena;
 	struct pkt_pool *pool;
 	struct host client, backend;
-	struct port *ports[2]; /* the worker's ends */
+	struct port *wires[2]; /* the near ends of the links */
+	struct sim_card cards[2];
+	struct port *ports[SIM_QUEUES][2]; /* by worker */
 	struct telemetry telemetry;
 	struct rules_slot *rules;
-	struct worker_link link;
-	struct worker *worker;
+	struct owners owners;
+	struct handover *handover; /* NULL with one worker */
+	struct worker_link link[SIM_QUEUES];
+	struct worker *worker[SIM_QUEUES];
 	struct sim_clients clients;
 	struct sim_sink sink;
 	struct sim_checks checks;
@@ -192,52 +200,82 @@ static void link_make(struct world *w, struct host *h, uint8_t index)
 	ASSERT(err == OK);
 	h->pool = pkt_pool_memory(&h->arena, HOST_PKTS);
 	ASSERT(h->pool != NULL);
-	err = port_memory_new(&h->arena, &out, &in, h->pool, w->pool, &h->port, &w->ports[index]);
+	err = port_memory_new(&h->arena, &out, &in, h->pool, w->pool, &h->port, &w->wires[index]);
 	ASSERT(err == OK);
 	/* Each end says its own index. */
 	h->port->index = 0;
-	w->ports[index]->index = index;
+	w->wires[index]->index = index;
+	w->ports[0][index] = w->wires[index];
 }
 
-static void worker_make(struct world *w)
+/* With one worker there is no card between it and the wire. */
+static void workers_join(struct world *w, uint64_t seed)
+{
+	static struct worker_link *links[SIM_QUEUES];
+
+	owners_init(&w->owners, &w->config);
+	for (uint32_t port = 0; port < 2; port++) {
+		sim_card_make(&w->cards[port], w->wires[port], w->pool, seed + port,
+		              port == 0 ? 20 : 0);
+		for (uint32_t i = 0; i < SIM_QUEUES; i++)
+			w->ports[i][port] = &w->cards[port].queue[i].port;
+	}
+	for (uint32_t i = 0; i < SIM_QUEUES; i++)
+		links[i] = &w->link[i];
+	w->handover = handover_new(&w->arena, &w->config, &w->owners, links);
+	ASSERT(w->handover != NULL);
+}
+
+static void worker_make(struct world *w, uint32_t index)
+{
+	char reason[256];
+
+	w->link[index].wake_fd = -1;
+	struct worker_config its = {.config = &w->config,
+	                            .index = index,
+	                            .ports = w->ports[index],
+	                            .pool = w->pool,
+	                            .rules = w->rules,
+	                            .handover = w->handover,
+	                            .owners = w->handover != NULL ? &w->owners : NULL,
+	                            .telemetry = &w->telemetry,
+	                            .questions = w->config.dns_checks ? &w->checks.rings : NULL,
+	                            .questions_wake_fd = -1,
+	                            .link = &w->link[index],
+	                            .hostname = "gateway.example",
+	                            .cpu_now_ns = slow_clock,
+	                            .secret = {{random_u64(&w->random), 1}},
+	                            .seed = random_u64(&w->random)};
+	enum err err = worker_new(&w->arena, &its, 0, &w->worker[index], reason);
+	if (err != OK) {
+		fprintf(stderr, "worker: %s: %s\n", err_text(err), reason);
+		exit(1);
+	}
+}
+
+static void workers_make(struct world *w)
 {
 	uint32_t group_count;
 	const struct counter_group *const *groups = worker_counter_groups(&group_count);
-	struct classifier_counters *counters[1];
+	struct classifier_counters *counters[SIM_QUEUES];
 	enum generation_kind kind;
 	uint64_t number;
 	char reason[256];
 
-	enum err err = telemetry_create(&w->telemetry, groups, group_count, 1,
+	enum err err = telemetry_create(&w->telemetry, groups, group_count, w->config.workers,
 	                                w->config.events_ring_count);
 	ASSERT(err == OK);
-	counters[0] = worker_classifier_counters(&w->telemetry, 0);
-	w->rules = rules_slot_new(1, counters);
+	for (uint32_t i = 0; i < w->config.workers; i++)
+		counters[i] = worker_classifier_counters(&w->telemetry, i);
+	w->rules = rules_slot_new(w->config.workers, counters);
 	ASSERT(w->rules != NULL);
 	err = rules_publish(w->rules, dup(rules_fd), &kind, &number, reason);
 	if (err != OK) {
 		fprintf(stderr, "rules: %s: %s\n", err_text(err), reason);
 		exit(1);
 	}
-	w->link.wake_fd = -1;
-	struct worker_config its = {.config = &w->config,
-	                            .index = 0,
-	                            .ports = w->ports,
-	                            .pool = w->pool,
-	                            .rules = w->rules,
-	                            .telemetry = &w->telemetry,
-	                            .questions = w->config.dns_checks ? &w->checks.rings : NULL,
-	                            .questions_wake_fd = -1,
-	                            .link = &w->link,
-	                            .hostname = "gateway.example",
-	                            .cpu_now_ns = slow_clock,
-	                            .secret = {{random_u64(&w->random), 1}},
-	                            .seed = random_u64(&w->random)};
-	err = worker_new(&w->arena, &its, 0, &w->worker, reason);
-	if (err != OK) {
-		fprintf(stderr, "worker: %s: %s\n", err_text(err), reason);
-		exit(1);
-	}
+	for (uint32_t i = 0; i < w->config.workers; i++)
+		worker_make(w, i);
 }
 
 static void world_make(struct world *w, uint64_t seed, enum profile profile)
@@ -257,6 +295,8 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	w->config.dns_checks = has_checks(profile);
 	if (has_checks(profile))
 		w->config.backend[0].connections_max *= 2;
+	if (profile == PROFILE_WORKERS)
+		w->config.workers = SIM_QUEUES;
 	w->lossless = profile == PROFILE_CLEAN || profile == PROFILE_CROWDED ||
 	              profile == PROFILE_CHECKS ||
 	              (is_faulty(profile) && random_below(&w->random, 3) == 0);
@@ -274,7 +314,9 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	err = tcp_listen(w->backend.net, &listen, 0);
 	ASSERT(err == OK);
 	sim_checks_make(&w->checks, seed, 3000000, is_faulty(profile));
-	worker_make(w);
+	if (w->config.workers > 1)
+		workers_join(w, seed);
+	workers_make(w);
 
 	w->clients.net = w->client.net;
 	w->clients.random = &w->random;
@@ -290,9 +332,10 @@ static void world_free(struct world *w)
 {
 	sim_messages_free(w->messages, MESSAGES_PER_SEED);
 	sim_sink_free(&w->sink);
-	worker_close(w->worker);
-	w->ports[0]->ops->close(w->ports[0]);
-	w->ports[1]->ops->close(w->ports[1]);
+	for (uint32_t i = 0; i < w->config.workers; i++)
+		worker_close(w->worker[i]);
+	w->wires[0]->ops->close(w->wires[0]);
+	w->wires[1]->ops->close(w->wires[1]);
 	rules_slot_free(w->rules);
 	sim_checks_free(&w->checks);
 	telemetry_close(&w->telemetry);
@@ -325,10 +368,14 @@ static void host_send(struct host *h, uint64_t now_us)
 static uint64_t earliest(const struct world *w)
 {
 	uint64_t times[] = {
-	    net_next_deadline_us(w->client.net),  net_next_deadline_us(w->backend.net),
-	    worker_next_deadline_us(w->worker),   port_memory_next_us(w->client.port),
-	    port_memory_next_us(w->backend.port), port_memory_next_us(w->ports[0]),
-	    port_memory_next_us(w->ports[1]),
+	    net_next_deadline_us(w->client.net),
+	    net_next_deadline_us(w->backend.net),
+	    worker_next_deadline_us(w->worker[0]),
+	    worker_next_deadline_us(w->worker[w->config.workers - 1]),
+	    port_memory_next_us(w->client.port),
+	    port_memory_next_us(w->backend.port),
+	    port_memory_next_us(w->wires[0]),
+	    port_memory_next_us(w->wires[1]),
 	};
 	uint64_t first = UINT64_MAX;
 
@@ -340,7 +387,11 @@ static uint64_t earliest(const struct world *w)
 
 static bool settled(const struct world *w)
 {
-	return sim_clients_done(&w->clients) && atomic_load(&w->link.session_count) == 0;
+	uint32_t sessions = 0;
+
+	for (uint32_t i = 0; i < w->config.workers; i++)
+		sessions += atomic_load(&w->link[i].session_count);
+	return sim_clients_done(&w->clients) && sessions == 0;
 }
 
 /* Runs until all is done and quiet; false: it never was. */
@@ -352,7 +403,8 @@ static bool world_run(struct world *w)
 		host_turn(&w->client, now_us);
 		sim_clients_run(&w->clients, now_us);
 		host_send(&w->client, now_us);
-		worker_turn(w->worker, now_us, now_us);
+		for (uint32_t i = 0; i < w->config.workers; i++)
+			worker_turn(w->worker[i], now_us, now_us);
 		sim_checks_run(&w->checks, now_us);
 		host_turn(&w->backend, now_us);
 		sim_sink_run(&w->sink);
@@ -432,13 +484,23 @@ static uint32_t check_world(struct world *w, uint64_t seed, enum profile profile
 	return wrong;
 }
 
+/* Of all workers. */
 static uint64_t counted(const struct world *w, const char *name)
 {
-	for (uint32_t i = 0; i < w->telemetry.counter_count; i++)
-		if (strcmp(telemetry_description(&w->telemetry, i)->name, name) == 0)
-			return telemetry_counters(&w->telemetry, 0)[i];
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < w->telemetry.counter_count; i++) {
+		if (strcmp(telemetry_description(&w->telemetry, i)->name, name) != 0)
+			continue;
+		for (uint32_t worker = 0; worker < w->config.workers; worker++)
+			sum += telemetry_counters(&w->telemetry, worker)[i];
+		return sum;
+	}
 	UNREACHABLE(); /* the counters are ours */
 }
+
+/* Over all seeds: with few clients of a seed all may live where their fragments arrive. */
+static uint64_t handed_on;
 
 static uint32_t run_seed(uint64_t seed, enum profile profile)
 {
@@ -449,7 +511,7 @@ static uint32_t run_seed(uint64_t seed, enum profile profile)
 	if (!world_run(&world)) {
 		printf("# seed %llu profile %d: never came to rest; %u sessions\n",
 		       (unsigned long long)seed, (int)profile,
-		       atomic_load(&world.link.session_count));
+		       atomic_load(&world.link[0].session_count));
 		wrong++;
 	}
 	wrong += check_world(&world, seed, profile);
@@ -463,6 +525,8 @@ static uint32_t run_seed(uint64_t seed, enum profile profile)
 		       (unsigned long long)seed);
 		wrong++;
 	}
+	if (profile == PROFILE_WORKERS)
+		handed_on += counted(&world, "segments_handed_on");
 	world_free(&world);
 	return wrong;
 }
@@ -474,7 +538,8 @@ int main(int argc, char **argv)
 	                                                 "bad links, failing peers",
 	                                                 "clean links, three clients a session",
 	                                                 "clean links, answers late or never",
-	                                                 "all that fails, and answers late"};
+	                                                 "all that fails, and answers late",
+	                                                 "two workers, segments in fragments"};
 	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
 	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 20;
 	int failed = 0;
@@ -489,6 +554,10 @@ int main(int argc, char **argv)
 			continue;
 		for (uint64_t seed = first; seed < first + count && wrong < 10; seed++)
 			wrong += run_seed(seed, (enum profile)profile);
+		if (profile == PROFILE_WORKERS && handed_on == 0) {
+			printf("# nothing in fragments was handed on\n");
+			wrong++;
+		}
 		printf("%sok %d - %llu seeds over %s\n", wrong > 0 ? "not " : "", profile + 1,
 		       (unsigned long long)count, names[profile]);
 		failed |= wrong > 0;
