@@ -1,6 +1,16 @@
 /* facts.c - looking things up in the facts of one message. */
 #include "base/facts.h"
 
+const char *fact_uri_type_text(enum fact_uri_type type)
+{
+	static const char *const texts[FACT_URI_TYPE_COUNT] = {
+#define URI_TYPE(name) #name,
+#include "base/uri_types.def"
+	};
+
+	return texts[type];
+}
+
 static bool is_named(const struct fact_field *field, struct bytes name, uint32_t hash)
 {
 	return field->name_hash == hash && bytes_equal_nocase(field->name, name);

@@ -86,10 +86,27 @@ struct fact_tag {
 	uint32_t open_count;
 };
 
+enum fact_uri_type { /* what referred to a URI: bits */
+#define URI_TYPE(name) FACT_URI_##name,
+#include "base/uri_types.def"
+	             FACT_URI_TYPE_COUNT
+};
+
+/* A URI as it stood in the message; a host or mail address of a text has its scheme in front. The
+ * domain of a signature is one, too, "domainkeys:" in front: it has no forms. */
+struct fact_uri {
+	struct bytes raw;
+	uint32_t types;      /* 1 << enum fact_uri_type; "parsed" also where only an anchor's text
+	                        is known */
+	uint16_t form_first; /* in facts.uri_form: itself, cleaned, and its canonical forms */
+	uint16_t form_count;
+};
+
 /* The text inside one <a> (an image is "<img>\n"), and its href, trimmed and decoded, not resolved.
  */
 struct fact_anchor {
 	struct bytes href, text;
+	uint32_t uri;     /* in facts.uri, or FACT_NONE */
 	bool is_repeated; /* an anchor above has the same href */
 };
 
@@ -128,11 +145,13 @@ struct fact_relay {
 };
 
 struct facts {
-	uint32_t field_count, part_count, html_count, relay_count;
+	uint32_t field_count, part_count, html_count, relay_count, uri_count;
 	const struct fact_field *field; /* the message's own fields are those of part 0 */
 	const struct fact_part *part;
 	const struct fact_html *html;
 	const struct fact_relay *relay; /* trusted ones first */
+	const struct fact_uri *uri;     /* different ones */
+	const uint16_t *uri_form;       /* segments of TEXT_URI */
 	uint32_t relays_trusted, relays_untrusted, relays_unparseable;
 	struct bytes envelope_from; /* EnvelopeFrom */
 	bool has_envelope_from;
@@ -145,6 +164,9 @@ struct facts {
 	struct fact_mime mime;
 	struct fact_flags flags;
 };
+
+/* As rules write it: "a", "parsed". */
+const char *fact_uri_type_text(enum fact_uri_type type);
 
 /* FNV-1a over the lower-case name. */
 static inline uint32_t fact_name_hash(struct bytes name)

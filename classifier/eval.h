@@ -110,6 +110,10 @@ bool eval_sections_are_sound(struct ruleset *ruleset);
 MUST_CHECK enum err eval_open(struct ruleset *ruleset, char *reason);
 void eval_close(struct ruleset *ruleset);
 
+/* eval_uri_detail.c: patterns of conditions. */
+MUST_CHECK enum err uri_details_open(struct ruleset *ruleset, char *reason);
+void uri_details_close(struct ruleset *ruleset);
+
 /* redirect.c: patterns that tell where URIs lead. */
 MUST_CHECK enum err redirects_open(struct ruleset *ruleset, char *reason);
 void redirects_close(struct ruleset *ruleset);
@@ -131,6 +135,9 @@ bool eval_next_line(struct bytes *rest, struct bytes *out_line);
 /* Whether one of the fixed patterns, or the rule's own, matches. A match limit counts as no. */
 bool eval_matches(const struct eval_call *call, enum eval_pattern pattern, struct bytes subject);
 bool eval_rule_matches(const struct eval_call *call, struct bytes subject);
+struct pattern;
+bool eval_pattern_matches(const struct eval_call *call, const struct pattern *pattern,
+                          struct bytes subject);
 /* Whether the rule's own pattern may match what stands for a header that is absent. */
 bool eval_absent_matches(const struct eval_call *call);
 /* As eval_matches; gives the first group and the end of the match as offsets. */

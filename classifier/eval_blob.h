@@ -19,6 +19,18 @@ enum eval_function {
 	EVAL_FUNCTION_COUNT
 };
 
+enum { /* numbers of arguments of uri_detail */
+       CONDITION_NONE,
+       CONDITION_MATCHES,
+       CONDITION_DIFFERS
+};
+
+enum { /* arguments of uri_detail, one a condition */
+#define URI_DETAIL(key, forms) URI_DETAIL_##key,
+#include "classifier/uri_detail.def"
+       URI_DETAIL_KEYS
+};
+
 enum eval_list { /* lists every ruleset has; those with names follow */
 #define LIST(directive, list, form) EVAL_LIST_##list,
 #define NAMED(directive, form)

@@ -85,14 +85,21 @@ enum err eval_open(struct ruleset *ruleset, char *reason)
 	}
 	enum err err = redirects_open(ruleset, reason);
 
+	e->detail = calloc((size_t)(e->count + 1) * URI_DETAIL_KEYS, sizeof(*e->detail));
+	if (e->detail == NULL)
+		return ERR_NO_MEMORY;
+	if (err == OK)
+		err = uri_details_open(ruleset, reason);
 	return err == OK ? know_absent(ruleset) : err;
 }
 
 void eval_close(struct ruleset *ruleset)
 {
 	redirects_close(ruleset);
+	uri_details_close(ruleset);
 	for (int i = 0; i < EVAL_PATTERN_COUNT; i++)
 		pattern_set_give(ruleset->patterns, ruleset->evals.shared[i]);
+	free(ruleset->evals.detail);
 	free(ruleset->evals.absent_matches);
 }
 
@@ -119,6 +126,12 @@ bool eval_matches(const struct eval_call *call, enum eval_pattern pattern, struc
 	const struct ruleset_evals *e = &call->ruleset->evals;
 
 	return match_code(call, e->pattern[pattern], !e->no_jit, subject, 0) >= 0;
+}
+
+bool eval_pattern_matches(const struct eval_call *call, const struct pattern *pattern,
+                          struct bytes subject)
+{
+	return match_code(call, pattern->code, pattern->is_jit, subject, 0) >= 0;
 }
 
 bool eval_rule_matches(const struct eval_call *call, struct bytes subject)

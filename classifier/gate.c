@@ -1,7 +1,8 @@
 /* gate.c - runs a gate over one segment, four words at a time.
  *
  * All bits of a group of four words stay in one vector register from the first octet to the last,
- * so a group costs two loads and five operations an octet; groups are walked by twos.
+ * so a group costs two loads and five operations an octet; groups are walked by twos. What was
+ * raised is looked at after each block.
  */
 #include "classifier/gate.h"
 
@@ -36,72 +37,100 @@ static inline __attribute__((always_inline)) void walk(const struct rows *rows, 
 	*seen |= *state;
 }
 
+static inline __attribute__((always_inline)) bool any(lanes bits)
+{
+	return (bits[0] | bits[1] | bits[2] | bits[3]) != 0;
+}
+
+struct telling {
+	gate_told *told;
+	void *user;
+};
+
+static __attribute__((noinline)) void tell(const struct telling *to, uint32_t group,
+                                           const uint64_t *bits, uint32_t count, uint32_t from,
+                                           uint32_t end)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (bits[i] != 0)
+			to->told(to->user, group + i, bits[i], from, end);
+}
+
 /* Each step waits for the one before: two groups at once take little longer than one. */
 static inline __attribute__((always_inline)) void scan_groups(const struct blob_gate *gate,
                                                               uint32_t group, bool two,
                                                               struct bytes segment,
-                                                              uint64_t *out_seen)
+                                                              const struct telling *to)
 {
-	lanes state[2] = {{0, 0, 0, 0}, {0, 0, 0, 0}}, seen[2] = {{0, 0, 0, 0}, {0, 0, 0, 0}};
+	lanes state[2] = {{0, 0, 0, 0}, {0, 0, 0, 0}};
 	struct rows rows[2];
 
 	take_rows(gate, group, &rows[0]);
 	take_rows(gate, two ? group + LANES : group, &rows[1]);
-	for (size_t i = 0; i < segment.len; i++) {
-		size_t row = (size_t)segment.data[i] * gate->words;
+	for (size_t at = 0, end; at < segment.len; at = end) {
+		lanes seen[2] = {{0, 0, 0, 0}, {0, 0, 0, 0}};
 
-		walk(&rows[0], row, &state[0], &seen[0]);
-		if (two)
-			walk(&rows[1], row, &state[1], &seen[1]);
+		end = segment.len - at > GATE_BLOCK_OCTETS ? at + GATE_BLOCK_OCTETS : segment.len;
+		for (size_t i = at; i < end; i++) {
+			size_t row = (size_t)segment.data[i] * gate->words;
+
+			walk(&rows[0], row, &state[0], &seen[0]);
+			if (two)
+				walk(&rows[1], row, &state[1], &seen[1]);
+		}
+		seen[0] &= rows[0].final;
+		seen[1] &= rows[1].final;
+		if (any(seen[0] | seen[1]))
+			tell(to, group, (const uint64_t *)seen, two ? 2 * LANES : LANES,
+			     (uint32_t)at, (uint32_t)end);
 	}
-	*(lanes *)(out_seen + group) = seen[0] & rows[0].final;
-	if (two)
-		*(lanes *)(out_seen + group + LANES) = seen[1] & rows[1].final;
 }
 
-static inline __attribute__((always_inline)) void scan_all(const struct blob_gate *gate,
-                                                           struct bytes segment, uint64_t *out_seen)
+static inline __attribute__((always_inline)) void
+scan_all(const struct blob_gate *gate, struct bytes segment, const struct telling *to)
 {
 	uint32_t group = 0;
 
 	for (; group + 2 * LANES <= gate->words; group += 2 * LANES)
-		scan_groups(gate, group, true, segment, out_seen);
+		scan_groups(gate, group, true, segment, to);
 	if (group < gate->words)
-		scan_groups(gate, group, false, segment, out_seen);
+		scan_groups(gate, group, false, segment, to);
 }
 
-static void scan_plain(const struct blob_gate *gate, struct bytes segment, uint64_t *out_seen)
+static void scan_plain(const struct blob_gate *gate, struct bytes segment, const struct telling *to)
 {
-	scan_all(gate, segment, out_seen);
+	scan_all(gate, segment, to);
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static void scan_avx2(const struct blob_gate *gate,
-                                                      struct bytes segment, uint64_t *out_seen)
+__attribute__((target("avx2"))) static void
+scan_avx2(const struct blob_gate *gate, struct bytes segment, const struct telling *to)
 {
-	scan_all(gate, segment, out_seen);
+	scan_all(gate, segment, to);
 }
 
 /* Two steps of the chain less: logic of three operands. */
 __attribute__((target("avx2,avx512f,avx512vl"))) static void
-scan_avx512(const struct blob_gate *gate, struct bytes segment, uint64_t *out_seen)
+scan_avx512(const struct blob_gate *gate, struct bytes segment, const struct telling *to)
 {
-	scan_all(gate, segment, out_seen);
+	scan_all(gate, segment, to);
 }
 #endif
 
-void gate_scan(const struct blob_gate *gate, struct bytes segment, uint64_t *out_seen)
+void gate_scan(const struct blob_gate *gate, struct bytes segment, gate_told *told, void *user)
 {
+	const struct telling to = {told, user};
+
 	ASSERT(gate->words % LANES == 0);
 #if defined(__x86_64__)
 	if (__builtin_cpu_supports("avx512vl")) {
-		scan_avx512(gate, segment, out_seen);
+		scan_avx512(gate, segment, &to);
 		return;
 	}
 	if (__builtin_cpu_supports("avx2")) {
-		scan_avx2(gate, segment, out_seen);
+		scan_avx2(gate, segment, &to);
 		return;
 	}
 #endif
-	scan_plain(gate, segment, out_seen);
+	scan_plain(gate, segment, &to);
 }

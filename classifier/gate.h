@@ -5,7 +5,14 @@
 #include "base/bytes.h"
 #include "classifier/ruleset_blob.h"
 
-/* Sets in `out_seen` (gate->words words) every final bit that rose. */
-void gate_scan(const struct blob_gate *gate, struct bytes segment, uint64_t *out_seen);
+/* What is told of where a bit was raised: the block of octets it was in. */
+#define GATE_BLOCK_OCTETS 64u
+
+/* Final bits of the word that were raised by octets in [from, to). */
+typedef void gate_told(void *user, uint32_t word, uint64_t bits, uint32_t from, uint32_t to);
+
+/* Runs all windows over the segment and tells of each block and word of final bits that were
+ * raised; of one word front to back. */
+void gate_scan(const struct blob_gate *gate, struct bytes segment, gate_told *told, void *user);
 
 #endif

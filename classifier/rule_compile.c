@@ -183,22 +183,6 @@ static bool eval_is_skipped(const struct rule_compiler *c, const struct rule_tex
 	       (!learn && (rule->tflags & TFLAG_LEARN) != 0);
 }
 
-static enum text_kind text_kind_of(enum rule_type type)
-{
-	switch (type) {
-	case RULE_BODY:
-		return TEXT_BODY;
-	case RULE_RAWBODY:
-		return TEXT_RAWBODY;
-	case RULE_URI:
-		return TEXT_URI;
-	case RULE_FULL:
-		return TEXT_FULL;
-	default:
-		return TEXT_HEADER;
-	}
-}
-
 static bool set_selector(struct rule_compiler *c, const struct rule_text *rule,
                          struct blob_rule *out)
 {
@@ -209,9 +193,9 @@ static bool set_selector(struct rule_compiler *c, const struct rule_text *rule,
 	return false;
 }
 
-/* The pattern an eval function works with; false when it is bad. */
-static bool set_call_pattern(struct rule_compiler *c, const struct rule_text *rule,
-                             const char *pattern, struct blob_rule *out)
+/* Whether PCRE2 takes a pattern an eval function works with. */
+static bool is_good_pattern(struct rule_compiler *c, const struct rule_text *rule,
+                            const char *pattern)
 {
 	char reason[PATTERN_REASON_BYTES];
 	bool too_large;
@@ -225,8 +209,18 @@ static bool set_call_pattern(struct rule_compiler *c, const struct rule_text *ru
 		return false;
 	}
 	pcre2_code_free(code);
-	out->pattern = put_text(c, bytes_text(pattern));
-	out->pattern_bytes = (uint32_t)strlen(pattern);
+	return true;
+}
+
+static bool set_call_pattern(struct rule_compiler *c, const struct rule_text *rule,
+                             const char *pattern, struct blob_rule *out)
+{
+	if (!is_good_pattern(c, rule, pattern))
+		return false;
+	if (pattern != NULL) {
+		out->pattern = put_text(c, bytes_text(pattern));
+		out->pattern_bytes = (uint32_t)strlen(pattern);
+	}
 	return true;
 }
 
@@ -252,6 +246,19 @@ static void set_mimeheader(struct rule_compiler *c, const struct rule_text *rule
 	out->maxhits = (uint16_t)rule->maxhits;
 	out->flags |= (rule->tflags & TFLAG_MULTIPLE) != 0 ? BLOB_FLAG_MULTIPLE : 0;
 	set_if_unset(c, rule, out);
+	rule_eval_add(&c->reader, &c->evals, &call, c->rule_count, NULL);
+}
+
+static void set_uri_detail(struct rule_compiler *c, const struct rule_text *rule,
+                           struct blob_rule *out)
+{
+	struct rule_call call;
+
+	for (unsigned key = 0; key < URI_DETAIL_KEYS; key++)
+		if (!is_good_pattern(c, rule, rule->detail[key].pattern))
+			return;
+	rule_eval_uri_detail(rule, &call);
+	out->kind = BLOB_RULE_EVAL;
 	rule_eval_add(&c->reader, &c->evals, &call, c->rule_count, NULL);
 }
 
@@ -315,7 +322,7 @@ static void set_pattern(struct rule_compiler *c, const struct rule_text *rule,
 	}
 	pcre2_code_free(code);
 	out->kind = BLOB_RULE_PATTERN;
-	out->text_kind = (uint8_t)text_kind_of(rule->type);
+	out->text_kind = (uint8_t)rule_text_kind(rule->type);
 	out->pattern = put_text(c, pattern);
 	out->pattern_bytes = (uint32_t)pattern.len;
 	out->maxhits = (uint16_t)rule->maxhits;
@@ -360,7 +367,7 @@ static void set_eval(struct rule_compiler *c, const struct rule_text *rule, stru
 	if (!set_call_pattern(c, rule, call.pattern, out))
 		return;
 	out->kind = BLOB_RULE_EVAL;
-	out->text_kind = (uint8_t)text_kind_of(rule->called_as);
+	out->text_kind = (uint8_t)rule_text_kind(rule->called_as);
 	rule_eval_add(&c->reader, &c->evals, &call, c->rule_count, selector);
 }
 
@@ -396,6 +403,9 @@ static void set_rule(struct rule_compiler *c, const struct rule_text *rule, stru
 			out->kind = BLOB_RULE_EXISTS;
 	} else if (rule->type == RULE_MIMEHEADER) {
 		set_mimeheader(c, rule, out);
+	} else if (rule->type == RULE_URI_DETAIL) {
+		if (!eval_is_skipped(c, rule))
+			set_uri_detail(c, rule, out);
 	} else if (rule->type == RULE_EVAL) {
 		if (!eval_is_skipped(c, rule))
 			set_eval(c, rule, out);

@@ -252,6 +252,19 @@ static void define_rule(struct rule_reader *reader, enum rule_type type, struct 
 		define_pattern(reader, name, type, value);
 }
 
+static void define_uri_detail(struct rule_reader *reader, struct bytes value)
+{
+	struct bytes name = rule_word(&value);
+	const char *why = NULL;
+
+	if (!valid_name(name))
+		fault(reader, "uri_detail", name, "takes a rule's name and conditions");
+	else if (!rule_detail_read(reader, rule_reader_need(reader, name), value, &why))
+		fault(reader, "uri_detail", name, why);
+	else
+		redefine(reader, name, RULE_URI_DETAIL);
+}
+
 static bool read_score(const char *word, bool *relative, double *out_score)
 {
 	size_t len = strlen(word);
@@ -445,15 +458,15 @@ static bool define_attribute(struct rule_reader *reader, const char *key, struct
 	return true;
 }
 
-/* Rules of kinds that are not known here: their names are, so that what leans on them is. What asks
- * the network reads as a network check. */
-static void define_foreign(struct rule_reader *reader, const char *key, struct bytes value)
+/* Rules of a kind that is not known here: their names are, so that what leans on them is. They read
+ * as a network check. */
+static void define_foreign(struct rule_reader *reader, struct bytes value)
 {
 	struct bytes name = rule_word(&value);
 
 	if (valid_name(name))
-		redefine(reader, name, RULE_EVAL)->expr = rule_pool_printf(
-		    &reader->pool, "%s()", strcmp(key, "askdns") == 0 ? "check_dns_ask" : key);
+		redefine(reader, name, RULE_EVAL)->expr = rule_pool_text(&reader->pool,
+		                                                         "check_dns_ask()");
 }
 
 void rule_define(struct rule_reader *reader, const char *key, struct bytes value)
@@ -474,8 +487,12 @@ void rule_define(struct rule_reader *reader, const char *key, struct bytes value
 			define_rule(reader, tests[i].type, value);
 			return;
 		}
-	if (strcmp(key, "uri_detail") == 0 || strcmp(key, "askdns") == 0) {
-		define_foreign(reader, key, value);
+	if (strcmp(key, "uri_detail") == 0) {
+		define_uri_detail(reader, value);
+		return;
+	}
+	if (strcmp(key, "askdns") == 0) {
+		define_foreign(reader, value);
 		return;
 	}
 	if (!define_attribute(reader, key, value) && !define_replacement(reader, key, value) &&

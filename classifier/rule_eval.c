@@ -310,6 +310,22 @@ void rule_eval_mimeheader(struct rule_pool *pool, const struct rule_text *rule,
 	put_argument(out_call, 's', 0, needed_strings(pool, rule->pattern));
 }
 
+void rule_eval_uri_detail(const struct rule_text *rule, struct rule_call *out_call)
+{
+	memset(out_call, 0, sizeof(*out_call));
+	out_call->function = EVAL_uri_detail;
+	for (unsigned key = 0; key < URI_DETAIL_KEYS; key++) {
+		const struct rule_condition *c = &rule->detail[key];
+
+		if (c->pattern == NULL)
+			put_argument(out_call, 's', CONDITION_NONE, BYTES(""));
+		else
+			put_argument(out_call, 's',
+			             c->negated ? CONDITION_DIFFERS : CONDITION_MATCHES,
+			             bytes_text(c->pattern));
+	}
+}
+
 /* The header rule whose pattern has a group of this name; UINT32_MAX: none. */
 static uint32_t find_capture(const struct rule_reader *reader, const char *name)
 {

@@ -41,6 +41,8 @@ enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct r
 /* The call a mimeheader rule becomes. */
 void rule_eval_mimeheader(struct rule_pool *pool, const struct rule_text *rule,
                           struct rule_call *out_call);
+/* The call a uri_detail rule becomes. */
+void rule_eval_uri_detail(const struct rule_text *rule, struct rule_call *out_call);
 /* rule_net.c: what is left to do with the call of a function that asks the network, once it is
  * read; and the call a check_uridnsbl rule becomes. */
 enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct rule_text *rule,

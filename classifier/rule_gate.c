@@ -23,6 +23,7 @@
 struct item {
 	struct octets first, rest;
 	bool optional;
+	uint16_t len_min, len_max; /* octets; BEFORE_ENDLESS: nobody knows how many at most */
 };
 
 struct items {
@@ -31,6 +32,7 @@ struct items {
 	struct octets head; /* what a match may begin with */
 	struct octets tail; /* what it may hold behind its first octet */
 	bool maybe_empty;
+	uint16_t len_min, len_max; /* of a match */
 	struct gate_windows best;
 };
 
@@ -62,7 +64,8 @@ static void put(struct items *items, const struct item *item)
 		items->item[items->count++] = *item;
 		return;
 	}
-	items->item[items->count - 1] = (struct item){every_octet, every_octet, true};
+	items->item[items->count - 1] = (struct item){every_octet, every_octet, true, 0,
+	                                              BEFORE_ENDLESS};
 }
 
 static void put_all(struct items *items, const struct items *more)
@@ -75,6 +78,8 @@ static void put_all(struct items *items, const struct items *more)
 		add_set(&items->head, &more->head);
 	add_set(&items->tail, &more->tail);
 	items->maybe_empty &= more->maybe_empty;
+	items->len_min = length_plus(items->len_min, more->len_min);
+	items->len_max = length_plus(items->len_max, more->len_max);
 }
 
 static struct items fresh(struct search *s, uint32_t room)
@@ -85,15 +90,16 @@ static struct items fresh(struct search *s, uint32_t room)
 	                      .maybe_empty = true};
 }
 
-static struct items single(struct search *s, const struct octets *head, const struct octets *tail,
-                           bool optional)
+static struct items single(struct search *s, const struct item *item)
 {
 	struct items items = fresh(s, 1);
 
-	items.head = *head;
-	items.tail = *tail;
-	items.maybe_empty = optional;
-	put(&items, &(struct item){*head, *tail, optional});
+	items.head = item->first;
+	items.tail = item->rest;
+	items.maybe_empty = item->optional;
+	items.len_min = item->len_min;
+	items.len_max = item->len_max;
+	put(&items, item);
 	return items;
 }
 
@@ -139,27 +145,40 @@ static double share(const struct search *s, const struct octets *set)
 	return sum < 1 ? sum : 1;
 }
 
-static uint32_t positions_of(const struct items *items, struct gate_position *out)
+static uint32_t positions_of(const struct items *items, struct gate_position *out,
+                             struct gate_reach *out_reach)
 {
+	struct gate_reach before = {0, 0};
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < items->count; i++) {
 		const struct item *item = &items->item[i];
 
 		if (!item->optional) {
+			out_reach[count].min = length_plus(before.min, 1);
+			out_reach[count].max = length_plus(before.max, 1);
 			out[count++] = (struct gate_position){item->first, item->rest};
 		} else if (count > 0) {
 			add_set(&out[count - 1].stay, &item->first);
 			add_set(&out[count - 1].stay, &item->rest);
 		}
+		before.min = length_plus(before.min, item->len_min);
+		before.max = length_plus(before.max, item->len_max);
 	}
 	return count;
 }
 
-static void offer(struct gate_windows *best, const struct gate_windows *windows)
+/* Windows of what begins behind that many octets of a match. */
+static void offer(struct gate_windows *best, const struct gate_windows *windows,
+                  struct gate_reach before)
 {
-	if (windows->count > 0 && (best->count == 0 || windows->rate < best->rate))
-		*best = *windows;
+	if (windows->count == 0 || (best->count > 0 && windows->rate >= best->rate))
+		return;
+	*best = *windows;
+	for (uint32_t i = 0; i < best->count; i++) {
+		best->reach[i].min = length_plus(best->reach[i].min, before.min);
+		best->reach[i].max = length_plus(best->reach[i].max, before.max);
+	}
 }
 
 /* The positions of the stretch that the common string enters behind some other text, as the gate
@@ -252,7 +271,8 @@ static struct stretch find_stretch(const struct search *s, const struct gate_pos
 static void offer_own(struct search *s, struct items *items)
 {
 	struct gate_position position[ITEMS_MAX];
-	uint32_t count = positions_of(items, position);
+	struct gate_reach reach[ITEMS_MAX];
+	uint32_t count = positions_of(items, position, reach);
 	struct stretch best = find_stretch(s, position, count);
 
 	if (best.len == 0 || best.rate > RATE_MAX)
@@ -265,7 +285,11 @@ static void offer_own(struct search *s, struct items *items)
 	/* Entering the last position is enough. */
 	memset(&window->position[best.len - 1].stay, 0, sizeof(struct octets));
 	offer(&items->best,
-	      &(struct gate_windows){.count = 1, .window = {window}, .rate = best.rate});
+	      &(struct gate_windows){.count = 1,
+	                             .window = {window},
+	                             .reach = {reach[best.from + best.len - 1]},
+	                             .rate = best.rate},
+	      (struct gate_reach){0, 0});
 }
 
 static struct items of_sequence(struct search *s, uint32_t first)
@@ -277,8 +301,9 @@ static struct items of_sequence(struct search *s, uint32_t first)
 
 	struct items sum = fresh(s, room);
 	for (uint32_t child = first; child != 0; child = s->regex->node[child - 1].next) {
+		offer(&sum.best, &s->found[child - 1].best,
+		      (struct gate_reach){sum.len_min, sum.len_max});
 		put_all(&sum, &s->found[child - 1]);
-		offer(&sum.best, &s->found[child - 1].best);
 		consuming += s->found[child - 1].count > 0;
 	}
 	if (consuming > 1)
@@ -298,25 +323,33 @@ static struct gate_windows unite(const struct search *s, uint32_t first)
 			return (struct gate_windows){0};
 		memcpy(sum.window + sum.count, more->window,
 		       more->count * sizeof(struct gate_window *));
+		memcpy(sum.reach + sum.count, more->reach, more->count * sizeof(struct gate_reach));
 		sum.count += more->count;
 		sum.rate += more->rate;
 	}
 	return sum.rate <= RATE_MAX ? sum : (struct gate_windows){0};
 }
 
+static void widen(struct item *item, uint16_t len_min, uint16_t len_max)
+{
+	item->len_min = len_min < item->len_min ? len_min : item->len_min;
+	item->len_max = len_max > item->len_max ? len_max : item->len_max;
+}
+
 /* Branches of the same number of items are laid over each other; others melt into one item. */
 static struct items of_choice(struct search *s, uint32_t first)
 {
 	const struct items *model = &s->found[first - 1];
-	struct octets head = {{0}}, tail = {{0}};
-	bool maybe_empty = false, aligned = model->count > 0;
+	struct item any = {.len_min = BEFORE_ENDLESS};
+	bool aligned = model->count > 0;
 
 	for (uint32_t child = first; child != 0; child = s->regex->node[child - 1].next) {
 		const struct items *branch = &s->found[child - 1];
 
-		add_set(&head, &branch->head);
-		add_set(&tail, &branch->tail);
-		maybe_empty |= branch->maybe_empty;
+		add_set(&any.first, &branch->head);
+		add_set(&any.rest, &branch->tail);
+		any.optional |= branch->maybe_empty;
+		widen(&any, branch->len_min, branch->len_max);
 		aligned &= branch->count == model->count;
 		for (uint32_t i = 0; aligned && i < branch->count; i++)
 			aligned = branch->item[i].optional == model->item[i].optional;
@@ -325,19 +358,24 @@ static struct items of_choice(struct search *s, uint32_t first)
 	struct items sum;
 	if (aligned) {
 		sum = fresh(s, model->count);
-		sum.head = head;
-		sum.tail = tail;
-		sum.maybe_empty = maybe_empty;
+		sum.head = any.first;
+		sum.tail = any.rest;
+		sum.maybe_empty = any.optional;
+		sum.len_min = any.len_min;
+		sum.len_max = any.len_max;
 		sum.count = model->count;
 		memcpy(sum.item, model->item, model->count * sizeof(struct item));
 	} else {
-		sum = single(s, &head, &tail, maybe_empty);
+		sum = single(s, &any);
 	}
 	for (uint32_t child = s->regex->node[first - 1].next; aligned && child != 0;
 	     child = s->regex->node[child - 1].next)
 		for (uint32_t i = 0; i < sum.count; i++) {
-			add_set(&sum.item[i].first, &s->found[child - 1].item[i].first);
-			add_set(&sum.item[i].rest, &s->found[child - 1].item[i].rest);
+			const struct item *more = &s->found[child - 1].item[i];
+
+			add_set(&sum.item[i].first, &more->first);
+			add_set(&sum.item[i].rest, &more->rest);
+			widen(&sum.item[i], more->len_min, more->len_max);
 		}
 	sum.best = unite(s, first);
 	return sum;
@@ -347,6 +385,7 @@ static struct items of_repeat(struct search *s, const struct regex_node *node)
 {
 	const struct items *child = &s->found[node->child - 1];
 	struct octets all = child->head, tail = child->tail;
+	uint16_t len_max = length_times(node->max, child->len_max);
 
 	add_set(&all, &child->tail);
 	if (node->max == 0 || child->count == 0)
@@ -354,16 +393,21 @@ static struct items of_repeat(struct search *s, const struct regex_node *node)
 	if (node->max > 1)
 		add_set(&tail, &child->head);
 	if (node->min == 0)
-		return single(s, &child->head, &tail, true);
+		return single(s, &(struct item){child->head, tail, true, 0, len_max});
 
 	uint32_t copies = node->min < COPIES_MAX ? node->min : COPIES_MAX;
 	struct items sum = fresh(s, copies * child->count + 1);
 	for (uint32_t i = 0; i < copies; i++)
 		put_all(&sum, child);
 	if (copies < node->max)
-		put(&sum, &(struct item){all, all, true});
+		put(&sum,
+		    &(struct item){all, all, true, length_times(node->min - copies, child->len_min),
+		                   length_times(node->max - copies, child->len_max)});
 	sum.tail = tail;
-	offer(&sum.best, &child->best);
+	sum.len_min = length_times(node->min, child->len_min);
+	sum.len_max = len_max;
+	/* The first copy passes through them, whatever the others do. */
+	offer(&sum.best, &child->best, (struct gate_reach){0, 0});
 	if (copies > 1)
 		offer_own(s, &sum);
 	return sum;
@@ -385,7 +429,7 @@ void rule_gate(struct rule_pool *pool, const struct regex *regex, enum text_kind
 		const struct regex_node *node = &regex->node[i];
 
 		if (node->kind == REGEX_OCTET)
-			s.found[i] = single(&s, &node->set, &none, false);
+			s.found[i] = single(&s, &(struct item){node->set, none, false, 1, 1});
 		else if (node->kind == REGEX_SEQUENCE)
 			s.found[i] = of_sequence(&s, node->child);
 		else if (node->kind == REGEX_CHOICE)
@@ -395,7 +439,8 @@ void rule_gate(struct rule_pool *pool, const struct regex *regex, enum text_kind
 		else if (node->kind == REGEX_EMPTY)
 			s.found[i] = fresh(&s, 0);
 		else
-			s.found[i] = single(&s, &every_octet, &every_octet, true);
+			s.found[i] = single(
+			    &s, &(struct item){every_octet, every_octet, true, 0, BEFORE_ENDLESS});
 	}
 	*out_windows = s.found[regex->root].best;
 }

@@ -25,10 +25,17 @@ struct gate_window {
 	double rate; /* expected share of octets at which the last position is entered */
 };
 
-/* Every match passes through one of the windows. */
+/* How many octets a match holds up to the one that enters a window's last position, that one
+ * included: at least, at most (BEFORE_ENDLESS: nobody knows). */
+struct gate_reach {
+	uint16_t min, max;
+};
+
+/* Every match passes through one of the windows, within its reach. */
 struct gate_windows {
 	uint32_t count; /* 0: none are selective enough */
 	const struct gate_window *window[GATE_WINDOWS_MAX];
+	struct gate_reach reach[GATE_WINDOWS_MAX];
 	double rate; /* of all together */
 };
 

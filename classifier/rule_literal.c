@@ -106,19 +106,6 @@ static void rate(struct search *s, struct literals *set)
 		set->rate += string_rate(s->kind, &set->item[i]);
 }
 
-/* Sum and product of lengths; what would be BEFORE_ENDLESS or more is. */
-static uint16_t plus(uint32_t a, uint32_t b)
-{
-	return a + b < BEFORE_ENDLESS ? (uint16_t)(a + b) : BEFORE_ENDLESS;
-}
-
-static uint16_t times(uint32_t count, uint16_t len)
-{
-	if (count == 0 || len == 0)
-		return 0;
-	return count < BEFORE_ENDLESS / len ? (uint16_t)(count * len) : BEFORE_ENDLESS;
-}
-
 static uint8_t shortest(const struct literals *set)
 {
 	uint8_t len = UINT8_MAX;
@@ -271,10 +258,10 @@ static struct literals placed(const struct gathering *g, const struct literals *
 {
 	struct literals behind = *set;
 
-	behind.before_min = plus(set->before_min, g->found.len_min);
-	behind.before_max = plus(set->before_max, g->found.len_max);
+	behind.before_min = length_plus(set->before_min, g->found.len_min);
+	behind.before_max = length_plus(set->before_max, g->found.len_max);
 	if (g->led)
-		behind.lead_max = plus(set->before_max, g->found.lead_len_max);
+		behind.lead_max = length_plus(set->before_max, g->found.lead_len_max);
 	return behind;
 }
 
@@ -305,10 +292,10 @@ static void gather_open(struct search *s, struct gathering *g, const struct foun
 
 static void gather_length(struct gathering *g, const struct found *next, bool optional)
 {
-	g->found.len_min = plus(g->found.len_min, next->len_min);
-	g->found.len_max = plus(g->found.len_max, next->len_max);
+	g->found.len_min = length_plus(g->found.len_min, next->len_min);
+	g->found.len_max = length_plus(g->found.len_max, next->len_max);
 	if (g->led)
-		g->found.lead_len_max = plus(g->found.lead_len_max, next->len_max);
+		g->found.lead_len_max = length_plus(g->found.lead_len_max, next->len_max);
 	else if (!optional)
 		g->found.lead_len_max = next->lead_len_max;
 	g->led |= !optional;
@@ -447,9 +434,9 @@ static struct found of_repeat(struct search *s, const struct regex_node *node)
 	const struct found *child = &s->found[node->child - 1];
 	struct gathering g = {.current = empty_string(s)};
 	uint32_t copies = node->min < COPIES_MAX ? node->min : COPIES_MAX;
-	uint16_t len_min = times(node->min, child->len_min);
+	uint16_t len_min = length_times(node->min, child->len_min);
 	uint32_t most = repeats_max(s, node);
-	uint16_t len_max = times(most, child->len_max);
+	uint16_t len_max = length_times(most, child->len_max);
 
 	if (node->min == 0)
 		return of_option(s, node, len_max);
@@ -460,8 +447,8 @@ static struct found of_repeat(struct search *s, const struct regex_node *node)
 		struct literals none = empty_string(s);
 
 		/* The last copy has as many before it as there may be. */
-		g.found.len_min = times(node->min - 1, child->len_min);
-		g.found.len_max = times(most - 1, child->len_max);
+		g.found.len_min = length_times(node->min - 1, child->len_min);
+		g.found.len_max = length_times(most - 1, child->len_max);
 		g.found.lead_len_max = g.found.len_max;
 		if (child->exact)
 			g.current = placed(&g, &child->all);
@@ -483,7 +470,8 @@ static struct found of_repeat(struct search *s, const struct regex_node *node)
 		                                               : LITERAL_NEED_MAX;
 	found.len_min = len_min;
 	found.len_max = len_max;
-	found.lead_len_max = plus(child->lead_len_max, times(most - 1, child->len_max));
+	found.lead_len_max = length_plus(child->lead_len_max,
+	                                 length_times(most - 1, child->len_max));
 	return found;
 }
 
@@ -519,8 +507,8 @@ static void drop_covered(struct literals *set)
 		set->item[kept++] = keep;
 	}
 	set->count = kept;
-	set->before_max = plus(set->before_max, further);
-	set->lead_max = plus(set->lead_max, further);
+	set->before_max = length_plus(set->before_max, further);
+	set->lead_max = length_plus(set->lead_max, further);
 }
 
 void rule_literals(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,

@@ -10,6 +10,19 @@
 #define LITERALS_MAX      512
 #define BEFORE_ENDLESS    UINT16_MAX
 
+/* Sum and product of lengths; what would be BEFORE_ENDLESS or more is. */
+static inline uint16_t length_plus(uint32_t a, uint32_t b)
+{
+	return a + b < BEFORE_ENDLESS ? (uint16_t)(a + b) : BEFORE_ENDLESS;
+}
+
+static inline uint16_t length_times(uint32_t count, uint16_t len)
+{
+	uint64_t product = (uint64_t)count * len;
+
+	return product < BEFORE_ENDLESS ? (uint16_t)product : BEFORE_ENDLESS;
+}
+
 struct literal {
 	uint8_t len;
 	uint8_t octet[LITERAL_BYTES_MAX];

@@ -95,7 +95,8 @@ static uint32_t place_window(uint32_t bit, const struct gate_window *window)
 
 /* Windows are packed one after the other; none lies across two words. False when the gate is full.
  */
-static bool place_gate(struct placing *p, uint32_t rule, const struct gate_windows *windows)
+static bool place_gate(struct placing *p, const struct blob_gate_rule *rule,
+                       const struct gate_windows *windows)
 {
 	uint32_t bit = p->gate_bits;
 
@@ -110,7 +111,10 @@ static bool place_gate(struct placing *p, uint32_t rule, const struct gate_windo
 		memcpy(window, windows->window[i], sizeof(*windows->window[i]));
 		p->gate = rule_pool_grow(p->pool, p->gate, p->gate_count, &p->gate_room,
 		                         sizeof(*p->gate));
-		p->gate[p->gate_count++] = (struct gate_use){window, rule};
+		struct gate_use *use = &p->gate[p->gate_count++];
+		*use = (struct gate_use){window, *rule};
+		use->to.reach_min = windows->reach[i].min;
+		use->to.reach_max = windows->reach[i].max;
 	}
 	return true;
 }
@@ -163,7 +167,10 @@ enum rule_placement rule_place(struct placing *p, uint32_t rule, uint8_t flags, 
 	}
 	if (windows.count > 0 &&
 	    (literals.count == 0 || gate_cost(&windows) < literal_cost(&literals, &flanks)) &&
-	    place_gate(p, rule, &windows)) {
+	    place_gate(p,
+	               &(struct blob_gate_rule){
+	                   .rule = rule, .flags = flags, .selector = (uint16_t)selector},
+	               &windows)) {
 		placed = PLACED_GATE;
 		*out_cost = gate_cost(&windows);
 	} else if (literals.count > 0 &&
@@ -261,7 +268,8 @@ static void finish_gate(struct placing *p, struct bytes *out_section)
 		bit = place_window(bit, window);
 		set_window(&tables, window, bit);
 		bit += window->count;
-		rule[i] = (struct blob_gate_rule){bit - 1, p->gate[i].rule};
+		rule[i] = p->gate[i].to;
+		rule[i].bit = bit - 1;
 	}
 	out_section[BLOB_GATE] = bytes_of(gate, bytes);
 	out_section[BLOB_GATE_RULES] = bytes_of(rule, p->gate_count * sizeof(*rule));

@@ -19,7 +19,7 @@ struct literal_use {
 
 struct gate_use {
 	const struct gate_window *window;
-	uint32_t rule;
+	struct blob_gate_rule to; /* but for the bit */
 };
 
 struct placing {

@@ -49,6 +49,22 @@ void rule_reader_free(struct rule_reader *reader)
 	rule_pool_free(&reader->pool);
 }
 
+enum text_kind rule_text_kind(enum rule_type type)
+{
+	switch (type) {
+	case RULE_BODY:
+		return TEXT_BODY;
+	case RULE_RAWBODY:
+		return TEXT_RAWBODY;
+	case RULE_URI:
+		return TEXT_URI;
+	case RULE_FULL:
+		return TEXT_FULL;
+	default:
+		return TEXT_HEADER;
+	}
+}
+
 static uint32_t name_bucket(struct bytes name)
 {
 	uint32_t hash = 2166136261u;

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/texts.h"
 #include "classifier/eval_blob.h"
 #include "classifier/rule_compile.h"
 #include "classifier/rule_pool.h"
@@ -29,6 +30,7 @@ enum rule_type {
 	RULE_EMPTY, /* declared without a test: never hits by itself */
 	RULE_EVAL,
 	RULE_MIMEHEADER,
+	RULE_URI_DETAIL,
 	RULE_TYPE_COUNT
 };
 
@@ -48,13 +50,19 @@ enum rule_tflag {
 
 #define RULE_SCORES 4
 
+struct rule_condition { /* of a uri_detail rule */
+	char *pattern;  /* NULL: there is none */
+	bool negated;
+};
+
 struct rule_text {
 	char *name;
 	enum rule_type type;
-	char *pattern;            /* regex rules */
-	char *selector;           /* header rules, as written */
-	char *if_unset;           /* NULL: none */
-	char *expr;               /* meta expression, or the eval call */
+	char *pattern;                                 /* regex rules */
+	char *selector;                                /* header rules, as written */
+	char *if_unset;                                /* NULL: none */
+	char *expr;                                    /* meta expression, or the eval call */
+	struct rule_condition detail[URI_DETAIL_KEYS]; /* of all uri_detail lines of the name */
 	enum rule_type called_as; /* the type of the line that has the eval call */
 	char *describe;
 	bool negated, replace;
@@ -125,6 +133,8 @@ void rule_reader_sum(struct rule_reader *reader, struct bytes text);
 /* After the last file: replaces tags, sets default scores. */
 void rule_reader_finish(struct rule_reader *reader);
 
+/* The text that rules of this type look at. */
+enum text_kind rule_text_kind(enum rule_type type);
 struct rule_text *rule_reader_find(const struct rule_reader *reader, struct bytes name);
 /* Counts an occurrence of `construct`; reports of the same construct are merged unless they are
  * faults. */
@@ -140,6 +150,11 @@ void rule_condition_load_plugin(struct rule_reader *reader, struct bytes name);
 
 /* rule_replace.c: ReplaceTags over one pattern; returns pool memory, or `pattern` itself. */
 char *rule_replace(struct rule_reader *reader, char *pattern);
+
+/* rule_detail.c: takes the conditions in `text` into the rule; earlier ones about the same stay
+ * when none of these replaces them. False, with the fault in `out_why`: it is no list of them. */
+bool rule_detail_read(struct rule_reader *reader, struct rule_text *rule, struct bytes text,
+                      const char **out_why);
 
 /* rule_directive.c: lists and settings of the eval functions. */
 void rule_directive_init(struct rule_reader *reader);

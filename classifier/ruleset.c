@@ -178,6 +178,24 @@ static bool is_pattern_of(const struct ruleset *r, uint32_t rule, int group)
 	       r->rule[rule].text_kind == group_text((uint32_t)group);
 }
 
+/* The final bits are those of the rules, in their order; notes where each word's begin. */
+static bool gate_bits_are_sound(struct ruleset_group *k)
+{
+	const uint64_t *final = k->gate->table + k->gate->words;
+	uint32_t rule = 0;
+
+	for (uint32_t word = 0; word < k->gate->words; word++) {
+		k->gate_start[word] = rule;
+		for (uint64_t left = final[word]; left != 0; left &= left - 1) {
+			uint32_t bit = word * 64 + (uint32_t)__builtin_ctzll(left);
+
+			if (rule == k->gate_rule_count || k->gate_rules[rule++].bit != bit)
+				return false;
+		}
+	}
+	return rule == k->gate_rule_count;
+}
+
 static bool open_gate(struct ruleset *r, int group)
 {
 	struct ruleset_group *k = &r->group[group];
@@ -198,10 +216,9 @@ static bool open_gate(struct ruleset *r, int group)
 	        sizeof(struct blob_gate) + (size_t)k->gate->words * (2 + 512) * sizeof(uint64_t))
 		return false;
 	for (uint32_t i = 0; i < k->gate_rule_count; i++)
-		if (k->gate_rules[i].bit >= k->gate->words * 64 ||
-		    !is_pattern_of(r, k->gate_rules[i].rule, group))
+		if (!is_pattern_of(r, k->gate_rules[i].rule, group))
 			return false;
-	return true;
+	return gate_bits_are_sound(k);
 }
 
 static bool flank_is_sound(const struct blob_flank *flank, size_t cells)

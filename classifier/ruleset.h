@@ -23,6 +23,7 @@ struct ruleset_group {                /* what triggers the rules of one group */
 	const struct blob_gate *gate; /* NULL: none */
 	const struct blob_gate_rule *gate_rules;
 	uint32_t gate_rule_count;
+	uint32_t gate_start[GATE_WORDS_MAX]; /* by word: the first of gate_rules in it */
 	const struct blob_octets *plain_octets;
 	const uint32_t *segments; /* headers only: which to scan */
 	uint32_t segment_count;
@@ -55,6 +56,7 @@ struct ruleset_evals { /* calls of eval functions and what they look into (eval_
 	const double *setting;                                /* by enum eval_setting */
 	const struct pattern *shared[EVAL_PATTERNS_MAX];      /* by enum eval_pattern */
 	struct pcre2_real_code_8 *pattern[EVAL_PATTERNS_MAX]; /* their code */
+	const struct pattern **detail; /* by call, URI_DETAIL_KEYS each; NULL: no condition */
 	const struct pattern *redirector[REDIRECTORS_MAX];
 	uint32_t redirector_count;
 	bool no_jit;

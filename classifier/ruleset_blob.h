@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/texts.h"
 
-#define RULESET_BLOB_VERSION 6u
+#define RULESET_BLOB_VERSION 7u
 #define RULESET_RULES_MAX    65535u /* struct event_rule carries 16 bits */
 #define META_DEPTH_MAX       128u
 #define GATE_WORDS_MAX       64u
@@ -186,10 +186,19 @@ struct blob_gate {
 	uint64_t table[];
 };
 
+/* A rule's window, in the order of their bits: how many octets stand in a match up to the one that
+ * raises the bit, that one included. */
 struct blob_gate_rule {
 	uint32_t bit;
 	uint32_t rule;
+	uint16_t reach_min;
+	uint16_t reach_max; /* REACH_ENDLESS: no bound */
+	uint16_t selector;  /* the rule's, */
+	uint8_t flags;      /* and its flags */
+	uint8_t unused;
 };
+
+static_assert(sizeof(struct blob_gate_rule) == 16, "fixed layout");
 
 struct blob_domain {
 	uint32_t name; /* lower case */

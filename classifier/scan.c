@@ -302,7 +302,7 @@ static void add_span(struct spans *spans, uint32_t from, uint32_t to)
 	spans->to[spans->count++] = to;
 }
 
-/* A match of a `multiple` rule may begin in [from, to]: a stretch more to count in. */
+/* A match of a rule may begin in [from, to]: a stretch more to look in. */
 static void pend(struct scan_context *c, uint32_t index, uint32_t from, uint32_t to)
 {
 	struct rule_state *state = &c->state[index];
@@ -459,24 +459,6 @@ static void scan_literals(struct scan_context *c)
 	}
 }
 
-static void scan_gate(struct scan_context *c)
-{
-	const struct ruleset_group *group = c->group;
-
-	if (group->gate == NULL)
-		return;
-	gate_scan(group->gate, c->subject, c->seen);
-	for (uint32_t i = 0; i < group->gate_rule_count; i++) {
-		uint32_t bit = group->gate_rules[i].bit, rule = group->gate_rules[i].rule;
-
-		if ((c->seen[bit / 64] >> bit % 64 & 1) == 0)
-			continue;
-		c->counters->gate_hits++;
-		if (is_looking(c, rule))
-			look(c, rule, 0, (uint32_t)c->subject.len);
-	}
-}
-
 /* Counts in the spans of one rule, front to back, as if all of the segment were searched. */
 static void run_spans(struct scan_context *c, uint32_t index)
 {
@@ -507,6 +489,55 @@ static void run_pending(struct scan_context *c)
 	c->pending_count = 0;
 }
 
+/* Whether the gate's rule has anything to find in the segment in hand. */
+static bool gate_is_looking(const struct scan_context *c, const struct blob_gate_rule *gate)
+{
+	uint32_t count = c->state[gate->rule].count;
+
+	if (c->kind == TEXT_HEADER ? gate->selector != c->segment
+	                           : c->segment == 0 && (gate->flags & BLOB_FLAG_NOSUBJECT) != 0)
+		return false;
+	return count == 0 || ((gate->flags & BLOB_FLAG_MULTIPLE) != 0 &&
+	                      count < hits_max(&c->ruleset->rule[gate->rule]));
+}
+
+/* The rule's window was passed by an octet in [from, to). */
+static void trigger_gate(struct scan_context *c, const struct blob_gate_rule *gate, uint32_t from,
+                         uint32_t to)
+{
+	c->counters->gate_hits++;
+	if (to < gate->reach_min || !gate_is_looking(c, gate))
+		return;
+	from = gate->reach_max == REACH_ENDLESS || from + 1 < gate->reach_max
+	           ? 0
+	           : from + 1 - gate->reach_max;
+	scan_touch(c, gate->rule);
+	pend(c, gate->rule, from, to - gate->reach_min);
+}
+
+static void on_gate(void *user, uint32_t word, uint64_t bits, uint32_t from, uint32_t to)
+{
+	struct scan_context *c = user;
+	const struct ruleset_group *group = c->group;
+	uint64_t final = group->gate->table[group->gate->words + word];
+	const struct blob_gate_rule *rules = group->gate_rules + group->gate_start[word];
+
+	for (uint64_t left = bits; left != 0; left &= left - 1) {
+		uint64_t below = (left & -left) - 1;
+
+		trigger_gate(c, &rules[__builtin_popcountll(final & below)], from, to);
+	}
+}
+
+/* Rules that windows trigger are looked for when all windows are known. */
+static void scan_gate(struct scan_context *c)
+{
+	if (c->group->gate == NULL)
+		return;
+	gate_scan(c->group->gate, c->subject, on_gate, c);
+	run_pending(c);
+}
+
 /* Headers are scanned one by one, and only those some rule of the group looks at. */
 static uint32_t scanned_count(const struct scan_context *c)
 {
@@ -532,10 +563,10 @@ static void scan_segment(struct scan_context *c, uint32_t index)
 	(void)within_budget(c, c->subject.len);
 	enter_stage(c, STAGE_LITERAL);
 	scan_literals(c);
-	enter_stage(c, STAGE_GATE);
-	scan_gate(c);
 	enter_stage(c, STAGE_MULTIPLE);
 	run_pending(c);
+	enter_stage(c, STAGE_GATE);
+	scan_gate(c);
 	enter_stage(c, STAGE_NONE);
 }
 

@@ -50,7 +50,7 @@ struct held { /* where matches may begin, while a rule waits for more of its str
 
 #define SPANS_MAX 4
 
-struct spans { /* where matches of a `multiple` rule may begin in the segment in hand; apart */
+struct spans { /* where matches of a rule may begin in the segment in hand; apart */
 	uint32_t count;
 	uint32_t from[SPANS_MAX], to[SPANS_MAX];
 };
@@ -75,9 +75,8 @@ struct scan_context {
 	struct held *held;   /* by rule */
 	struct spans *spans; /* by rule */
 	struct value stack[META_DEPTH_MAX];
-	uint32_t *pending; /* `multiple` rules triggered in the text in hand */
+	uint32_t *pending; /* rules to be looked for in `spans` of the segment in hand */
 	uint32_t pending_count;
-	uint64_t seen[GATE_WORDS_MAX];
 	uint32_t policy;
 	const struct listed *listed;   /* may be NULL */
 	const struct answers *answers; /* may be NULL */

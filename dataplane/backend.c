@@ -267,7 +267,10 @@ static void backend_gone(struct gateway *g, struct backend *b)
 
 	if (b->state < BACKEND_IDLE) {
 		g->counters->backend_connect_failed++;
-		if (b->state == BACKEND_HANDSHAKE && tls_mode(g, b) == TLS_BACKEND_OPPORTUNISTIC)
+		if (b->state == BACKEND_HANDSHAKE && b->offered)
+			g->counters->backend_tls_stale++; /* the next one makes a full handshake */
+		else if (b->state == BACKEND_HANDSHAKE &&
+		         tls_mode(g, b) == TLS_BACKEND_OPPORTUNISTIC)
 			g->target[b->target].clear_until_us = g->now_us + CLEAR_US;
 		else
 			target_failed(g, &g->target[b->target]);
@@ -409,16 +412,19 @@ static bool wants_tls(const struct gateway *g, const struct backend *b)
 	        g->target[b->target].clear_until_us <= g->now_us);
 }
 
-/* A ticket is used once (RFC 8446 C.4), and not under another set-up than that which judged its
- * server; a pin is compared with a certificate, which a resumed session does not show. */
-static void session_resume(struct gateway *g, const struct backend *b, struct leg_tls *tl)
+/* A session binds its client to its version: a server that speaks another one by now refuses, and
+ * is asked again without. A ticket is used once (RFC 8446 C.4), and not under another set-up than
+ * that which judged its server; a pin is compared with a certificate, which a resumed session does
+ * not show. */
+static void session_resume(struct gateway *g, struct backend *b, struct leg_tls *tl)
 {
 	struct backend_target *target = &g->target[b->target];
 	struct bytes session = bytes_of(target->session, target->session_bytes);
 
-	if (session.len > 0 && target->session_setup == g->tls &&
-	    tls_session_resume(tl->tls, session) != OK)
-		g->counters->backend_tls_stale++; /* a full handshake, then */
+	if (session.len > 0 && target->session_setup == g->tls) {
+		b->offered = tls_session_resume(tl->tls, session) == OK;
+		g->counters->backend_tls_stale += !b->offered; /* a full handshake, then */
+	}
 	memset(target->session, 0, session.len);
 	target->session_bytes = 0;
 }

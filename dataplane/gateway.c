@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "dataplane/gateway_internal.h"
+#include "tcpstack/tls_helper.h"
 
 #define TURN_CONNECTIONS_MAX 256
 /* Whoever is told to go answers, and a turn takes one burst: more would fill the device's queue. */
@@ -287,7 +288,11 @@ static void tls_refresh(struct gateway *g)
 	g->tls = tls_slot_current(g->its.tls, g->its.worker);
 	if (g->tls_engine == NULL && !g->tls_tried && g->tls != NULL &&
 	    g->tls_arena.memory != NULL) {
-		const struct tls_engine_options options = {.connections_max = g->leg_tls.count};
+		const struct tls_engine_options options = {
+		    .connections_max = g->leg_tls.count,
+		    .helpers = g->its.tls_helpers,
+		    .helpers_engine = g->its.worker,
+		};
 
 		g->tls_tried = true;
 		g->tls_engine = tls_engine_new(&g->tls_arena, &options, g->its.tls_counters);
@@ -354,6 +359,11 @@ bool gateway_idle(const struct gateway *g)
 uint32_t gateway_session_count(const struct gateway *g)
 {
 	return g->sessions.used;
+}
+
+bool gateway_is_called(const struct gateway *g)
+{
+	return g->tls_engine != NULL && tls_engine_waits(g->tls_engine);
 }
 
 uint32_t gateway_tls_use(const struct gateway *g, size_t *out_bytes)

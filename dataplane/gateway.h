@@ -25,6 +25,7 @@
 #include "tcpstack/tls_counters.h"
 
 struct gateway;
+struct tls_helpers;
 struct tls_slot;
 
 struct gateway_config {
@@ -40,7 +41,8 @@ struct gateway_config {
 	struct smtp_counters *smtp_counters;
 	struct mime_counters *mime_counters;
 	struct tls_counters *tls_counters;
-	struct tls_slot *tls; /* NULL: no TLS */
+	struct tls_slot *tls;            /* NULL: no TLS */
+	struct tls_helpers *tls_helpers; /* NULL: slow signatures are made in the turn */
 	uint32_t worker;
 	const char *hostname;
 	struct hash_key secret;       /* of message ids */
@@ -74,6 +76,8 @@ void gateway_reload(struct gateway *gateway);
 /* No session is left. */
 bool gateway_idle(const struct gateway *gateway);
 uint32_t gateway_session_count(const struct gateway *gateway);
+/* Has a helper thread something for it? To be asked between saying that one sleeps and sleeping. */
+bool gateway_is_called(const struct gateway *gateway);
 /* Connections inside TLS now, and the octets of TLS memory they take. */
 uint32_t gateway_tls_use(const struct gateway *gateway, size_t *out_bytes);
 /* What becomes of a SYN from `addr`, before any state. A pure look-up, for struct net_config. */

@@ -114,14 +114,14 @@ struct mail {
 	bool shut;                /* no body is let in now: its slowness is ours */
 	struct pkt_chain held; /* raw octets, dot-stuffed; with the final ".CRLF" once complete */
 	uint64_t body_bytes;
-	struct judgement judgement;
 	enum verdict verdict;
-	struct event event;
-	struct inquiry_ref awaited[AWAITED_MAX];
+	struct event event; /* once judged with its points and rules */
 	char mail_text[160];
+	struct transaction transaction; /* large, and little of it is used */
+	/* Not touched by most: */
+	struct inquiry_ref awaited[AWAITED_MAX];
 	char discard_text[SMTP_REPLY_LINE_BYTES_MAX]; /* the whole reply line that waits for the end
 	                                                 of the body */
-	struct transaction transaction;               /* last: large */
 };
 
 enum backend_state {
@@ -145,6 +145,7 @@ struct backend {
 	struct backend *idle_next, *idle_before; /* in its target's list, while idle */
 	bool in_data; /* DATA accepted and the dot not written: only closing aborts */
 	bool failed;  /* the connection is gone; what came before its end is still read */
+	bool offered; /* a saved session of TLS, whose fault a failed handshake may be */
 	struct smtp_client client;
 };
 
@@ -211,7 +212,8 @@ struct gateway {
 	struct mail *await_look;                    /* next to be looked at since answers came */
 	bool await_again;                           /* more came while they are looked at */
 	struct mail *judging;                       /* begun and not done; NULL: none */
-	struct normalised normalised;               /* of it */
+	struct normalised normalised;               /* of it, */
+	struct judgement judgement;                 /* and what was found in it so far */
 	struct listed listed;                       /* it */
 	uint32_t shed_session_next, shed_mail_next; /* where the next look for somebody begins */
 	uint32_t shed_more_slots;    /* that may be looked at in this turn where nobody was found */

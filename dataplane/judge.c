@@ -101,15 +101,15 @@ static struct bytes explanation(const struct mail *m, char memory[DETAIL_BYTES])
 {
 	struct buf out = buf_over(memory, DETAIL_BYTES);
 	char id_text[EVENT_ID_TEXT_BYTES];
-	uint32_t shown = m->judgement.hit_count < DETAIL_RULES_MAX ? m->judgement.hit_count
-	                                                           : DETAIL_RULES_MAX;
+	uint32_t shown = m->event.rule_count < DETAIL_RULES_MAX ? m->event.rule_count
+	                                                        : DETAIL_RULES_MAX;
 
 	event_id_format(m->id, id_text);
-	buf_printf(&out, "score %.1f of %.1f", m->judgement.score_milli / 1000.0,
+	buf_printf(&out, "score %.1f of %.1f", m->event.score_milli / 1000.0,
 	           m->event.required_milli / 1000.0);
 	for (uint32_t i = 0; i < shown; i++) {
 		buf_put_text(&out, i == 0 ? " (" : ", ");
-		buf_put_text(&out, ruleset_rule_name(m->rules->ruleset, m->judgement.hit[i].rule));
+		buf_put_text(&out, ruleset_rule_name(m->rules->ruleset, m->event.rules[i].rule));
 	}
 	if (shown > 0)
 		buf_put_octet(&out, ')');
@@ -174,26 +174,36 @@ static bool begin(struct gateway *g, struct mail *m)
 	normalise(g->normaliser, message, &facts, selectors, selector_count, &g->normalised);
 	if (!begin_texts(g, m, &facts))
 		return false;
-	memset(&m->judgement, 0, sizeof(m->judgement));
-	m->judgement.incomplete = m->rules->context == NULL;
+	memset(&g->judgement, 0, sizeof(g->judgement));
+	g->judgement.incomplete = m->rules->context == NULL;
 	m->event.timing.scan_us = 0;
 	g->judging = m;
 	return true;
 }
 
+/* What is told of the judgement, and the next one's place is free. */
+static void note(const struct gateway *g, struct mail *m)
+{
+	m->event.score_milli = g->judgement.score_milli;
+	m->event.rule_count = (uint16_t)g->judgement.hit_count;
+	memcpy(m->event.rules, g->judgement.hit,
+	       g->judgement.hit_count * sizeof(m->event.rules[0]));
+}
+
 static void conclude(struct gateway *g, struct mail *m)
 {
 	m->judged = m->rules->context != NULL;
+	note(g, m);
 	if (g->normalised.received_count > SMTP_RECEIVED_FIELDS_MAX) {
 		g->counters->messages_looping++;
 		mail_refuse(g, m, REPLY_MAIL_LOOP, bytes_of(NULL, 0));
 		return;
 	}
-	if (m->judgement.incomplete)
+	if (g->judgement.incomplete)
 		g->counters->messages_not_judged++;
-	g->counters->checks_late += m->judgement.rules_unanswered > 0;
+	g->counters->checks_late += g->judgement.rules_unanswered > 0;
 	m->event.required_milli = m->limits.tag_milli;
-	m->verdict = verdict_decide(&m->judgement, &m->limits);
+	m->verdict = verdict_decide(&g->judgement, &m->limits);
 	shadow_begin(g, m);
 	act(g, m);
 }
@@ -216,7 +226,7 @@ static bool judge_slice(struct gateway *g)
 		}
 	}
 	done = m->rules->context == NULL ||
-	       classifier_continue(m->rules->context, SLICE_NS, &m->judgement);
+	       classifier_continue(m->rules->context, SLICE_NS, &g->judgement);
 	uint32_t took_us = (uint32_t)((g->its.cpu_now_ns() - start_ns) / 1000);
 	m->event.timing.scan_us += took_us;
 	g->counters->judge_cpu_us += took_us;

@@ -10,11 +10,11 @@
 
 #include "base/check.h"
 #include "dataplane/gateway_internal.h"
+#include "tcpstack/tls_helper.h"
 
 #define TURN_STEPS_MAX  32     /* of handshakes in a turn */
 #define TURN_SHARE_NS   250000 /* then packets have their turn again */
 #define PULL_STEPS_MAX  64     /* of one connection that is up, before others are served */
-#define FILL_BYTES      1448   /* of a packet of plaintext: one segment towards the backend */
 #define RECORD_BYTES    1024   /* the smallest that is sealed while more is to be sent */
 #define RECORD_OVERHEAD 64     /* header, nonce, type and tag of a record, and something over */
 
@@ -123,8 +123,10 @@ struct leg_tls *leg_tls_open(struct gateway *g, struct tls_config *config, struc
 	if (tl == NULL)
 		return NULL;
 	*tl = (struct leg_tls){.tls = tls_open(g->tls_engine, config, name)};
-	if (tl->tls != NULL)
+	if (tl->tls != NULL) {
+		tls_set_user(tl->tls, tl);
 		return tl;
+	}
 	pool_put(&g->leg_tls, tl);
 	return NULL;
 }
@@ -237,9 +239,8 @@ static struct bytes pull(struct gateway *g, struct leg_tls *tl)
 			if (!flush(tl, false))
 				return bytes_of(NULL, 0);
 			break;
-		case TLS_WAITING:
-			tcp_mark_ready(tl->leg->conn);
-			return bytes_of(NULL, 0);
+		case TLS_WAITING: /* handshakes only */
+			UNREACHABLE();
 		case TLS_CLOSED:
 		case TLS_TRUNCATED:
 		case TLS_FAILED:
@@ -274,18 +275,17 @@ size_t leg_tls_take(struct gateway *g, struct leg *leg, size_t bytes, struct pkt
 
 	while (taken < data.len) {
 		struct pkt *pkt = chain->tail;
-		size_t room = pkt != NULL && pkt->len < FILL_BYTES ? FILL_BYTES - pkt->len : 0;
+		size_t room = pkt != NULL ? pkt_tailroom(pkt) : 0;
 		size_t len = data.len - taken;
 
-		if (room > 0 && room > pkt_tailroom(pkt))
-			room = pkt_tailroom(pkt);
 		if (room == 0) {
 			pkt = pkt_get(g->its.pool);
 			if (pkt == NULL)
 				break;
+			pkt->data = pkt->buffer; /* no header is put in front of it */
 			pkt->len = 0;
 			pkt_chain_push(chain, pkt);
-			room = FILL_BYTES;
+			room = pkt_tailroom(pkt);
 		}
 		len = len < room ? len : room;
 		memcpy(pkt->data + pkt->len, data.data + taken, len);
@@ -414,8 +414,9 @@ static void shake(struct gateway *g, struct leg_tls *tl)
 		enqueue(g, tl);
 		break;
 	case TLS_STEP:
-	case TLS_WAITING:
 		enqueue(g, tl);
+		break;
+	case TLS_WAITING: /* parked, until a helper has signed */
 		break;
 	case TLS_OUTPUT: /* goes on when the peer has acknowledged something */
 		if (flush(tl, false))
@@ -431,10 +432,22 @@ static void shake(struct gateway *g, struct leg_tls *tl)
 	}
 }
 
+/* Whose signatures have come join the queue. */
+static void take_answers(struct gateway *g)
+{
+	struct tls *tls;
+
+	if (g->tls_engine == NULL)
+		return;
+	while ((tls = tls_engine_answered(g->tls_engine)) != NULL) /* no more than are out */
+		enqueue(g, tls_user(tls));
+}
+
 bool leg_tls_run(struct gateway *g)
 {
 	uint64_t begun_ns;
 
+	take_answers(g);
 	if (g->tls_run_head == NULL)
 		return false;
 	begun_ns = g->its.cpu_now_ns();

@@ -7,8 +7,7 @@
 #include "base/check.h"
 #include "dataplane/gateway_internal.h"
 
-#define COMMANDS_BYTES  4096 /* commands put to a backend in one go */
-#define HOLD_COPY_BYTES 512
+#define COMMANDS_BYTES 4096 /* commands put to a backend in one go */
 
 struct mail *mail_begin(struct gateway *g, struct session *s)
 {
@@ -16,7 +15,7 @@ struct mail *mail_begin(struct gateway *g, struct session *s)
 
 	if (m == NULL)
 		return NULL;
-	memset(m, 0, offsetof(struct mail, judgement));
+	memset(m, 0, offsetof(struct mail, verdict));
 	m->session = s;
 	transaction_init(&m->transaction);
 	return m;
@@ -372,23 +371,28 @@ static void mail_stream(struct gateway *g, struct mail *m)
 	judge_queue(g, m);
 }
 
-/* Moves octets from the connection to the held chain: whole packets as they are, little ones by
- * copy behind the last, so that a client that sends octet by octet pins no packet for each. Returns
- * how many. */
+/* Moves octets from the connection to the held chain, whose packets are filled: what a message
+ * holds while it is under way is its size, neither that of the segments it came in nor a packet for
+ * each octet of a client that sends octet by octet. Returns how many. */
 static size_t hold(struct gateway *g, struct mail *m, size_t bytes)
 {
 	struct leg *leg = &m->session->leg;
-	struct pkt *tail = m->held.tail;
+	struct pkt *tail = m->held.tail, *pkt;
 	size_t taken = bytes, held_bytes = m->held.bytes;
 	uint32_t held_count = m->held.count;
+	struct pkt_chain fresh = {0};
 
-	if (bytes < HOLD_COPY_BYTES && tail != NULL && pkt_tailroom(tail) >= bytes) {
+	if (tail != NULL && pkt_tailroom(tail) >= bytes) {
 		memcpy(tail->data + tail->len, leg_peek(g, leg).data, bytes);
 		tail->len = (uint16_t)(tail->len + bytes);
 		m->held.bytes += bytes;
 		leg_consume(g, leg, bytes);
-	} else {
+	} else if (leg->tls != 0) {
 		taken = leg_take(g, leg, bytes, &m->held);
+	} else {
+		taken = leg_take(g, leg, bytes, &fresh);
+		while ((pkt = pkt_chain_pop(&fresh)) != NULL)
+			pkt_chain_pack(&m->held, pkt);
 	}
 	g->held_bytes += m->held.bytes - held_bytes;
 	g->held_pkts += m->held.count - held_count;

@@ -32,6 +32,7 @@
 #include "dataplane/port_dpdk.h"
 #include "dataplane/port_pcap.h"
 #include "dataplane/rules.h"
+#include "dataplane/signers.h"
 #include "dataplane/tls_setup.h"
 #include "dataplane/worker.h"
 #include "dataplane/xdp/steer.h"
@@ -64,7 +65,8 @@ struct process {
 	int questions_wake_fd;
 	struct rules_slot *rules;
 	struct tls_slot *tls;
-	bool tls_told; /* that its files cannot be read */
+	struct signers *signers; /* NULL: none */
+	bool tls_told;           /* that its files cannot be read */
 	struct control *control;
 	pthread_t control_thread;
 	bool control_started;
@@ -270,6 +272,7 @@ static enum err worker_prepare(struct process *process, uint32_t index, char *re
 	    .pool = w->pool,
 	    .rules = process->rules,
 	    .tls = process->tls,
+	    .tls_helpers = signers_helpers(process->signers),
 	    .handover = process->handover,
 	    .owners = process->handover != NULL ? &process->owners : NULL,
 	    .telemetry = &process->telemetry,
@@ -530,7 +533,9 @@ enum err process_start(struct config *config, const char *path, struct process *
 		snprintf(process.hostname, sizeof(process.hostname), "localhost");
 	random_os(&process.secret, sizeof(process.secret));
 	owners_init(&process.owners, config);
-	err = arena_init(&process.arena, OWN_BYTES + handover_bytes(config->workers), false);
+	err = arena_init(&process.arena,
+	                 OWN_BYTES + handover_bytes(config->workers) + signers_bytes(config),
+	                 false);
 	if (err == OK)
 		err = start_telemetry(&process, reason);
 	if (err == OK)
@@ -547,6 +552,9 @@ enum err process_start(struct config *config, const char *path, struct process *
 		err = start_ports(&process, reason);
 	if (err == OK)
 		err = start_handover(&process, reason);
+	if (err == OK)
+		err = signers_start(&process.arena, config, process.links, &process.signers,
+		                    reason);
 	for (uint32_t w = 0; w < config->workers && err == OK; w++)
 		err = worker_prepare(&process, w, reason);
 	if (err == OK)
@@ -649,6 +657,7 @@ void process_stop(struct process *process)
 		(void)pthread_join(worker->thread, NULL);
 		worker_close(worker->worker);
 	}
+	signers_stop(process->signers);
 	for (uint32_t i = 0; i < process->steer_count; i++)
 		steer_detach(process->steer[i]);
 	for (uint32_t i = 0; i < process->config->port_count; i++) {

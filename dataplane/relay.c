@@ -35,8 +35,8 @@ static uint32_t trace_rules(const struct mail *m, struct trace_rule rules[TRACE_
 {
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < m->judgement.hit_count && count < TRACE_RULES_MAX; i++) {
-		const struct event_rule *hit = &m->judgement.hit[i];
+	for (uint32_t i = 0; i < m->event.rule_count && count < TRACE_RULES_MAX; i++) {
+		const struct event_rule *hit = &m->event.rules[i];
 		rules[count++] = (struct trace_rule){
 		    bytes_text(ruleset_rule_name(m->rules->ruleset, hit->rule)), hit->score_milli};
 	}
@@ -48,7 +48,7 @@ static bool write_verdict(const struct mail *m, struct bytes id, struct buf *out
 {
 	struct trace_rule rules[TRACE_RULES_MAX];
 	struct trace_verdict verdict = {.spam = m->verdict == VERDICT_TAG,
-	                                .score_milli = m->judgement.score_milli,
+	                                .score_milli = m->event.score_milli,
 	                                .required_milli = m->limits.tag_milli,
 	                                .rules = rules,
 	                                .rule_count = trace_rules(m, rules),

@@ -93,12 +93,6 @@ void report_mail(struct gateway *g, struct mail *m, enum event_kind kind, enum e
 	event->bytes = m->body_complete ? m->body_bytes : m->held.bytes;
 	event->rules_generation = m->rules != NULL ? m->rules->rules_number : 0;
 	event->lists_generation = m->rules != NULL ? m->rules->lists_number : 0;
-	if (m->judged) {
-		event->score_milli = m->judgement.score_milli;
-		event->rule_count = (uint16_t)m->judgement.hit_count;
-		memcpy(event->rules, m->judgement.hit,
-		       m->judgement.hit_count * sizeof(event->rules[0]));
-	}
 	event->timing.data = m->data_us != 0 ? (uint32_t)(m->data_us - m->start_us) : 0;
 	event->timing.dot = m->dot_us != 0 ? (uint32_t)(m->dot_us - m->start_us) : 0;
 	event->timing.reply = gateway_since_us(g, m->start_us);

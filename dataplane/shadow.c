@@ -63,7 +63,7 @@ void shadow_begin(struct gateway *g, struct mail *m)
 	                                         g->config->failure_accepts};
 	ruleset_policy_limits(m->rules->shadow, shadow->policy, &shadow->limits.tag_milli,
 	                      &shadow->limits.reject_milli);
-	shadow->live = m->judgement;
+	shadow->live = g->judgement;
 	shadow->live_verdict = m->verdict;
 	tcp_endpoints(s->leg.conn, &local, &shadow->client);
 	shadow->helo_len = copy(shadow->helo, sizeof(shadow->helo), bytes_text(s->helo));

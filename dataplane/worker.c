@@ -242,6 +242,7 @@ static enum err gateway_start(struct worker *worker, struct arena *arena, uint64
 	    .mime_counters = group_counters(c->telemetry, c->index, GROUP_MIME),
 	    .tls_counters = group_counters(c->telemetry, c->index, GROUP_TLS),
 	    .tls = c->tls,
+	    .tls_helpers = c->tls_helpers,
 	    .worker = c->index,
 	    .hostname = c->hostname,
 	    .secret = c->secret,
@@ -527,8 +528,8 @@ static uint64_t sleep_us_max(const struct worker *worker, uint64_t now_us)
 }
 
 /* Until a frame, an order or the next deadline; `now_us` is when the last turn began. Who hands a
- * frame over looks whether we are asleep after it has pushed; we look for frames after we have said
- * so. */
+ * frame or a signature over looks whether we are asleep after it has pushed; we look for them after
+ * we have said so. */
 static void worker_sleep(struct worker *worker, uint64_t now_us)
 {
 	struct worker_link *link = worker->config.link;
@@ -545,7 +546,8 @@ static void worker_sleep(struct worker *worker, uint64_t now_us)
 	timeout = (struct timespec){.tv_nsec = (long)sleep_us * 1000};
 	static_assert(SLEEP_US_MAX < 1000000, "tv_nsec holds less than a second");
 	atomic_store(&link->asleep, true);
-	if (handover == NULL || !handover_waits(handover, worker->config.index)) {
+	if ((handover == NULL || !handover_waits(handover, worker->config.index)) &&
+	    !gateway_is_called(worker->gateway)) {
 		worker->counters->sleeps++;
 		if (ppoll(fds, count, &timeout, NULL) > 0 && (fds[0].revents & POLLIN) != 0 &&
 		    read(fds[0].fd, &orders, sizeof(orders)) > 0)

@@ -25,6 +25,7 @@
 
 struct handover;
 struct owners;
+struct tls_helpers;
 struct tls_slot;
 struct worker;
 
@@ -35,6 +36,7 @@ struct worker_config {
 	struct pkt_pool *pool;             /* kept */
 	struct rules_slot *rules;          /* kept */
 	struct tls_slot *tls;              /* NULL: no TLS; kept */
+	struct tls_helpers *tls_helpers;   /* NULL: slow signatures are made in the turn; kept */
 	struct handover *handover;         /* NULL when there is one worker only; kept */
 	const struct owners *owners;       /* likewise */
 	const struct telemetry *telemetry; /* with the groups of worker_counter_groups(); kept */

@@ -59,6 +59,27 @@ install_packages() {
 	[ -z "$made_policy" ] || rm -f $policy
 }
 
+# Packages of purpose `unpack` cannot be installed beside others: they lie in $BUILD/unpacked, with the libraries they
+# need installed. Without them the tests that want them are skipped.
+unpack_packages() {
+	local name folder="$BUILD/unpacked" work
+	for name in $(packages_for unpack); do
+		[ ! -e "$folder/.$name" ] || continue
+		work=$(mktemp -d)
+		chmod 755 "$work"
+		if (cd "$work" && apt-get download -qq "$name" && mkdir -p "$folder" && dpkg-deb -x "$name"_*.deb "$folder" &&
+			apt-cache depends --no-recommends --no-suggests --no-conflicts --no-replaces --no-breaks --no-enhances "$name" |
+			awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }' |
+				DEBIAN_FRONTEND=noninteractive xargs apt-get install -y -qq --no-install-recommends) \
+			> "$TOP/.packages.log" 2>&1; then
+			: > "$folder/.$name"
+		else
+			say "going on without $name, which could not be unpacked"
+		fi
+		rm -rf "$work" "$TOP/.packages.log"
+	done
+}
+
 # At least $1 free huge pages of 2 MiB; fewer are no error: postern then uses 4 KiB pages.
 prepare_hugepages() {
 	local want=$1 free total

@@ -27,8 +27,9 @@ def available():
     return os.path.exists(MASTER)
 
 
-def make(folder, smtpd="", **settings):
-    """Writes the configuration into `folder` and lets Postfix lay out its queue. `smtpd`: options of the smtpd service.
+def make(folder, smtpd="", services="", **settings):
+    """Writes the configuration into `folder` and lets Postfix lay out its queue. `smtpd`: options of the smtpd service;
+    `services`: more lines of master.cf.
     Start it with command(folder); it ends on SIGTERM."""
     os.makedirs(folder)
     for name in ("queue", "data"):
@@ -46,7 +47,7 @@ def make(folder, smtpd="", **settings):
     with open(f"{folder}/main.cf", "w") as file:
         file.write("".join(f"{key} = {value}\n" for key, value in its.items()))
     with open(f"{folder}/master.cf", "w") as file:
-        file.write(f"smtp inet n - n - - smtpd {smtpd}\n{SERVICES}")
+        file.write(f"smtp inet n - n - - smtpd {smtpd}\n{SERVICES}{services}")
     # `postfix check` makes the queue's folders from these lists, which lie beside main.cf.
     for name in ("dynamicmaps.cf", "postfix-files"):
         if os.path.exists(f"/etc/postfix/{name}"):

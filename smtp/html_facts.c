@@ -164,7 +164,7 @@ static bool is_repeated(struct html_facts *facts, struct bytes href)
 	return false;
 }
 
-void html_facts_anchor(struct html_facts *facts, struct bytes href)
+void html_facts_anchor(struct html_facts *facts, struct bytes href, uint32_t uri)
 {
 	struct fact_html *html = facts->html;
 	struct sink *strings = &facts->strings;
@@ -179,7 +179,7 @@ void html_facts_anchor(struct html_facts *facts, struct bytes href)
 	href = bytes_of(strings->data + start, strings->len - start);
 	bool repeated = is_repeated(facts, href);
 	html->anchor[html->anchor_count++] = (struct fact_anchor){
-	    href, bytes_of(strings->data + strings->len, 0), repeated};
+	    href, bytes_of(strings->data + strings->len, 0), uri, repeated};
 }
 
 void html_facts_title(struct html_facts *facts)

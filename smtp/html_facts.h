@@ -38,7 +38,8 @@ bool html_facts_is_open(const struct html_facts *facts, enum html_element elemen
 void html_facts_doctype(struct html_facts *facts);
 void html_facts_comment(struct html_facts *facts, struct bytes text);
 void html_facts_script(struct html_facts *facts, struct bytes text);
-void html_facts_anchor(struct html_facts *facts, struct bytes href);
+/* `uri`: of the href, as uri_add_anchor tells. */
+void html_facts_anchor(struct html_facts *facts, struct bytes href, uint32_t uri);
 void html_facts_title(struct html_facts *facts);
 /* What a start tag of `element` says by its attributes. */
 void html_facts_attributes(struct html_facts *facts, const struct html_token *token,

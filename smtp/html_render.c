@@ -166,7 +166,7 @@ static bool contains_nocase(struct bytes in, struct bytes what)
 	return octets_has_nocase(in, what);
 }
 
-static void add_attribute_uri(struct html_render *render, const char *name)
+static void add_attribute_uri(struct html_render *render, const char *name, enum fact_uri_type type)
 {
 	const struct html_attribute *attribute = html_attribute(&render->token, name);
 
@@ -175,7 +175,7 @@ static void add_attribute_uri(struct html_render *render, const char *name)
 	/* An attribute without a value has its name for one. */
 	bool bare = attribute->value.data == NULL;
 	uri_add_from_html(render->uris,
-	                  value_decoded(render, bare ? attribute->name : attribute->value));
+	                  value_decoded(render, bare ? attribute->name : attribute->value), type);
 }
 
 static void add_refresh_uri(struct html_render *render)
@@ -187,7 +187,7 @@ static void add_refresh_uri(struct html_render *render)
 		return;
 	struct bytes uri = refresh_uri(value_decoded(render, content->value));
 	if (uri.len > 0)
-		uri_add_from_html(render->uris, uri);
+		uri_add_from_html(render->uris, uri, FACT_URI_meta);
 }
 
 /* Attributes like "x/href" come from badly written tags; they count as the plain one. */
@@ -204,25 +204,40 @@ static void mend_attributes(struct html_token *token, const char *ending)
 	}
 }
 
+/* What a URI in a tag is called; all tags that have some are known. */
+static enum fact_uri_type type_of_tag(const char *name)
+{
+	unsigned type = 0;
+
+	while (type + 1 < FACT_URI_TYPE_COUNT &&
+	       strcmp(name, fact_uri_type_text((enum fact_uri_type)type)) != 0)
+		type++;
+	return (enum fact_uri_type)type;
+}
+
 static void take_uris(struct html_render *render, enum uri_source source)
 {
+	enum fact_uri_type type = FACT_URI_parsed;
+
+	if (source != URI_NONE)
+		type = type_of_tag(render->token.name);
 	switch (source) {
 	case URI_NONE:
 		break;
 	case URI_BACKGROUND:
-		add_attribute_uri(render, "background");
+		add_attribute_uri(render, "background", type);
 		break;
 	case URI_HREF:
 		mend_attributes(&render->token, "/href");
-		add_attribute_uri(render, "href");
-		add_attribute_uri(render, "data-saferedirecturl");
+		add_attribute_uri(render, "href", type);
+		add_attribute_uri(render, "data-saferedirecturl", type);
 		break;
 	case URI_SRC:
 		mend_attributes(&render->token, "/src");
-		add_attribute_uri(render, "src");
+		add_attribute_uri(render, "src", type);
 		break;
 	case URI_ACTION:
-		add_attribute_uri(render, "action");
+		add_attribute_uri(render, "action", type);
 		break;
 	case URI_BASE: {
 		const struct html_attribute *href = html_attribute(&render->token, "href");
@@ -230,7 +245,7 @@ static void take_uris(struct html_render *render, enum uri_source source)
 		if (href != NULL && href->value.len > 0) {
 			struct bytes uri = value_decoded(render, href->value);
 
-			uri_add_from_html(render->uris, uri);
+			uri_add_from_html(render->uris, uri, type);
 			uri_set_base(render->uris, uri);
 		}
 		break;
@@ -250,8 +265,7 @@ static void add_anchor(struct html_render *render)
 	                                                : href->value;
 
 	value = value_decoded(render, value);
-	uri_add_anchor(render->uris, value);
-	html_facts_anchor(&render->facts, value);
+	html_facts_anchor(&render->facts, value, uri_add_anchor(render->uris, value));
 }
 
 static void put_tag(struct html_render *render, struct piece_state *state, bool starts)
@@ -313,6 +327,7 @@ void html_render(struct html_render *render, struct bytes html, struct fact_html
 	struct piece_state state = {.last_start = start};
 
 	render->wide = false;
+	uri_begin_html(render->uris);
 	html_facts_open(&render->facts, out_facts);
 	html_styles_reset(&render->styles, render->scratch);
 	html_open(&tokenizer, html);

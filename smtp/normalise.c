@@ -259,12 +259,49 @@ static void build_body(struct normaliser *n, bool wide)
 	text_build_lines(&n->body, 0);
 }
 
+static bool is_word_octet(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_';
+}
+
+/* "d=domain" of a signature, wherever it stands. */
+static void add_signers(struct normaliser *n, struct bytes value)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		size_t at = i + 1;
+
+		if (value.data[i] != 'd' || (i > 0 && is_word_octet(value.data[i - 1])))
+			continue;
+		while (at < value.len && header_is_space(value.data[at]))
+			at++;
+		if (at == value.len || value.data[at] != '=')
+			continue;
+		struct bytes rest = bytes_slice(value, at + 1, SIZE_MAX);
+		uri_add_signer(&n->uris, bytes_slice(rest, 0, bytes_find(rest, ';')));
+	}
+}
+
+static void build_signers(struct normaliser *n)
+{
+	static const char *const names[] = {"domainkey-signature", "dkim-signature"};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct bytes name = bytes_text(names[i]);
+
+		for (uint32_t k = header_first(&n->headers, name, header_hash(name));
+		     k != HEADER_NONE; k = header_next(&n->headers, name, k))
+			add_signers(n, header_decoded(&n->headers, k));
+	}
+}
+
 static void build_uris(struct normaliser *n)
 {
 	struct text body = text_build_text(&n->body);
 
 	for (uint32_t i = 0; i < body.segment_count; i++)
 		uri_find_in_text(&n->uris, text_segment(&body, i));
+	build_signers(n);
+	uri_list_close(&n->uris);
 }
 
 static void build_header(struct normaliser *n, struct bytes pristine,
@@ -380,6 +417,9 @@ static void build_facts(struct normaliser *n, struct bytes message, size_t body)
 	facts_build_close(&n->facts, &n->tree, &n->relays);
 	n->facts.facts.body_bytes = (uint32_t)(message.len - body);
 	n->facts.facts.flags.uri_truncated = n->uris.cut;
+	n->facts.facts.uri = n->uris.detail;
+	n->facts.facts.uri_count = n->uris.detail_count;
+	n->facts.facts.uri_form = n->uris.form;
 }
 
 void normalise(struct normaliser *n, struct bytes message, const struct message_facts *facts,

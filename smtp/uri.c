@@ -4,16 +4,20 @@
 #include <libpsl.h>
 
 #include "smtp/header.h"
+#include "smtp/uri_host.h"
 
-#define URI_SLOTS          (2 * URIS_MAX)
-#define URI_DATA_BYTES     ((size_t)512 * 1024)
-#define URI_BASE_BYTES_MAX 1024
-#define URI_SUFFIXES_KNOWN 256
+#define URI_SLOTS            (2 * URIS_MAX)
+#define URI_DATA_BYTES       ((size_t)512 * 1024)
+#define URI_BASE_BYTES_MAX   1024
+#define URI_SUFFIXES_KNOWN   256
+#define URI_SIGNER_BYTES_MAX 512
 
 size_t uri_list_bytes(void)
 {
 	return URI_DATA_BYTES + URIS_MAX * sizeof(struct segment) + URI_SLOTS * sizeof(uint32_t) +
-	       URI_BASE_BYTES_MAX + 5 * URI_WORK_BYTES + URIS_MAX * sizeof(bool) +
+	       URI_BASE_BYTES_MAX + 5 * URI_WORK_BYTES + URI_RAW_BYTES +
+	       URIS_MAX * (sizeof(struct fact_uri) + sizeof(struct uri_note)) +
+	       (URI_SLOTS + URI_FORMS_MAX) * sizeof(uint16_t) +
 	       URI_SUFFIXES_KNOWN * sizeof(struct uri_suffix) + 512;
 }
 
@@ -24,7 +28,11 @@ bool uri_list_init(struct uri_list *list, struct arena *arena)
 	*list = (struct uri_list){.data = sink_over(data, URI_DATA_BYTES)};
 	list->segment = ARENA_TAKE(arena, URIS_MAX, struct segment);
 	list->slot = ARENA_TAKE(arena, URI_SLOTS, uint32_t);
-	list->expanded = ARENA_TAKE(arena, URIS_MAX, bool);
+	list->detail = ARENA_TAKE(arena, URIS_MAX, struct fact_uri);
+	list->note = ARENA_TAKE(arena, URIS_MAX, struct uri_note);
+	list->detail_slot = ARENA_TAKE(arena, URI_SLOTS, uint16_t);
+	list->form = ARENA_TAKE(arena, URI_FORMS_MAX, uint16_t);
+	list->raw = sink_over(arena_take(arena, URI_RAW_BYTES, 1, 1), URI_RAW_BYTES);
 	list->known_suffix = ARENA_TAKE(arena, URI_SUFFIXES_KNOWN, struct uri_suffix);
 	list->work[0] = arena_take(arena, URI_WORK_BYTES, 1, 1);
 	list->work[1] = arena_take(arena, URI_WORK_BYTES, 1, 1);
@@ -36,16 +44,21 @@ bool uri_list_init(struct uri_list *list, struct arena *arena)
 	/* The list built into the library: looking up in it allocates nothing. */
 	list->suffixes = psl_builtin();
 	return data != NULL && list->segment != NULL && list->slot != NULL &&
-	       list->expanded != NULL && list->known_suffix != NULL && list->base_memory != NULL &&
-	       list->work[0] != NULL && list->work[1] != NULL && list->joined != NULL &&
-	       list->cleaned != NULL && list->resolved != NULL;
+	       list->detail != NULL && list->note != NULL && list->detail_slot != NULL &&
+	       list->form != NULL && list->raw.data != NULL && list->known_suffix != NULL &&
+	       list->base_memory != NULL && list->work[0] != NULL && list->work[1] != NULL &&
+	       list->joined != NULL && list->cleaned != NULL && list->resolved != NULL;
 }
 
 void uri_list_reset(struct uri_list *list)
 {
 	if (list->count > 0)
 		memset(list->slot, 0, URI_SLOTS * sizeof(uint32_t));
-	list->count = 0;
+	if (list->detail_count > 0)
+		memset(list->detail_slot, 0, URI_SLOTS * sizeof(uint16_t));
+	list->count = list->detail_count = list->form_count = list->html_part = 0;
+	list->idn_count = 0;
+	list->raw.len = 0;
 	list->data.len = 0;
 	list->data.full = false;
 	list->base = bytes_of(NULL, 0);
@@ -84,22 +97,77 @@ static uint32_t slot_of(const struct uri_list *list, struct bytes uri)
 	return at;
 }
 
-bool uri_is_expanded(const struct uri_list *list, struct bytes uri)
+/* The slot the detail of `uri` stands in, or the free one it would take. */
+static uint32_t detail_slot_of(const struct uri_list *list, struct bytes uri)
 {
-	uint32_t kept = list->count == 0 ? 0 : list->slot[slot_of(list, uri)];
+	uint32_t at = hash_of(uri) % URI_SLOTS;
 
-	return kept != 0 && list->expanded[kept - 1];
+	while (list->detail_slot[at] != 0 &&
+	       !bytes_equal(uri, list->detail[list->detail_slot[at] - 1].raw))
+		at = (at + 1) % URI_SLOTS;
+	return at;
 }
 
-void uri_set_expanded(struct uri_list *list, struct bytes uri)
+uint32_t uri_detail_find(const struct uri_list *list, struct bytes uri)
 {
-	uint32_t kept = list->count == 0 ? 0 : list->slot[slot_of(list, uri)];
+	uint32_t found = list->detail_count == 0 ? 0 : list->detail_slot[detail_slot_of(list, uri)];
 
-	if (kept != 0)
-		list->expanded[kept - 1] = true;
+	return found != 0 ? found - 1 : FACT_NONE;
 }
 
-void uri_keep(struct uri_list *list, struct bytes uri)
+void uri_detail_form(struct uri_list *list, uint32_t form)
+{
+	if (form == FACT_NONE || list->form_count == URI_FORMS_MAX)
+		list->left_out = true;
+	else
+		list->form[list->form_count++] = (uint16_t)form;
+}
+
+static struct bytes kept(const struct uri_list *list, uint32_t index)
+{
+	return bytes_of(list->data.data + list->segment[index].start, list->segment[index].len);
+}
+
+/* `uri` in memory that stays: where it is kept as its own form, nearly always. False when there is
+ * no room. */
+static bool settle_raw(struct uri_list *list, uint32_t form_first, struct bytes *in_out_uri)
+{
+	size_t start = list->raw.len;
+
+	if (form_first < list->form_count &&
+	    bytes_equal(kept(list, list->form[form_first]), *in_out_uri)) {
+		*in_out_uri = kept(list, list->form[form_first]);
+		return true;
+	}
+	if (list->raw.bytes_max - start < in_out_uri->len)
+		return false;
+	sink_put(&list->raw, *in_out_uri);
+	*in_out_uri = bytes_of(list->raw.data + start, in_out_uri->len);
+	return true;
+}
+
+uint32_t uri_detail_make(struct uri_list *list, struct bytes uri)
+{
+	const struct fact_uri *last = &list->detail[list->detail_count - 1];
+	uint32_t index = list->detail_count;
+	uint32_t first = index == 0 ? 0u : (uint32_t)last->form_first + last->form_count;
+
+	if (index == URIS_MAX || !settle_raw(list, first, &uri)) {
+		list->left_out = true;
+		list->form_count = first;
+		return FACT_NONE;
+	}
+	list->detail[index] = (struct fact_uri){
+	    .raw = uri,
+	    .form_first = (uint16_t)first,
+	    .form_count = (uint16_t)(list->form_count - first),
+	};
+	list->note[index] = (struct uri_note){0};
+	list->detail_slot[detail_slot_of(list, uri)] = (uint16_t)++list->detail_count;
+	return index;
+}
+
+uint32_t uri_keep(struct uri_list *list, struct bytes uri)
 {
 	if (uri.len > URI_BYTES_MAX) {
 		uri.len = URI_BYTES_MAX;
@@ -107,15 +175,15 @@ void uri_keep(struct uri_list *list, struct bytes uri)
 	}
 	uint32_t at = slot_of(list, uri);
 	if (list->slot[at] != 0)
-		return;
+		return list->slot[at] - 1;
 	if (list->count == URIS_MAX || list->data.bytes_max - list->data.len < uri.len) {
 		list->left_out = true;
-		return;
+		return FACT_NONE;
 	}
 	list->segment[list->count] = (struct segment){(uint32_t)list->data.len, (uint32_t)uri.len};
-	list->expanded[list->count] = false;
 	list->slot[at] = ++list->count;
 	sink_put(&list->data, uri);
+	return list->count - 1;
 }
 
 /* Whether `name`, lower case and shorter than URI_TLD_BYTES_MAX, is a suffix; the NUL stands
@@ -241,10 +309,17 @@ struct bytes uri_trim(struct bytes uri)
 	}
 }
 
-void uri_add_from_html(struct uri_list *list, struct bytes uri)
+void uri_begin_html(struct uri_list *list)
+{
+	list->html_part++;
+	list->base = bytes_of(NULL, 0);
+}
+
+void uri_add_from_html(struct uri_list *list, struct bytes uri, enum fact_uri_type type)
 {
 	static const char *const opaque[] = {"data:", "mailto:", "file:", "cid:", "tel:"};
 	struct sink resolved = sink_over(list->resolved, URI_WORK_BYTES);
+	uint32_t types = UINT32_C(1) << type;
 
 	uri = uri_trim(uri);
 	if (uri.len > URI_BYTES_MAX) {
@@ -255,16 +330,98 @@ void uri_add_from_html(struct uri_list *list, struct bytes uri)
 		return;
 	for (unsigned i = 0; i < sizeof(opaque) / sizeof(opaque[0]); i++) {
 		if (bytes_starts_nocase(uri, bytes_text(opaque[i]))) {
-			uri_add(list, uri, false);
+			(void)uri_add(list, uri, types, false);
 			return;
 		}
 	}
 	uri_resolve(list->base, uri, &resolved);
 	if (resolved.len > 0)
-		uri_add(list, sink_bytes(&resolved), false);
+		(void)uri_add(list, sink_bytes(&resolved), types, false);
 }
 
-void uri_add_anchor(struct uri_list *list, struct bytes uri)
+uint32_t uri_add_anchor(struct uri_list *list, struct bytes uri)
 {
-	uri_add(list, uri_trim(uri), false);
+	return uri_add(list, uri_trim(uri), 0, false);
+}
+
+void uri_add_signer(struct uri_list *list, struct bytes domain)
+{
+	uint8_t memory[URI_SIGNER_BYTES_MAX];
+	struct sink uri = sink_over(memory, sizeof(memory));
+
+	sink_put(&uri, BYTES("domainkeys:"));
+	for (size_t i = 0; i < domain.len; i++)
+		if (!header_is_space(domain.data[i]))
+			sink_octet(&uri, domain.data[i]);
+	if (uri.full || !uri_has_valid_host(list, sink_bytes(&uri)))
+		return;
+	uint32_t detail = uri_detail_find(list, sink_bytes(&uri));
+	if (detail == FACT_NONE)
+		detail = uri_detail_make(list, sink_bytes(&uri));
+	if (detail != FACT_NONE)
+		list->detail[detail].types |= UINT32_C(1) << FACT_URI_domainkeys |
+		                              UINT32_C(1) << FACT_URI_nocanon |
+		                              UINT32_C(1) << FACT_URI_noclean;
+}
+
+/* Of a URI of which a part told an anchor's text and nothing else, SpamAssassin says that it was
+ * read in the text. */
+static void settle_part(struct uri_list *list, uint32_t detail)
+{
+	struct uri_note *note = &list->note[detail];
+
+	if (note->has_anchor && note->html_types == 0)
+		list->detail[detail].types |= UINT32_C(1) << FACT_URI_parsed;
+	note->has_anchor = false;
+	note->html_types = 0;
+}
+
+void uri_list_close(struct uri_list *list)
+{
+	for (uint32_t i = 0; i < list->detail_count; i++)
+		settle_part(list, i);
+}
+
+static void note_types(struct uri_list *list, uint32_t detail, uint32_t types, bool from_text)
+{
+	struct uri_note *note = &list->note[detail];
+
+	list->detail[detail].types |= types;
+	if (from_text)
+		return;
+	if (note->html_part != list->html_part)
+		settle_part(list, detail);
+	note->html_part = list->html_part;
+	note->html_types |= types;
+	note->has_anchor = note->has_anchor || types == 0;
+}
+
+uint32_t uri_add(struct uri_list *list, struct bytes uri, uint32_t types, bool from_text)
+{
+	if (uri.len > URI_BYTES_MAX) {
+		uri.len = URI_BYTES_MAX;
+		list->cut = true;
+	}
+	uint32_t detail = uri_detail_find(list, uri);
+	bool is_known = detail != FACT_NONE;
+
+	if (from_text && !(is_known && list->note[detail].is_checked)) {
+		bool is_valid = uri_leads_to_host(list, uri);
+
+		if (is_known) {
+			list->note[detail].is_checked = true;
+			list->note[detail].is_valid = is_valid;
+		}
+		if (!is_valid)
+			return FACT_NONE;
+	} else if (from_text && !list->note[detail].is_valid) {
+		return FACT_NONE;
+	}
+	if (!is_known) {
+		uri_put_forms(list, uri);
+		detail = uri_detail_make(list, uri);
+	}
+	if (detail != FACT_NONE)
+		note_types(list, detail, types, from_text);
+	return detail;
 }

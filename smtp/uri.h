@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/facts.h"
 #include "base/redirects.h"
 #include "base/texts.h"
 #include "smtp/sink.h"
@@ -22,6 +23,18 @@ struct uri_suffix {
 	char name[URI_TLD_BYTES_MAX];
 	uint8_t len; /* 0: none is kept here */
 	bool is_suffix;
+};
+
+#define URI_FORMS_MAX     (4 * URIS_MAX)
+#define URI_RAW_BYTES     ((size_t)16 * 1024)
+#define URI_IDN_BYTES_MAX 512 /* of a host that is converted */
+#define URI_IDN_MAX       256 /* hosts of one message that are */
+
+struct uri_note {            /* beside a struct fact_uri, while they are gathered */
+	uint32_t html_types; /* of the HTML part seen last */
+	uint32_t html_part;
+	bool has_anchor;           /* in it */
+	bool is_checked, is_valid; /* whether one of its forms has a valid host, once asked */
 };
 
 /* The distinct URIs of one message. */
@@ -41,7 +54,16 @@ struct uri_list {
 	const void *suffixes;            /* the public suffix list; TLDs are looked up there */
 	struct uri_suffix *known_suffix; /* what it said of names asked for lately */
 	struct redirects redirects;      /* of the rules; find NULL: none */
-	bool *expanded;                  /* URIS_MAX: all forms of this one are kept as well */
+	struct fact_uri *detail;         /* URIS_MAX: URIs as they stood; their forms are kept */
+	struct uri_note *note;           /* by detail */
+	uint16_t *detail_slot;           /* as `slot`, over details */
+	uint16_t *form;                  /* URI_FORMS_MAX: what details refer to */
+	struct sink raw;                 /* URIs that are none of their own forms */
+	uint32_t detail_count, form_count;
+	uint32_t html_part;
+	uint8_t idn_host[URI_IDN_BYTES_MAX]; /* converted last, and what became of it */
+	uint8_t idn_ascii[URI_IDN_BYTES_MAX];
+	uint32_t idn_host_len, idn_ascii_len, idn_count;
 };
 
 size_t uri_list_bytes(void);
@@ -51,10 +73,17 @@ void uri_list_reset(struct uri_list *list);
 
 /* URIs of one segment of body text. */
 void uri_find_in_text(struct uri_list *list, struct bytes text);
+/* An HTML part begins: it has a base of its own. */
+void uri_begin_html(struct uri_list *list);
 /* A URI from an HTML attribute, decoded; relative ones are resolved against list->base. */
-void uri_add_from_html(struct uri_list *list, struct bytes uri);
-/* The href of an anchor: besides that, it counts as it stands. */
-void uri_add_anchor(struct uri_list *list, struct bytes uri);
+void uri_add_from_html(struct uri_list *list, struct bytes uri, enum fact_uri_type type);
+/* The href of an anchor: besides that, it counts as it stands. Its index in list->detail, or
+ * FACT_NONE. */
+uint32_t uri_add_anchor(struct uri_list *list, struct bytes uri);
+/* The domain that signed the message. */
+void uri_add_signer(struct uri_list *list, struct bytes domain);
+/* No more URIs come: what was left open in details is settled. */
+void uri_list_close(struct uri_list *list);
 /* Without white space and NBSP (as UTF-8) at both ends. */
 struct bytes uri_trim(struct bytes uri);
 /* <base href>: kept (a copy, in the list's memory) when absolute. */
@@ -74,15 +103,25 @@ void uri_resolve(struct bytes base, struct bytes text, struct sink *out);
 /* Appends `in` with escapes of printable octets undone and raw octets that need one escaped. */
 void uri_put_unescaped(struct bytes in, struct sink *out);
 
-/* Keeps `uri` as it stands unless it is there already. */
-void uri_keep(struct uri_list *list, struct bytes uri);
+/* Keeps `uri` as it stands unless it is there already; its index, or FACT_NONE when there is no
+ * room. */
+uint32_t uri_keep(struct uri_list *list, struct bytes uri);
 
-/* Whether all forms of `uri` were kept, too; notes that they were. */
-bool uri_is_expanded(const struct uri_list *list, struct bytes uri);
-void uri_set_expanded(struct uri_list *list, struct bytes uri);
-
-/* Adds `uri` and its canonical forms. With `need_domain` only when one of them has a valid domain.
+/* The detail of a URI that was added before, or FACT_NONE. */
+uint32_t uri_detail_find(const struct uri_list *list, struct bytes uri);
+/* Notes that the detail to come has this form. */
+void uri_detail_form(struct uri_list *list, uint32_t form);
+/* Makes a detail of `uri` with the forms noted since the last one; FACT_NONE when there is no room.
  */
-void uri_add(struct uri_list *list, struct bytes uri, bool need_domain);
+uint32_t uri_detail_make(struct uri_list *list, struct bytes uri);
+
+/* uri_canon.c: whether `uri` or one of its canonical forms has a valid host; and keeps them all. */
+bool uri_leads_to_host(struct uri_list *list, struct bytes uri);
+void uri_put_forms(struct uri_list *list, struct bytes uri);
+
+/* Adds `uri` and its canonical forms, as referred to by `types` (bits; none: only an anchor's text
+ * is known), all of HTML or, with `from_text`, all of text: then only when one of the forms has a
+ * valid domain. Its index in list->detail, or FACT_NONE. */
+uint32_t uri_add(struct uri_list *list, struct bytes uri, uint32_t types, bool from_text);
 
 #endif

@@ -27,7 +27,7 @@ static void emit(struct canon *canon, struct bytes uri)
 	if (canon->checking)
 		canon->found_valid = canon->found_valid || uri_has_valid_host(canon->list, uri);
 	else
-		uri_keep(canon->list, uri);
+		uri_detail_form(canon->list, uri_keep(canon->list, uri));
 }
 
 static void emit_joined(struct canon *canon, struct bytes proto, struct bytes host,
@@ -240,17 +240,31 @@ static bool web_split(struct bytes uri, struct web_uri *out)
 	return out->host.len > 0;
 }
 
-/* Without ":80" or ":443" where it says nothing. */
-static void emit_without_port(struct canon *canon, const struct web_uri *web)
+/* Whether ":80" or ":443" says nothing; then what follows it. */
+static bool has_plain_port(const struct web_uri *web, struct bytes *out_rest)
 {
 	bool plain = bytes_equal(web->proto, BYTES("http://"));
 
-	if (plain ? bytes_equal(web->port, BYTES("80")) : bytes_equal(web->port, BYTES("443"))) {
-		struct bytes rest = bytes_slice(web->rest, 1 + web->port.len, SIZE_MAX);
+	if (!bytes_equal(web->port, plain ? BYTES("80") : BYTES("443")))
+		return false;
+	*out_rest = bytes_slice(web->rest, 1 + web->port.len, SIZE_MAX);
+	return out_rest->len == 0 || !(is_alnum(out_rest->data[0]) || out_rest->data[0] == '_');
+}
 
-		if (rest.len == 0 || !(is_alnum(rest.data[0]) || rest.data[0] == '_'))
-			emit_joined(canon, web->proto, web->host, rest);
-	}
+/* The host by its name in the DNS, which it has from then on, in `memory`. */
+static void emit_ascii_host(struct canon *canon, struct web_uri *web,
+                            uint8_t memory[URI_IDN_BYTES_MAX])
+{
+	struct bytes rest, ascii;
+
+	if (!uri_host_to_ascii(canon->list, web->host, &ascii))
+		return;
+	memcpy(memory, ascii.data, ascii.len);
+	ascii.data = memory;
+	emit_joined(canon, web->proto, ascii, web->rest);
+	if (has_plain_port(web, &rest) && rest.len > 0)
+		emit_joined(canon, web->proto, ascii, rest);
+	web->host = ascii;
 }
 
 /* The number in one piece of a written address: hexadecimal, octal or decimal, as text. */
@@ -424,11 +438,14 @@ static struct bytes leads_to(struct canon *canon, const struct web_uri *web, str
 static struct bytes emit_web_forms(struct canon *canon, struct bytes uri)
 {
 	struct web_uri web;
+	struct bytes rest;
 
 	if (!web_split(uri, &web))
 		return bytes_of(NULL, 0);
-	emit_without_port(canon, &web);
-	uint8_t memory[1024];
+	if (has_plain_port(&web, &rest))
+		emit_joined(canon, web.proto, web.host, rest);
+	uint8_t ascii[URI_IDN_BYTES_MAX], memory[1024];
+	emit_ascii_host(canon, &web, ascii);
 	struct sink host = sink_over(memory, sizeof(memory));
 	for (size_t i = 0; i < web.host.len; i++)
 		if (web.host.data[i] > 0x20)
@@ -541,20 +558,17 @@ static void canonicalise(struct canon *canon, struct bytes uri)
 	}
 }
 
-void uri_add(struct uri_list *list, struct bytes uri, bool need_domain)
+bool uri_leads_to_host(struct uri_list *list, struct bytes uri)
 {
-	struct canon canon = {.list = list, .checking = need_domain};
+	struct canon canon = {.list = list, .checking = true};
 
-	if (uri.len > URI_BYTES_MAX)
-		list->cut = true;
-	if (uri_is_expanded(list, uri))
-		return;
-	if (need_domain) {
-		canonicalise(&canon, uri);
-		if (!canon.found_valid)
-			return;
-		canon = (struct canon){.list = list};
-	}
 	canonicalise(&canon, uri);
-	uri_set_expanded(list, uri);
+	return canon.found_valid;
+}
+
+void uri_put_forms(struct uri_list *list, struct bytes uri)
+{
+	struct canon canon = {.list = list};
+
+	canonicalise(&canon, uri);
 }

@@ -45,6 +45,10 @@ void uri_classes_fill(uint8_t classes[256])
 	}
 }
 
+#define PARSED     (UINT32_C(1) << FACT_URI_parsed)
+#define SCHEMELESS (PARSED | UINT32_C(1) << FACT_URI_schemeless)
+#define UNLINKED   (SCHEMELESS | UINT32_C(1) << FACT_URI_unlinked)
+
 enum found_kind { FOUND_NONE, FOUND_SCHEME, FOUND_MAIL, FOUND_BARE };
 
 /* One token of a text, and what is known about the next '@' in it. */
@@ -199,7 +203,7 @@ static bool is_only_scheme(struct bytes uri)
 	       (uri.len - at < 3 || uri.data[at + 2] == '/');
 }
 
-static void add_mail(struct uri_list *list, struct bytes uri)
+static void add_mail(struct uri_list *list, struct bytes uri, uint32_t types)
 {
 	uint8_t memory[URI_TEXT_BYTES_MAX + 64];
 	struct sink out = sink_over(memory, sizeof(memory));
@@ -225,17 +229,18 @@ static void add_mail(struct uri_list *list, struct bytes uri)
 	while (host.len >= 3 && memcmp(host.data + host.len - 3, "%20", 3) == 0)
 		host.len -= 3;
 	if (uri_has_valid_tld(list, host))
-		uri_add(list, mail, true);
+		(void)uri_add(list, mail, types, true);
 }
 
-static void add_prefixed(struct uri_list *list, const char *prefix, struct bytes uri)
+static void add_prefixed(struct uri_list *list, const char *prefix, struct bytes uri,
+                         uint32_t types)
 {
 	uint8_t memory[URI_TEXT_BYTES_MAX + 512];
 	struct sink out = sink_over(memory, sizeof(memory));
 
 	sink_put(&out, bytes_text(prefix));
 	sink_put(&out, uri);
-	uri_add(list, sink_bytes(&out), true);
+	(void)uri_add(list, sink_bytes(&out), types, true);
 }
 
 /* A dot behind the '@', with something in between. */
@@ -259,22 +264,22 @@ static void add_found(struct uri_list *list, enum found_kind kind, struct bytes 
 		return;
 	if (bytes_starts_nocase(uri, BYTES("http:")) || bytes_starts_nocase(uri, BYTES("https:")) ||
 	    bytes_starts_nocase(uri, BYTES("ftp:"))) {
-		uri_add(list, uri, true);
+		(void)uri_add(list, uri, PARSED, true);
 		return;
 	}
 	if (bytes_starts_nocase(uri, BYTES("mailto:"))) {
-		add_mail(list, uri);
+		add_mail(list, uri, PARSED);
 		return;
 	}
 	size_t slash = bytes_find(uri, '/');
 	if (bytes_starts_nocase(uri, BYTES("ftp.")))
-		add_prefixed(list, "ftp://", uri);
+		add_prefixed(list, "ftp://", uri, SCHEMELESS);
 	else if (known_prefix(uri) > 0 || (at < uri.len && slash + 1 < at))
-		add_prefixed(list, "http://", uri);
+		add_prefixed(list, "http://", uri, SCHEMELESS);
 	else if (at < uri.len && has_dot_behind(uri, at))
-		add_mail(list, uri);
+		add_mail(list, uri, SCHEMELESS);
 	else if (at == uri.len && bytes_find(uri, '.') < uri.len)
-		add_prefixed(list, "http://", uri);
+		add_prefixed(list, "http://", uri, UNLINKED);
 }
 
 /* A URI at `at`: what kind, and where it ends. */

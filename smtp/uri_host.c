@@ -119,10 +119,10 @@ static struct bytes web_host(struct bytes uri)
 	return digits >= host.len ? bytes_slice(host, 0, colon) : host;
 }
 
-bool uri_has_valid_host(const struct uri_list *list, struct bytes uri)
+bool uri_has_valid_host(struct uri_list *list, struct bytes uri)
 {
 	static const char *const not_hosts[] = {"javascript:", "cid:", "file:"};
-	struct bytes host;
+	struct bytes host, ascii;
 
 	for (unsigned i = 0; i < 3; i++)
 		if (bytes_starts_nocase(uri, bytes_text(not_hosts[i])))
@@ -133,5 +133,7 @@ bool uri_has_valid_host(const struct uri_list *list, struct bytes uri)
 		host = web_host(uri);
 	if (host.len == 0 || has_hidden_octet(host))
 		return false;
+	if (uri_host_to_ascii(list, host, &ascii))
+		host = ascii;
 	return uri_host_is_ip4(host) || (uri_host_is_name(host) && uri_has_valid_tld(list, host));
 }

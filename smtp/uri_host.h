@@ -12,6 +12,10 @@ bool uri_host_is_name(struct bytes host);
 /* Four decimal octets. */
 bool uri_host_is_ip4(struct bytes host);
 /* Whether `uri` names a host under a top-level domain that exists, or an address. */
-bool uri_has_valid_host(const struct uri_list *list, struct bytes uri);
+bool uri_has_valid_host(struct uri_list *list, struct bytes uri);
+
+/* uri_idn.c: what the DNS calls a host that is not plain ASCII, in the list's memory until it is
+ * asked about another one. False when the host stays as it is. */
+bool uri_host_to_ascii(struct uri_list *list, struct bytes host, struct bytes *out_ascii);
 
 #endif

@@ -95,15 +95,26 @@ static void put_path(const struct pieces *base, const struct pieces *uri, struct
 		put_without_dots(uri->path, out);
 }
 
+/* "www.", "ftp2.": whether the authority begins with such a label. */
+static bool has_first_label(struct bytes authority, struct bytes label)
+{
+	size_t at = label.len;
+
+	while (at < authority.len && authority.data[at] >= '0' && authority.data[at] <= '9')
+		at++;
+	return bytes_starts_nocase(authority, label) && at < authority.len &&
+	       authority.data[at] == '.';
+}
+
 static void put_scheme(struct bytes scheme, struct bytes authority, struct sink *out)
 {
 	if (scheme.len > 0) {
 		sink_put(out, scheme);
 		sink_octet(out, ':');
 	} else if (authority.data != NULL) {
-		if (bytes_starts_nocase(authority, BYTES("www")))
+		if (has_first_label(authority, BYTES("www")))
 			sink_put(out, BYTES("http:"));
-		else if (bytes_starts_nocase(authority, BYTES("ftp")))
+		else if (has_first_label(authority, BYTES("ftp")))
 			sink_put(out, BYTES("ftp:"));
 	}
 	if (authority.data != NULL) {

@@ -20,6 +20,9 @@ time_t tls_unix_time(time_t *out_time);
  * certificates must fit into one message, and the library puts a message into one record. */
 #define MBEDTLS_SSL_OUT_CONTENT_LEN 6144
 
+/* Signatures of servers may be made by other threads (tls_helper.h). */
+#define MBEDTLS_SSL_ASYNC_PRIVATE
+
 #undef MBEDTLS_SSL_RENEGOTIATION
 #undef MBEDTLS_SSL_PROTO_DTLS
 #undef MBEDTLS_SSL_DTLS_ANTI_REPLAY

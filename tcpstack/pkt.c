@@ -1,9 +1,34 @@
-/* pkt.c - a pool of packets over an arena. */
+/* pkt.c - packets packed, and a pool of them over an arena. */
 #include "tcpstack/pkt.h"
+
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/limits.h"
+
+void pkt_chain_pack(struct pkt_chain *chain, struct pkt *pkt)
+{
+	struct pkt *tail = chain->tail;
+	size_t room = tail != NULL ? pkt_tailroom(tail) : 0;
+	size_t fit = pkt->len < room ? pkt->len : room;
+
+	if (fit > 0) {
+		memcpy(tail->data + tail->len, pkt->data, fit);
+		tail->len = (uint16_t)(tail->len + fit);
+		chain->bytes += fit;
+		pkt->data += fit;
+		pkt->len = (uint16_t)(pkt->len - fit);
+	}
+	if (pkt->len == 0) {
+		pkt_put(pkt);
+		return;
+	}
+	/* Nothing is put in front of it any more: the room there is used behind. */
+	memmove(pkt->buffer, pkt->data, pkt->len);
+	pkt->data = pkt->buffer;
+	pkt_chain_push(chain, pkt);
+}
 
 struct pool_memory {
 	struct pkt_pool pool; /* first: handed out by its address */

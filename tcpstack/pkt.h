@@ -128,6 +128,11 @@ static inline void pkt_chain_put_all(struct pkt_chain *chain)
 		pkt_put(pkt);
 }
 
+/* Appends the octets of `pkt`, which is taken, so that no buffer of the chain but the last has room
+ * left at its end: what is to be kept for long takes the memory of its octets, whatever the size of
+ * the segments it came in. Each octet is copied at most once. */
+void pkt_chain_pack(struct pkt_chain *chain, struct pkt *pkt);
+
 /* A pool over an arena: the memory port, tests, fuzzers. `pkt_count` frames of PKT_DATA_BYTES. */
 struct arena;
 struct pkt_pool *pkt_pool_memory(struct arena *arena, uint32_t pkt_count);

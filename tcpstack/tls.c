@@ -125,6 +125,7 @@ void tls_free(struct tls *tls)
 	struct tls_engine *engine = tls->engine;
 	struct tls_config *config = tls->config;
 	struct tls_memory *before = tls_enter(&engine->memory);
+	tls_helper_forget(tls);
 	mbedtls_ssl_free(&tls->ssl);
 	tls_leave(before);
 	pool_put(&engine->connections, tls);
@@ -164,6 +165,16 @@ enum err tls_session_resume(struct tls *tls, struct bytes octets)
 	mbedtls_ssl_session_free(&session);
 	tls_leave(before);
 	return err;
+}
+
+void tls_set_user(struct tls *tls, void *user)
+{
+	tls->user = user;
+}
+
+void *tls_user(const struct tls *tls)
+{
+	return tls->user;
 }
 
 void tls_feed(struct tls *tls, struct bytes octets, bool ended)
@@ -325,6 +336,8 @@ static struct tls_event judge(struct tls *tls, int code, uint64_t exhausted)
 		bool more = tls->input.len == 0 && !(ticket && tls->config->role == TLS_CLIENT);
 		return (struct tls_event){.kind = more ? TLS_MORE : TLS_STEP};
 	}
+	case MBEDTLS_ERR_SSL_ASYNC_IN_PROGRESS:
+		return (struct tls_event){.kind = TLS_WAITING};
 	case MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET:
 		return (struct tls_event){.kind = TLS_STEP};
 	case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
@@ -354,12 +367,37 @@ static struct tls_event done(struct tls *tls)
 	return (struct tls_event){.kind = TLS_HANDSHAKE};
 }
 
+/* A session goes on with the suite it began with (RFC 5246 7.4.1.3), but the library of a TLS 1.2
+ * server puts what it would choose today in its place, and clients hang up on that: after a change
+ * of certificates or suites each one that holds a ticket. Nothing but the ClientHello has been
+ * dealt with when this is seen: the session is forgotten, and a full handshake follows. */
+static void forget_other_suite(struct tls *tls)
+{
+	mbedtls_ssl_handshake_params *handshake = tls->ssl.handshake;
+	mbedtls_ssl_session *session = tls->ssl.session_negotiate;
+	int suite = session->ciphersuite;
+
+	if (handshake->resume == 0 || tls->engine->ticket_suite == suite)
+		return;
+	mbedtls_ssl_session_free(session);
+	mbedtls_ssl_session_init(session);
+	session->ciphersuite = suite;
+	session->tls_version = tls->ssl.tls_version;
+	session->endpoint = MBEDTLS_SSL_IS_SERVER;
+	handshake->resume = 0;
+	handshake->new_session_ticket = 1;
+	tls->engine->counters->tickets_other_suite++;
+}
+
 static struct tls_event step_handshake(struct tls *tls)
 {
 	uint64_t exhausted = tls->engine->memory.exhausted;
 	int before = tls->ssl.state;
 	int code = mbedtls_ssl_handshake_step(&tls->ssl);
 
+	if (before == MBEDTLS_SSL_CLIENT_HELLO && tls->ssl.state == MBEDTLS_SSL_SERVER_HELLO &&
+	    tls->config->role == TLS_SERVER && tls->ssl.tls_version == MBEDTLS_SSL_VERSION_TLS1_2)
+		forget_other_suite(tls);
 	tls_note_handshake(tls);
 	if (tls->ssl.state != before)
 		tls->engine->counters->handshake_steps++;
@@ -402,7 +440,9 @@ void tls_next(struct tls *tls, struct tls_event *out_event)
 	}
 	struct tls_memory *before = tls_enter(&tls->engine->memory);
 	tls->taken_bytes = 0;
-	if (mbedtls_ssl_is_handshake_over(&tls->ssl) && !tls->told)
+	if (tls->signing != NULL && tls->signing->state != TLS_SIGNING_DONE)
+		*out_event = (struct tls_event){.kind = TLS_WAITING};
+	else if (mbedtls_ssl_is_handshake_over(&tls->ssl) && !tls->told)
 		*out_event = done(tls);
 	else if (tls->ssl.state != MBEDTLS_SSL_HANDSHAKE_OVER)
 		*out_event = step_handshake(tls);

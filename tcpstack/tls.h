@@ -31,6 +31,7 @@
 #include "tcpstack/tls_counters.h"
 
 struct tls_engine;
+struct tls_helpers;
 struct tls_config;
 struct tls;
 
@@ -43,6 +44,10 @@ struct tls_engine_options {
 	 * seeded by the operating system. */
 	void (*random)(void *context, uint8_t *out, size_t bytes);
 	void *random_context;
+	/* Threads that make slow signatures (tls_helper.h), and which of their engines this one is;
+	 * NULL: they are made where they are needed. Kept. */
+	struct tls_helpers *helpers;
+	uint32_t helpers_engine;
 };
 
 /* What a connection is reckoned at when memory_bytes is 0: one that is idle takes less, one in its
@@ -55,7 +60,8 @@ size_t tls_engine_bytes(const struct tls_engine_options *options);
  * arena too small, or the library refused. */
 struct tls_engine *tls_engine_new(struct arena *arena, const struct tls_engine_options *options,
                                   struct tls_counters *counters);
-/* By the same thread; every connection must have been freed. */
+/* By the same thread; every connection must have been freed. Waits for helpers that are at work for
+ * it still. */
 void tls_engine_free(struct tls_engine *engine);
 /* Once a turn, before other calls: the time of day, for certificates and tickets. */
 void tls_engine_set_time(struct tls_engine *engine, uint64_t unix_ms);
@@ -145,6 +151,10 @@ void tls_config_free(struct tls_config *config);
 struct tls *tls_open(struct tls_engine *engine, struct tls_config *config,
                      struct bytes server_name);
 
+/* A pointer of the caller's, kept with the connection; NULL before it is set. */
+void tls_set_user(struct tls *tls, void *user);
+void *tls_user(const struct tls *tls);
+
 /* Lends octets of the wire: all that is readable, from the first one on that was not taken yet.
  * They must stay where they are until tls_next has returned; replaces those of the call before.
  * `ended`: the peer's FIN comes behind them. */
@@ -154,7 +164,7 @@ enum tls_event_kind {
 	TLS_MORE,      /* nothing more to do before more octets are fed */
 	TLS_STEP,      /* some work was done: call again, in this turn or a later one */
 	TLS_OUTPUT,    /* goes on when tls_output's octets have gone */
-	TLS_WAITING,   /* a helper thread is at work for it: call again in a later turn */
+	TLS_WAITING,   /* a helper makes its signature: goes on when tls_engine_answered names it */
 	TLS_HANDSHAKE, /* the handshake is done, once a connection: tls_describe tells. A server of
 	                  TLS 1.3 has its tickets to make yet: call tls_next again before tls_write
 	                */

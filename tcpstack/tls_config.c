@@ -188,6 +188,11 @@ static void quicken_key(struct tls_certificate *certificate)
 		    mbedtls_pk_get_type(&certificate->key) == MBEDTLS_PK_RSA,
 		    bytes_of(der + sizeof(der) - (size_t)len, (size_t)len));
 	mbedtls_platform_zeroize(der, sizeof(der));
+	/* Judged by kind: a measurement would make what a key is depend on what else the machine
+	 * did when it was loaded. ECDSA on P-256 by libcrypto takes some 20 us, all others take
+	 * more than a worker should stand still for. */
+	certificate->slow = certificate->accel == NULL ||
+	                    mbedtls_pk_get_type(&certificate->key) == MBEDTLS_PK_RSA;
 }
 
 static enum err parse_key(struct making *making, const char *what, struct bytes pem,
@@ -419,8 +424,10 @@ static enum err make(struct making *making)
 		err = set_peer_check(making);
 	if (err == OK)
 		err = set_tickets(making);
-	if (err == OK && server)
+	if (err == OK && server) {
 		mbedtls_ssl_conf_cert_cb(&config->ssl, tls_choose_certificate);
+		tls_sign_let_helpers(&config->ssl);
+	}
 	config->key_log = options->key_log;
 	config->key_log_context = options->key_log_context;
 	return err;
@@ -467,6 +474,7 @@ enum err tls_config_new(const struct tls_config_options *options, uint64_t unix_
 		arena_free(&arena);
 		return err;
 	}
+	ASSERT(pthread_mutex_init(&config->signing, NULL) == 0);
 	mbedtls_ssl_config_init(&config->ssl);
 	mbedtls_x509_crt_init(&config->roots);
 	for (uint32_t i = 0; i < TLS_IDENTITIES_MAX; i++) {
@@ -507,6 +515,7 @@ void tls_config_free(struct tls_config *config)
 	mbedtls_ssl_config_free(&config->ssl);
 	tls_leave(before);
 	ASSERT(config->memory.used == 0);
+	(void)pthread_mutex_destroy(&config->signing);
 	mbedtls_platform_zeroize(config->ticket_keys, sizeof(config->ticket_keys));
 	struct arena arena = config->arena;
 	arena_free(&arena);

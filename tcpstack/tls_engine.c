@@ -194,14 +194,27 @@ static bool open_key_store(void)
 	       psa_destroy_key(id) == PSA_SUCCESS;
 }
 
+bool tls_thread_open(void)
+{
+	if (open_key_store() && tls_accel_open_thread())
+		return true;
+	mbedtls_psa_crypto_free();
+	return false;
+}
+
+void tls_thread_close(void)
+{
+	tls_accel_close_thread();
+	mbedtls_psa_crypto_free();
+}
+
 static bool start(struct tls_engine *engine)
 {
 	mbedtls_ctr_drbg_init(&engine->generator);
 	if (mbedtls_ctr_drbg_seed(&engine->generator, seed, NULL, NULL, 0) != 0)
 		return false;
-	if (open_key_store() && tls_accel_open_thread())
+	if (tls_thread_open())
 		return true;
-	mbedtls_psa_crypto_free();
 	mbedtls_ctr_drbg_free(&engine->generator);
 	return false;
 }
@@ -222,6 +235,8 @@ struct tls_engine *tls_engine_new(struct arena *arena, const struct tls_engine_o
 	engine->counters = counters;
 	engine->random = options->random;
 	engine->random_context = options->random_context;
+	engine->helpers = options->helpers;
+	engine->helpers_engine = options->helpers_engine;
 
 	engine_here = engine;
 	struct tls_memory *before = tls_enter(&engine->memory);
@@ -238,10 +253,10 @@ void tls_engine_free(struct tls_engine *engine)
 		return;
 	ASSERT(engine == engine_here);
 	ASSERT(engine->connections.used == 0);
+	tls_helper_settle(engine);
 
 	struct tls_memory *before = tls_enter(&engine->memory);
-	tls_accel_close_thread();
-	mbedtls_psa_crypto_free();
+	tls_thread_close();
 	mbedtls_ctr_drbg_free(&engine->generator);
 	tls_leave(before);
 	ASSERT(engine->memory.used == 0);

@@ -2,6 +2,7 @@
 #ifndef TCPSTACK_TLS_INTERNAL_H
 #define TCPSTACK_TLS_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include <mbedtls/ctr_drbg.h>
@@ -12,6 +13,7 @@
 
 #include "base/pool.h"
 #include "tcpstack/tls.h"
+#include "tcpstack/tls_helper.h"
 #include "tcpstack/tls_memory.h"
 
 #define TLS_SUITES_MAX 16
@@ -25,6 +27,35 @@ struct tls_engine {
 	void (*random)(void *context, uint8_t *out, size_t bytes);
 	void *random_context;
 	uint64_t unix_ms;
+	struct tls_helpers *helpers; /* NULL: none */
+	uint32_t helpers_engine;
+	uint64_t job_number;                           /* of the last job */
+	uint32_t jobs_out[TLS_HELPERS_MAX];            /* with each helper, not answered */
+	struct tls_signing *asking_head, *asking_tail; /* for room in a ring */
+	int ticket_suite; /* of the session in the ticket opened last; 0: none was */
+};
+
+/* What is to be signed, and by whom. */
+struct tls_job {
+	uint64_t number; /* never used again by its engine */
+	struct tls_config *config;
+	struct tls_certificate *certificate;
+	uint32_t connection; /* in the engine's pool */
+	uint8_t type;        /* mbedtls_pk_type_t */
+	uint8_t digest;      /* mbedtls_md_type_t */
+	uint8_t hash_len;
+	uint8_t hash[MBEDTLS_MD_MAX_SIZE];
+};
+
+enum tls_signing_state { TLS_SIGNING_ASKING, TLS_SIGNING_AWAY, TLS_SIGNING_DONE };
+
+/* Of a connection whose signature a helper makes; in its engine's memory. */
+struct tls_signing {
+	struct tls_job job;
+	struct tls_signing *next, *before; /* of those that ask */
+	enum tls_signing_state state;
+	size_t signature_len; /* 0: the helper could not */
+	uint8_t signature[MBEDTLS_PK_SIGNATURE_MAX_SIZE];
 };
 
 struct tls_certificate {
@@ -32,6 +63,7 @@ struct tls_certificate {
 	mbedtls_pk_context key;
 	struct tls_memory *memory; /* the configuration's, that the key is in */
 	void *accel;               /* the key as tls_accel.c has it, or NULL */
+	bool slow;                 /* helpers sign with it, if there are any */
 };
 
 /* Its memory holds all of it, itself included. Nothing here changes after tls_config_new but
@@ -51,14 +83,18 @@ struct tls_config {
 	uint32_t ticket_lifetime_s;
 	tls_key_log_fn *key_log;
 	void *key_log_context;
-	_Atomic uint32_t users;
+	pthread_mutex_t signing; /* taken by helpers only: keys change when they sign */
+	_Atomic uint32_t users;  /* connections, and jobs with helpers */
 };
 
 struct tls {
 	mbedtls_ssl_context ssl;
 	struct tls_engine *engine;
 	struct tls_config *config;
-	struct bytes input; /* fed, not taken yet */
+	void *user;
+	struct tls_signing *signing; /* NULL: no helper is asked */
+	uint8_t signings_failed;     /* ways of signing that its helper could not do */
+	struct bytes input;          /* fed, not taken yet */
 	size_t taken_bytes;
 	bool ended;   /* a FIN comes behind the input */
 	bool met_end; /* and the library has seen it */
@@ -84,6 +120,10 @@ void tls_leave(struct tls_memory *before);
 struct tls_memory *tls_memory_here(void);
 /* What the library needs once a process. */
 void tls_library_open(void);
+/* What the library, and what accelerates it, need once a thread; from the memory that was entered.
+ */
+bool tls_thread_open(void);
+void tls_thread_close(void);
 /* The engine of this thread, or NULL. */
 struct tls_engine *tls_engine_here(void);
 /* From this thread's engine, without one from the operating system. */
@@ -110,6 +150,27 @@ void tls_log_keys(void *context, mbedtls_ssl_key_export_type type, const unsigne
 /* Notes what the library forgets when the handshake ends. */
 void tls_note_handshake(struct tls *tls);
 
+/* ---- tls_helper.c ---- */
+
+/* Does a helper sign with this key of the connection's? */
+bool tls_helper_wanted(const struct tls *tls, mbedtls_pk_context *key);
+/* Asks one; false: no memory. */
+bool tls_helper_ask(struct tls *tls, mbedtls_pk_type_t type, mbedtls_pk_context *key,
+                    mbedtls_md_type_t digest, struct bytes hash);
+/* The signature was used, or nobody wants it any more. */
+void tls_helper_forget(struct tls *tls);
+/* Waits for the answers that are still to come; no connection is left. */
+void tls_helper_settle(struct tls_engine *engine);
+
+/* ---- tls_sign.c ---- */
+
+/* The certificate that a key is a member of. */
+struct tls_certificate *tls_certificate_of(mbedtls_pk_context *key);
+/* A job, here and now: octets of the signature, 0 when it cannot be made. */
+size_t tls_sign_job(const struct tls_job *job, uint8_t *out, size_t bytes_max);
+/* A server of TLS 1.2 lets helpers sign. */
+void tls_sign_let_helpers(mbedtls_ssl_config *config);
+
 /* ---- the seams of the library (subprojects/packagefiles/mbedtls/meson.build), tls_sign.c ---- */
 
 int tls_sign(mbedtls_pk_context *key, mbedtls_md_type_t digest, const unsigned char *hash,
@@ -124,6 +185,7 @@ int tls_sign_ext(mbedtls_pk_type_t type, mbedtls_pk_context *key, mbedtls_md_typ
                  const unsigned char *hash, size_t hash_len, unsigned char *signature,
                  size_t signature_bytes, size_t *out_len,
                  int (*random)(void *, unsigned char *, size_t), void *random_context);
+int tls_write_certificate_verify(mbedtls_ssl_context *ssl);
 psa_status_t tls_agree(const psa_key_attributes_t *attributes, const uint8_t *key, size_t key_len,
                        psa_algorithm_t algorithm, const uint8_t *peer, size_t peer_len,
                        uint8_t *secret, size_t secret_bytes, size_t *out_len);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "tcpstack/tls.h"
+#include "tcpstack/tls_helper.h"
 
 const char *tls_build(void)
 {
@@ -136,4 +137,67 @@ enum err tls_session_resume(struct tls *tls, struct bytes session)
 void tls_free(struct tls *tls)
 {
 	ASSERT(tls == NULL);
+}
+
+void tls_set_user(struct tls *tls, void *user)
+{
+	(void)tls, (void)user;
+	UNREACHABLE();
+}
+
+void *tls_user(const struct tls *tls)
+{
+	(void)tls;
+	UNREACHABLE();
+}
+
+size_t tls_helpers_bytes(const struct tls_helpers_options *options)
+{
+	(void)options;
+	return 0;
+}
+
+struct tls_helpers *tls_helpers_new(struct arena *arena, const struct tls_helpers_options *options)
+{
+	(void)arena, (void)options;
+	return NULL;
+}
+
+bool tls_helper_enter(struct tls_helpers *helpers, uint32_t helper)
+{
+	(void)helper;
+	ASSERT(helpers == NULL);
+	return false;
+}
+
+uint32_t tls_helper_serve(struct tls_helpers *helpers, uint32_t helper)
+{
+	(void)helper;
+	ASSERT(helpers == NULL);
+	return 0;
+}
+
+bool tls_helper_waits(const struct tls_helpers *helpers, uint32_t helper)
+{
+	(void)helper;
+	ASSERT(helpers == NULL);
+	return false;
+}
+
+void tls_helper_leave(struct tls_helpers *helpers, uint32_t helper)
+{
+	(void)helper;
+	ASSERT(helpers == NULL);
+}
+
+struct tls *tls_engine_answered(struct tls_engine *engine)
+{
+	ASSERT(engine == NULL);
+	return NULL;
+}
+
+bool tls_engine_waits(const struct tls_engine *engine)
+{
+	ASSERT(engine == NULL);
+	return false;
 }

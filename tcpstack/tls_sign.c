@@ -1,16 +1,23 @@
-/* tls_sign.c - where the library signs with a key of ours, and where it agrees on a secret.
+/* tls_sign.c - where the library signs with a key of ours, here or by a helper, and where it agrees
+ * on a secret.
  *
  * RSA keeps numbers inside the key to blind the next signature with: they must come from the memory
  * that the key is in, not from the connection's engine. */
+#include <string.h>
+
 #include <psa_crypto_ecp.h>
+#include <ssl_misc.h>
 
 #include "base/check.h"
 #include "tcpstack/tls_accel.h"
 #include "tcpstack/tls_internal.h"
 
-/* The slab that a key's certificate was allocated with is not at hand: the key is a member of it.
+/* TLS 1.3: whose handshake the library is to sign for, and how many ways of signing it has tried.
  */
-static struct tls_certificate *certificate_of(mbedtls_pk_context *key)
+static __thread struct tls *verifying;
+static __thread uint32_t tried;
+
+struct tls_certificate *tls_certificate_of(mbedtls_pk_context *key)
 {
 	return (struct tls_certificate *)(void *)((uint8_t *)key -
 	                                          offsetof(struct tls_certificate, key));
@@ -19,7 +26,7 @@ static struct tls_certificate *certificate_of(mbedtls_pk_context *key)
 static bool sign_fast(mbedtls_pk_context *key, bool pss, struct bytes digest,
                       unsigned char *signature, size_t signature_bytes, size_t *out_len)
 {
-	void *fast = certificate_of(key)->accel;
+	void *fast = tls_certificate_of(key)->accel;
 	enum tls_accel_scheme scheme = mbedtls_pk_get_type(key) != MBEDTLS_PK_RSA ? TLS_ACCEL_ECDSA
 	                               : pss                                      ? TLS_ACCEL_PSS
 	                                                                          : TLS_ACCEL_PKCS1;
@@ -33,16 +40,16 @@ static struct tls_memory *enter_key(mbedtls_pk_context *key)
 {
 #ifndef MBEDTLS_USE_PSA_CRYPTO
 	if (mbedtls_pk_get_type(key) == MBEDTLS_PK_RSA)
-		return tls_enter(certificate_of(key)->memory);
+		return tls_enter(tls_certificate_of(key)->memory);
 #endif
 	(void)key;
 	return tls_enter(tls_memory_here());
 }
 
-int tls_sign_ext(mbedtls_pk_type_t type, mbedtls_pk_context *key, mbedtls_md_type_t digest,
-                 const unsigned char *hash, size_t hash_len, unsigned char *signature,
-                 size_t signature_bytes, size_t *out_len,
-                 int (*random)(void *, unsigned char *, size_t), void *random_context)
+static int sign(mbedtls_pk_type_t type, mbedtls_pk_context *key, mbedtls_md_type_t digest,
+                const unsigned char *hash, size_t hash_len, unsigned char *signature,
+                size_t signature_bytes, size_t *out_len,
+                int (*random)(void *, unsigned char *, size_t), void *random_context)
 {
 	if (sign_fast(key, type == MBEDTLS_PK_RSASSA_PSS, bytes_of(hash, hash_len), signature,
 	              signature_bytes, out_len))
@@ -53,6 +60,129 @@ int tls_sign_ext(mbedtls_pk_type_t type, mbedtls_pk_context *key, mbedtls_md_typ
 	                                 signature_bytes, out_len, random, random_context);
 	tls_leave(before);
 	return result;
+}
+
+/* ---- by helpers ---- */
+
+size_t tls_sign_job(const struct tls_job *job, uint8_t *out, size_t bytes_max)
+{
+	size_t len = 0;
+
+	/* Without PSA, RSA writes into the key; another helper may be at work with it. */
+	ASSERT(pthread_mutex_lock(&job->config->signing) == 0);
+	int result = sign((mbedtls_pk_type_t)job->type, &job->certificate->key,
+	                  (mbedtls_md_type_t)job->digest, job->hash, job->hash_len, out, bytes_max,
+	                  &len, tls_random, NULL);
+	ASSERT(pthread_mutex_unlock(&job->config->signing) == 0);
+	return result == 0 ? len : 0;
+}
+
+/* What the helper has made is handed to the library, which asks for the same again. */
+static int use_signature(struct tls *tls, unsigned char *signature, size_t signature_bytes,
+                         size_t *out_len)
+{
+	const struct tls_signing *signing = tls->signing;
+	size_t len = signing->signature_len;
+
+	ASSERT(signing->state == TLS_SIGNING_DONE);
+	if (len == 0 || len > signature_bytes) {
+		tls_helper_forget(tls);
+		return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+	}
+	memcpy(signature, signing->signature, len);
+	*out_len = len;
+	tls_helper_forget(tls);
+	return 0;
+}
+
+/* The library tries one way of signing after another, until one works, each time it is called:
+ * those the helper could not do are passed over. */
+static int sign_away(struct tls *tls, mbedtls_pk_type_t type, mbedtls_pk_context *key,
+                     mbedtls_md_type_t digest, struct bytes hash, unsigned char *signature,
+                     size_t signature_bytes, size_t *out_len)
+{
+	if (tried++ < tls->signings_failed)
+		return MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE;
+	if (tls->signing == NULL && !tls_helper_ask(tls, type, key, digest, hash))
+		return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+	if (tls->signing->state != TLS_SIGNING_DONE)
+		return MBEDTLS_ERR_SSL_ASYNC_IN_PROGRESS;
+	ASSERT(tls->signing->job.hash_len == hash.len);
+	ASSERT(memcmp(tls->signing->job.hash, hash.data, hash.len) == 0);
+	int result = use_signature(tls, signature, signature_bytes, out_len);
+	if (result != 0)
+		tls->signings_failed++; /* bounded: the library has no more than some twenty */
+	return result;
+}
+
+/* TLS 1.3. The library knows no signature that takes its time: that one could not be made ends the
+ * handshake. But nothing has changed before the signature is there but octets of a message not sent
+ * yet, and the alert that is to be sent. That is taken back, and the whole step is made again when
+ * the signature is there: the octets to be signed are the same then. */
+int tls_write_certificate_verify(mbedtls_ssl_context *ssl)
+{
+	struct tls *tls = mbedtls_ssl_get_user_data_p(ssl);
+
+	verifying = tls;
+	tried = 0;
+	int result = mbedtls_ssl_tls13_write_certificate_verify(ssl);
+	verifying = NULL;
+	ASSERT(result != 0 || tls->signing == NULL);
+	if (tls->signing == NULL || tls->signing->state == TLS_SIGNING_DONE)
+		return result;
+	ssl->send_alert = 0;
+	return MBEDTLS_ERR_SSL_ASYNC_IN_PROGRESS;
+}
+
+/* TLS 1.2, for which the library has a way of its own. */
+static int begin_signature(mbedtls_ssl_context *ssl, mbedtls_x509_crt *chain,
+                           mbedtls_md_type_t digest, const unsigned char *hash, size_t hash_len)
+{
+	struct tls *tls = mbedtls_ssl_get_user_data_p(ssl);
+	mbedtls_pk_context *key = mbedtls_ssl_own_key(ssl);
+
+	(void)chain;
+	if (!tls_helper_wanted(tls, key))
+		return MBEDTLS_ERR_SSL_HW_ACCEL_FALLTHROUGH;
+	mbedtls_pk_type_t type = mbedtls_pk_get_type(key) == MBEDTLS_PK_RSA ? MBEDTLS_PK_RSA
+	                                                                    : MBEDTLS_PK_ECDSA;
+	return tls_helper_ask(tls, type, key, digest, bytes_of(hash, hash_len))
+	           ? MBEDTLS_ERR_SSL_ASYNC_IN_PROGRESS
+	           : MBEDTLS_ERR_SSL_ALLOC_FAILED;
+}
+
+static int resume_signature(mbedtls_ssl_context *ssl, unsigned char *signature, size_t *out_len,
+                            size_t signature_bytes)
+{
+	struct tls *tls = mbedtls_ssl_get_user_data_p(ssl);
+
+	return use_signature(tls, signature, signature_bytes, out_len);
+}
+
+/* tls_free does what there is to do. */
+static void cancel_signature(mbedtls_ssl_context *ssl)
+{
+	(void)ssl;
+}
+
+void tls_sign_let_helpers(mbedtls_ssl_config *config)
+{
+	mbedtls_ssl_conf_async_private_cb(config, begin_signature, NULL, resume_signature,
+	                                  cancel_signature, NULL);
+}
+
+/* ---- what the library calls ---- */
+
+int tls_sign_ext(mbedtls_pk_type_t type, mbedtls_pk_context *key, mbedtls_md_type_t digest,
+                 const unsigned char *hash, size_t hash_len, unsigned char *signature,
+                 size_t signature_bytes, size_t *out_len,
+                 int (*random)(void *, unsigned char *, size_t), void *random_context)
+{
+	if (verifying != NULL && tls_helper_wanted(verifying, key))
+		return sign_away(verifying, type, key, digest, bytes_of(hash, hash_len), signature,
+		                 signature_bytes, out_len);
+	return sign(type, key, digest, hash, hash_len, signature, signature_bytes, out_len, random,
+	            random_context);
 }
 
 int tls_sign_restartable(mbedtls_pk_context *key, mbedtls_md_type_t digest,
@@ -83,6 +213,8 @@ int tls_sign(mbedtls_pk_context *key, mbedtls_md_type_t digest, const unsigned c
 	return tls_sign_restartable(key, digest, hash, hash_len, signature, signature_bytes,
 	                            out_len, random, random_context, NULL);
 }
+
+/* ---- secrets ---- */
 
 psa_status_t tls_agree(const psa_key_attributes_t *attributes, const uint8_t *key, size_t key_len,
                        psa_algorithm_t algorithm, const uint8_t *peer, size_t peer_len,

@@ -100,6 +100,7 @@ int tls_ticket_parse(void *context, mbedtls_ssl_session *session, unsigned char 
 
 	if (result == 0) {
 		engine->counters->tickets_opened++;
+		engine->ticket_suite = session->ciphersuite;
 	} else {
 		engine->counters->tickets_refused++;
 		mbedtls_ssl_session_free(session);

@@ -44,7 +44,7 @@ VENDOR = {
     "pcre2.h":     RULE_COMPILERS,
     "nettle/":     ["smtp/mime_digest.c", "bench/common/sha256.c"],
     "libpsl.h":    ["smtp/uri.c"],
-    "idn2.h":      ["smtp/uri.c"],
+    "idn2.h":      ["smtp/uri_idn.c"],
     "ucl.h":       [],
     "jansson.h":   ["mgmt/*", "bench/*", "tests/*"],
     "malloc.h":    ["mgmt/heap.c"],
@@ -58,7 +58,7 @@ VENDOR = {
     "mbedtls/":    TLS_FILES,
     "psa/":        TLS_FILES,
     "psa_crypto_": TLS_FILES,
-    "ssl_misc.h":  ["tcpstack/tls.c", "tcpstack/tls_describe.c"],
+    "ssl_misc.h":  ["tcpstack/tls.c", "tcpstack/tls_describe.c", "tcpstack/tls_sign.c"],
     "openssl/":    ["tcpstack/tls_accel*.c", "bench/tls/*", "tests/*"],
     "intel-ipsec-mb.h": ["tcpstack/tls_accel*.c"],
 }

@@ -1,7 +1,8 @@
 /* tls_certificates.h - certificates and keys made for tests alone; nobody trusts their root.
  *
  * mx: for mx.postern.test, the ECDSA one also for any name under wild.postern.test; other: for
- * other.postern.test; client: for a client. Valid until 2126. */
+ * other.postern.test; client: for a client; weak: an RSA key too short for SHA-512, and p384: both
+ * signed by themselves. Valid until 2126. */
 #ifndef TLS_CERTIFICATES_H
 #define TLS_CERTIFICATES_H
 
@@ -128,6 +129,62 @@
 	"MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgvpL7002xFB2qltlu\n" \
 	"GAlZ4AUk0SiU14/Z7AFfzT13llShRANCAATGu8HemmnxGiwa844NUj2dq1CQypS+\n" \
 	"QVDI47iNiQ4t/lgr9Ex//5poMcQYgD8qgFA9orRSy33soV27a+Ow3GhF\n" \
+	"-----END PRIVATE KEY-----\n"
+
+#define WEAK_RSA_PEM \
+	"-----BEGIN CERTIFICATE-----\n" \
+	"MIICFjCCAX+gAwIBAgIUDcU15ovRGjWmDCad8CQMrgDqLIQwDQYJKoZIhvcNAQEL\n" \
+	"BQAwHDEaMBgGA1UEAwwRd2Vhay5wb3N0ZXJuLnRlc3QwIBcNMjYxMTIyMDgzMDU4\n" \
+	"WhgPMjEyNjEwMjkwODMwNThaMBwxGjAYBgNVBAMMEXdlYWsucG9zdGVybi50ZXN0\n" \
+	"MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDuBGy8WN8h64gYnFn5cdznDELs\n" \
+	"QFi1CJhr3ypy94wqzt5IBCGt+HGAgf8P+hUvWxh5Yf8GVOD4IZEDOtSjaFc1cV+o\n" \
+	"d9B0Or+cgjBr0DXnqtC3lusNhOsESHtlV1gJ5e6J62EhbicWTtnh7NEF9/aVQ2vq\n" \
+	"oe6FSdhrV0t7xIgUZQIDAQABo1MwUTAdBgNVHQ4EFgQU3s0ZzLjYRlMLUh7x18z7\n" \
+	"ww816YYwHwYDVR0jBBgwFoAU3s0ZzLjYRlMLUh7x18z7ww816YYwDwYDVR0TAQH/\n" \
+	"BAUwAwEB/zANBgkqhkiG9w0BAQsFAAOBgQBEhQ/pbZEcI5ea5Cw8vSaVj9vzNAR6\n" \
+	"uqDCbYvWTO+vPqxwiJkai7TQ6qmFMM6ovJSbUSsvlSoAT9gyKoXfCHW2TyuYcmFX\n" \
+	"ZZ8aeQ2W3PaLwvxMmJV1HYvkimU+hwI7aRGufm73yqYpI9Q7jFRkrm8rHFe9B6ar\n" \
+	"EnuWCyBXMluF4w==\n" \
+	"-----END CERTIFICATE-----\n"
+
+#define WEAK_RSA_KEY_PEM \
+	"-----BEGIN PRIVATE KEY-----\n" \
+	"MIICdwIBADANBgkqhkiG9w0BAQEFAASCAmEwggJdAgEAAoGBAO4EbLxY3yHriBic\n" \
+	"Wflx3OcMQuxAWLUImGvfKnL3jCrO3kgEIa34cYCB/w/6FS9bGHlh/wZU4PghkQM6\n" \
+	"1KNoVzVxX6h30HQ6v5yCMGvQNeeq0LeW6w2E6wRIe2VXWAnl7onrYSFuJxZO2eHs\n" \
+	"0QX39pVDa+qh7oVJ2GtXS3vEiBRlAgMBAAECgYEAq63HXIdh0o6X6OCFyXXGl2Tx\n" \
+	"tISpN1MO1efvL2O813fFPv6z6E8mV0Hs3vJMa47ydUMo9sEsT+2uMj0x+Peexkpy\n" \
+	"D3gddvFsFxeL/5i7uRTj6pYwtT30svwtoy0hJ6fNVsFtuEb2TO8VZIW0ru4culnJ\n" \
+	"ex3kZd2B9AdYUxj+PPUCQQD6Nld8HkZfJZcXxitXnmGqbAuLHo68mhdjjAfUjyhB\n" \
+	"yYgHEmrFr+koAHEiMJ+FLnpbJ2Uf/BZw2O74W4CJMVNDAkEA84XefcziD9s+X5KT\n" \
+	"U1S5Jfz89xPDEGBM71RekBE8GQ/FFkC4ovBCLw1eCWyu7+Iq9M+h0XjX+bbqA1um\n" \
+	"znp7NwJABtGYTL+ed1VU6sbxw2+Dhdtv7RimFymz3Xihdf94v2I4nMi5tC15Eyf/\n" \
+	"7UiZ8E019Gn8bYS3L9gZmxcTR6nadQJBAN8bt/MToc2bNXMEbDu9dH/MX8rSbTV0\n" \
+	"tSfT6Wsejyv62buAgmitrEVFfvEthLy8PlTaYcvzZhQftBhtgM7NQlMCQGwLAC30\n" \
+	"hycnnXfUS3N7WDcYBzctyS0R+VGL2DHCL3wqDQA1tGIoaInnLbo6WE7gcnKaoQg0\n" \
+	"oKxgwbqeeldPlv8=\n" \
+	"-----END PRIVATE KEY-----\n"
+
+#define P384_PEM \
+	"-----BEGIN CERTIFICATE-----\n" \
+	"MIIBzDCCAVKgAwIBAgIUQZZUP0IAT1gsjqtVX3IXHPOczOgwCgYIKoZIzj0EAwMw\n" \
+	"HDEaMBgGA1UEAwwRcDM4NC5wb3N0ZXJuLnRlc3QwIBcNMjYxMTIyMDgzNDMxWhgP\n" \
+	"MjEyNjEwMjkwODM0MzFaMBwxGjAYBgNVBAMMEXAzODQucG9zdGVybi50ZXN0MHYw\n" \
+	"EAYHKoZIzj0CAQYFK4EEACIDYgAEIGTUnyCWQOt3Z5oghdcMK71qMFlnXJIj4iGU\n" \
+	"9hdoO+tVka11W9qWIGFlf3ZE5sA5FBPoZy1bpQ2pS/lhOwLqCS4fCgSFAQR0tCcF\n" \
+	"F44ESK+ifv2W4WEW0dxKUUtd7VfCo1MwUTAdBgNVHQ4EFgQUb4cAfPjBaP71ZoSi\n" \
+	"4fiN2KR8RbYwHwYDVR0jBBgwFoAUb4cAfPjBaP71ZoSi4fiN2KR8RbYwDwYDVR0T\n" \
+	"AQH/BAUwAwEB/zAKBggqhkjOPQQDAwNoADBlAjBSxDwngNRbjCKssFAukz1m3lCK\n" \
+	"jNKETrnD14M77WzSD/uHRQ9KYpp2zLQKf8JaHW0CMQDBwUms7+AJ28bwHezoK94g\n" \
+	"mdFHLUYhhbGX4yNRBfhpOfQMfg19r913zYB9pzYyVd0=\n" \
+	"-----END CERTIFICATE-----\n"
+
+#define P384_KEY_PEM \
+	"-----BEGIN PRIVATE KEY-----\n" \
+	"MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDD8bmWD+gRi047PPcU1\n" \
+	"njhNfh9UDa5x3kY0VLaKIQnQJurbS0o+Au4PZ1/0qR9YK0mhZANiAAQgZNSfIJZA\n" \
+	"63dnmiCF1wwrvWowWWdckiPiIZT2F2g761WRrXVb2pYgYWV/dkTmwDkUE+hnLVul\n" \
+	"DalL+WE7AuoJLh8KBIUBBHS0JwUXjgRIr6J+/ZbhYRbR3EpRS13tV8I=\n" \
 	"-----END PRIVATE KEY-----\n"
 
 #endif

@@ -11,12 +11,21 @@
 
 void pair_open(struct pair *pair, uint32_t connections_max, size_t memory_bytes)
 {
+	pair_open_helped(pair, connections_max, memory_bytes, NULL, 0);
+}
+
+void pair_open_helped(struct pair *pair, uint32_t connections_max, size_t memory_bytes,
+                      struct tls_helpers *helpers, uint32_t engine)
+{
 	struct tls_engine_options options = {
 	    .connections_max = connections_max,
 	    .memory_bytes = memory_bytes,
+	    .helpers = helpers,
+	    .helpers_engine = engine,
 	};
 
 	memset(pair, 0, sizeof(*pair));
+	pair->helpers = helpers;
 	pair->feed_bytes_max = pair->take_bytes_max = SIZE_MAX;
 	ASSERT(arena_init(&pair->arena, tls_engine_bytes(&options), false) == OK);
 	pair->engine = tls_engine_new(&pair->arena, &options, &pair->counters);
@@ -102,6 +111,12 @@ void pair_run_side(struct pair *pair, struct pair_side *side, struct pair_side *
 		ASSERT(event.taken_bytes <= shown);
 		use(side, &event);
 		send_output(pair, side, other);
+		if (event.kind == TLS_WAITING) {
+			if (!pair->serves)
+				return;
+			ASSERT(tls_helper_serve(pair->helpers, 0) == 1);
+			ASSERT(tls_engine_answered(pair->engine) == side->tls);
+		}
 		if (side->final || (event.kind == TLS_MORE && side->wire_len == 0))
 			return;
 	}

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "tcpstack/tls.h"
+#include "tcpstack/tls_helper.h"
 
 #define PAIR_WIRE_BYTES  (1 << 17)
 #define PAIR_PLAIN_BYTES (1 << 17)
@@ -28,6 +29,8 @@ struct pair {
 	struct arena arena;
 	struct tls_engine *engine;
 	struct tls_counters counters;
+	struct tls_helpers *helpers; /* NULL: none; served by the same thread when `serves` */
+	bool serves;
 	struct pair_side client, server;
 	size_t feed_bytes_max; /* what one tls_feed shows at most */
 	size_t take_bytes_max; /* what one tls_output takes at most */
@@ -37,13 +40,16 @@ struct pair {
 
 /* An engine for both sides; `memory_bytes` 0: as much as it likes. */
 void pair_open(struct pair *pair, uint32_t connections_max, size_t memory_bytes);
+/* The same with helpers, of which it is one engine. */
+void pair_open_helped(struct pair *pair, uint32_t connections_max, size_t memory_bytes,
+                      struct tls_helpers *helpers, uint32_t engine);
 /* Frees the connections and the engine; that nothing is left is checked there. */
 void pair_close(struct pair *pair);
 /* Connections of these configurations. */
 void pair_connect(struct pair *pair, struct tls_config *client, struct tls_config *server,
                   const char *server_name);
 void pair_disconnect(struct pair *pair);
-/* Until both sides want octets that nobody has, or are at an end. */
+/* Until both sides want octets that nobody has, wait for a helper, or are at an end. */
 void pair_run(struct pair *pair);
 /* One side alone, with what is on the wire towards it. */
 void pair_run_side(struct pair *pair, struct pair_side *side, struct pair_side *other);

@@ -20,7 +20,7 @@ struct identity {
 	size_t chain_len, key_len;
 };
 
-enum identity_kind { IDENTITY_ECDSA, IDENTITY_RSA };
+enum identity_kind { IDENTITY_ECDSA, IDENTITY_RSA, IDENTITY_RSA_4096, IDENTITY_COUNT };
 
 /* A new key and a certificate for "bench" that it signs itself. */
 void identity_make(enum identity_kind kind, struct identity *out_identity);
@@ -41,10 +41,15 @@ struct server_ops {
 	bool (*resumed)(void *server);
 	/* The longest single call since the last time this was asked, nanoseconds. */
 	uint64_t (*longest_ns)(void *server);
+	/* What turns waited for other threads since then: no cost of this one. */
+	uint64_t (*waited_ns)(void *server);
 };
 
 extern const struct server_ops server_ours, server_openssl;
 
+/* So many threads sign for ours, on other cores than the calling thread, which keeps to one. Before
+ * it is made; 0: none. */
+void server_ours_help(uint32_t count);
 /* What the arithmetic of ours is done by. */
 const char *server_ours_build(void);
 

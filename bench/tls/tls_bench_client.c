@@ -37,7 +37,8 @@ static size_t drain(BIO *bio, char *out, size_t bytes_max)
 
 void identity_make(enum identity_kind kind, struct identity *out_identity)
 {
-	EVP_PKEY *key = kind == IDENTITY_RSA ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+	EVP_PKEY *key = kind == IDENTITY_ECDSA ? EVP_EC_gen("P-256")
+	                                       : EVP_RSA_gen(kind == IDENTITY_RSA ? 2048u : 4096u);
 	X509 *leaf = X509_new();
 	BIO *chain = BIO_new(BIO_s_mem()), *secret = BIO_new(BIO_s_mem());
 

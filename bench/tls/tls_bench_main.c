@@ -31,10 +31,12 @@ static const struct row rows[] = {
     {"1.3 ECDSA X25519", TLS1_3_VERSION, IDENTITY_ECDSA, "X25519", false},
     {"1.3 RSA-2048 P-256", TLS1_3_VERSION, IDENTITY_RSA, "P-256", false},
     {"1.3 RSA-2048 X25519", TLS1_3_VERSION, IDENTITY_RSA, "X25519", false},
+    {"1.3 RSA-4096 X25519", TLS1_3_VERSION, IDENTITY_RSA_4096, "X25519", false},
     {"1.2 ECDSA P-256", TLS1_2_VERSION, IDENTITY_ECDSA, "P-256", false},
     /* In 1.2 the groups must hold the certificate's curve, too. */
     {"1.2 ECDSA X25519", TLS1_2_VERSION, IDENTITY_ECDSA, "X25519:P-256", false},
     {"1.2 RSA-2048 X25519", TLS1_2_VERSION, IDENTITY_RSA, "X25519", false},
+    {"1.2 RSA-4096 X25519", TLS1_2_VERSION, IDENTITY_RSA_4096, "X25519", false},
     {"1.3 resumed P-256", TLS1_3_VERSION, IDENTITY_ECDSA, "P-256", true},
     {"1.3 resumed X25519", TLS1_3_VERSION, IDENTITY_ECDSA, "X25519", true},
     {"1.2 resumed", TLS1_2_VERSION, IDENTITY_ECDSA, "P-256", true},
@@ -66,7 +68,7 @@ static uint64_t handshake(struct side *side, bool want_resumed)
 			break;
 		start = now_ns();
 		(void)side->ops->turn(side->server, &to_server, &to_client);
-		spent += now_ns() - start;
+		spent += now_ns() - start - side->ops->waited_ns(side->server);
 	}
 	if (!side->ops->done(side->server) || !SSL_is_init_finished(side->client.ssl))
 		stop_bench("a handshake did not end");
@@ -202,26 +204,32 @@ static void measure_bulk(const struct identity *identity, int rounds, size_t rec
 
 static void usage(FILE *file)
 {
-	(void)fputs("usage: postern-bench-tls [--rounds N] [--quick]\n\n"
-	            "Server handshakes and bulk octets, Postern's TLS and OpenSSL's in turns.\n"
-	            "Columns: Postern, OpenSSL, and how many times as fast Postern is.\n",
-	            file);
+	(void)fputs(
+	    "usage: postern-bench-tls [--rounds N] [--helpers N] [--quick]\n\n"
+	    "Server handshakes and bulk octets, Postern's TLS and OpenSSL's in turns.\n"
+	    "With --helpers other threads sign with RSA keys for Postern; what they need is\n"
+	    "not counted, only what its own thread does.\n"
+	    "Columns: Postern, OpenSSL, and how many times as fast Postern is.\n",
+	    file);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 	    {"rounds", required_argument, NULL, 'r'},
+	    {"helpers", required_argument, NULL, 'e'},
 	    {"quick", no_argument, NULL, 'q'},
 	    {"help", no_argument, NULL, 'h'},
 	    {NULL, 0, NULL, 0},
 	};
-	static struct identity identities[2];
+	static struct identity identities[IDENTITY_COUNT];
 	int rounds = 61, each = EACH_MAX, option;
 
-	while ((option = getopt_long(argc, argv, "r:qh", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "r:e:qh", options, NULL)) >= 0) {
 		if (option == 'r') {
 			rounds = (int)strtol(optarg, NULL, 10);
+		} else if (option == 'e') {
+			server_ours_help((uint32_t)strtoul(optarg, NULL, 10));
 		} else if (option == 'q') {
 			each = 2;
 		} else {
@@ -231,8 +239,8 @@ int main(int argc, char **argv)
 	}
 	if (rounds < 1 || rounds > ROUNDS_MAX)
 		stop_bench("--rounds: 1 to 1001");
-	identity_make(IDENTITY_ECDSA, &identities[IDENTITY_ECDSA]);
-	identity_make(IDENTITY_RSA, &identities[IDENTITY_RSA]);
+	for (int kind = 0; kind < IDENTITY_COUNT; kind++)
+		identity_make((enum identity_kind)kind, &identities[kind]);
 	(void)printf("arithmetic: %s; beside %s\n", server_ours_build(),
 	             OpenSSL_version(OPENSSL_VERSION));
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

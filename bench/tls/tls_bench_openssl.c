@@ -119,7 +119,13 @@ static uint64_t theirs_longest(void *server)
 	return longest;
 }
 
+static uint64_t theirs_waited(void *server)
+{
+	(void)server;
+	return 0;
+}
+
 const struct server_ops server_openssl = {
-    "openssl",   theirs_make,  theirs_drop, theirs_open,    theirs_close,
-    theirs_turn, theirs_write, theirs_done, theirs_resumed, theirs_longest,
+    "openssl",    theirs_make, theirs_drop,    theirs_open,    theirs_close,  theirs_turn,
+    theirs_write, theirs_done, theirs_resumed, theirs_longest, theirs_waited,
 };

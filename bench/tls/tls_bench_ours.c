@@ -1,4 +1,7 @@
 /* tls_bench_ours.c - Postern's TLS as a server to be measured. */
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -6,6 +9,7 @@
 #include "base/arena.h"
 #include "bench/tls/tls_bench.h"
 #include "tcpstack/tls.h"
+#include "tcpstack/tls_helper.h"
 
 #define NOW_MS ((uint64_t)time(NULL) * 1000)
 
@@ -16,13 +20,87 @@ struct ours {
 	struct tls_config *config;
 	struct tls *tls;
 	bool handshake;
-	uint64_t longest_ns;
+	uint64_t longest_ns, waited_ns;
 };
+
+/* ---- helpers: they live as long as the process ---- */
+
+static struct tls_helpers *helpers;
+static uint32_t helper_count;
+static sem_t calls[TLS_HELPERS_MAX];
+
+static void call_helper(void *context, uint32_t helper)
+{
+	(void)context;
+	(void)sem_post(&calls[helper]);
+}
+
+static void *help(void *context)
+{
+	uint32_t index = (uint32_t)((sem_t *)context - calls);
+
+	if (!tls_helper_enter(helpers, index))
+		stop_bench("a helper has no memory");
+	for (;;) {
+		(void)sem_wait(&calls[index]);
+		while (tls_helper_serve(helpers, index) > 0)
+			;
+	}
+	return NULL;
+}
+
+/* The calling thread keeps the last core it may use, the helpers get the others. */
+static void part_cores(cpu_set_t *out_others)
+{
+	cpu_set_t own;
+	int last = CPU_SETSIZE - 1;
+
+	if (sched_getaffinity(0, sizeof(*out_others), out_others) != 0 || CPU_COUNT(out_others) < 2)
+		stop_bench("--helpers needs two cores");
+	while (!CPU_ISSET(last, out_others))
+		last--;
+	CPU_ZERO(&own);
+	CPU_SET(last, &own);
+	CPU_CLR(last, out_others);
+	if (sched_setaffinity(0, sizeof(own), &own) != 0)
+		stop_bench("no core");
+}
+
+void server_ours_help(uint32_t count)
+{
+	const struct tls_helpers_options options = {
+	    .engine_count = 1,
+	    .helper_count = count,
+	    .call_helper = call_helper,
+	};
+	static struct arena arena;
+	pthread_attr_t attributes;
+	pthread_t thread;
+	cpu_set_t others;
+
+	if (count > TLS_HELPERS_MAX)
+		stop_bench("--helpers: 0 to 8");
+	if (count == 0)
+		return;
+	if (arena_init(&arena, tls_helpers_bytes(&options), false) != OK)
+		stop_bench("no memory");
+	helpers = tls_helpers_new(&arena, &options);
+	part_cores(&others);
+	if (helpers == NULL || pthread_attr_init(&attributes) != 0 ||
+	    pthread_attr_setaffinity_np(&attributes, sizeof(others), &others) != 0)
+		stop_bench("no helpers");
+	for (; helper_count < count; helper_count++)
+		if (sem_init(&calls[helper_count], 0, 0) != 0 ||
+		    pthread_create(&thread, &attributes, help, &calls[helper_count]) != 0)
+			stop_bench("no thread");
+}
+
+/* ---- the server ---- */
 
 static void *ours_make(const struct identity *identity)
 {
 	struct ours *ours = calloc(1, sizeof(*ours));
-	struct tls_engine_options engine = {.connections_max = 16};
+	struct tls_engine_options engine = {.connections_max = 16, .helpers = helpers};
 	struct tls_identity pem = {bytes_of(identity->chain, identity->chain_len),
 	                           bytes_of(identity->key, identity->key_len)};
 	struct tls_ticket_key key = {"bench..", {1, 2, 3, 4}};
@@ -83,6 +161,15 @@ static void ours_put(struct ours *ours, struct wire *out)
 	}
 }
 
+static void wait_for_helper(struct ours *ours)
+{
+	uint64_t start = now_ns();
+
+	while (tls_engine_answered(ours->engine) == NULL)
+		__builtin_ia32_pause();
+	ours->waited_ns += now_ns() - start;
+}
+
 static size_t ours_turn(void *server, struct wire *in, struct wire *out)
 {
 	struct ours *ours = server;
@@ -107,6 +194,8 @@ static size_t ours_turn(void *server, struct wire *in, struct wire *out)
 		if (event.kind == TLS_FAILED)
 			stop_bench(tls_reason_text(event.reason));
 		ours_put(ours, out);
+		if (event.kind == TLS_WAITING)
+			wait_for_helper(ours);
 	} while (event.kind != TLS_MORE && event.kind != TLS_CLOSED);
 	in->len = 0;
 	return plain;
@@ -147,9 +236,18 @@ static uint64_t ours_longest(void *server)
 	return longest;
 }
 
+static uint64_t ours_waited(void *server)
+{
+	struct ours *ours = server;
+	uint64_t waited = ours->waited_ns;
+
+	ours->waited_ns = 0;
+	return waited;
+}
+
 const struct server_ops server_ours = {
-    "postern", ours_make,  ours_drop, ours_open,    ours_close,
-    ours_turn, ours_write, ours_done, ours_resumed, ours_longest,
+    "postern",  ours_make, ours_drop,    ours_open,    ours_close,  ours_turn,
+    ours_write, ours_done, ours_resumed, ours_longest, ours_waited,
 };
 
 const char *server_ours_build(void)

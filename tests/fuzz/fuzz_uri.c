@@ -22,8 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uri_find_in_text(&list, text);
 	size_t line = bytes_find(text, '\n');
 	uri_set_base(&list, bytes_slice(text, 0, line));
-	uri_add_from_html(&list, bytes_slice(text, line + 1, SIZE_MAX));
-	uri_add_anchor(&list, text);
+	uri_add_from_html(&list, bytes_slice(text, line + 1, SIZE_MAX), FACT_URI_a);
+	(void)uri_add_anchor(&list, text);
 	ASSERT(list.count <= URIS_MAX);
 	for (uint32_t i = 0; i < list.count; i++)
 		ASSERT(list.segment[i].len <= URI_BYTES_MAX);

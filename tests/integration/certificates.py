@@ -4,6 +4,9 @@ import ssl
 import subprocess
 
 NAME = "gateway.example"
+DAYS = "90"
+# Nobody fetches it: without one a certificate could not be revoked, which scanners complain of.
+REVOCATION = "URI:http://root.example/root.crl"
 
 
 def run(*command):
@@ -17,7 +20,7 @@ class Authority:
         self.folder = folder
         self.root = f"{folder}/root.pem"
         self.root_key = f"{folder}/root.key"
-        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", DAYS,
             "-subj", "/CN=test root", "-keyout", self.root_key, "-out", self.root,
             "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
@@ -27,10 +30,10 @@ class Authority:
         new = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256") if kind == "ec" else ("rsa:2048",)
         with open(more, "w") as file:
             file.write("subjectAltName=%s\nextendedKeyUsage=%s\nkeyUsage=critical,digitalSignature\n"
-                       % (",".join(f"DNS:{name}" for name in names), usage))
+                       "crlDistributionPoints=%s\n" % (",".join(f"DNS:{name}" for name in names), usage, REVOCATION))
         run("openssl", "req", "-newkey", *new, "-nodes", "-subj", f"/CN={names[0]}", "-keyout", key, "-out", ask)
         run("openssl", "x509", "-req", "-in", ask, "-CA", self.root, "-CAkey", self.root_key, "-CAcreateserial",
-            "-days", "30", "-extfile", more, "-out", chain)
+            "-days", DAYS, "-extfile", more, "-out", chain)
         with open(self.root) as root, open(chain, "a") as leaf:
             leaf.write(root.read())
         return chain, key

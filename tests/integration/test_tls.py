@@ -215,6 +215,43 @@ def hold_over_reload(root, flag):
         return True
 
 
+@CLIENT
+def flood(root, count):
+    """One session inside TLS and one in the clear; then as many others ask for TLS at once. Their answers, and how long
+    they took; whoever was refused goes on in the clear, and so do the two."""
+    with smtplib.SMTP(GATEWAY, 25, "client.example", timeout=20) as inside, \
+            smtplib.SMTP(GATEWAY, 25, "client.example", timeout=20) as outside:
+        inside._host = NAME
+        inside.starttls(context=context(root))
+        outside.ehlo()
+        others = []
+        for _ in range(count):
+            conn = socket.create_connection((GATEWAY, 25), 20)
+            others.append((conn, conn.makefile("rb")))
+        for conn, file in others:
+            assert read_reply(file).startswith("220")
+            conn.sendall(b"EHLO c\r\n")
+        for conn, file in others:
+            assert "STARTTLS" in read_reply(file)
+        time.sleep(1.2)
+        begun = time.monotonic()
+        for conn, _ in others:
+            conn.sendall(b"STARTTLS\r\n")
+        answers = [read_reply(file) for _, file in others]
+        took = time.monotonic() - begun
+        for (conn, file), answer in zip(others, answers):
+            if answer.startswith("454"):
+                conn.sendall(b"NOOP\r\n")
+                assert read_reply(file).startswith("250"), "a session that was refused TLS"
+        for smtp, name in ((inside, "inside"), (outside, "outside")):
+            equal(smtp.noop()[0], 250, name)
+            smtp.sendmail(f"{name}@client.example", ["bob@backend.example"], (MAIL % (name, name)).encode())
+        for conn, file in others:
+            file.close()
+            conn.close()
+        return answers, took
+
+
 def s_client(lab, *more, port=25, word="QUIT\n"):
     starttls = () if port == 465 else ("-starttls", "smtp")
     done = subprocess.run(lab.inside("client", "openssl", "s_client", "-connect", f"{GATEWAY}:{port}", *starttls, "-crlf",
@@ -402,6 +439,39 @@ class Tls:
         assert 2 < took < 7, took
         equal(self.counters()["gateway"]["tls_timed_out"] - before, 1)
 
+    def slow_keys_are_signed_by_helpers(self):
+        for helpers in (1, 0):
+            self.restart(tls=f"tls_helpers = {helpers};")
+            for version in ("TLSv1_2", "TLSv1_3"):
+                ciphers = "ECDHE-RSA-AES128-GCM-SHA256" if version == "TLSv1_2" else None
+                # In TLS 1.3 the client's signature algorithms choose.
+                more = ("-tls1_2", "-cipher", ciphers) if ciphers else ("-tls1_3", "-sigalgs", "rsa_pss_rsae_sha256")
+                text = s_client(self.lab, "-servername", NAME, *more)
+                assert "250" in text or "221" in text, text
+                assert re.search(r"Peer signature type: RSA", text), text
+            for n in range(3):
+                equal(send(self.authority.root, f"helped{helpers}{n}@client.example", MAIL % ("helped", "x"),
+                           version=ssl.TLSVersion.TLSv1_2, ciphers="ECDHE-RSA-AES128-GCM-SHA256")[1], 250)
+            equal(self.counters()["tls"]["signatures_away"], 5 * helpers, "signatures given away")
+            equal(self.counters()["tls"]["signatures_late"], 0)
+        self.restart()
+
+    def a_flood_of_handshakes(self):
+        rate, count = 10, 100
+        self.restart(tls=f"tls_handshakes_per_s_max = {rate};")
+        answers, took = flood(self.authority.root, count)
+        begun = sum(answer.startswith("220") for answer in answers)
+        refused = sum(answer.startswith("454 4.7.0") for answer in answers)
+        equal(begun + refused, count, "answered")
+        assert rate <= begun <= rate * (1 + took) + 1, (begun, took)
+        assert refused > 0, took
+        equal(self.counters()["gateway"]["tls_refused_rate"], refused, "counted")
+        for name in ("inside", "outside"):
+            assert self.stored(f"{name}@client.example") is not None, name
+        time.sleep(1.2)
+        equal(send(self.authority.root, "after@client.example", MAIL % ("after", "x"))[1], 250)
+        self.restart()
+
     # -- certificates come and go ------------------------------------------------------------------
     def certificate_renewed_under_a_session(self):
         flag = f"{self.lab.folder}/held"
@@ -532,6 +602,7 @@ CASES = ("starttls_by_every_version_and_key", "implicit_tls", "submission_wants_
          "resumption", "swaks", "commands_behind_starttls_are_not_executed", "every_cut_of_the_upgrade",
          "rubbish_instead_of_a_handshake", "a_message_cut_off_is_not_delivered", "policies",
          "a_listener_without_tls_offers_none", "large_message", "handshake_takes_too_long",
+         "slow_keys_are_signed_by_helpers", "a_flood_of_handshakes",
          "certificate_renewed_under_a_session", "a_bad_certificate_changes_nothing", "no_certificate_at_the_start",
          "backend_in_every_mode", "backend_sessions_are_resumed", "replies_injected_by_a_backend",
          "a_silent_backend_is_given_up", "postfix_with_tls")

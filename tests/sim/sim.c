@@ -6,7 +6,7 @@
  * the backend lost after the final dot may leave a message taken and the client told 451. In the
  * end every session is closed and every packet back in its pool.
  *
- * usage: sim [FIRST_SEED COUNT [bridge of faults: clean|lossy|faulty|all]]
+ * usage: sim [FIRST_SEED COUNT [PROFILE, by its number]]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,11 +20,13 @@
 #include "dataplane/handover.h"
 #include "dataplane/owner.h"
 #include "dataplane/port_memory.h"
+#include "dataplane/tls_setup.h"
 #include "dataplane/worker.h"
 #include "sim_card.h"
 #include "sim_checks.h"
 #include "sim_client.h"
 #include "sim_sink.h"
+#include "tests/tls_certificates.h"
 
 #define ARENA_BYTES       ((size_t)256 << 20)
 #define HOST_PKTS         4096
@@ -40,13 +42,22 @@ enum profile {
 	PROFILE_CROWDED,
 	PROFILE_CHECKS,        /* messages wait for what the network says of them */
 	PROFILE_CHECKS_FAULTY, /* so, and management dies now and then */
-	PROFILE_WORKERS,       /* two, and segments in fragments that reach the wrong one */
+	PROFILE_TLS,           /* most connections are inside TLS, on both legs */
+	PROFILE_TLS_LOSSY,
+	PROFILE_TLS_FAULTY, /* handshakes break off, and octets are injected, too */
+	PROFILE_WORKERS,    /* two, and segments in fragments that reach the wrong one */
 	PROFILE_COUNT
 };
 
 static bool is_faulty(enum profile profile)
 {
-	return profile == PROFILE_FAULTY || profile == PROFILE_CHECKS_FAULTY;
+	return profile == PROFILE_FAULTY || profile == PROFILE_CHECKS_FAULTY ||
+	       profile == PROFILE_TLS_FAULTY;
+}
+
+static bool has_tls(enum profile profile)
+{
+	return profile >= PROFILE_TLS && profile <= PROFILE_TLS_FAULTY;
 }
 
 static bool has_checks(enum profile profile)
@@ -80,6 +91,9 @@ struct world {
 	struct rules_slot *rules;
 	struct owners owners;
 	struct handover *handover; /* NULL with one worker */
+	struct tls_slot *tls;      /* NULL: no TLS */
+	uint64_t wall_us;          /* the time of day when virtual time begins */
+	uint64_t trace;            /* of all frames: when, and how long */
 	struct worker_link link[SIM_QUEUES];
 	struct worker *worker[SIM_QUEUES];
 	struct sim_clients clients;
@@ -89,6 +103,19 @@ struct world {
 };
 
 static int rules_fd;
+static char tls_folder[] = "/tmp/postern-sim-tls-XXXXXX";
+static bool tls_built; /* this build can speak it, and so can a peer */
+
+/* What the gateway asks of the operating system (link_args of the build): in a simulation even this
+ * comes from the seed. */
+static struct random system_random;
+
+void __wrap_random_os(void *out, size_t bytes);
+void __wrap_random_os(void *out, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++)
+		((uint8_t *)out)[i] = (uint8_t)random_u64(&system_random);
+}
 
 /* So slow a processor that a slice is over at each look: every judgement takes several turns. */
 static uint64_t slow_clock(void)
@@ -122,6 +149,82 @@ static void rules_compile(void)
 	rule_compiler_free(compiler);
 	unlink(file);
 	rmdir(path);
+}
+
+static void tls_file(const char *name, const char *text)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", tls_folder, name);
+	FILE *out = fopen(path, "w");
+	ASSERT(out != NULL && fputs(text, out) >= 0 && fclose(out) == 0);
+}
+
+/* Certificates as files, as the configuration names them. */
+static void tls_files(void)
+{
+	tls_built = tls_peer_open(0);
+	if (!tls_built)
+		return;
+	tls_peer_close();
+	ASSERT(mkdtemp(tls_folder) != NULL);
+	tls_file("ec.pem", MX_ECDSA_PEM);
+	tls_file("ec.key", MX_ECDSA_KEY_PEM);
+	tls_file("rsa.pem", MX_RSA_PEM);
+	tls_file("rsa.key", MX_RSA_KEY_PEM);
+	tls_file("root.pem", TEST_ROOT_PEM);
+}
+
+static void tls_files_remove(void)
+{
+	static const char *const names[] = {"ec.pem", "ec.key", "rsa.pem", "rsa.key", "root.pem"};
+	char path[64];
+
+	if (!tls_built)
+		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", tls_folder, names[i]);
+		unlink(path);
+	}
+	rmdir(tls_folder);
+}
+
+static void config_add_tls(struct world *w)
+{
+	static const char *const modes[] = {"opportunistic", "required", "verify"};
+	struct config *config = &w->config;
+	struct config_backend *backend = &config->backend[0];
+	struct config_listener *listener = &config->listener[config->listener_count++];
+	static const char *const kinds[] = {"ec", "rsa"};
+
+	*listener = config->listener[0];
+	snprintf(listener->name, sizeof(listener->name), "smtps");
+	listener->local.port = 465;
+	snprintf(listener->tls, sizeof(listener->tls), "implicit");
+	snprintf(backend->tls, sizeof(backend->tls), "%s", modes[random_below(&w->random, 3)]);
+	snprintf(backend->tls_name, sizeof(backend->tls_name), TLS_PEER_NAME);
+	snprintf(backend->tls_ca_file, sizeof(backend->tls_ca_file), "%s/root.pem", tls_folder);
+	for (size_t i = 0; i < 2; i++) {
+		struct config_certificate *its = &config->certificate[config->certificate_count++];
+		snprintf(its->name, sizeof(its->name), "%s", kinds[i]);
+		snprintf(its->chain, sizeof(its->chain), "%s/%s.pem", tls_folder, kinds[i]);
+		snprintf(its->key, sizeof(its->key), "%s/%s.key", tls_folder, kinds[i]);
+	}
+	config->tls_connections_max = 64;
+}
+
+static void tls_load(struct world *w)
+{
+	char reason[256];
+
+	w->tls = tls_slot_new(1);
+	ASSERT(w->tls != NULL);
+	enum err err = tls_slot_load(w->tls, &w->config, true, w->wall_us / 1000, reason,
+	                             sizeof(reason));
+	if (err != OK) {
+		fprintf(stderr, "tls: %s\n", reason);
+		exit(1);
+	}
 }
 
 static void config_make(struct config *config)
@@ -239,6 +342,7 @@ static void worker_make(struct world *w, uint32_t index)
 	                            .handover = w->handover,
 	                            .owners = w->handover != NULL ? &w->owners : NULL,
 	                            .telemetry = &w->telemetry,
+	                            .tls = w->tls,
 	                            .questions = w->config.dns_checks ? &w->checks.rings : NULL,
 	                            .questions_wake_fd = -1,
 	                            .link = &w->link[index],
@@ -284,7 +388,14 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 
 	memset(w, 0, sizeof(*w));
 	random_seed(&w->random, seed);
+	random_seed(&system_random, seed);
 	config_make(&w->config);
+	if (has_tls(profile)) {
+		(void)tls_peer_open(seed);
+		w->wall_us = TLS_PEER_EPOCH_US;
+		config_add_tls(w);
+		tls_load(w);
+	}
 	enum err err = arena_init(&w->arena, ARENA_BYTES, false);
 	ASSERT(err == OK);
 	w->pool = pkt_pool_memory(&w->arena, WORKER_PKTS);
@@ -298,7 +409,7 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	if (profile == PROFILE_WORKERS)
 		w->config.workers = SIM_QUEUES;
 	w->lossless = profile == PROFILE_CLEAN || profile == PROFILE_CROWDED ||
-	              profile == PROFILE_CHECKS ||
+	              profile == PROFILE_CHECKS || profile == PROFILE_TLS ||
 	              (is_faulty(profile) && random_below(&w->random, 3) == 0);
 	link_make(w, &w->client, 0);
 	link_make(w, &w->backend, 1);
@@ -311,6 +422,7 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	w->sink.message_count = MESSAGES_PER_SEED;
 	w->sink.lossless = w->lossless;
 	w->sink.fault_percent = is_faulty(profile) ? 6 : 0;
+	w->sink.tls = has_tls(profile);
 	err = tcp_listen(w->backend.net, &listen, 0);
 	ASSERT(err == OK);
 	sim_checks_make(&w->checks, seed, 3000000, is_faulty(profile));
@@ -321,6 +433,8 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	w->clients.net = w->client.net;
 	w->clients.random = &w->random;
 	w->clients.gateway = (struct endpoint){address("10.25.0.2"), 25};
+	w->clients.gateway_tls = (struct endpoint){address("10.25.0.2"), 465};
+	w->clients.tls = has_tls(profile);
 	w->clients.client_count = profile == PROFILE_CROWDED ? 3 * CROWDED_SESSIONS
 	                                                     : 1 + random_below(&w->random, 8);
 	w->clients.messages = w->messages;
@@ -334,6 +448,9 @@ static void world_free(struct world *w)
 	sim_sink_free(&w->sink);
 	for (uint32_t i = 0; i < w->config.workers; i++)
 		worker_close(w->worker[i]);
+	tls_slot_free(w->tls);
+	if (w->tls != NULL)
+		tls_peer_close();
 	w->wires[0]->ops->close(w->wires[0]);
 	w->wires[1]->ops->close(w->wires[1]);
 	rules_slot_free(w->rules);
@@ -344,13 +461,19 @@ static void world_free(struct world *w)
 	arena_free(&w->arena);
 }
 
-static void host_turn(struct host *h, uint64_t now_us)
+static void host_turn(struct world *w, struct host *h, uint64_t now_us)
 {
+	static const struct hash_key key = {{1, 2}};
 	struct pkt *pkts[BURST_PKTS_MAX];
 	size_t count;
 
-	while ((count = h->port->ops->rx_burst(h->port, now_us, pkts, BURST_PKTS_MAX)) > 0)
+	while ((count = h->port->ops->rx_burst(h->port, now_us, pkts, BURST_PKTS_MAX)) > 0) {
+		for (size_t i = 0; i < count; i++) {
+			const uint64_t seen[] = {w->trace, now_us, pkts[i]->len};
+			w->trace = hash64(&key, seen, sizeof(seen));
+		}
 		net_input(h->net, now_us, pkts, count);
+	}
 	net_timers(h->net, now_us, 256);
 }
 
@@ -400,13 +523,14 @@ static bool world_run(struct world *w)
 	uint64_t now_us = 0, quiet_from_us = 0;
 
 	while (now_us < END_US) {
-		host_turn(&w->client, now_us);
+		tls_peer_set_time(now_us);
+		host_turn(w, &w->client, now_us);
 		sim_clients_run(&w->clients, now_us);
 		host_send(&w->client, now_us);
 		for (uint32_t i = 0; i < w->config.workers; i++)
-			worker_turn(w->worker[i], now_us, now_us);
+			worker_turn(w->worker[i], now_us, w->wall_us + now_us);
 		sim_checks_run(&w->checks, now_us);
-		host_turn(&w->backend, now_us);
+		host_turn(w, &w->backend, now_us);
 		sim_sink_run(&w->sink);
 		host_send(&w->backend, now_us);
 		sim_sink_leave(&w->sink);
@@ -499,10 +623,43 @@ static uint64_t counted(const struct world *w, const char *name)
 	UNREACHABLE(); /* the counters are ours */
 }
 
-/* Over all seeds: with few clients of a seed all may live where their fragments arrive. */
-static uint64_t handed_on;
+/* Nothing was in the clear that should not be, and without faults no handshake failed. */
+static uint32_t check_tls(const struct world *w, uint64_t seed, enum profile profile)
+{
+	static const char *const faults[] = {"tls_injected",       "tls_broken",
+	                                     "tls_truncated",      "backend_tls_not_offered",
+	                                     "backend_tls_failed", "backend_tls_clear"};
+	uint32_t wrong = 0;
 
-static uint32_t run_seed(uint64_t seed, enum profile profile)
+	if (profile != PROFILE_TLS)
+		return 0;
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		if (counted(w, faults[i]) > 0) {
+			printf("# seed %llu: %s is %llu though nothing failed\n",
+			       (unsigned long long)seed, faults[i],
+			       (unsigned long long)counted(w, faults[i]));
+			wrong++;
+		}
+	/* Servers that no longer speak the version of a saved session are asked again. */
+	uint64_t backends = counted(w, "backend_tls") + counted(w, "backend_tls_stale");
+	if (counted(w, "sessions_tls") != w->clients.tls_begun || backends != w->sink.tls_begun) {
+		printf("# seed %llu: %u and %u connections were inside TLS for the peers, %llu and "
+		       "%llu for us\n",
+		       (unsigned long long)seed, w->clients.tls_begun, w->sink.tls_begun,
+		       (unsigned long long)counted(w, "sessions_tls"),
+		       (unsigned long long)backends);
+		wrong++;
+	}
+	return wrong;
+}
+
+/* What all seeds of a profile came to. */
+struct sum {
+	uint64_t clients, clients_resumed, backends, backends_resumed;
+	uint64_t handed_on; /* segments in fragments */
+};
+
+static uint32_t run_seed(uint64_t seed, enum profile profile, struct sum *sum, uint64_t *out_trace)
 {
 	static struct world world;
 	uint32_t wrong = 0;
@@ -525,9 +682,49 @@ static uint32_t run_seed(uint64_t seed, enum profile profile)
 		       (unsigned long long)seed);
 		wrong++;
 	}
+	if (has_tls(profile)) {
+		wrong += check_tls(&world, seed, profile);
+		sum->clients += world.clients.tls_begun;
+		sum->clients_resumed += world.clients.tls_resumed;
+		sum->backends += counted(&world, "backend_tls");
+		sum->backends_resumed += counted(&world, "backend_tls_resumed");
+	}
 	if (profile == PROFILE_WORKERS)
-		handed_on += counted(&world, "segments_handed_on");
+		sum->handed_on += counted(&world, "segments_handed_on");
+	*out_trace = world.trace;
 	world_free(&world);
+	return wrong;
+}
+
+static uint32_t run_profile(uint64_t first, uint64_t count, enum profile profile)
+{
+	uint64_t trace = 0, again = 0;
+	struct sum sum = {0}, ignored = {0};
+	uint32_t wrong = 0;
+
+	for (uint64_t seed = first; seed < first + count && wrong < 10; seed++)
+		wrong += run_seed(seed, profile, &sum, &trace);
+	/* A seed is all it takes to see a fault again. */
+	wrong += run_seed(first + count - 1, profile, &ignored, &again);
+	if (wrong == 0 && trace != again) {
+		printf("# seed %llu profile %d: other frames when run again\n",
+		       (unsigned long long)(first + count - 1), (int)profile);
+		wrong++;
+	}
+	if (has_tls(profile)) {
+		printf("# inside TLS: %llu clients, %llu of them resumed; %llu backends, %llu\n",
+		       (unsigned long long)sum.clients, (unsigned long long)sum.clients_resumed,
+		       (unsigned long long)sum.backends, (unsigned long long)sum.backends_resumed);
+		if (count >= 10 && (sum.clients_resumed == 0 || sum.backends_resumed == 0)) {
+			printf("# nobody resumed a session\n");
+			wrong++;
+		}
+	}
+	/* With few clients all of a seed's may live where their fragments arrive. */
+	if (profile == PROFILE_WORKERS && count >= 10 && sum.handed_on == 0) {
+		printf("# nothing in fragments was handed on\n");
+		wrong++;
+	}
 	return wrong;
 }
 
@@ -539,6 +736,9 @@ int main(int argc, char **argv)
 	                                                 "clean links, three clients a session",
 	                                                 "clean links, answers late or never",
 	                                                 "all that fails, and answers late",
+	                                                 "clean links, inside TLS",
+	                                                 "bad links, inside TLS",
+	                                                 "all that fails, inside TLS",
 	                                                 "two workers, segments in fragments"};
 	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
 	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 20;
@@ -546,21 +746,21 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	rules_compile();
+	tls_files();
 	printf("1..%d\n", (int)PROFILE_COUNT);
 	for (int profile = 0; profile < PROFILE_COUNT; profile++) {
-		uint32_t wrong = 0;
-
 		if (argc > 3 && atoi(argv[3]) != profile)
 			continue;
-		for (uint64_t seed = first; seed < first + count && wrong < 10; seed++)
-			wrong += run_seed(seed, (enum profile)profile);
-		if (profile == PROFILE_WORKERS && handed_on == 0) {
-			printf("# nothing in fragments was handed on\n");
-			wrong++;
+		if (has_tls((enum profile)profile) && !tls_built) {
+			printf("ok %d - %s # SKIP this build has no TLS\n", profile + 1,
+			       names[profile]);
+			continue;
 		}
+		uint32_t wrong = run_profile(first, count, (enum profile)profile);
 		printf("%sok %d - %llu seeds over %s\n", wrong > 0 ? "not " : "", profile + 1,
 		       (unsigned long long)count, names[profile]);
 		failed |= wrong > 0;
 	}
+	tls_files_remove();
 	return failed;
 }

@@ -7,23 +7,45 @@
 
 #include "base/check.h"
 
+static void choose_way(struct sim_clients *all, struct sim_client *c)
+{
+	uint32_t drawn = random_below(all->random, 10);
+
+	c->way = drawn == 0 ? SIM_CLEAR : drawn < 6 ? SIM_STARTTLS : SIM_IMPLICIT;
+	c->tls.only_1_2 = random_below(all->random, 2) == 0;
+	c->tls.rsa = random_below(all->random, 4) == 0;
+	c->tls.resume = random_below(all->random, 2) == 0;
+	c->gives_up_shaking = all->vanishing && random_below(all->random, 12) == 0;
+}
+
+static void begin_tls(struct sim_clients *all, struct sim_client *c)
+{
+	sim_end_begin_tls(&c->end, &c->tls);
+	all->tls_begun++;
+}
+
 static void client_connect(struct sim_clients *all, struct sim_client *c, uint64_t now_us)
 {
 	memset(c, 0, sizeof(*c));
 	smtp_client_init(&c->smtp, &c->smtp_counters);
 	c->pipelines = random_below(all->random, 2) == 0;
 	c->dribbles = random_below(all->random, 4) == 0;
-	if (tcp_connect(all->net, now_us, NULL, &all->gateway, &c->conn) != OK) {
-		c->conn = NULL;
+	if (all->tls)
+		choose_way(all, c);
+	const struct endpoint *gateway = c->way == SIM_IMPLICIT ? &all->gateway_tls : &all->gateway;
+	if (tcp_connect(all->net, now_us, NULL, gateway, &c->end.conn) != OK) {
+		c->end.conn = NULL;
 		return;
 	}
-	tcp_set_user(c->conn, c);
+	tcp_set_user(c->end.conn, c);
+	if (c->way == SIM_IMPLICIT)
+		begin_tls(all, c);
 }
 
 static void client_write(struct sim_client *c, const struct buf *out)
 {
 	ASSERT(!out->overflow);
-	size_t taken = tcp_write(c->conn, buf_bytes(out), false);
+	size_t taken = sim_end_write(&c->end, buf_bytes(out));
 	ASSERT(taken == out->len);
 }
 
@@ -115,6 +137,20 @@ static void client_reply(struct sim_clients *all, struct sim_client *c,
 			client_ehlo(c);
 		break;
 	case SMTP_CLIENT_EHLO:
+		if (c->way == SIM_STARTTLS && c->end.tls == NULL && c->smtp.starttls)
+			client_verb(c, SMTP_CLIENT_STARTTLS);
+		else
+			client_next_message(all, c);
+		break;
+	case SMTP_CLIENT_STARTTLS:
+		/* 454 leaves the session as it is. */
+		if (event->code != 220) {
+			client_next_message(all, c);
+			break;
+		}
+		begin_tls(all, c);
+		smtp_client_restart(&c->smtp);
+		break;
 	case SMTP_CLIENT_RSET:
 		client_next_message(all, c);
 		break;
@@ -141,14 +177,14 @@ static void client_reply(struct sim_clients *all, struct sim_client *c,
 
 static void client_gone(struct sim_client *c)
 {
-	tcp_abort(c->conn);
+	sim_end_abort(&c->end);
 	memset(c, 0, sizeof(*c));
 }
 
 static void client_body(struct sim_clients *all, struct sim_client *c)
 {
 	const struct sim_message *m = c->message;
-	size_t room = tcp_writable(c->conn);
+	size_t room = sim_end_writable(&c->end);
 	size_t left = m->wire_bytes - c->wire_sent;
 
 	if (c->dribbles && room > 8)
@@ -157,7 +193,7 @@ static void client_body(struct sim_clients *all, struct sim_client *c)
 		left = room;
 	if (c->wire_sent + left > c->give_up_at)
 		left = c->give_up_at > c->wire_sent ? c->give_up_at - c->wire_sent : 0;
-	c->wire_sent += tcp_write(c->conn, bytes_of(m->wire + c->wire_sent, left), false);
+	c->wire_sent += sim_end_write(&c->end, bytes_of(m->wire + c->wire_sent, left));
 	if (c->wire_sent >= c->give_up_at) {
 		client_gone(c);
 		return;
@@ -168,18 +204,33 @@ static void client_body(struct sim_clients *all, struct sim_client *c)
 	}
 }
 
+/* Inside TLS: what there is to do before anything can be read. */
+static void client_shake(struct sim_clients *all, struct sim_client *c)
+{
+	bool shook = sim_end_is_shaking(&c->end);
+
+	sim_end_run(&c->end);
+	if (shook && !sim_end_is_shaking(&c->end) && !sim_end_is_broken(&c->end)) {
+		all->tls_resumed += tls_peer_resumed(c->end.tls);
+		if (c->way == SIM_STARTTLS)
+			client_ehlo(c);
+	}
+}
+
 static void client_read(struct sim_clients *all, struct sim_client *c)
 {
 	struct smtp_client_event event;
 
+	if (c->end.tls != NULL)
+		client_shake(all, c);
 	for (;;) {
-		struct bytes input = tcp_peek(c->conn, 0);
+		struct bytes input = sim_end_peek(&c->end);
 		size_t available = input.len;
 
 		if (available == 0)
 			break;
 		bool got = smtp_client_next(&c->smtp, &input, &event);
-		tcp_consume(c->conn, available - input.len);
+		sim_end_consume(&c->end, available - input.len);
 		if (!got && input.len == available)
 			break;
 		if (got && event.kind == SMTP_CLIENT_BROKEN) {
@@ -190,8 +241,8 @@ static void client_read(struct sim_clients *all, struct sim_client *c)
 		if (got)
 			client_reply(all, c, &event);
 	}
-	if (tcp_at_end(c->conn)) {
-		tcp_close(c->conn);
+	if (sim_end_at_end(&c->end)) {
+		sim_end_close(&c->end);
 		memset(c, 0, sizeof(*c));
 	}
 }
@@ -205,23 +256,27 @@ void sim_clients_run(struct sim_clients *all, uint64_t now_us)
 		struct sim_client *c = tcp_user(conn);
 		if (news & TCP_FAILED)
 			client_gone(c);
+		else if (c->gives_up_shaking && sim_end_is_shaking(&c->end))
+			client_gone(c);
 		else
 			client_read(all, c);
 	}
 	for (uint32_t i = 0; i < all->client_count; i++) {
 		struct sim_client *c = &all->client[i];
-		if (c->conn == NULL && all->message_next < all->message_count &&
+		if (c->end.conn == NULL && all->message_next < all->message_count &&
 		    random_below(all->random, 4) == 0)
 			client_connect(all, c, now_us);
-		else if (c->conn != NULL && c->in_body)
+		else if (c->end.conn != NULL && c->in_body)
 			client_body(all, c);
+		if (c->end.conn != NULL)
+			sim_end_run(&c->end);
 	}
 }
 
 bool sim_clients_done(const struct sim_clients *all)
 {
 	for (uint32_t i = 0; i < all->client_count; i++)
-		if (all->client[i].conn != NULL)
+		if (all->client[i].end.conn != NULL)
 			return false;
 	return all->message_next == all->message_count;
 }

@@ -41,16 +41,16 @@ static bool faulty(struct sim_sink *sink)
 static void session_end(struct sim_sink_session *s, bool abort)
 {
 	if (abort)
-		tcp_abort(s->conn);
+		sim_end_abort(&s->end);
 	else
-		tcp_close(s->conn);
+		sim_end_close(&s->end);
 	free(s->content);
 	memset(s, 0, sizeof(*s));
 }
 
 static void session_write(struct sim_sink_session *s, const struct buf *out)
 {
-	tcp_write(s->conn, buf_bytes(out), false);
+	sim_end_write(&s->end, buf_bytes(out));
 }
 
 static void session_reply(struct sim_sink_session *s, enum smtp_reply reply)
@@ -66,12 +66,13 @@ static void session_accept(struct sim_sink *sink, struct tcp_conn *conn)
 {
 	for (uint32_t i = 0; i < SIM_SINKS_MAX; i++) {
 		struct sim_sink_session *s = &sink->session[i];
-		if (s->conn != NULL)
+		if (s->end.conn != NULL)
 			continue;
 		uint8_t memory[256];
 		struct buf out = buf_over(memory, sizeof(memory));
-		s->conn = conn;
+		s->end.conn = conn;
 		smtp_server_init(&s->smtp, &sink->limits, &sink->counters);
+		s->smtp.tls = sink->tls ? SMTP_TLS_OFFERED : SMTP_TLS_NONE;
 		s->smtp.transaction = &s->transaction;
 		s->smtp.line_store = s->line;
 		tcp_set_user(conn, s);
@@ -168,6 +169,30 @@ static bool session_message(struct sim_sink *sink, struct sim_sink_session *s)
 }
 
 /* False: the connection is gone. */
+static bool session_starttls(struct sim_sink *sink, struct sim_sink_session *s)
+{
+	struct tls_peer_options options = {.server = true};
+	bool injects = faulty(sink);
+
+	if (faulty(sink)) {
+		session_reply(s, REPLY_TLS_UNAVAILABLE);
+		smtp_server_refuse(&s->smtp);
+		return true;
+	}
+	s->dies_shaking = faulty(sink);
+	options.only_1_2 = random_below(sink->random, 2) == 0;
+	options.rsa = random_below(sink->random, 4) == 0;
+	session_reply(s, REPLY_STARTTLS_READY);
+	/* In the clear, for the gateway to take for what was said inside. */
+	if (injects)
+		session_reply(s, REPLY_OK);
+	smtp_server_accept(&s->smtp);
+	sim_end_begin_tls(&s->end, &options);
+	sink->tls_begun++;
+	return true;
+}
+
+/* False: the connection is gone. */
 static bool session_event(struct sim_sink *sink, struct sim_sink_session *s,
                           const struct smtp_event *event)
 {
@@ -218,8 +243,8 @@ static bool session_event(struct sim_sink *sink, struct sim_sink_session *s,
 		return true;
 	case SMTP_EVENT_NONE:
 		return true;
-	case SMTP_EVENT_STARTTLS: /* not offered */
-		break;
+	case SMTP_EVENT_STARTTLS:
+		return session_starttls(sink, s);
 	}
 	UNREACHABLE();
 }
@@ -227,7 +252,7 @@ static bool session_event(struct sim_sink *sink, struct sim_sink_session *s,
 static void session_run(struct sim_sink *sink, struct sim_sink_session *s)
 {
 	for (;;) {
-		struct bytes input = tcp_peek(s->conn, 0);
+		struct bytes input = sim_end_peek(&s->end);
 		size_t available = input.len;
 		struct smtp_event event;
 
@@ -235,17 +260,19 @@ static void session_run(struct sim_sink *sink, struct sim_sink_session *s)
 			break;
 		bool got = smtp_server_next(&s->smtp, &input, &event);
 		size_t used = available - input.len;
-		if (got && event.kind == SMTP_EVENT_QUIT)
-			tcp_consume(s->conn, used);
+		bool last = got &&
+		            (event.kind == SMTP_EVENT_QUIT || event.kind == SMTP_EVENT_STARTTLS);
+		if (last)
+			sim_end_consume(&s->end, used);
 		if (got && !session_event(sink, s, &event))
 			return;
-		if (!(got && event.kind == SMTP_EVENT_QUIT))
-			tcp_consume(s->conn, used);
+		if (!last)
+			sim_end_consume(&s->end, used);
 		if (!got && used == 0)
 			break;
 	}
-	if (tcp_at_end(s->conn))
-		session_end(s, false);
+	if (sim_end_at_end(&s->end))
+		session_end(s, sim_end_is_broken(&s->end));
 }
 
 void sim_sink_run(struct sim_sink *sink)
@@ -259,11 +286,14 @@ void sim_sink_run(struct sim_sink *sink)
 		struct sim_sink_session *s = tcp_user(conn);
 		if (s == NULL)
 			continue;
-		if (news & TCP_FAILED)
+		if (news & TCP_FAILED || (s->dies_shaking && sim_end_is_shaking(&s->end)))
 			session_end(s, true);
 		else
 			session_run(sink, s);
 	}
+	for (uint32_t i = 0; i < SIM_SINKS_MAX; i++)
+		if (sink->session[i].end.conn != NULL)
+			sim_end_run(&sink->session[i].end);
 }
 
 void sim_sink_leave(struct sim_sink *sink)

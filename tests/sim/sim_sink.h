@@ -3,19 +3,20 @@
 #ifndef SIM_SINK_H
 #define SIM_SINK_H
 
+#include "sim_end.h"
 #include "sim_message.h"
 #include "smtp/server.h"
-#include "tcpstack/tcp.h"
 
 #define SIM_SINKS_MAX 64
 
 struct sim_sink_session {
-	struct tcp_conn *conn;
+	struct sim_end end;
 	struct smtp_server smtp;
 	struct transaction transaction;
 	uint8_t line[SMTP_COMMAND_LINE_BYTES_MAX];
-	bool leaving;     /* by a reset, right behind the reply that took a message */
-	uint8_t *content; /* raw octets of the body */
+	bool dies_shaking; /* in the middle of a handshake */
+	bool leaving;      /* by a reset, right behind the reply that took a message */
+	uint8_t *content;  /* raw octets of the body */
 	size_t content_bytes, content_room;
 };
 
@@ -29,7 +30,9 @@ struct sim_sink {
 	uint32_t message_count;
 	uint32_t fault_percent; /* of each kind: refused RCPT, refused dot, lost connection */
 	bool lossless;          /* what is sent arrives */
-	uint32_t errors;        /* what no gateway may send: framing defects, unknown messages */
+	bool tls;               /* STARTTLS is offered */
+	uint32_t tls_begun;
+	uint32_t errors; /* what no gateway may send: framing defects, unknown messages */
 };
 
 void sim_sink_init(struct sim_sink *sink, struct net *net, struct random *random);

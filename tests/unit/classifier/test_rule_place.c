@@ -80,6 +80,49 @@ static void places_by_what_is_rare(void **state)
 	assert_int_equal(placed("(?:th|an)"), PLACED_RESIDUAL);
 }
 
+/* How far the last octets of all windows of a pattern stand from where a match begins. */
+static struct gate_reach reach_of(const char *pattern, uint32_t *out_count)
+{
+	struct rule_pool pool = {NULL};
+	struct gate_windows windows = {0};
+	struct gate_reach sum = {BEFORE_ENDLESS, 0};
+	struct regex regex;
+
+	assert_int_equal(regex_parse(&pool, bytes_text(pattern), &regex), OK);
+	rule_gate(&pool, &regex, TEXT_BODY, &windows);
+	for (uint32_t i = 0; i < windows.count; i++) {
+		assert_true(windows.reach[i].min >= windows.window[i]->count);
+		sum.min = windows.reach[i].min < sum.min ? windows.reach[i].min : sum.min;
+		sum.max = windows.reach[i].max > sum.max ? windows.reach[i].max : sum.max;
+	}
+	*out_count = windows.count;
+	rule_pool_free(&pool);
+	return sum;
+}
+
+static void windows_know_where_a_match_begins(void **state)
+{
+	(void)state;
+	uint32_t count;
+	struct gate_reach bare = reach_of("[vV][1!][4@][9q][rR][4@]", &count);
+	struct gate_reach behind = reach_of(".{2,5}[vV][1!][4@][9q][rR][4@]", &count);
+
+	assert_int_equal(count, 1);
+	assert_true(bare.min == bare.max && bare.max <= 6);
+	assert_int_equal(behind.min, bare.min + 2);
+	assert_int_equal(behind.max, bare.max + 5);
+
+	behind = reach_of("(?:x|.*\\n)[vV][1!][4@][9q][rR][4@]", &count);
+	assert_true(behind.min == bare.min + 1 && behind.max == BEFORE_ENDLESS);
+
+	behind = reach_of(".(?:..|...)(?=y)(?:[vV][1!][4@][9q][rR][4@]|z[jJ][xX][4@]q){3}", &count);
+	assert_true(count >= 1 && behind.min >= 3 && behind.max < BEFORE_ENDLESS);
+	behind = reach_of(".{40000}.{40000}[vV][1!][4@][9q][rR][4@]", &count);
+	assert_true(behind.min == BEFORE_ENDLESS && behind.max == BEFORE_ENDLESS);
+	behind = reach_of(".{40000}[vV][1!][4@][9q][rR][4@]", &count);
+	assert_true(behind.min == 40000 + bare.min && behind.max == behind.min);
+}
+
 static void unsupported_syntax_is_left_alone(void **state)
 {
 	(void)state;
@@ -132,6 +175,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(finds_required_strings),
 	    cmocka_unit_test(places_by_what_is_rare),
+	    cmocka_unit_test(windows_know_where_a_match_begins),
 	    cmocka_unit_test(unsupported_syntax_is_left_alone),
 	    cmocka_unit_test(reads_classes),
 	};

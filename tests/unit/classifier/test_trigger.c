@@ -36,6 +36,8 @@ static const char *const patterns[] = {
     "/(?s)begin.*middle.*finish/i",
     "/e/",
     "/(?:re)+member|for+get/i",
+    "/.{0,70}[v][i1!|][a4@][gq9].{2,90}[r][a4@][xk][o0]/i",
+    "/>[^>]{0,30}[jJ][uU0]{1,3}[nN][kK].{0,9}(?:[mM][a4][i1][l1]|[zZ][xX][qQ])/",
 };
 
 #define PATTERNS (sizeof(patterns) / sizeof(patterns[0]))

@@ -357,6 +357,26 @@ static void test_tickets(void **state)
 	assert_int_equal(pair.counters.resumed, 2 * 4);
 }
 
+/* A session of TLS 1.2 whose suite would not be chosen any more, although the client still offers
+ * it: a full handshake with the new one, as the old one's keys are for the old suite. */
+static void test_ticket_of_another_suite(void **state)
+{
+	uint8_t octets[4096];
+	(void)state;
+
+	client_options.version_min = client_options.version_max = TLS_1_2;
+	client_options.suites = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384";
+	size_t len = make_session(&key_a, 1, octets, sizeof(octets));
+	assert_true(len > 0);
+	assert_true(resumes(&key_a, 1, bytes_of(octets, len), 60));
+	client_options.suites = NULL;
+	assert_false(resumes(&key_a, 1, bytes_of(octets, len), 60));
+	assert_int_equal(pair.counters.tickets_other_suite, 1);
+	/* The ticket of that handshake is as good as any. */
+	len = make_session(&key_a, 1, octets, sizeof(octets));
+	assert_true(resumes(&key_a, 1, bytes_of(octets, len), 60));
+}
+
 /* ---- what peers get wrong ---- */
 
 static struct {
@@ -705,6 +725,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_client_certificates, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_close_and_truncation, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_tickets, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(test_ticket_of_another_suite, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_garbage, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_nothing_in_common, set_up, tear_down),
