@@ -175,6 +175,7 @@ static void wait_append(struct gateway *g, struct mail *m)
 {
 	m->wait_backend = true;
 	m->queue_next = NULL;
+	m->queue_before = g->wait_tail;
 	if (g->wait_tail != NULL)
 		g->wait_tail->queue_next = m;
 	else
@@ -191,24 +192,21 @@ static struct mail *wait_take(struct gateway *g)
 	return m;
 }
 
+/* Without a walk: thousands that waited in vain come to the end of their time together. */
 void backend_forget_waiting(struct gateway *g, struct mail *m)
 {
-	struct mail *before = NULL;
-
 	if (!m->wait_backend)
 		return;
 	m->wait_backend = false;
-	for (struct mail *at = g->wait_head; at != NULL; before = at, at = at->queue_next) {
-		if (at != m)
-			continue;
-		if (before != NULL)
-			before->queue_next = m->queue_next;
-		else
-			g->wait_head = m->queue_next;
-		if (g->wait_tail == m)
-			g->wait_tail = before;
-		return;
-	}
+	if (m->queue_before != NULL)
+		m->queue_before->queue_next = m->queue_next;
+	else
+		g->wait_head = m->queue_next;
+	if (m->queue_next != NULL)
+		m->queue_next->queue_before = m->queue_before;
+	else
+		g->wait_tail = m->queue_before;
+	m->queue_next = m->queue_before = NULL;
 }
 
 /* The connection of the session's login, and no other. */

@@ -89,6 +89,7 @@ struct mail {
 	struct session *session;                /* NULL: the client has gone */
 	struct backend *backend;                /* leased; NULL before RCPT and after RSET */
 	struct mail *queue_next;                /* judging queue or backend queue */
+	struct mail *queue_before;              /* backend queue */
 	struct rules_view *rules;               /* pinned from DATA on; NULL before */
 	struct mail *await_next, *await_before; /* while it waits for answers; since await_us */
 	uint64_t await_us;                      /* 0: it has not waited */

@@ -17,9 +17,12 @@
 #include "base/config.h"
 #include "base/telemetry.h"
 #include "classifier/rule_compile.h"
+#include "dataplane/handover.h"
+#include "dataplane/owner.h"
 #include "dataplane/port_memory.h"
 #include "dataplane/tls_setup.h"
 #include "dataplane/worker.h"
+#include "sim_card.h"
 #include "sim_checks.h"
 #include "sim_client.h"
 #include "sim_sink.h"
@@ -41,6 +44,7 @@ enum profile {
 	PROFILE_TLS,           /* most connections are inside TLS, on both legs */
 	PROFILE_TLS_LOSSY,
 	PROFILE_TLS_FAULTY, /* handshakes break off, and octets are injected, too */
+	PROFILE_WORKERS,    /* two, and segments in fragments that reach the wrong one */
 	PROFILE_COUNT
 };
 
@@ -52,7 +56,7 @@ static bool is_faulty(enum profile profile)
 
 static bool has_tls(enum profile profile)
 {
-	return profile >= PROFILE_TLS;
+	return profile >= PROFILE_TLS && profile <= PROFILE_TLS_FAULTY;
 }
 
 static bool has_checks(enum profile profile)
@@ -79,14 +83,18 @@ struct world {
 	struct arena arena;
 	struct pkt_pool *pool;
 	struct host client, backend;
-	struct port *ports[2]; /* the worker's ends */
+	struct port *wires[2]; /* the near ends of the links */
+	struct sim_card cards[2];
+	struct port *ports[SIM_QUEUES][2]; /* by worker */
 	struct telemetry telemetry;
 	struct rules_slot *rules;
-	struct tls_slot *tls; /* NULL: no TLS */
-	uint64_t wall_us;     /* the time of day when virtual time begins */
-	uint64_t trace;       /* of all frames: when, and how long */
-	struct worker_link link;
-	struct worker *worker;
+	struct owners owners;
+	struct handover *handover; /* NULL with one worker */
+	struct tls_slot *tls;      /* NULL: no TLS */
+	uint64_t wall_us;          /* the time of day when virtual time begins */
+	uint64_t trace;            /* of all frames: when, and how long */
+	struct worker_link link[SIM_QUEUES];
+	struct worker *worker[SIM_QUEUES];
 	struct sim_clients clients;
 	struct sim_sink sink;
 	struct sim_checks checks;
@@ -256,53 +264,83 @@ static void link_make(struct world *w, struct host *h, uint8_t index)
 	ASSERT(err == OK);
 	h->pool = pkt_pool_memory(&h->arena, HOST_PKTS);
 	ASSERT(h->pool != NULL);
-	err = port_memory_new(&h->arena, &out, &in, h->pool, w->pool, &h->port, &w->ports[index]);
+	err = port_memory_new(&h->arena, &out, &in, h->pool, w->pool, &h->port, &w->wires[index]);
 	ASSERT(err == OK);
 	/* Each end says its own index. */
 	h->port->index = 0;
-	w->ports[index]->index = index;
+	w->wires[index]->index = index;
+	w->ports[0][index] = w->wires[index];
 }
 
-static void worker_make(struct world *w)
+/* With one worker there is no card between it and the wire. */
+static void workers_join(struct world *w, uint64_t seed)
+{
+	static struct worker_link *links[SIM_QUEUES];
+
+	owners_init(&w->owners, &w->config);
+	for (uint32_t port = 0; port < 2; port++) {
+		sim_card_make(&w->cards[port], w->wires[port], w->pool, seed + port,
+		              port == 0 ? 20 : 0);
+		for (uint32_t i = 0; i < SIM_QUEUES; i++)
+			w->ports[i][port] = &w->cards[port].queue[i].port;
+	}
+	for (uint32_t i = 0; i < SIM_QUEUES; i++)
+		links[i] = &w->link[i];
+	w->handover = handover_new(&w->arena, &w->config, &w->owners, links);
+	ASSERT(w->handover != NULL);
+}
+
+static void worker_make(struct world *w, uint32_t index)
+{
+	char reason[256];
+
+	w->link[index].wake_fd = -1;
+	struct worker_config its = {.config = &w->config,
+	                            .index = index,
+	                            .ports = w->ports[index],
+	                            .pool = w->pool,
+	                            .rules = w->rules,
+	                            .handover = w->handover,
+	                            .owners = w->handover != NULL ? &w->owners : NULL,
+	                            .telemetry = &w->telemetry,
+	                            .tls = w->tls,
+	                            .questions = w->config.dns_checks ? &w->checks.rings : NULL,
+	                            .questions_wake_fd = -1,
+	                            .link = &w->link[index],
+	                            .hostname = "gateway.example",
+	                            .cpu_now_ns = slow_clock,
+	                            .secret = {{random_u64(&w->random), 1}},
+	                            .seed = random_u64(&w->random)};
+	enum err err = worker_new(&w->arena, &its, 0, &w->worker[index], reason);
+	if (err != OK) {
+		fprintf(stderr, "worker: %s: %s\n", err_text(err), reason);
+		exit(1);
+	}
+}
+
+static void workers_make(struct world *w)
 {
 	uint32_t group_count;
 	const struct counter_group *const *groups = worker_counter_groups(&group_count);
-	struct classifier_counters *counters[1];
+	struct classifier_counters *counters[SIM_QUEUES];
 	enum generation_kind kind;
 	uint64_t number;
 	char reason[256];
 
-	enum err err = telemetry_create(&w->telemetry, groups, group_count, 1,
+	enum err err = telemetry_create(&w->telemetry, groups, group_count, w->config.workers,
 	                                w->config.events_ring_count);
 	ASSERT(err == OK);
-	counters[0] = worker_classifier_counters(&w->telemetry, 0);
-	w->rules = rules_slot_new(1, counters);
+	for (uint32_t i = 0; i < w->config.workers; i++)
+		counters[i] = worker_classifier_counters(&w->telemetry, i);
+	w->rules = rules_slot_new(w->config.workers, counters);
 	ASSERT(w->rules != NULL);
 	err = rules_publish(w->rules, dup(rules_fd), &kind, &number, reason);
 	if (err != OK) {
 		fprintf(stderr, "rules: %s: %s\n", err_text(err), reason);
 		exit(1);
 	}
-	w->link.wake_fd = -1;
-	struct worker_config its = {.config = &w->config,
-	                            .index = 0,
-	                            .ports = w->ports,
-	                            .pool = w->pool,
-	                            .rules = w->rules,
-	                            .telemetry = &w->telemetry,
-	                            .tls = w->tls,
-	                            .questions = w->config.dns_checks ? &w->checks.rings : NULL,
-	                            .questions_wake_fd = -1,
-	                            .link = &w->link,
-	                            .hostname = "gateway.example",
-	                            .cpu_now_ns = slow_clock,
-	                            .secret = {{random_u64(&w->random), 1}},
-	                            .seed = random_u64(&w->random)};
-	err = worker_new(&w->arena, &its, 0, &w->worker, reason);
-	if (err != OK) {
-		fprintf(stderr, "worker: %s: %s\n", err_text(err), reason);
-		exit(1);
-	}
+	for (uint32_t i = 0; i < w->config.workers; i++)
+		worker_make(w, i);
 }
 
 static void world_make(struct world *w, uint64_t seed, enum profile profile)
@@ -329,6 +367,8 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	w->config.dns_checks = has_checks(profile);
 	if (has_checks(profile))
 		w->config.backend[0].connections_max *= 2;
+	if (profile == PROFILE_WORKERS)
+		w->config.workers = SIM_QUEUES;
 	w->lossless = profile == PROFILE_CLEAN || profile == PROFILE_CROWDED ||
 	              profile == PROFILE_CHECKS || profile == PROFILE_TLS ||
 	              (is_faulty(profile) && random_below(&w->random, 3) == 0);
@@ -347,7 +387,9 @@ static void world_make(struct world *w, uint64_t seed, enum profile profile)
 	err = tcp_listen(w->backend.net, &listen, 0);
 	ASSERT(err == OK);
 	sim_checks_make(&w->checks, seed, 3000000, is_faulty(profile));
-	worker_make(w);
+	if (w->config.workers > 1)
+		workers_join(w, seed);
+	workers_make(w);
 
 	w->clients.net = w->client.net;
 	w->clients.random = &w->random;
@@ -365,12 +407,13 @@ static void world_free(struct world *w)
 {
 	sim_messages_free(w->messages, MESSAGES_PER_SEED);
 	sim_sink_free(&w->sink);
-	worker_close(w->worker);
+	for (uint32_t i = 0; i < w->config.workers; i++)
+		worker_close(w->worker[i]);
 	tls_slot_free(w->tls);
 	if (w->tls != NULL)
 		tls_peer_close();
-	w->ports[0]->ops->close(w->ports[0]);
-	w->ports[1]->ops->close(w->ports[1]);
+	w->wires[0]->ops->close(w->wires[0]);
+	w->wires[1]->ops->close(w->wires[1]);
 	rules_slot_free(w->rules);
 	sim_checks_free(&w->checks);
 	telemetry_close(&w->telemetry);
@@ -409,10 +452,14 @@ static void host_send(struct host *h, uint64_t now_us)
 static uint64_t earliest(const struct world *w)
 {
 	uint64_t times[] = {
-	    net_next_deadline_us(w->client.net),  net_next_deadline_us(w->backend.net),
-	    worker_next_deadline_us(w->worker),   port_memory_next_us(w->client.port),
-	    port_memory_next_us(w->backend.port), port_memory_next_us(w->ports[0]),
-	    port_memory_next_us(w->ports[1]),
+	    net_next_deadline_us(w->client.net),
+	    net_next_deadline_us(w->backend.net),
+	    worker_next_deadline_us(w->worker[0]),
+	    worker_next_deadline_us(w->worker[w->config.workers - 1]),
+	    port_memory_next_us(w->client.port),
+	    port_memory_next_us(w->backend.port),
+	    port_memory_next_us(w->wires[0]),
+	    port_memory_next_us(w->wires[1]),
 	};
 	uint64_t first = UINT64_MAX;
 
@@ -424,7 +471,11 @@ static uint64_t earliest(const struct world *w)
 
 static bool settled(const struct world *w)
 {
-	return sim_clients_done(&w->clients) && atomic_load(&w->link.session_count) == 0;
+	uint32_t sessions = 0;
+
+	for (uint32_t i = 0; i < w->config.workers; i++)
+		sessions += atomic_load(&w->link[i].session_count);
+	return sim_clients_done(&w->clients) && sessions == 0;
 }
 
 /* Runs until all is done and quiet; false: it never was. */
@@ -437,7 +488,8 @@ static bool world_run(struct world *w)
 		host_turn(w, &w->client, now_us);
 		sim_clients_run(&w->clients, now_us);
 		host_send(&w->client, now_us);
-		worker_turn(w->worker, now_us, w->wall_us + now_us);
+		for (uint32_t i = 0; i < w->config.workers; i++)
+			worker_turn(w->worker[i], now_us, w->wall_us + now_us);
 		sim_checks_run(&w->checks, now_us);
 		host_turn(w, &w->backend, now_us);
 		sim_sink_run(&w->sink);
@@ -517,11 +569,18 @@ static uint32_t check_world(struct world *w, uint64_t seed, enum profile profile
 	return wrong;
 }
 
+/* Of all workers. */
 static uint64_t counted(const struct world *w, const char *name)
 {
-	for (uint32_t i = 0; i < w->telemetry.counter_count; i++)
-		if (strcmp(telemetry_description(&w->telemetry, i)->name, name) == 0)
-			return telemetry_counters(&w->telemetry, 0)[i];
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < w->telemetry.counter_count; i++) {
+		if (strcmp(telemetry_description(&w->telemetry, i)->name, name) != 0)
+			continue;
+		for (uint32_t worker = 0; worker < w->config.workers; worker++)
+			sum += telemetry_counters(&w->telemetry, worker)[i];
+		return sum;
+	}
 	UNREACHABLE(); /* the counters are ours */
 }
 
@@ -558,6 +617,7 @@ static uint32_t check_tls(const struct world *w, uint64_t seed, enum profile pro
 /* What all seeds of a profile came to. */
 struct sum {
 	uint64_t clients, clients_resumed, backends, backends_resumed;
+	uint64_t handed_on; /* segments in fragments */
 };
 
 static uint32_t run_seed(uint64_t seed, enum profile profile, struct sum *sum, uint64_t *out_trace)
@@ -569,7 +629,7 @@ static uint32_t run_seed(uint64_t seed, enum profile profile, struct sum *sum, u
 	if (!world_run(&world)) {
 		printf("# seed %llu profile %d: never came to rest; %u sessions\n",
 		       (unsigned long long)seed, (int)profile,
-		       atomic_load(&world.link.session_count));
+		       atomic_load(&world.link[0].session_count));
 		wrong++;
 	}
 	wrong += check_world(&world, seed, profile);
@@ -590,6 +650,8 @@ static uint32_t run_seed(uint64_t seed, enum profile profile, struct sum *sum, u
 		sum->backends += counted(&world, "backend_tls");
 		sum->backends_resumed += counted(&world, "backend_tls_resumed");
 	}
+	if (profile == PROFILE_WORKERS)
+		sum->handed_on += counted(&world, "segments_handed_on");
 	*out_trace = world.trace;
 	world_free(&world);
 	return wrong;
@@ -619,6 +681,11 @@ static uint32_t run_profile(uint64_t first, uint64_t count, enum profile profile
 			wrong++;
 		}
 	}
+	/* With few clients all of a seed's may live where their fragments arrive. */
+	if (profile == PROFILE_WORKERS && count >= 10 && sum.handed_on == 0) {
+		printf("# nothing in fragments was handed on\n");
+		wrong++;
+	}
 	return wrong;
 }
 
@@ -632,7 +699,8 @@ int main(int argc, char **argv)
 	                                                 "all that fails, and answers late",
 	                                                 "clean links, inside TLS",
 	                                                 "bad links, inside TLS",
-	                                                 "all that fails, inside TLS"};
+	                                                 "all that fails, inside TLS",
+	                                                 "two workers, segments in fragments"};
 	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
 	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 20;
 	int failed = 0;
