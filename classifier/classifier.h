@@ -24,6 +24,7 @@
 struct relay_trust;
 struct ruleset;
 struct scan_context;
+struct memo;
 struct answers;
 
 /* Verifies every offset and compiles what cannot travel. Keeps `generation` (which must outlive
@@ -68,6 +69,9 @@ void ruleset_policy_limits(const struct ruleset *ruleset, uint32_t policy, int32
 struct scan_context *scan_context_new(const struct ruleset *ruleset,
                                       struct classifier_counters *counters);
 void scan_context_free(struct scan_context *context);
+/* What its rules find in texts is looked up and kept there (memo.h), which lives longer than the
+ * context; results are the same. Contexts of one thread may share it. */
+void scan_context_set_memo(struct scan_context *context, struct memo *memo);
 /* What the next messages are found on, for rules that ask; kept; NULL: nothing, as at first. */
 void scan_context_set_listed(struct scan_context *context, const struct listed *listed);
 /* Who tells what the network says; kept; NULL: nobody, as at first. Rules that ask for what is not

@@ -515,7 +515,9 @@ static uint32_t group_of(const struct rule_compiler *c, const struct blob_rule *
 
 	const struct selector *selector = &c->selector[rule->selector];
 	if (selector->special >= SELECTOR_ALL && selector->special <= SELECTOR_ALL_EXTERNAL)
-		return GROUP_WHOLE_HEADER;
+		return selector->special == SELECTOR_ALL && selector->modifiers == 0
+		           ? GROUP_WHOLE_HEADER
+		           : GROUP_OTHER_HEADER;
 	if (selector->special >= SELECTOR_RELAYS_TRUSTED &&
 	    selector->special <= SELECTOR_RELAYS_EXTERNAL)
 		return GROUP_TRACE;
@@ -759,8 +761,8 @@ static void print_costs(const struct rule_compiler *c, FILE *out)
 
 void rule_compiler_print_summary(const struct rule_compiler *compiler, FILE *out)
 {
-	static const char *const group_name[GROUP_COUNT] = {"body",   "rawbody", "uri",  "full",
-	                                                    "header", "ALL",     "trace"};
+	static const char *const group_name[GROUP_COUNT] = {"body",   "rawbody", "uri",   "full",
+	                                                    "header", "ALL",     "trace", "ALL-*"};
 
 	fprintf(out,
 	        "%u rules of %u files: %u metas (%u lean on something unsupported), %u not "

@@ -375,6 +375,22 @@ static bool set_number(struct rule_reader *reader, const char *key, struct bytes
 	return false;
 }
 
+/* Rules that end the judging early, with points of their own. Nothing is ended early here: verdicts
+ * are of all rules, so that what a message hits does not depend on the order they run in. */
+static bool short_circuit(struct rule_reader *reader, const char *key, struct bytes value)
+{
+	struct bytes rule = rule_word(&value);
+
+	if (strncmp(key, "shortcircuit", strlen("shortcircuit")) != 0)
+		return false;
+	if (strcmp(key, "shortcircuit") == 0 && bytes_equal(value, BYTES("off")))
+		return true;
+	rule_reader_report(reader, false, "shortcircuit", rule_pool_copy(&reader->pool, rule),
+	                   "no rule ends the judging early: all rules count, this one by its own "
+	                   "points; give it as many as decide (score NAME 100)");
+	return true;
+}
+
 bool rule_directive(struct rule_reader *reader, const char *key, struct bytes value)
 {
 	char modern[DIRECTIVE_BYTES_MAX];
@@ -388,5 +404,6 @@ bool rule_directive(struct rule_reader *reader, const char *key, struct bytes va
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		if (strcmp(ignored[i], modern) == 0)
 			return true;
-	return rule_net_directive(reader, modern, value) || set_number(reader, modern, value);
+	return short_circuit(reader, key, value) || rule_net_directive(reader, modern, value) ||
+	       set_number(reader, modern, value);
 }

@@ -8,17 +8,25 @@
 
 #include <math.h>
 
-#define POSITIONS_MAX   4096u
-#define COPIES_MAX      32u
-#define STATES_MAX      1024u
-#define TABLE_BYTES_MAX (64u << 10)
-#define SLOTS           4096u /* of the hash table of states */
-#define PASS_USELESS    0.75  /* a walk that mostly passes is not worth its time */
-#define WALK_OCTETS     24
+#define POSITIONS_MAX 8192u
+#define COPIES_MAX    32u
+#define PASS_USELESS  0.75 /* a walk that mostly passes is not worth its time */
+#define WALK_OCTETS   24
+
+/* How large an automaton may get. Chains of copies and beginnings of lines are told apart by what
+ * stands far away. */
+struct limits {
+	uint32_t states, table_bytes;
+	uint32_t slots; /* of the hash table of states */
+};
+
+static const struct limits limits_of_few = {1024, 64u << 10, 4096};
+static const struct limits limits_of_many = {8192, 512u << 10, 32768};
 
 struct part { /* a node of the tree */
 	uint64_t *first, *last;
 	bool nullable;
+	uint32_t start; /* its first position; the last so far is its last when it is made */
 };
 
 struct automaton {
@@ -29,10 +37,14 @@ struct automaton {
 	    *string;      /* by position: what strings have there; none where none runs through */
 	uint64_t *follow; /* by position: bits of positions */
 	uint64_t *first, *last; /* where a match begins and ends */
-	uint64_t *holds;        /* by octet: the positions that take it */
-	uint8_t class_of[256];  /* octets that no position tells apart */
-	uint8_t one_of[256];    /* by class: an octet of it */
-	double share[256];      /* by class: of mail text */
+	uint64_t *copied;       /* positions of copies that are not the first */
+	const bool *chain;      /* by node: repeats of which two copies are told apart */
+	const struct limits *limits;
+	enum regex_start start;
+	uint64_t *holds;       /* by octet: the positions that take it */
+	uint8_t class_of[256]; /* octets that no position tells apart */
+	uint8_t one_of[256];   /* by class: an octet of it */
+	double share[256];     /* by class: of mail text */
 	uint32_t class_count;
 };
 
@@ -70,17 +82,44 @@ static bool repeats_octet(const struct regex *regex, const struct regex_node *no
 	return node->kind == REGEX_REPEAT && regex->node[node->child - 1].kind == REGEX_OCTET;
 }
 
-static uint32_t count_positions(const struct regex *regex)
+/* Repeats within no other one that say at least two copies. NULL when there are none. */
+static bool *find_chains(struct rule_pool *pool, const struct regex *regex)
 {
+	bool *chain = rule_pool_take(pool, regex->count * sizeof(*chain)), any = false;
+	bool *within = rule_pool_take(pool, regex->count * sizeof(*within));
+
+	for (uint32_t i = regex->count; i-- > 0;) {
+		const struct regex_node *node = &regex->node[i];
+
+		chain[i] = node->kind == REGEX_REPEAT && node->min > 1 && !within[i] &&
+		           !repeats_octet(regex, node);
+		any |= chain[i];
+		if (node->kind != REGEX_REPEAT && node->kind != REGEX_SEQUENCE &&
+		    node->kind != REGEX_CHOICE)
+			continue;
+		for (uint32_t child = node->child; child != 0; child = regex->node[child - 1].next)
+			within[child - 1] = within[i] || chain[i];
+	}
+	return any ? chain : NULL;
+}
+
+/* As build() makes them: a subtree's positions are in a row. */
+static uint32_t count_positions(struct rule_pool *pool, const struct regex *regex,
+                                const bool *chain)
+{
+	uint32_t *start = rule_pool_take(pool, regex->count * sizeof(*start));
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < regex->count && count <= POSITIONS_MAX; i++) {
 		const struct regex_node *node = &regex->node[i];
 
+		start[i] = node->child != 0 ? start[node->child - 1] : count;
 		if (node->kind == REGEX_OCTET || node->kind == REGEX_ANYTHING)
 			count++;
 		else if (repeats_octet(regex, node))
 			count += copies_of(node);
+		else if (chain != NULL && chain[i])
+			count += count - start[i];
 	}
 	return count;
 }
@@ -92,7 +131,7 @@ static void put_bit(uint64_t *bits, uint32_t at)
 
 static struct part of_octet(struct automaton *a, const struct octets *set)
 {
-	struct part part = {bits_new(a), bits_new(a), false};
+	struct part part = {bits_new(a), bits_new(a), false, a->count};
 
 	put_bit(part.first, a->count);
 	put_bit(part.last, a->count);
@@ -121,10 +160,16 @@ static void join(struct automaton *a, struct part *sum, const struct part *next)
 	sum->nullable &= next->nullable;
 }
 
+/* What matches the empty text alone. */
+static struct part nothing(struct automaton *a, uint32_t start)
+{
+	return (struct part){bits_new(a), bits_new(a), true, start};
+}
+
 static struct part of_sequence(struct automaton *a, const struct regex *regex,
                                const struct part *part, uint32_t child)
 {
-	struct part sum = {bits_new(a), bits_new(a), true};
+	struct part sum = nothing(a, child != 0 ? part[child - 1].start : a->count);
 
 	for (; child != 0; child = regex->node[child - 1].next)
 		join(a, &sum, &part[child - 1]);
@@ -134,8 +179,9 @@ static struct part of_sequence(struct automaton *a, const struct regex *regex,
 static struct part of_choice(struct automaton *a, const struct regex *regex,
                              const struct part *part, uint32_t child)
 {
-	struct part sum = {bits_new(a), bits_new(a), false};
+	struct part sum = nothing(a, child != 0 ? part[child - 1].start : a->count);
 
+	sum.nullable = false;
 	for (; child != 0; child = regex->node[child - 1].next) {
 		bits_add(a, sum.first, part[child - 1].first);
 		bits_add(a, sum.last, part[child - 1].last);
@@ -146,9 +192,9 @@ static struct part of_choice(struct automaton *a, const struct regex *regex,
 
 /* A repeated octet is counted as far as COPIES_MAX goes. */
 static struct part of_octets(struct automaton *a, const struct regex_node *node,
-                             const struct octets *set)
+                             const struct part *child, const struct octets *set)
 {
-	struct part sum = {bits_new(a), bits_new(a), true}, copy = sum;
+	struct part sum = nothing(a, child->start), copy = sum;
 	uint32_t copies = copies_of(node);
 
 	for (uint32_t i = 0; i < copies; i++) {
@@ -165,7 +211,7 @@ static struct part of_octets(struct automaton *a, const struct regex_node *node,
 static struct part of_repeat(struct automaton *a, const struct regex_node *node,
                              const struct part *child)
 {
-	struct part sum = {bits_new(a), bits_new(a), true};
+	struct part sum = nothing(a, child->start);
 
 	if (node->max == 0)
 		return sum;
@@ -174,6 +220,40 @@ static struct part of_repeat(struct automaton *a, const struct regex_node *node,
 	sum.nullable = child->nullable || node->min == 0;
 	if (node->max > 1)
 		link_all(a, sum.last, sum.first);
+	return sum;
+}
+
+/* `bits` of the positions from `start` on, as far behind as `end` is. */
+static uint64_t *shifted(struct automaton *a, const uint64_t *bits, uint32_t start, uint32_t end)
+{
+	uint64_t *out = bits_new(a);
+
+	for (uint32_t w = start / 64; w < a->words; w++)
+		for (uint64_t left = bits[w]; left != 0; left &= left - 1)
+			put_bit(out, w * 64 + (uint32_t)__builtin_ctzll(left) + end - start);
+	return out;
+}
+
+/* Two copies and more: the first apart from the others. */
+static struct part of_chain(struct automaton *a, const struct regex_node *node,
+                            const struct part *child)
+{
+	uint32_t start = child->start, end = a->count;
+	struct part sum = nothing(a, start), copy = *child;
+
+	copy.first = shifted(a, child->first, start, end);
+	copy.last = shifted(a, child->last, start, end);
+	for (uint32_t p = start; p < end; p++) {
+		a->set[a->count] = a->set[p];
+		memcpy(a->follow + (size_t)a->count * a->words,
+		       shifted(a, a->follow + (size_t)p * a->words, start, end),
+		       a->words * sizeof(uint64_t));
+		put_bit(a->copied, a->count++);
+	}
+	join(a, &sum, child);
+	join(a, &sum, &copy);
+	if (node->max > 2)
+		link_all(a, copy.last, copy.first);
 	return sum;
 }
 
@@ -191,11 +271,14 @@ static void build(struct automaton *a, const struct regex *regex)
 		else if (node->kind == REGEX_CHOICE)
 			part[i] = of_choice(a, regex, part, node->child);
 		else if (repeats_octet(regex, node))
-			part[i] = of_octets(a, node, &regex->node[node->child - 1].set);
+			part[i] = of_octets(a, node, &part[node->child - 1],
+			                    &regex->node[node->child - 1].set);
+		else if (a->chain != NULL && a->chain[i])
+			part[i] = of_chain(a, node, &part[node->child - 1]);
 		else if (node->kind == REGEX_REPEAT)
 			part[i] = of_repeat(a, node, &part[node->child - 1]);
 		else if (node->kind == REGEX_EMPTY)
-			part[i] = (struct part){bits_new(a), bits_new(a), true};
+			part[i] = nothing(a, a->count);
 		else
 			part[i] = of_anything(a);
 	}
@@ -246,9 +329,9 @@ static struct automaton turned(const struct automaton *a)
 
 struct subsets {
 	const struct automaton *a;
-	uint64_t *state; /* STATES_MAX of them */
+	uint64_t *state;
 	uint32_t count;
-	uint32_t slot[SLOTS]; /* 1 + state */
+	uint32_t *slot; /* 1 + state */
 	uint64_t *next;
 	bool absorbs; /* nobody asks what comes after the end of a match */
 };
@@ -281,9 +364,9 @@ static uint16_t state_of(struct subsets *s, const uint64_t *set)
 	if (ends != 0 && s->absorbs)
 		return FLANK_OPEN;
 	ends = ends != 0 ? FLANK_ENDS : 0;
-	for (uint32_t at = hash % SLOTS;; at = (at + 1) % SLOTS) {
+	for (uint32_t at = (uint32_t)hash % a->limits->slots;; at = (at + 1) % a->limits->slots) {
 		if (s->slot[at] == 0) {
-			if (s->count == STATES_MAX)
+			if (s->count == a->limits->states)
 				return FLANK_OPEN;
 			memcpy(s->state + (size_t)s->count * a->words, set,
 			       a->words * sizeof(uint64_t));
@@ -299,7 +382,8 @@ static uint16_t state_of(struct subsets *s, const uint64_t *set)
 static void find_string_octets(struct automaton *a, const struct regex *regex, enum text_kind kind)
 {
 	for (uint32_t p = 0; p < a->count; p++)
-		if (!literal_octets(regex, kind, &a->set[p], &a->string[p]))
+		if ((a->copied[p / 64] >> p % 64 & 1) != 0 ||
+		    !literal_octets(regex, kind, &a->set[p], &a->string[p]))
 			memset(&a->string[p], 0, sizeof(a->string[p]));
 }
 
@@ -340,10 +424,9 @@ static uint16_t begin(struct subsets *s, const struct literal *literal, bool bac
 static uint16_t *fill(struct subsets *s, uint32_t *out_states)
 {
 	const struct automaton *a = s->a;
-	uint32_t room = TABLE_BYTES_MAX / sizeof(uint16_t) / a->class_count;
-	uint32_t most = room < STATES_MAX ? room : STATES_MAX;
-	uint16_t *next = rule_pool_take(a->pool,
-	                                (size_t)STATES_MAX * a->class_count * sizeof(*next));
+	uint32_t room = a->limits->table_bytes / (uint32_t)sizeof(uint16_t) / a->class_count;
+	uint32_t most = room < a->limits->states ? room : a->limits->states;
+	uint16_t *next = rule_pool_take(a->pool, (size_t)most * a->class_count * sizeof(*next));
 	uint64_t *set = rule_pool_take(a->pool, a->words * sizeof(uint64_t));
 	uint32_t k = FLANK_OPEN + 1;
 
@@ -364,15 +447,18 @@ static uint16_t *fill(struct subsets *s, uint32_t *out_states)
 	return next;
 }
 
-/* For the share of walks: a state in which a match may end is as good as one that nobody knows. */
-static uint32_t walks_to(uint16_t state)
+/* For the share of walks: a state in which a match may end is as good as one that nobody knows.
+ * Going back it is where a match may begin, which few lines do. */
+static uint32_t walks_to(const struct automaton *a, bool backwards, uint16_t state)
 {
+	if (backwards && a->start != START_ANYWHERE)
+		return state & FLANK_STATE;
 	return (state & FLANK_ENDS) != 0 ? FLANK_OPEN : state;
 }
 
 /* The share of walks that mail text keeps alive; `now` holds how many begin in each state. */
 static double pass_share(const struct automaton *a, const uint16_t *next, uint32_t states,
-                         double *now)
+                         bool backwards, double *now)
 {
 	double *then = rule_pool_take(a->pool, states * sizeof(double)), all = 0;
 	double open = now[FLANK_OPEN];
@@ -385,7 +471,7 @@ static double pass_share(const struct automaton *a, const uint16_t *next, uint32
 			for (uint32_t k = 0; now[s] > 1e-4 && k < a->class_count; k++) {
 				uint16_t to = next[s * a->class_count + k];
 
-				then[walks_to(to)] += now[s] * a->share[k] / all;
+				then[walks_to(a, backwards, to)] += now[s] * a->share[k] / all;
 			}
 		open += then[FLANK_OPEN];
 		double *swap = now;
@@ -397,6 +483,65 @@ static double pass_share(const struct automaton *a, const uint16_t *next, uint32
 	return open;
 }
 
+static uint64_t low_bits(const struct automaton *a, uint32_t class)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t c = 0; c < 256; c++)
+		if (a->class_of[c] == class)
+			bits |= (uint64_t)1 << (c & 63);
+	return bits;
+}
+
+/* Whether anything at all may stand at a state's place. */
+static bool is_free(uint16_t state, bool lines)
+{
+	return state == FLANK_OPEN || ((state & FLANK_ENDS) != 0 && !lines);
+}
+
+/* What may be read in a state; where a line must begin in it, the end of the one before. */
+static uint64_t octets_in(const struct automaton *a, const uint16_t *next, const uint64_t *low,
+                          uint16_t state, bool lines)
+{
+	const uint16_t *its = next + (size_t)(state & FLANK_STATE) * a->class_count;
+	uint64_t bits = (state & FLANK_ENDS) != 0 ? (uint64_t)1 << '\n' : 0;
+
+	if (is_free(state, lines))
+		return UINT64_MAX;
+	for (uint32_t k = 0; k < a->class_count; k++)
+		bits |= its[k] != FLANK_DEAD ? low[k] : 0;
+	return bits;
+}
+
+static struct blob_near near_octets(const struct automaton *a, const uint16_t *next,
+                                    const uint64_t *low, uint16_t state, bool lines)
+{
+	const uint16_t *its = next + (size_t)(state & FLANK_STATE) * a->class_count;
+	struct blob_near near = {{octets_in(a, next, low, state, lines), 0}};
+
+	if (is_free(state, lines) || (state & FLANK_ENDS) != 0) {
+		near.octet[1] = UINT64_MAX;
+		return near;
+	}
+	for (uint32_t k = 0; k < a->class_count; k++)
+		if (its[k] != FLANK_DEAD)
+			near.octet[1] |= octets_in(a, next, low, its[k], lines);
+	return near;
+}
+
+static void find_near(struct rule_pool *pool, const struct automaton *a, const uint16_t *next,
+                      const struct literals *literals, bool backwards, struct flank *out)
+{
+	bool lines = backwards && a->start != START_ANYWHERE;
+	uint64_t *low = rule_pool_take(a->pool, a->class_count * sizeof(*low));
+
+	for (uint32_t k = 0; k < a->class_count; k++)
+		low[k] = low_bits(a, k);
+	out->near = rule_pool_take(pool, literals->count * sizeof(*out->near));
+	for (uint32_t i = 0; i < literals->count; i++)
+		out->near[i] = near_octets(a, next, low, out->state[i], lines);
+}
+
 static void make(struct rule_pool *pool, const struct automaton *a, const struct literals *literals,
                  bool backwards, struct flank *out)
 {
@@ -405,7 +550,8 @@ static void make(struct rule_pool *pool, const struct automaton *a, const struct
 	bool useful = false;
 
 	s->a = a;
-	s->state = rule_pool_take(a->pool, (size_t)STATES_MAX * a->words * sizeof(uint64_t));
+	s->state = rule_pool_take(a->pool, (size_t)a->limits->states * a->words * sizeof(uint64_t));
+	s->slot = rule_pool_take(a->pool, a->limits->slots * sizeof(*s->slot));
 	s->next = rule_pool_take(a->pool, a->words * sizeof(uint64_t));
 	s->count = FLANK_OPEN + 1;
 	s->absorbs = !backwards;
@@ -419,12 +565,13 @@ static void make(struct rule_pool *pool, const struct automaton *a, const struct
 	for (uint32_t i = 0; i < literals->count; i++) {
 		if ((out->state[i] & FLANK_STATE) >= states)
 			out->state[i] = FLANK_OPEN;
-		begins[walks_to(out->state[i])] += 1.0 / literals->count;
+		begins[walks_to(a, backwards, out->state[i])] += 1.0 / literals->count;
 		useful |= out->state[i] != FLANK_OPEN;
 	}
+	find_near(pool, a, next, literals, backwards, out);
 	if (!useful)
 		return;
-	out->pass = pass_share(a, next, states, begins);
+	out->pass = pass_share(a, next, states, backwards, begins);
 	if (out->pass > PASS_USELESS)
 		return;
 
@@ -438,28 +585,52 @@ static void make(struct rule_pool *pool, const struct automaton *a, const struct
 	out->table = bytes_of(flank, bytes);
 }
 
-void rule_flanks(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
-                 const struct literals *literals, struct flanks *out_flanks)
+/* `chain`: NULL, or what find_chains() found: then strings stand in first copies alone. */
+static void flanks_of(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
+                      const struct literals *literals, enum regex_start start, const bool *chain,
+                      struct flanks *out)
 {
 	struct rule_pool scratch = {NULL};
-	struct automaton a = {.pool = &scratch};
-	uint32_t positions = count_positions(regex);
+	struct automaton a = {.pool = &scratch,
+	                      .chain = chain,
+	                      .start = start,
+	                      .limits = chain != NULL || start != START_ANYWHERE ? &limits_of_many
+	                                                                         : &limits_of_few};
+	uint32_t positions = count_positions(&scratch, regex, chain);
+
+	memset(out, 0, sizeof(*out));
+	out->before.pass = out->after.pass = 1;
+	if (positions > 0 && positions <= POSITIONS_MAX) {
+		a.words = (positions + 63) / 64;
+		a.set = rule_pool_take(&scratch, positions * sizeof(*a.set));
+		a.string = rule_pool_take(&scratch, positions * sizeof(*a.string));
+		a.copied = bits_new(&a);
+		a.follow = rule_pool_take(&scratch, (size_t)positions * a.words * sizeof(uint64_t));
+		build(&a, regex);
+		find_string_octets(&a, regex, kind);
+		find_classes(&a);
+
+		struct automaton back = turned(&a);
+		make(pool, &a, literals, false, &out->after);
+		if (literals->before_max > 0)
+			make(pool, &back, literals, true, &out->before);
+	}
+	rule_pool_free(&scratch);
+}
+
+void rule_flanks(struct rule_pool *pool, const struct regex *regex, enum text_kind kind,
+                 const struct literals *literals, enum regex_start start, struct flanks *out_flanks)
+{
+	const bool *chain = literals->need > 1 ? find_chains(pool, regex) : NULL;
 
 	memset(out_flanks, 0, sizeof(*out_flanks));
 	out_flanks->before.pass = out_flanks->after.pass = 1;
-	if (positions == 0 || positions > POSITIONS_MAX || literals->count == 0)
+	if (literals->count == 0)
 		return;
-	a.words = (positions + 63) / 64;
-	a.set = rule_pool_take(&scratch, positions * sizeof(*a.set));
-	a.string = rule_pool_take(&scratch, positions * sizeof(*a.string));
-	a.follow = rule_pool_take(&scratch, (size_t)positions * a.words * sizeof(uint64_t));
-	build(&a, regex);
-	find_string_octets(&a, regex, kind);
-	find_classes(&a);
-
-	struct automaton back = turned(&a);
-	make(pool, &a, literals, false, &out_flanks->after);
-	if (literals->before_max > 0)
-		make(pool, &back, literals, true, &out_flanks->before);
-	rule_pool_free(&scratch);
+	if (chain != NULL)
+		flanks_of(pool, regex, kind, literals, start, chain, out_flanks);
+	/* Without what stands behind the first copy strings of the others would be missed. */
+	out_flanks->chained = out_flanks->after.table.len > 0;
+	if (!out_flanks->chained)
+		flanks_of(pool, regex, kind, literals, start, NULL, out_flanks);
 }

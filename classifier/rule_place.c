@@ -36,6 +36,12 @@ static uint32_t place_flank(struct placing *p, const struct flank *flank)
 	return at;
 }
 
+static struct blob_near near_of(const struct flank *flank, uint32_t literal)
+{
+	return flank->near != NULL ? flank->near[literal]
+	                           : (struct blob_near){{UINT64_MAX, UINT64_MAX}};
+}
+
 static void place_literals(struct placing *p, const struct blob_literal_rule *rule,
                            const struct literals *literals, const struct flanks *flanks,
                            bool caseless)
@@ -56,10 +62,12 @@ static void place_literals(struct placing *p, const struct blob_literal_rule *ru
 		use->to.reach_min = reach(literals->before_min, literal->len);
 		use->to.reach_max = reach(literals->lead_max, literal->len);
 		use->to.short_runs = literals->short_runs;
-		use->to.need = literals->need;
+		use->to.need = flanks->chained ? 1 : literals->need;
 		use->to.bytes = literal->len;
 		use->to.before = before;
 		use->to.after = after;
+		use->to.before_octets = near_of(&flanks->before, i);
+		use->to.after_octets = near_of(&flanks->after, i);
 		use->to.before_state = before != FLANK_NONE ? flanks->before.state[i] : 0;
 		use->to.after_state = after != FLANK_NONE ? flanks->after.state[i] : 0;
 	}
@@ -155,13 +163,15 @@ enum rule_placement rule_place(struct placing *p, uint32_t rule, uint8_t flags, 
 	struct literals literals = {0};
 	struct gate_windows windows = {0};
 	struct plain plain;
-	struct flanks flanks = {{.pass = 1}, {.pass = 1}};
+	struct flanks flanks = {.before.pass = 1, .after.pass = 1};
 	enum rule_placement placed = PLACED_RESIDUAL;
+	enum regex_start start = START_ANYWHERE;
 
 	if (!always && regex_parse(&scratch, pattern, &regex) == OK) {
 		rule_literals(&scratch, &regex, p->kind, &literals);
 		rule_gate(&scratch, &regex, p->kind, &windows);
-		rule_flanks(&scratch, &regex, p->kind, &literals, &flanks);
+		start = regex_start(&scratch, &regex);
+		rule_flanks(&scratch, &regex, p->kind, &literals, start, &flanks);
 		if (rule_plain(&regex, pattern, &plain))
 			place_plain(p, rule, &plain);
 	}
@@ -176,8 +186,10 @@ enum rule_placement rule_place(struct placing *p, uint32_t rule, uint8_t flags, 
 	} else if (literals.count > 0 &&
 	           literal_cost(&literals, &flanks) < LITERAL_COST_TOLERATED) {
 		place_literals(p,
-		               &(struct blob_literal_rule){
-		                   .rule = rule, .flags = flags, .selector = (uint16_t)selector},
+		               &(struct blob_literal_rule){.rule = rule,
+		                                           .flags = flags,
+		                                           .selector = (uint16_t)selector,
+		                                           .start = (uint8_t)start},
 		               &literals, &flanks, regex.caseless);
 		placed = PLACED_LITERAL;
 		*out_cost = literal_cost(&literals, &flanks);

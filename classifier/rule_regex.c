@@ -7,9 +7,9 @@
 #define REPEAT_MAX 65535u
 
 struct frame {
-	uint32_t first, last;               /* of the sequence being read */
-	uint32_t choice_first, choice_last; /* finished alternatives */
-	bool caseless, dot_all, extended;   /* to restore */
+	uint32_t first, last;                        /* of the sequence being read */
+	uint32_t choice_first, choice_last;          /* finished alternatives */
+	bool caseless, dot_all, extended, multiline; /* to restore */
 	bool assertion;
 };
 
@@ -20,7 +20,7 @@ struct reader {
 	size_t at;
 	struct frame stack[DEPTH_MAX];
 	uint32_t depth; /* of the innermost frame */
-	bool caseless, dot_all, extended;
+	bool caseless, dot_all, extended, multiline;
 	bool failed;
 };
 
@@ -122,6 +122,16 @@ static void append_kind(struct reader *r, enum regex_kind kind)
 		append(r, node);
 }
 
+static void append_start(struct reader *r, enum regex_start start)
+{
+	uint32_t node = new_node(r, REGEX_EMPTY);
+
+	if (r->failed)
+		return;
+	r->regex->node[node].start = start;
+	append(r, node);
+}
+
 static void append_anything(struct reader *r)
 {
 	r->regex->plain = false;
@@ -154,6 +164,7 @@ static void open_group(struct reader *r, bool assertion)
 	r->stack[++r->depth] = (struct frame){.caseless = r->caseless,
 	                                      .dot_all = r->dot_all,
 	                                      .extended = r->extended,
+	                                      .multiline = r->multiline,
 	                                      .assertion = assertion};
 }
 
@@ -179,6 +190,7 @@ static void close_group(struct reader *r)
 	r->caseless = frame->caseless;
 	r->dot_all = frame->dot_all;
 	r->extended = frame->extended;
+	r->multiline = frame->multiline;
 	if (r->failed)
 		return;
 	if (frame->assertion)
@@ -204,13 +216,14 @@ static bool skip_past(struct reader *r, uint8_t octet)
 /* Flags after "(?" up to ")" or ":"; the latter opens a group with them. */
 static void read_flags(struct reader *r)
 {
-	bool caseless = r->caseless, dot_all = r->dot_all, extended = r->extended, on = true;
+	bool caseless = r->caseless, dot_all = r->dot_all, extended = r->extended;
+	bool multiline = r->multiline, on = true;
 
 	for (; r->at < r->text.len; r->at++) {
 		uint8_t c = r->text.data[r->at];
 
 		if (c == '^')
-			caseless = dot_all = extended = false;
+			caseless = dot_all = extended = multiline = false;
 		else if (c == '-')
 			on = false;
 		else if (c == 'i')
@@ -219,7 +232,9 @@ static void read_flags(struct reader *r)
 			dot_all = on;
 		else if (c == 'x')
 			extended = on;
-		else if (c != 'm' && c != 'n')
+		else if (c == 'm')
+			multiline = on;
+		else if (c != 'n')
 			break;
 	}
 
@@ -232,6 +247,7 @@ static void read_flags(struct reader *r)
 	r->caseless = caseless;
 	r->dot_all = dot_all;
 	r->extended = extended;
+	r->multiline = multiline;
 	r->regex->caseless |= caseless;
 }
 
@@ -394,7 +410,7 @@ static void read_escape(struct reader *r)
 		invert(&set);
 		append_octets(r, set);
 	} else if (strchr("bBAzZG", c) != NULL) {
-		append_kind(r, REGEX_EMPTY);
+		append_start(r, c == 'A' ? START_TEXT : START_ANYWHERE);
 	} else if (isdigit(c) || c == 'k' || c == 'g') {
 		read_backreference(r, c);
 	} else if (c == 'R') {
@@ -626,8 +642,10 @@ static void read_one(struct reader *r)
 		if (!r->dot_all)
 			dot.bit[0] &= ~((uint64_t)1 << '\n');
 		append_octets(r, dot);
-	} else if (c == '^' || c == '$') {
-		append_kind(r, REGEX_EMPTY);
+	} else if (c == '^') {
+		append_start(r, r->multiline ? START_LINE : START_TEXT);
+	} else if (c == '$') {
+		append_start(r, START_ANYWHERE);
 	} else {
 		append_octet(r, c);
 	}
@@ -648,4 +666,46 @@ enum err regex_parse(struct rule_pool *pool, struct bytes pattern, struct regex 
 		return ERR_UNSUPPORTED;
 	out_regex->root = close_choice(r);
 	return r->failed ? ERR_UNSUPPORTED : OK;
+}
+
+/* A sequence begins where the first of its parts does that is not a mere assertion. */
+static enum regex_start start_of_sequence(const struct regex *regex, const enum regex_start *start,
+                                          uint32_t child)
+{
+	for (; child != 0; child = regex->node[child - 1].next)
+		if (start[child - 1] != START_ANYWHERE ||
+		    regex->node[child - 1].kind != REGEX_EMPTY)
+			return start[child - 1];
+	return START_ANYWHERE;
+}
+
+static enum regex_start start_of_choice(const struct regex *regex, const enum regex_start *start,
+                                        uint32_t child)
+{
+	enum regex_start weakest = START_TEXT;
+
+	for (; child != 0; child = regex->node[child - 1].next)
+		if (start[child - 1] < weakest)
+			weakest = start[child - 1];
+	return weakest;
+}
+
+enum regex_start regex_start(struct rule_pool *pool, const struct regex *regex)
+{
+	enum regex_start *start = rule_pool_take(pool, regex->count * sizeof(*start));
+
+	for (uint32_t i = 0; i < regex->count; i++) {
+		const struct regex_node *node = &regex->node[i];
+
+		start[i] = START_ANYWHERE;
+		if (node->kind == REGEX_EMPTY)
+			start[i] = node->start;
+		else if (node->kind == REGEX_SEQUENCE)
+			start[i] = start_of_sequence(regex, start, node->child);
+		else if (node->kind == REGEX_CHOICE)
+			start[i] = start_of_choice(regex, start, node->child);
+		else if (node->kind == REGEX_REPEAT && node->min > 0)
+			start[i] = start[node->child - 1];
+	}
+	return start[regex->root];
 }

@@ -39,13 +39,17 @@ enum regex_kind {
 	REGEX_ANYTHING
 };
 
+/* Where text must begin for what is matched next. */
+enum regex_start { START_ANYWHERE, START_LINE, START_TEXT };
+
 #define REGEX_ENDLESS   UINT32_MAX
 #define REGEX_NODES_MAX 65536u
 
 struct regex_node {
 	enum regex_kind kind;
 	uint32_t min, max;
-	uint32_t child, next; /* 1 + index; 0: none */
+	uint32_t child, next;   /* 1 + index; 0: none */
+	enum regex_start start; /* REGEX_EMPTY: asked for here */
 	struct octets set;
 };
 
@@ -63,6 +67,9 @@ struct regex {
  * pattern). */
 MUST_CHECK enum err regex_parse(struct rule_pool *pool, struct bytes pattern,
                                 struct regex *out_regex);
+
+/* What is sure of where each match begins. */
+enum regex_start regex_start(struct rule_pool *pool, const struct regex *regex);
 
 /* The other case of an octet as SpamAssassin folds it: ASCII letters, and C0-DE with E0-FE except
  * D7 and F7. */

@@ -38,12 +38,13 @@ enum blob_section {
 	BLOB_OVERRIDES      /* struct blob_override, in the order of rules within a policy */
 };
 
-/* Rules scanned for together: those of one text kind, headers cut in three, so that long texts
+/* Rules scanned for together: those of one text kind, headers cut in four, so that long texts
  * which few rules look at are not searched for what the others want. */
 enum scan_group {
 	GROUP_FIELDS = TEXT_HEADER, /* the first ones are text kinds; single header fields */
-	GROUP_WHOLE_HEADER,         /* ALL and its like */
+	GROUP_WHOLE_HEADER,         /* ALL */
 	GROUP_TRACE,                /* Received and the relays read from it */
+	GROUP_OTHER_HEADER,         /* ALL as it came, and parts of it: as long, seldom asked for */
 	GROUP_COUNT
 };
 
@@ -114,6 +115,12 @@ struct blob_rule {
 static_assert(sizeof(struct blob_rule) == 48, "fixed layout");
 static_assert(sizeof(struct blob_head) == 72, "fixed layout");
 
+/* What the two octets on one side of a string can be, the nearer one first: a bit for each by its
+ * low six bits. */
+struct blob_near {
+	uint64_t octet[2];
+};
+
 /* A rule whose matches contain a string: how many octets stand between the beginning of the match
  * and the end of the string, the string included. */
 struct blob_literal_rule {
@@ -127,7 +134,16 @@ struct blob_literal_rule {
 	uint8_t bytes;      /* of the string */
 	uint8_t flags;      /* the rule's, */
 	uint16_t selector;  /* and its selector */
-	uint16_t unused;
+	uint8_t start;      /* enum blob_start */
+	uint8_t unused[5];
+	struct blob_near before_octets, after_octets;
+};
+
+enum blob_start { /* where matches may begin */
+	          BLOB_START_ANYWHERE,
+	          BLOB_START_LINE, /* of a line */
+	          BLOB_START_TEXT, /* of the segment */
+	          BLOB_START_COUNT
 };
 
 /* What can stand beside a string within a match: an automaton whose states say how the match may go
@@ -154,7 +170,7 @@ struct blob_flank {
 #define LETTER_RUN_MAX   2 /* the same letter in a row, as in ordinary words */
 
 #define REACH_ENDLESS UINT16_MAX
-static_assert(sizeof(struct blob_literal_rule) == 28, "fixed layout");
+static_assert(sizeof(struct blob_literal_rule) == 64, "fixed layout");
 
 struct blob_octets {
 	uint64_t bit[4];

@@ -71,6 +71,7 @@ struct pcre2_real_code_8 *pattern_compile(const uint8_t *tables, struct bytes pa
 		return NULL;
 	}
 	pcre2_set_character_tables(context, tables);
+	pcre2_set_newline(context, PCRE2_NEWLINE_LF); /* whatever the library was built for */
 	pcre2_code *code = pcre2_compile(pattern.data, pattern.len,
 	                                 PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_USE_OFFSET_LIMIT,
 	                                 &error, &offset, context);

@@ -19,6 +19,7 @@
 #include "classifier/eval.h"
 #include "classifier/flank.h"
 #include "classifier/gate.h"
+#include "classifier/memo.h"
 #include "classifier/plain.h"
 
 #define MATCH_LIMIT         1000000u
@@ -75,6 +76,12 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 void scan_context_set_listed(struct scan_context *context, const struct listed *listed)
 {
 	context->listed = listed;
+}
+
+void scan_context_set_memo(struct scan_context *context, struct memo *memo)
+{
+	context->memo = memo;
+	context->memo_reader = memo_reader(memo);
 }
 
 void scan_context_set_answers(struct scan_context *context, const struct answers *answers)
@@ -201,6 +208,18 @@ static uint32_t hits_max(const struct blob_rule *rule)
 	return rule->maxhits != 0 ? rule->maxhits : UINT16_MAX;
 }
 
+/* Notes what the text in hand added to a count that had `before`: where it was cut at its limit,
+ * how much it would have been is not known. */
+static void note_hits(struct scan_context *c, uint32_t rule, uint32_t before)
+{
+	uint32_t count = c->state[rule].count;
+
+	if (c->memo != NULL && count > before)
+		memo_note(c->memo, rule,
+		          count == hits_max(&c->ruleset->rule[rule]) && count > 1 ? MEMO_ASK
+		                                                                  : count - before);
+}
+
 /* Counts matches that begin in [from, to] of one segment up to the rule's limit, as Perl's //g goes
  * on: after an empty match another one, not empty there, is looked for. Every turn moves on, so the
  * text's length bounds the loop. Returns where it would go on. */
@@ -208,7 +227,7 @@ static size_t confirm(struct scan_context *c, uint32_t index, struct bytes subje
                       size_t to)
 {
 	struct rule_state *state = &c->state[index];
-	uint32_t max = hits_max(&c->ruleset->rule[index]);
+	uint32_t max = hits_max(&c->ruleset->rule[index]), before = state->count;
 	const struct blob_plain *plain = c->ruleset->plain[index];
 	size_t end;
 	bool empty = false;
@@ -220,6 +239,7 @@ static size_t confirm(struct scan_context *c, uint32_t index, struct bytes subje
 			                            max - state->count, &from);
 		else
 			state->not_run = true;
+		note_hits(c, index, before);
 		return from;
 	}
 	pcre2_set_offset_limit(c->match_context, to < subject.len ? to : PCRE2_UNSET);
@@ -237,6 +257,7 @@ static size_t confirm(struct scan_context *c, uint32_t index, struct bytes subje
 		from = end;
 	}
 	pcre2_set_offset_limit(c->match_context, PCRE2_UNSET);
+	note_hits(c, index, before);
 	return from;
 }
 
@@ -325,7 +346,11 @@ static bool is_looking(const struct scan_context *c, uint32_t index)
 	if (c->kind == TEXT_HEADER ? rule->selector != c->segment
 	                           : skipped_segment(rule, c->segment))
 		return false;
-	return c->state[index].count < hits_max(rule);
+	if (c->state[index].count < hits_max(rule))
+		return true;
+	if (c->memo != NULL)
+		memo_note_unasked(c->memo, index);
+	return false;
 }
 
 static void look(struct scan_context *c, uint32_t index, uint32_t from, uint32_t to)
@@ -389,6 +414,20 @@ static bool is_of_segment(const struct scan_context *c, const struct blob_litera
 	return c->segment != 0 || (literal->flags & BLOB_FLAG_NOSUBJECT) == 0;
 }
 
+/* Narrows [*in_out_from, *in_out_to] to what lies between two places where a match may begin; false
+ * when there is none. */
+static bool starts(const struct scan_context *c, uint8_t start, uint32_t *in_out_from,
+                   uint32_t *in_out_to)
+{
+	if (start == BLOB_START_TEXT) {
+		*in_out_to = 0;
+		return *in_out_from == 0;
+	}
+	while (*in_out_to > *in_out_from && !flank_is_line(c->subject, *in_out_to))
+		(*in_out_to)--;
+	return flank_is_line(c->subject, *in_out_to);
+}
+
 /* Whether the string that ends at `end` can belong to a match, by what stands beside it; if so, the
  * match begins in [*out_from, *out_to]. */
 static bool fits(const struct scan_context *c, const struct blob_literal_rule *literal,
@@ -404,8 +443,8 @@ static bool fits(const struct scan_context *c, const struct blob_literal_rule *l
 		return false;
 	return literal->before == FLANK_NONE ||
 	       flank_begins((const struct blob_flank *)(flanks + literal->before),
-	                    literal->before_state, c->subject, end - literal->bytes, out_from,
-	                    out_to);
+	                    literal->before_state, c->subject, end - literal->bytes,
+	                    literal->start != BLOB_START_ANYWHERE, out_from, out_to);
 }
 
 /* The string `literal` ends at `end` of the segment in hand. */
@@ -415,12 +454,14 @@ static void trigger_literal(struct scan_context *c, const struct blob_literal_ru
 	uint32_t from, to;
 
 	if (!is_of_segment(c, literal) || end < literal->reach_min ||
+	    !flank_is_likely(literal, c->subject, end - literal->bytes, end) ||
 	    !fits(c, literal, end, &from, &to) || !is_looking(c, literal->rule))
 		return;
 	if (end - from > literal->reach_max && literal->reach_max != REACH_ENDLESS &&
 	    (literal->short_runs == 0 || !has_long_runs(c)))
 		from = end - literal->reach_max;
-	if (from > to)
+	if (from > to ||
+	    (literal->start != BLOB_START_ANYWHERE && !starts(c, literal->start, &from, &to)))
 		return;
 	if (literal->need > 1)
 		hold(c, literal, from, to);
@@ -499,8 +540,12 @@ static bool gate_is_looking(const struct scan_context *c, const struct blob_gate
 	if (c->kind == TEXT_HEADER ? gate->selector != c->segment
 	                           : c->segment == 0 && (gate->flags & BLOB_FLAG_NOSUBJECT) != 0)
 		return false;
-	return count == 0 || ((gate->flags & BLOB_FLAG_MULTIPLE) != 0 &&
-	                      count < hits_max(&c->ruleset->rule[gate->rule]));
+	if (count == 0 || ((gate->flags & BLOB_FLAG_MULTIPLE) != 0 &&
+	                   count < hits_max(&c->ruleset->rule[gate->rule])))
+		return true;
+	if (c->memo != NULL)
+		memo_note_unasked(c->memo, gate->rule);
+	return false;
 }
 
 /* The rule's window was passed by an octet in [from, to). */
@@ -553,6 +598,64 @@ static struct bytes segment_of(const struct scan_context *c, uint32_t index)
 	                                            : text_segment(c->text, index);
 }
 
+/* Texts that are looked for in the memo: those that repeat from message to message, and whose
+ * scan costs more than the look. */
+#define MEMO_BYTES_MIN 24u
+static const bool is_memoised[GROUP_COUNT] = {
+    [GROUP_FIELDS] = true, [TEXT_URI] = true, [TEXT_BODY] = true, [TEXT_RAWBODY] = true};
+
+/* Takes over what was found in the same text before; false when it is not known. */
+static bool recall(struct scan_context *c)
+{
+	uint32_t group = (uint32_t)(c->group - c->ruleset->group), count;
+	/* Some rules do not look at the first segment of the body. */
+	uint32_t place = c->kind == TEXT_HEADER ? c->segment
+	                                        : c->kind == TEXT_BODY && c->segment == 0;
+	const struct memo_result *result = memo_find(c->memo, c->memo_reader, group << 16 | place,
+	                                             c->subject, &count);
+
+	c->memo_limits = c->counters->match_limits;
+	if (COUNT_IF(result == NULL, c->counters->memo_misses))
+		return false;
+	c->counters->memo_hits++;
+	for (uint32_t i = 0; i < count; i++) {
+		struct rule_state *state = &c->state[result[i].rule];
+		uint32_t max = hits_max(&c->ruleset->rule[result[i].rule]);
+
+		scan_touch(c, result[i].rule);
+		if (result[i].count == MEMO_ASK)
+			(void)confirm(c, result[i].rule, c->subject, 0, c->subject.len);
+		else
+			state->count = max - state->count < result[i].count
+			                   ? max
+			                   : state->count + result[i].count;
+	}
+	return true;
+}
+
+/* What was cut short says nothing about the text. */
+static void keep(struct scan_context *c)
+{
+	if (c->over_budget || c->scan_failed || c->counters->match_limits != c->memo_limits) {
+		memo_drop(c->memo);
+		return;
+	}
+	enum memo_kept kept = memo_keep(c->memo);
+
+	c->counters->memo_evictions += kept == MEMO_KEPT_FOR_ANOTHER;
+	c->counters->memo_too_large += kept == MEMO_TOO_LARGE;
+}
+
+static void scan_subject(struct scan_context *c)
+{
+	enter_stage(c, STAGE_LITERAL);
+	scan_literals(c);
+	enter_stage(c, STAGE_MULTIPLE);
+	run_pending(c);
+	enter_stage(c, STAGE_GATE);
+	scan_gate(c);
+}
+
 static void scan_segment(struct scan_context *c, uint32_t index)
 {
 	c->segment = c->kind == TEXT_HEADER ? c->group->segments[index] : index;
@@ -563,12 +666,17 @@ static void scan_segment(struct scan_context *c, uint32_t index)
 	if (c->subject.len == 0)
 		return;
 	(void)within_budget(c, c->subject.len);
-	enter_stage(c, STAGE_LITERAL);
-	scan_literals(c);
-	enter_stage(c, STAGE_MULTIPLE);
-	run_pending(c);
-	enter_stage(c, STAGE_GATE);
-	scan_gate(c);
+	if (c->memo == NULL || c->subject.len < MEMO_BYTES_MIN ||
+	    !is_memoised[c->group - c->ruleset->group]) {
+		scan_subject(c);
+	} else {
+		enter_stage(c, STAGE_MEMO);
+		if (!recall(c)) {
+			scan_subject(c);
+			enter_stage(c, STAGE_MEMO);
+			keep(c);
+		}
+	}
 	enter_stage(c, STAGE_NONE);
 }
 
@@ -604,8 +712,9 @@ static void run_exists(struct scan_context *c)
 }
 
 /* Groups in turn: cheap and telling texts first, in case the budget runs out. */
-static const uint8_t turns[GROUP_COUNT] = {GROUP_FIELDS, GROUP_WHOLE_HEADER, GROUP_TRACE, TEXT_URI,
-                                           TEXT_BODY,    TEXT_RAWBODY,       TEXT_FULL};
+static const uint8_t turns[GROUP_COUNT] = {GROUP_FIELDS,       GROUP_WHOLE_HEADER, GROUP_TRACE,
+                                           GROUP_OTHER_HEADER, TEXT_URI,           TEXT_BODY,
+                                           TEXT_RAWBODY,       TEXT_FULL};
 
 static void enter_turn(struct scan_context *c)
 {

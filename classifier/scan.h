@@ -5,6 +5,7 @@
 #include "classifier/ruleset.h"
 
 struct hs_scratch;
+struct memo;
 struct pcre2_real_match_data_8;
 struct pcre2_real_match_context_8;
 struct pcre2_real_jit_stack_8;
@@ -26,6 +27,7 @@ enum scan_stage {
 	STAGE_GATE,
 	STAGE_RESIDUAL,
 	STAGE_MULTIPLE, /* counting what strings and windows triggered */
+	STAGE_MEMO,     /* looking for what was found before, and keeping it */
 	STAGE_COUNT
 };
 
@@ -73,8 +75,11 @@ struct scan_context {
 	uint64_t *known; /* bits: what `value` says, see idle_known */
 	uint64_t *dirty; /* bits by place in the order of metas: to be looked at */
 	struct eval_state *eval;
-	struct held *held;   /* by rule */
-	struct spans *spans; /* by rule */
+	struct memo *memo; /* NULL: none */
+	uint32_t memo_reader;
+	uint64_t memo_limits; /* match limits reached before the text in hand */
+	struct held *held;    /* by rule */
+	struct spans *spans;  /* by rule */
 	struct value stack[META_DEPTH_MAX];
 	uint32_t *pending; /* rules to be looked for in `spans` of the segment in hand */
 	uint32_t pending_count;

@@ -143,7 +143,9 @@ static enum err start_rules(struct process *process, char *reason)
 	for (uint32_t w = 0; w < process->config->workers; w++)
 		counters[w] = worker_classifier_counters(&process->telemetry, w);
 	process->rules = rules_slot_new(process->config->workers, counters);
-	if (process->rules != NULL)
+	if (process->rules != NULL &&
+	    (process->config->memo_bytes == 0 ||
+	     rules_slot_keep_results(process->rules, process->config->memo_bytes) == OK))
 		return OK;
 	snprintf(reason, PORT_REASON_BYTES, "out of memory");
 	return ERR_NO_MEMORY;

@@ -14,6 +14,8 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/random.h"
+#include "classifier/memo.h"
 #include "smtp/normalise.h"
 
 /* Each set alive holds at most one part of a kind, and one is being opened. */
@@ -40,7 +42,8 @@ struct rules_slot {
 	struct classifier_counters *counters[WORKERS_MAX];
 	/* What the shadow's rules do is not counted as the mail's. */
 	struct classifier_counters shadow_counters[WORKERS_MAX];
-	struct rules_set *current; /* control thread's copy */
+	struct memo *memo[WORKERS_MAX]; /* NULL: none; shadows have none either */
+	struct rules_set *current;      /* control thread's copy */
 	_Atomic(struct rules_set *) published;
 	struct {
 		_Alignas(64) _Atomic(struct rules_set *) running; /* NULL: none */
@@ -85,6 +88,19 @@ struct rules_slot *rules_slot_new(uint32_t worker_count,
 	return slot;
 }
 
+enum err rules_slot_keep_results(struct rules_slot *slot, size_t bytes)
+{
+	for (uint32_t w = 0; w < slot->worker_count; w++) {
+		struct hash_key key;
+
+		random_os(&key, sizeof(key));
+		slot->memo[w] = memo_new(bytes, &key);
+		if (slot->memo[w] == NULL)
+			return ERR_NO_MEMORY;
+	}
+	return OK;
+}
+
 /* Closes everything of the part but, when `keep_fd`, its descriptor. */
 static void part_close(struct rules_part *part, bool keep_fd)
 {
@@ -117,6 +133,8 @@ void rules_slot_free(struct rules_slot *slot)
 	for (uint32_t i = 0; i < RULES_SETS_MAX; i++)
 		if (slot->set[i].used)
 			set_retire(&slot->set[i]);
+	for (uint32_t w = 0; w < slot->worker_count; w++)
+		memo_free(slot->memo[w]);
 	free(slot);
 }
 
@@ -159,6 +177,8 @@ static enum err part_open_rules(struct rules_slot *slot, struct rules_part *part
 		if (part->context[w] == NULL) {
 			snprintf(reason, RULES_REASON_BYTES, "no memory for a scan context");
 			err = ERR_NO_MEMORY;
+		} else if (!shadow && slot->memo[w] != NULL) {
+			scan_context_set_memo(part->context[w], slot->memo[w]);
 		}
 	}
 	return err;

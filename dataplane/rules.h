@@ -48,6 +48,9 @@ struct rules_slot;
  * when memory is out. [control] */
 struct rules_slot *rules_slot_new(uint32_t worker_count,
                                   struct classifier_counters *const *counters);
+/* Each worker keeps what rules found in texts in at most so many octets; to be called before rules
+ * are published. */
+MUST_CHECK enum err rules_slot_keep_results(struct rules_slot *slot, size_t bytes);
 /* Workers must have ended. */
 void rules_slot_free(struct rules_slot *slot);
 

@@ -9,6 +9,7 @@
 #include <mbedtls/platform.h>
 #include <mbedtls/platform_util.h>
 #include <psa/crypto.h>
+#include <psa_crypto_core.h>
 
 #include "base/check.h"
 #include "base/random.h"
@@ -17,6 +18,13 @@
 
 /* Small next to the slabs: PSA's key store, the generator, what one thread needs once. */
 #define ENGINE_BASE_BYTES (64 * 1024)
+
+/* PSA's key store: slots in slices, each twice as long as the one before, kept until the end
+ * (psa_crypto_slot_management.c). A connection has keys of its handshake and of its session, each
+ * way, and one of its own; some more are needed for the moment of a calculation. */
+#define KEY_SLICE_FIRST     16
+#define KEYS_PER_CONNECTION 5
+#define KEYS_BESIDE         64
 
 static __thread struct tls_memory *memory_here;
 static __thread struct tls_engine *engine_here;
@@ -167,12 +175,30 @@ const char *tls_build(void)
 	return tls_accel_name;
 }
 
+static size_t keys_max(const struct tls_engine_options *options)
+{
+	return (size_t)options->connections_max * KEYS_PER_CONNECTION + KEYS_BESIDE;
+}
+
+/* Of the slices that are larger than what a connection may ask for. */
+static size_t key_store_bytes(const struct tls_engine_options *options)
+{
+	size_t slots = 0, bytes = 0;
+
+	for (size_t length = KEY_SLICE_FIRST; slots < keys_max(options); length *= 2) {
+		size_t its = length * sizeof(psa_key_slot_t);
+		bytes += its > TLS_OBJECT_MAX ? tls_memory_takes(its) : 0;
+		slots += length;
+	}
+	return bytes;
+}
+
 static size_t memory_bytes(const struct tls_engine_options *options)
 {
 	if (options->memory_bytes > 0)
-		return options->memory_bytes;
+		return options->memory_bytes + key_store_bytes(options);
 	return (size_t)options->connections_max * TLS_CONNECTION_BYTES + ENGINE_BASE_BYTES +
-	       TLS_SLAB_OVERHEAD_MAX * TLS_SLAB_BYTES;
+	       key_store_bytes(options) + TLS_SLAB_OVERHEAD_MAX * TLS_SLAB_BYTES;
 }
 
 size_t tls_engine_bytes(const struct tls_engine_options *options)
@@ -181,22 +207,37 @@ size_t tls_engine_bytes(const struct tls_engine_options *options)
 	       options->connections_max * (sizeof(struct tls) + 64 + sizeof(uint32_t)) + 1024;
 }
 
-/* The key store takes the memory for its first keys when the first one is made, and keeps it. */
-static bool open_key_store(void)
+/* The key store takes memory when it is full, for a slice that may be larger than any object a
+ * connection can have; so it is filled once, and emptied. A key holds the name of the one before.
+ */
+static bool open_key_store(size_t keys)
 {
 	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
-	const uint8_t octet = 0;
-	psa_key_id_t id;
+	psa_key_id_t last = 0;
+	psa_status_t status = psa_crypto_init();
 
 	psa_set_key_type(&attributes, PSA_KEY_TYPE_RAW_DATA);
-	return psa_crypto_init() == PSA_SUCCESS &&
-	       psa_import_key(&attributes, &octet, 1, &id) == PSA_SUCCESS &&
-	       psa_destroy_key(id) == PSA_SUCCESS;
+	psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_EXPORT);
+	for (size_t i = 0; i < keys && status == PSA_SUCCESS; i++) {
+		psa_key_id_t before = last;
+		status = psa_import_key(&attributes, (const uint8_t *)&before, sizeof(before),
+		                        &last);
+		if (status != PSA_SUCCESS)
+			last = before;
+	}
+	bool filled = status == PSA_SUCCESS;
+	while (last != 0) {
+		psa_key_id_t its = last;
+		size_t len;
+		ASSERT(psa_export_key(its, (uint8_t *)&last, sizeof(last), &len) == PSA_SUCCESS);
+		ASSERT(psa_destroy_key(its) == PSA_SUCCESS);
+	}
+	return filled;
 }
 
-bool tls_thread_open(void)
+bool tls_thread_open(size_t keys)
 {
-	if (open_key_store() && tls_accel_open_thread())
+	if (open_key_store(keys) && tls_accel_open_thread())
 		return true;
 	mbedtls_psa_crypto_free();
 	return false;
@@ -208,12 +249,15 @@ void tls_thread_close(void)
 	mbedtls_psa_crypto_free();
 }
 
-static bool start(struct tls_engine *engine)
+static bool start(struct tls_engine *engine, size_t keys)
 {
 	mbedtls_ctr_drbg_init(&engine->generator);
 	if (mbedtls_ctr_drbg_seed(&engine->generator, seed, NULL, NULL, 0) != 0)
 		return false;
-	if (tls_thread_open())
+	engine->memory.spans = true;
+	bool opened = tls_thread_open(keys);
+	engine->memory.spans = false;
+	if (opened)
 		return true;
 	mbedtls_ctr_drbg_free(&engine->generator);
 	return false;
@@ -240,7 +284,7 @@ struct tls_engine *tls_engine_new(struct arena *arena, const struct tls_engine_o
 
 	engine_here = engine;
 	struct tls_memory *before = tls_enter(&engine->memory);
-	bool started = start(engine);
+	bool started = start(engine, keys_max(options));
 	tls_leave(before);
 	if (!started)
 		engine_here = NULL;

@@ -100,7 +100,7 @@ static bool has_records(const struct ring *ring)
 bool tls_helper_enter(struct tls_helpers *helpers, uint32_t helper)
 {
 	struct tls_memory *before = tls_enter(&helpers->memory[helper]);
-	bool entered = tls_thread_open();
+	bool entered = tls_thread_open(1);
 
 	tls_leave(before);
 	return entered;

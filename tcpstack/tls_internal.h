@@ -121,8 +121,8 @@ struct tls_memory *tls_memory_here(void);
 /* What the library needs once a process. */
 void tls_library_open(void);
 /* What the library, and what accelerates it, need once a thread; from the memory that was entered.
- */
-bool tls_thread_open(void);
+ * `keys`: that the thread will hold at once. */
+bool tls_thread_open(size_t keys);
 void tls_thread_close(void);
 /* The engine of this thread, or NULL. */
 struct tls_engine *tls_engine_here(void);

@@ -23,6 +23,8 @@ static const uint16_t class_bytes[TLS_CLASSES] = {
     896, 1024, 1280, 1536, 2048, 3072, 4096, 5120, 6656, 10240, TLS_OBJECT_MAX,
 };
 
+#define CLASS_SPAN TLS_CLASSES /* one object over several slabs; `count` of them */
+
 #define HEADER_BYTES ((sizeof(struct tls_slab) + 63) & ~(size_t)63)
 
 static_assert((TLS_SLAB_BYTES - HEADER_BYTES) / TLS_OBJECT_MAX == 15,
@@ -93,10 +95,55 @@ static struct tls_slab *new_slab(struct tls_memory *memory, uint32_t size_class)
 	return slab;
 }
 
+static size_t span_slabs(size_t bytes)
+{
+	return (HEADER_BYTES + bytes + TLS_SLAB_BYTES - 1) / TLS_SLAB_BYTES;
+}
+
+size_t tls_memory_takes(size_t bytes)
+{
+	return (bytes <= TLS_OBJECT_MAX ? 1 : span_slabs(bytes)) * TLS_SLAB_BYTES;
+}
+
+static void *take_span(struct tls_memory *memory, size_t bytes)
+{
+	size_t left = memory->slab_count - memory->slab_fresh;
+
+	if (bytes > left * TLS_SLAB_BYTES || span_slabs(bytes) > left) {
+		memory->exhausted++;
+		return NULL;
+	}
+	struct tls_slab *slab = (void *)(memory->slabs + memory->slab_fresh * TLS_SLAB_BYTES);
+	uint32_t count = (uint32_t)span_slabs(bytes);
+	*slab = (struct tls_slab){
+	    .owner = memory, .size_class = CLASS_SPAN, .used = 1, .count = count};
+	memory->slab_fresh += count;
+	memory->used += count * TLS_SLAB_BYTES;
+	if (memory->used > memory->used_high)
+		memory->used_high = memory->used;
+	memset((uint8_t *)slab + HEADER_BYTES, 0, bytes);
+	return (uint8_t *)slab + HEADER_BYTES;
+}
+
+/* Its slabs serve any class from now on. */
+static void give_span(struct tls_memory *memory, struct tls_slab *first)
+{
+	uint32_t count = first->count;
+
+	memory->used -= count * TLS_SLAB_BYTES;
+	for (uint32_t i = 0; i < count; i++) {
+		struct tls_slab *slab = (void *)((uint8_t *)first + i * TLS_SLAB_BYTES);
+		slab->next = memory->slab_free;
+		memory->slab_free = slab;
+	}
+}
+
 void *tls_memory_take(struct tls_memory *memory, size_t bytes)
 {
 	struct tls_slab *slab = NULL;
 
+	if (bytes > TLS_OBJECT_MAX && memory->spans)
+		return take_span(memory, bytes);
 	if (bytes <= TLS_OBJECT_MAX && memory->fail_after > 0) {
 		uint32_t size_class = class_of(bytes);
 		slab = memory->partial[size_class];
@@ -137,8 +184,12 @@ void tls_memory_give(void *object)
 
 	struct tls_slab *slab = (void *)((uintptr_t)object & ~(uintptr_t)(TLS_SLAB_BYTES - 1));
 	struct tls_memory *memory = slab->owner;
-	size_t size = class_bytes[slab->size_class];
 	ASSERT(slab->used > 0);
+	if (slab->size_class == CLASS_SPAN) {
+		give_span(memory, slab);
+		return;
+	}
+	size_t size = class_bytes[slab->size_class];
 	ASSERT((uint8_t *)object - (uint8_t *)slab >= (ptrdiff_t)HEADER_BYTES);
 	DEBUG_ASSERT(((uintptr_t)object - (uintptr_t)slab - HEADER_BYTES) % size == 0);
 

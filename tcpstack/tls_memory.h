@@ -7,6 +7,7 @@
 #ifndef TCPSTACK_TLS_MEMORY_H
 #define TCPSTACK_TLS_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ struct tls_memory {
 	uint32_t slab_fresh; /* the first one never used */
 	struct tls_slab *slab_free;
 	struct tls_slab *partial[TLS_CLASSES]; /* with room; doubly linked */
+	bool spans;                            /* larger objects may be taken, see below */
 	size_t used, used_high;                /* octets of objects given out */
 	uint64_t exhausted;                    /* requests refused */
 	uint64_t fail_after; /* tests: that many more requests succeed; UINT64_MAX: no limit */
@@ -32,10 +34,14 @@ struct tls_memory {
 
 /* Takes `bytes`, rounded up to whole slabs, from the arena. */
 MUST_CHECK enum err tls_memory_init(struct tls_memory *memory, struct arena *arena, size_t bytes);
-/* Zeroed, aligned to 16; NULL when there is no room, or more than TLS_OBJECT_MAX was asked for. */
+/* Zeroed, aligned to 16; NULL when there is no room, or more than TLS_OBJECT_MAX was asked for.
+ * While `spans` is set larger ones are made of slabs in a row that were never used: for what is
+ * taken once, before peers can ask for anything. */
 void *tls_memory_take(struct tls_memory *memory, size_t bytes);
 /* To the memory it was taken from, which it finds itself. NULL is nothing. */
 void tls_memory_give(void *object);
+/* Octets that an object of so many takes when it is the only one of its class. */
+size_t tls_memory_takes(size_t bytes);
 /* Octets that can be asked for in the best case. */
 size_t tls_memory_left(const struct tls_memory *memory);
 

@@ -59,7 +59,7 @@ VENDOR = {
     "psa/":        TLS_FILES,
     "psa_crypto_": TLS_FILES,
     "ssl_misc.h":  ["tcpstack/tls.c", "tcpstack/tls_describe.c", "tcpstack/tls_sign.c"],
-    "openssl/":    ["tcpstack/tls_accel*.c", "bench/tls/*", "tests/*"],
+    "openssl/":    ["tcpstack/tls_accel*.c", "bench/tls/*", "bench/connections/openssl.h", "tests/*"],
     "intel-ipsec-mb.h": ["tcpstack/tls_accel*.c"],
 }
 # What libc and the kernel bring; anything else needs a row above.

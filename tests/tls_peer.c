@@ -1,9 +1,11 @@
 /* tls_peer.c - OpenSSL as the peer of our TLS, over BIOs in memory. */
 #include "tests/tls_peer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/err.h>
@@ -132,6 +134,40 @@ void tls_peer_close(void)
 void tls_peer_set_time(uint64_t now_us)
 {
 	at.now_us = now_us;
+}
+
+/* ---- files ---- */
+
+static const struct {
+	const char *name, *text;
+} files[] = {
+    {"ec.pem", MX_ECDSA_PEM},    {"ec.key", MX_ECDSA_KEY_PEM}, {"rsa.pem", MX_RSA_PEM},
+    {"rsa.key", MX_RSA_KEY_PEM}, {"root.pem", TEST_ROOT_PEM},
+};
+#define FILE_COUNT (sizeof(files) / sizeof(files[0]))
+
+void tls_peer_files(char out_folder[TLS_PEER_FOLDER_BYTES])
+{
+	char path[TLS_PEER_FOLDER_BYTES + 16];
+
+	snprintf(out_folder, TLS_PEER_FOLDER_BYTES, "/tmp/postern-tls-XXXXXX");
+	ASSERT(mkdtemp(out_folder) != NULL);
+	for (size_t i = 0; i < FILE_COUNT; i++) {
+		snprintf(path, sizeof(path), "%s/%s", out_folder, files[i].name);
+		FILE *out = fopen(path, "w");
+		ASSERT(out != NULL && fputs(files[i].text, out) >= 0 && fclose(out) == 0);
+	}
+}
+
+void tls_peer_files_remove(const char *folder)
+{
+	char path[TLS_PEER_FOLDER_BYTES + 16];
+
+	for (size_t i = 0; i < FILE_COUNT; i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, files[i].name);
+		unlink(path);
+	}
+	rmdir(folder);
 }
 
 /* ---- connections ---- */

@@ -34,6 +34,11 @@ enum tls_peer_state {
 /* False: this build has no OpenSSL, and nothing else here may be called. */
 bool tls_peer_open(uint64_t seed);
 void tls_peer_close(void);
+/* The gateway's certificates and keys, and their root, as the files ec.pem, ec.key, rsa.pem,
+ * rsa.key and root.pem of a new folder. */
+#define TLS_PEER_FOLDER_BYTES 32
+void tls_peer_files(char out_folder[TLS_PEER_FOLDER_BYTES]);
+void tls_peer_files_remove(const char *folder);
 /* Virtual time, for the age of tickets. */
 void tls_peer_set_time(uint64_t now_us);
 

@@ -12,6 +12,18 @@ void tls_peer_close(void)
 {
 }
 
+void tls_peer_files(char out_folder[TLS_PEER_FOLDER_BYTES])
+{
+	(void)out_folder;
+	UNREACHABLE();
+}
+
+void tls_peer_files_remove(const char *folder)
+{
+	(void)folder;
+	UNREACHABLE();
+}
+
 void tls_peer_set_time(uint64_t now_us)
 {
 	(void)now_us;

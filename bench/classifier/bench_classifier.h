@@ -18,6 +18,7 @@ struct bench_options {
 	uint32_t rules_count;
 	uint32_t rounds, every, message_bytes_max, top;
 	bool brute, hits, memory;
+	uint32_t memo_bytes; /* what rules found in texts is kept there; 0: nowhere */
 };
 
 struct bench_message {
@@ -42,6 +43,7 @@ struct bench_engine {
 	struct generation generation;
 	struct ruleset *ruleset;
 	struct scan_context *context;
+	struct memo *memo; /* NULL: none */
 	struct classifier_counters counters;
 	struct mime_counters mime_counters;
 	struct arena arena;

@@ -24,6 +24,8 @@ static const char usage[] =
     "  --brute         judges each message by every rule on every segment as well, and compares\n"
     "                  what hit; exit status 1 when they differ\n"
     "  --memory        what judging touches of memory, by size of message, instead of times\n"
+    "  --memo N        keeps what rules found in texts in N octets, as the gateway does; empty at\n"
+    "                  the beginning of each round (0: not at all)\n"
     "  --hits          times nothing and prints what each message hits, subtests and counts too,\n"
     "                  to compare builds by\n";
 
@@ -57,6 +59,8 @@ static bool take_option(struct bench_options *o, int key, const char *value)
 		return o->brute = true;
 	case 'h':
 		return o->hits = true;
+	case 'k':
+		return number(value, UINT32_MAX, &o->memo_bytes);
 	case 'M':
 		return o->memory = true;
 	default:
@@ -66,15 +70,12 @@ static bool take_option(struct bench_options *o, int key, const char *value)
 
 static bool take_options(struct bench_options *o, int argc, char **argv)
 {
-	static const struct option known[] = {{"rules", required_argument, NULL, 'r'},
-	                                      {"rounds", required_argument, NULL, 'n'},
-	                                      {"every", required_argument, NULL, 'e'},
-	                                      {"bytes-max", required_argument, NULL, 'm'},
-	                                      {"top", required_argument, NULL, 't'},
-	                                      {"brute", no_argument, NULL, 'b'},
-	                                      {"hits", no_argument, NULL, 'h'},
-	                                      {"memory", no_argument, NULL, 'M'},
-	                                      {NULL, 0, NULL, 0}};
+	static const struct option known[] = {
+	    {"rules", required_argument, NULL, 'r'}, {"rounds", required_argument, NULL, 'n'},
+	    {"every", required_argument, NULL, 'e'}, {"bytes-max", required_argument, NULL, 'm'},
+	    {"top", required_argument, NULL, 't'},   {"brute", no_argument, NULL, 'b'},
+	    {"hits", no_argument, NULL, 'h'},        {"memory", no_argument, NULL, 'M'},
+	    {"memo", required_argument, NULL, 'k'},  {NULL, 0, NULL, 0}};
 	int key;
 
 	while ((key = getopt_long(argc, argv, "", known, NULL)) != -1)

@@ -11,12 +11,15 @@ import statistics
 import subprocess
 import tempfile
 
+import classifier_campaign as campaign
 import classifier_mix as mix
 import classifier_peers as peers
 
 RULES = "/usr/share/spamassassin"
 MIX_BYTES_MAX = 16 << 20
 MIX_METRICS = ("prepare", "judge", "total", "wire")
+MEMO_BYTES = 8 << 20  # as the gateway's option has it
+MEMO_METRICS = ("judge", "total", "memo_hits", "memo_misses", "memo_evictions")
 SCAN_BYTES_MAX = 512 << 10  # as the gateway's option has it: what lies behind it is not judged
 
 
@@ -117,6 +120,25 @@ def with_attachments(build, quick, say):
     return results
 
 
+def with_campaigns(build, quick, say):
+    """Mailings between mail that comes once: what judging costs without and with a memo, and without repeats what the memo costs."""
+    paths, results = messages(), []
+    with tempfile.TemporaryDirectory(prefix="postern-bench-") as folder:
+        made, what = campaign.make([open(path, "rb").read() for path in paths], 500 if quick else 2000)
+        for index, content in enumerate(made):
+            with open(f"{folder}/{index:05}.eml", "wb") as file:
+                file.write(content)
+        results += [result("campaigns", name, "", [value]) for name, value in what.items()]
+        for name, sample in (("campaigns", [folder]), ("no-campaign", paths[:: 32 if quick else 8])):
+            for memo in (0, MEMO_BYTES):
+                rows = run_bench(build, "--rounds", "2" if quick else "5", "--memo", str(memo), *sample)
+                results += [result(f"{name}/memo-{'on' if memo else 'off'}", row["metric"], row["unit"], [row["value"]])
+                            for row in rows if row["case"] == "all" and row["metric"] in MEMO_METRICS]
+    for its in results:
+        say(f"{its['case']:40} {its['metric']:20} {its['value']:12.2f} {its['unit']}")
+    return results
+
+
 def rules_to_workers(build, quick, say):
     """From rule files to every worker: Debian's, and with KAM's where the corpus has them."""
     more = sorted(glob.glob(os.path.join(os.environ.get("POSTERN_CORPUS", ""), "rules/kam-*")))[:1]
@@ -135,5 +157,5 @@ def rules_to_workers(build, quick, say):
 
 def measure(build, quick, say):
     """The results of all cases, in the form of bench/run."""
-    return (stages(build, quick, say) + with_attachments(build, quick, say) + rules_to_workers(build, quick, say)
-            + beside_peers(build, quick, say))
+    return (stages(build, quick, say) + with_attachments(build, quick, say) + with_campaigns(build, quick, say)
+            + rules_to_workers(build, quick, say) + beside_peers(build, quick, say))

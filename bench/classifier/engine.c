@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "classifier/memo.h"
 #include "smtp/data.h"
 
 /* The message within the wire form: dots unstuffed, without the end. */
@@ -94,6 +95,12 @@ static enum err open_engine(struct bench_engine *e, const struct bench_options *
 	if (e->context == NULL ||
 	    arena_init(&e->arena, normaliser_bytes(bytes_max) + 4096, false) != OK)
 		return ERR_NO_MEMORY;
+	if (options->memo_bytes > 0) {
+		e->memo = memo_new(options->memo_bytes, &(struct hash_key){{1, 2}});
+		if (e->memo == NULL)
+			return ERR_NO_MEMORY;
+		scan_context_set_memo(e->context, e->memo);
+	}
 	e->normaliser = normaliser_new(&e->arena, bytes_max, &e->mime_counters);
 	return e->normaliser != NULL ? OK : ERR_NO_MEMORY;
 }
@@ -144,6 +151,7 @@ void bench_engine_free(struct bench_engine *engine)
 	if (engine->normaliser != NULL)
 		normaliser_close(engine->normaliser);
 	scan_context_free(engine->context);
+	memo_free(engine->memo);
 	ruleset_close(engine->ruleset);
 	if (engine->generation.memory != NULL)
 		generation_close(&engine->generation);

@@ -128,14 +128,23 @@ static void take_rule_costs(struct measuring *m, bool first)
 	memset(m->profile.rule, 0, rules * sizeof(*m->profile.rule));
 }
 
+/* A reader that is new finds nothing of those before it. */
+static void forget_texts(struct bench_engine *engine)
+{
+	if (engine->memo != NULL)
+		scan_context_set_memo(engine->context, engine->memo);
+}
+
 static void run_rounds(struct measuring *m, uint32_t rounds)
 {
 	m->profile.now = ticks;
 	for (uint32_t round = 0; round < rounds; round++) {
 		memset(&m->engine->counters, 0, sizeof(m->engine->counters));
+		forget_texts(m->engine);
 		for (uint32_t i = 0; i < m->messages->count; i++)
 			run_plain(m, i);
 		m->counters = m->engine->counters;
+		forget_texts(m->engine);
 		for (uint32_t i = 0; i < m->messages->count; i++)
 			run_profiled(m, i);
 		take_rule_costs(m, round == 0);
@@ -152,8 +161,8 @@ static void print_stages(const struct measuring *m)
 {
 	static const char *const kind_name[TEXT_KIND_COUNT] = {"body", "rawbody", "uri", "full",
 	                                                       "header"};
-	static const char *const stage_name[STAGE_COUNT] = {"", "literal", "gate", "residual",
-	                                                    "multiple"};
+	static const char *const stage_name[STAGE_COUNT] = {"",         "literal",  "gate",
+	                                                    "residual", "multiple", "memo"};
 	double per = m->ns_per_tick / 1000 / m->messages->count, all = 0, literal = 0;
 	uint64_t profiled = 0, evals = 0;
 
@@ -249,6 +258,12 @@ static void print_totals(const struct measuring *m)
 	print("all", "gate_hits", "hits", (double)m->counters.gate_hits / count);
 	print("all", "confirms", "confirms", (double)m->counters.confirms / count);
 	print("all", "confirm_hits", "confirms", (double)m->counters.confirm_hits / count);
+	if (m->engine->memo != NULL) {
+		print("all", "memo_hits", "texts", (double)m->counters.memo_hits / count);
+		print("all", "memo_misses", "texts", (double)m->counters.memo_misses / count);
+		print("all", "memo_evictions", "texts", (double)m->counters.memo_evictions / count);
+		print("all", "memo_too_large", "texts", (double)m->counters.memo_too_large / count);
+	}
 	print("all", "compile", "us", (double)m->engine->compile_us);
 	print("all", "open", "us", (double)m->engine->open_us);
 	print("all", "open_like", "us", (double)m->engine->reopen_us);

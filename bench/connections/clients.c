@@ -49,7 +49,7 @@ static void send_frame(struct clients *clients, uint64_t now_us, struct pkt *pkt
 		pkt_put(pkt);
 }
 
-static void send_new(struct clients *clients, uint64_t now_us, struct frame_segment *segment)
+void clients_send(struct clients *clients, uint64_t now_us, struct frame_segment *segment)
 {
 	struct pkt *pkt = pkt_get(clients->pool);
 
@@ -69,7 +69,7 @@ static void send_syn(struct clients *clients, uint64_t now_us, struct frame_peer
 	                            .seq = peer.ip * 2654435761u + peer.port * 40503u,
 	                            .flags = TCP_FLAG_SYN};
 
-	send_new(clients, now_us, &syn);
+	clients_send(clients, now_us, &syn);
 }
 
 void clients_knock(struct clients *clients, uint64_t now_us)
@@ -101,7 +101,7 @@ void clients_noop(struct clients *clients, uint64_t now_us, uint32_t index)
 
 	idle->seq += sizeof(noop) - 1;
 	clients->noops_sent++;
-	send_new(clients, now_us, &segment);
+	clients_send(clients, now_us, &segment);
 }
 
 static bool starts(const struct frame_segment *in, const char *text)
@@ -167,6 +167,11 @@ static bool answer(struct clients *clients, uint64_t now_us, struct pkt *pkt)
 			clients->resets++;
 		return false;
 	}
+	uint32_t net = in.client.ip & NET_MASK;
+	if (net == CLIENTS_TLS_NET && clients->tls_answer != NULL) {
+		clients->tls_answer(clients->tls_context, now_us, &in);
+		return false;
+	}
 	bool syn = (in.flags & TCP_FLAG_SYN) != 0, fin = (in.flags & TCP_FLAG_FIN) != 0;
 	if (in.payload_bytes == 0 && !syn && !fin)
 		return false;
@@ -177,7 +182,6 @@ static bool answer(struct clients *clients, uint64_t now_us, struct pkt *pkt)
 	                             .ts_val = timestamp(now_us),
 	                             .ts_ecr = in.ts_val,
 	                             .flags = TCP_FLAG_ACK};
-	uint32_t net = in.client.ip & NET_MASK;
 	if (net == SHORT_NET)
 		answer_short(clients, &in, &out);
 	else if (net == IDLE_NET && idle_index(&in.client) < clients->idle_max)

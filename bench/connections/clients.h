@@ -12,6 +12,8 @@
 #include "bench/connections/frame.h"
 #include "dataplane/port.h"
 
+#define CLIENTS_TLS_NET 0x0e000000u /* 14.0.0.0/8: those of tls_clients.h */
+
 struct idle_client {
 	uint32_t seq, ack; /* of the next segment it sends */
 };
@@ -28,6 +30,9 @@ struct clients {
 	uint64_t noops_sent, noops_answered;
 	uint64_t timeouts; /* idle ones told 421 and closed */
 	uint64_t refused;  /* knocks */
+	/* Who answers for clients inside TLS; NULL: there are none. */
+	void (*tls_answer)(void *context, uint64_t now_us, const struct frame_segment *in);
+	void *tls_context;
 	uint64_t resets, strange, no_packet;
 };
 
@@ -37,6 +42,8 @@ void clients_knock(struct clients *clients, uint64_t now_us);
 void clients_open_short(struct clients *clients, uint64_t now_us);
 void clients_open_idle(struct clients *clients, uint64_t now_us);
 void clients_noop(struct clients *clients, uint64_t now_us, uint32_t index);
+/* A segment of a client's; its time stamp is filled in. */
+void clients_send(struct clients *clients, uint64_t now_us, struct frame_segment *segment);
 /* Answers everything that has arrived; returns how many frames that was. */
 uint64_t clients_answer(struct clients *clients, uint64_t now_us);
 

@@ -15,6 +15,11 @@ void sessions_run(uint32_t sessions, uint32_t short_count);
 /* So many idle sessions are told that the worker drains; ends the process with status 1 when one is
  * not. */
 void drain_run(uint32_t sessions);
+/* So many idle sessions inside TLS, in either version: their memory; ends the process with status 1
+ * when one of them does not answer. `prepare` before anything else: it counts libcrypto's memory.
+ */
+void tls_sessions_prepare(void);
+void tls_sessions_run(uint32_t sessions);
 /* Cycles a segment of each kind costs the stack, over so many connections. */
 void paths_run(uint32_t connections);
 

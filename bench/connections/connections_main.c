@@ -11,7 +11,7 @@
 #define SESSIONS_MAX (2u << 20)
 
 static const char usage[] =
-    "Usage: postern-bench-connections [OPTION]... sessions|paths|drain\n"
+    "Usage: postern-bench-connections [OPTION]... sessions|tls|paths|drain\n"
     "Measures one worker over a memory port in virtual time; prints a line of JSON a result.\n\n"
     "  -n, --count N   idle sessions, or connections of paths (default 1000)\n"
     "  -s, --short N   short sessions beside them (default 100000)\n"
@@ -54,6 +54,7 @@ int main(int argc, char **argv)
 	uint32_t count = 1000, short_count = 100000;
 	int option;
 
+	tls_sessions_prepare();
 	while ((option = getopt_long(argc, argv, "n:s:hV", options, NULL)) != -1) {
 		switch (option) {
 		case 'n':
@@ -78,6 +79,8 @@ int main(int argc, char **argv)
 		return bad_usage();
 	if (strcmp(argv[optind], "sessions") == 0)
 		sessions_run(count, short_count);
+	else if (strcmp(argv[optind], "tls") == 0)
+		tls_sessions_run(count);
 	else if (strcmp(argv[optind], "paths") == 0)
 		paths_run(count);
 	else if (strcmp(argv[optind], "drain") == 0)

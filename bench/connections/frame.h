@@ -11,6 +11,7 @@
 #define FRAME_SERVER_IP   0x0a190002u /* 10.25.0.2: the gateway */
 #define FRAME_ROUTER_IP   0x0a190001u /* 10.25.0.1: all clients are behind it */
 #define FRAME_SMTP_PORT   25
+#define FRAME_SMTPS_PORT  465
 #define FRAME_CLOSED_PORT 26
 
 /* Who a client is: nothing else is kept of most. */

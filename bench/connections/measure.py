@@ -14,6 +14,12 @@ def one_run(program, *arguments):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def has_tls(program):
+    """Of a build without TLS the rest is measured."""
+    done = subprocess.run([program, "-n", "1", "tls"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return "no TLS" not in done.stderr
+
+
 def best_of(taken, better):
     return min(taken) if better == "lower" else max(taken)
 
@@ -27,9 +33,11 @@ def measure(build, quick, say):
     runs = [("sessions", "-n", str(size), "-s", str(short)) for size in sizes]
     runs += [("paths", "-n", str(size)) for size in ((1024,) if quick else (1024, 131072))]
     taken, row_of = {}, {}
+    # Memory is the same each time.
+    tls = ("tls", "-n", "1000" if quick else "10000")
     # Round by round, so that a bad moment of the machine does not fall on one size alone.
-    for _ in range(rounds):
-        for arguments in runs:
+    for n in range(rounds):
+        for arguments in runs + ([tls] if n == 0 and has_tls(program) else []):
             for row in one_run(program, *arguments):
                 key = (row["case"], row["metric"])
                 taken.setdefault(key, []).append(row["value"])

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "dataplane/port_memory.h"
 #include "dataplane/rules.h"
+#include "dataplane/tls_setup.h"
 
 #define WORKER_PKTS 16384
 #define CLIENT_PKTS 16384
@@ -116,6 +117,7 @@ static void worker_open(struct world *w)
 	                            .rules = w->rules,
 	                            .telemetry = &w->telemetry,
 	                            .link = &w->link,
+	                            .tls = w->tls,
 	                            .hostname = "gateway.example",
 	                            .cpu_now_ns = no_clock,
 	                            .secret = {{0x0123456789abcdef, 0xfedcba9876543210}},
@@ -127,11 +129,9 @@ static void worker_open(struct world *w)
 	arena_seal(&w->arena);
 }
 
-void world_open(struct world *w, uint32_t sessions)
+static void open_all(struct world *w, uint32_t sessions)
 {
-	memset(w, 0, sizeof(*w));
 	w->now_us = 1000000;
-	config_make(&w->config, sessions);
 	clients_new(w, sessions);
 	w->rss_bytes = world_rss_bytes();
 	size_t pool_bytes = (size_t)WORKER_PKTS * (PKT_DATA_BYTES + sizeof(struct pkt)) + 4096;
@@ -150,9 +150,41 @@ void world_open(struct world *w, uint32_t sessions)
 		die("link", "the worker does not answer");
 }
 
+void world_open(struct world *w, uint32_t sessions)
+{
+	memset(w, 0, sizeof(*w));
+	config_make(&w->config, sessions);
+	open_all(w, sessions);
+}
+
+void world_open_tls(struct world *w, uint32_t sessions, const char *chain, const char *key)
+{
+	struct config *config = &w->config;
+	char reason[256] = "no memory";
+
+	memset(w, 0, sizeof(*w));
+	config_make(config, sessions);
+	struct config_listener *listener = &config->listener[config->listener_count++];
+	struct config_certificate *its = &config->certificate[config->certificate_count++];
+	*listener = config->listener[0];
+	listener->local.port = FRAME_SMTPS_PORT;
+	snprintf(listener->name, sizeof(listener->name), "smtps");
+	snprintf(listener->tls, sizeof(listener->tls), "implicit");
+	snprintf(its->name, sizeof(its->name), "bench");
+	snprintf(its->chain, sizeof(its->chain), "%s", chain);
+	snprintf(its->key, sizeof(its->key), "%s", key);
+	config->tls_connections_max = sessions;
+	w->tls = tls_slot_new(1);
+	if (w->tls == NULL || tls_slot_load(w->tls, config, true, clock_wall_us() / 1000, reason,
+	                                    sizeof(reason)) != OK)
+		die("certificate", reason);
+	open_all(w, sessions);
+}
+
 void world_close(struct world *w)
 {
 	worker_close(w->worker);
+	tls_slot_free(w->tls);
 	w->port->ops->close(w->port);
 	rules_slot_free(w->rules);
 	telemetry_close(&w->telemetry);
@@ -160,9 +192,13 @@ void world_close(struct world *w)
 	arena_free(&w->link_arena);
 }
 
+bool world_in_turn;
+
 static bool turn(struct world *w)
 {
+	world_in_turn = true;
 	bool worked = worker_turn(w->worker, w->now_us, w->now_us);
+	world_in_turn = false;
 
 	w->now_us += TURN_US;
 	w->cost.turns++;
@@ -204,6 +240,14 @@ void world_settle(struct world *w)
 void world_advance(struct world *w, uint64_t us)
 {
 	w->now_us += us;
+}
+
+uint64_t world_counter(const struct world *w, const char *name)
+{
+	for (uint32_t i = 0; i < w->telemetry.counter_count; i++)
+		if (strcmp(telemetry_description(&w->telemetry, i)->name, name) == 0)
+			return telemetry_counters(&w->telemetry, 0)[i];
+	UNREACHABLE(); /* the counters are ours */
 }
 
 struct gateway_counters *world_gateway_counters(struct world *w)

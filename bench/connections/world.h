@@ -25,6 +25,7 @@ struct world {
 	struct port *port;
 	struct telemetry telemetry;
 	struct rules_slot *rules;
+	struct tls_slot *tls; /* NULL: no TLS */
 	struct worker_link link;
 	struct worker *worker;
 	struct clients clients;
@@ -37,6 +38,8 @@ struct world {
 /* A worker that may hold `sessions` idle sessions and the short ones of a run. Ends the process
  * when it cannot be had. */
 void world_open(struct world *w, uint32_t sessions);
+/* With a listener for implicit TLS, whose certificate and key these files hold. */
+void world_open_tls(struct world *w, uint32_t sessions, const char *chain, const char *key);
 void world_close(struct world *w);
 /* One turn of the worker, on the bill; true when there was work. */
 bool world_turn(struct world *w);
@@ -50,5 +53,9 @@ void world_advance(struct world *w, uint64_t us);
 /* Resident octets of this process. */
 uint64_t world_rss_bytes(void);
 struct gateway_counters *world_gateway_counters(struct world *w);
+/* Of the worker, by its name. */
+uint64_t world_counter(const struct world *w, const char *name);
+/* The worker's turn is under way: what is allocated, it allocates. */
+extern bool world_in_turn;
 
 #endif

@@ -50,6 +50,8 @@ extern const struct server_ops server_ours, server_openssl;
 /* So many threads sign for ours, on other cores than the calling thread, which keeps to one. Before
  * it is made; 0: none. */
 void server_ours_help(uint32_t count);
+/* Octets of memory that a server of ours has in use. */
+size_t server_ours_used(void *server);
 /* What the arithmetic of ours is done by. */
 const char *server_ours_build(void);
 

@@ -19,7 +19,7 @@
 #define EACH_MAX   8
 
 struct row {
-	const char *name;
+	const char *name, *id;
 	int version;
 	enum identity_kind identity;
 	const char *group;
@@ -27,19 +27,21 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {"1.3 ECDSA P-256", TLS1_3_VERSION, IDENTITY_ECDSA, "P-256", false},
-    {"1.3 ECDSA X25519", TLS1_3_VERSION, IDENTITY_ECDSA, "X25519", false},
-    {"1.3 RSA-2048 P-256", TLS1_3_VERSION, IDENTITY_RSA, "P-256", false},
-    {"1.3 RSA-2048 X25519", TLS1_3_VERSION, IDENTITY_RSA, "X25519", false},
-    {"1.3 RSA-4096 X25519", TLS1_3_VERSION, IDENTITY_RSA_4096, "X25519", false},
-    {"1.2 ECDSA P-256", TLS1_2_VERSION, IDENTITY_ECDSA, "P-256", false},
+    {"1.3 ECDSA P-256", "1.3-ecdsa-p256", TLS1_3_VERSION, IDENTITY_ECDSA, "P-256", false},
+    {"1.3 ECDSA X25519", "1.3-ecdsa-x25519", TLS1_3_VERSION, IDENTITY_ECDSA, "X25519", false},
+    {"1.3 RSA-2048 P-256", "1.3-rsa2048-p256", TLS1_3_VERSION, IDENTITY_RSA, "P-256", false},
+    {"1.3 RSA-2048 X25519", "1.3-rsa2048-x25519", TLS1_3_VERSION, IDENTITY_RSA, "X25519", false},
+    {"1.3 RSA-4096 X25519", "1.3-rsa4096-x25519", TLS1_3_VERSION, IDENTITY_RSA_4096, "X25519",
+     false},
+    {"1.2 ECDSA P-256", "1.2-ecdsa-p256", TLS1_2_VERSION, IDENTITY_ECDSA, "P-256", false},
     /* In 1.2 the groups must hold the certificate's curve, too. */
-    {"1.2 ECDSA X25519", TLS1_2_VERSION, IDENTITY_ECDSA, "X25519:P-256", false},
-    {"1.2 RSA-2048 X25519", TLS1_2_VERSION, IDENTITY_RSA, "X25519", false},
-    {"1.2 RSA-4096 X25519", TLS1_2_VERSION, IDENTITY_RSA_4096, "X25519", false},
-    {"1.3 resumed P-256", TLS1_3_VERSION, IDENTITY_ECDSA, "P-256", true},
-    {"1.3 resumed X25519", TLS1_3_VERSION, IDENTITY_ECDSA, "X25519", true},
-    {"1.2 resumed", TLS1_2_VERSION, IDENTITY_ECDSA, "P-256", true},
+    {"1.2 ECDSA X25519", "1.2-ecdsa-x25519", TLS1_2_VERSION, IDENTITY_ECDSA, "X25519:P-256", false},
+    {"1.2 RSA-2048 X25519", "1.2-rsa2048-x25519", TLS1_2_VERSION, IDENTITY_RSA, "X25519", false},
+    {"1.2 RSA-4096 X25519", "1.2-rsa4096-x25519", TLS1_2_VERSION, IDENTITY_RSA_4096, "X25519",
+     false},
+    {"1.3 resumed P-256", "1.3-resumed-p256", TLS1_3_VERSION, IDENTITY_ECDSA, "P-256", true},
+    {"1.3 resumed X25519", "1.3-resumed-x25519", TLS1_3_VERSION, IDENTITY_ECDSA, "X25519", true},
+    {"1.2 resumed", "1.2-resumed", TLS1_2_VERSION, IDENTITY_ECDSA, "P-256", true},
 };
 
 static const struct server_ops *const servers[2] = {&server_ours, &server_openssl};
@@ -53,6 +55,7 @@ struct side {
 };
 
 static struct wire to_server, to_client;
+static bool as_json;
 
 /* A handshake; the server's nanoseconds. The client's session is kept when it has none. */
 static uint64_t handshake(struct side *side, bool want_resumed)
@@ -145,10 +148,18 @@ static void measure_handshakes(const struct row *row, const struct identity *ide
 		}
 	}
 	double ours = median(sides[0].samples, rounds), theirs = median(sides[1].samples, rounds);
-	(void)printf("%-22s %8.1f us = %6.0f/s (step %6.1f us)  %8.1f us = %6.0f/s (%6.1f us)  "
-	             "ratio %.2f\n",
-	             row->name, ours, 1e6 / ours, median(sides[0].longest, rounds), theirs,
-	             1e6 / theirs, median(sides[1].longest, rounds), theirs / ours);
+	double step = median(sides[0].longest, rounds),
+	       their_step = median(sides[1].longest, rounds);
+	if (as_json)
+		(void)printf("{\"case\":\"%s\",\"handshake_us\":%.1f,\"step_us\":%.1f,"
+		             "\"openssl\":{\"handshake_us\":%.1f,\"step_us\":%.1f}}\n",
+		             row->id, ours, step, theirs, their_step);
+	else
+		(void)printf(
+		    "%-22s %8.1f us = %6.0f/s (step %6.1f us)  %8.1f us = %6.0f/s (%6.1f us)  "
+		    "ratio %.2f\n",
+		    row->name, ours, 1e6 / ours, step, theirs, 1e6 / theirs, their_step,
+		    theirs / ours);
 	(void)fflush(stdout);
 	close_sides(sides);
 }
@@ -195,17 +206,42 @@ static void measure_bulk(const struct identity *identity, int rounds, size_t rec
 		out[s] = BULK_BYTES * 1000.0 / median(sides[s].longest, rounds);
 		(void)hang_up(&sides[s]);
 	}
-	(void)printf(
-	    "AES-128-GCM, %5zu octets a write: in %5.0f MB/s, %5.0f, ratio %.2f; out %5.0f "
-	    "MB/s, %5.0f, ratio %.2f\n",
-	    record, in[0], in[1], in[0] / in[1], out[0], out[1], out[0] / out[1]);
+	if (as_json)
+		(void)printf("{\"case\":\"octets-%zu\",\"in_mb\":%.0f,\"out_mb\":%.0f,"
+		             "\"openssl\":{\"in_mb\":%.0f,\"out_mb\":%.0f}}\n",
+		             record, in[0], out[0], in[1], out[1]);
+	else
+		(void)printf(
+		    "AES-128-GCM, %5zu octets a write: in %5.0f MB/s, %5.0f, ratio %.2f; out %5.0f "
+		    "MB/s, %5.0f, ratio %.2f\n",
+		    record, in[0], in[1], in[0] / in[1], out[0], out[1], out[0] / out[1]);
 	close_sides(sides);
+}
+
+/* What one connection of ours takes when its handshake is done. OpenSSL's memory is libc's. */
+static void measure_idle(const struct identity *identity, int version, const char *id)
+{
+	static struct side side;
+
+	side.ops = &server_ours;
+	side.server = side.ops->make(identity);
+	client_make(&side.client, version, "P-256");
+	size_t before = server_ours_used(side.server);
+	(void)handshake(&side, false);
+	size_t used = server_ours_used(side.server) - before;
+	(void)hang_up(&side);
+	if (as_json)
+		(void)printf("{\"case\":\"%s\",\"idle_bytes\":%zu}\n", id, used);
+	else
+		(void)printf("%-22s %8zu octets\n", id, used);
+	client_drop(&side.client);
+	side.ops->drop(side.server);
 }
 
 static void usage(FILE *file)
 {
 	(void)fputs(
-	    "usage: postern-bench-tls [--rounds N] [--helpers N] [--quick]\n\n"
+	    "usage: postern-bench-tls [--rounds N] [--helpers N] [--quick] [--json]\n\n"
 	    "Server handshakes and bulk octets, Postern's TLS and OpenSSL's in turns.\n"
 	    "With --helpers other threads sign with RSA keys for Postern; what they need is\n"
 	    "not counted, only what its own thread does.\n"
@@ -216,20 +252,20 @@ static void usage(FILE *file)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"rounds", required_argument, NULL, 'r'},
-	    {"helpers", required_argument, NULL, 'e'},
-	    {"quick", no_argument, NULL, 'q'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
+	    {"rounds", required_argument, NULL, 'r'}, {"helpers", required_argument, NULL, 'e'},
+	    {"json", no_argument, NULL, 'j'},         {"quick", no_argument, NULL, 'q'},
+	    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 	};
 	static struct identity identities[IDENTITY_COUNT];
 	int rounds = 61, each = EACH_MAX, option;
 
-	while ((option = getopt_long(argc, argv, "r:e:qh", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "r:e:jqh", options, NULL)) >= 0) {
 		if (option == 'r') {
 			rounds = (int)strtol(optarg, NULL, 10);
 		} else if (option == 'e') {
 			server_ours_help((uint32_t)strtoul(optarg, NULL, 10));
+		} else if (option == 'j') {
+			as_json = true;
 		} else if (option == 'q') {
 			each = 2;
 		} else {
@@ -241,10 +277,13 @@ int main(int argc, char **argv)
 		stop_bench("--rounds: 1 to 1001");
 	for (int kind = 0; kind < IDENTITY_COUNT; kind++)
 		identity_make((enum identity_kind)kind, &identities[kind]);
-	(void)printf("arithmetic: %s; beside %s\n", server_ours_build(),
-	             OpenSSL_version(OPENSSL_VERSION));
+	if (!as_json)
+		(void)printf("arithmetic: %s; beside %s\n", server_ours_build(),
+		             OpenSSL_version(OPENSSL_VERSION));
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		measure_handshakes(&rows[i], &identities[rows[i].identity], rounds, each);
+	measure_idle(&identities[IDENTITY_ECDSA], TLS1_2_VERSION, "idle-1.2");
+	measure_idle(&identities[IDENTITY_ECDSA], TLS1_3_VERSION, "idle-1.3");
 	measure_bulk(&identities[IDENTITY_ECDSA], 4 * rounds > ROUNDS_MAX ? ROUNDS_MAX : 4 * rounds,
 	             RECORD_MAX);
 	measure_bulk(&identities[IDENTITY_ECDSA], 4 * rounds > ROUNDS_MAX ? ROUNDS_MAX : 4 * rounds,

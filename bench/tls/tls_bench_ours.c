@@ -254,3 +254,10 @@ const char *server_ours_build(void)
 {
 	return tls_build();
 }
+
+size_t server_ours_used(void *server)
+{
+	size_t high;
+
+	return tls_engine_used(((struct ours *)server)->engine, &high);
+}

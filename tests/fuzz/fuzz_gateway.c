@@ -8,14 +8,12 @@
  * nobody left; in the end no session, connection or packet is left.
  */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/check.h"
-#include "base/config.h"
-#include "classifier/rule_compile.h"
 #include "dataplane/gateway.h"
 #include "smtp/data.h"
-#include "tcpstack/tcp.h"
+#include "tests/fuzz/gateway_setup.h"
+#include "tests/sim/sim_end.h"
 
 #define CLIENTS_MAX       3
 #define BACKENDS_SEEN_MAX 4 /* connections_max of the configuration, and one */
@@ -30,7 +28,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct client {
-	struct tcp_conn *conn;
+	struct sim_end end;
 	bool deaf; /* does not read */
 	uint8_t line[SMTP_REPLY_LINE_BYTES_MAX];
 	size_t line_bytes;
@@ -40,7 +38,7 @@ struct client {
 };
 
 struct backend_seen {
-	struct tcp_conn *conn;
+	struct sim_end end;
 	bool in_data;
 	bool garbled; /* it has said what nobody can say the meaning of */
 	uint8_t line[4096];
@@ -62,6 +60,7 @@ struct world {
 	struct net_counters net_counters, peer_net_counters;
 	struct tcp_counters tcp_counters, peer_tcp_counters;
 	struct gateway_counters counters;
+	struct tls_counters tls_counters;
 	struct smtp_counters smtp_counters;
 	struct mime_counters mime_counters;
 	uint64_t now_us;
@@ -75,11 +74,11 @@ struct world {
 	bool somebody_left; /* or could not be told for another reason */
 	bool backend_deaf, garbled;
 	bool hasty; /* clients speak before the greeting */
+	bool backend_tls, backend_1_2;
+	bool tls_open;
 };
 
-static struct config config;
-static struct rules_slot *rules;
-static struct classifier_counters classifier_counters;
+static struct gateway_setup setup;
 static struct world world;
 
 static struct addr address(const char *text)
@@ -93,75 +92,6 @@ static struct addr address(const char *text)
 static uint64_t no_clock(void)
 {
 	return 0;
-}
-
-static void make_rules(void)
-{
-	static const char text[] = "body MARK /buy-the-marked-thing/\nscore MARK 20\n"
-	                           "header HEAD Subject =~ /tagged/\nscore HEAD 6\n"
-	                           "body COUNT /x/\ntflags COUNT multiple maxhits=5\n";
-	struct rule_compile_options options = {.cache_folder = NULL};
-	struct rule_compiler *compiler = rule_compiler_new(&options);
-	struct classifier_counters *counters = &classifier_counters;
-	char path[] = "/tmp/postern-XXXXXX.cf", reason[RULES_REASON_BYTES];
-	enum generation_kind kind;
-	uint64_t number;
-	int fd = mkstemps(path, 3), sealed;
-
-	ASSERT(compiler != NULL && fd >= 0);
-	ASSERT(write(fd, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1);
-	/* More and longer names than fit above a message. */
-	for (unsigned int i = 0; i < 70; i++)
-		ASSERT(dprintf(fd, "body R%097u /many-names/\nscore R%097u 0.001\n", i, i) > 0);
-	close(fd);
-	ASSERT(rule_compiler_load(compiler, path) == OK);
-	unlink(path);
-	ASSERT(rule_compiler_finish(compiler, 1, 1, "fuzz", &sealed) == OK);
-	rule_compiler_free(compiler);
-	rules = rules_slot_new(1, &counters);
-	ASSERT(rules != NULL);
-	ASSERT(rules_publish(rules, sealed, &kind, &number, reason) == OK);
-	(void)rules_refresh(rules, 0);
-}
-
-/* Each message is judged by these, too: rules that are gone, new, and worth something else. */
-static void make_shadow(void)
-{
-	static const char text[] = "body MARK /buy-the-marked-thing/\nscore MARK 3\n"
-	                           "header NEW Subject =~ /a/\nscore NEW 30\n"
-	                           "body COUNT /x/\ntflags COUNT multiple maxhits=7\n";
-	struct rule_compile_options options = {.kind = GENERATION_SHADOW};
-	struct rule_compiler *compiler = rule_compiler_new(&options);
-	char reason[RULES_REASON_BYTES];
-	enum generation_kind kind;
-	uint64_t number;
-	int sealed;
-
-	ASSERT(compiler != NULL);
-	rule_compiler_add_text(compiler, "shadow", text);
-	ASSERT(rule_compiler_finish(compiler, 2, 1, "fuzz", &sealed) == OK);
-	rule_compiler_free(compiler);
-	ASSERT(rules_publish(rules, sealed, &kind, &number, reason) == OK);
-	ASSERT(kind == GENERATION_SHADOW);
-	(void)rules_refresh(rules, 0);
-}
-
-static void make_config(void)
-{
-	static const char text[] =
-	    "ports { a { driver = memif; interface = a; addresses = [\"10.25.0.2/24\"]; } }\n"
-	    "listeners { smtp { port = 25; } }\n"
-	    "backends { sink { address = \"10.25.0.1\"; port = 2525; connections_max = 3; } }\n"
-	    "limits { packets = 1024; connections_max = 32; sessions_max = 8; transactions_max = "
-	    "8; "
-	    "hold_bytes_max = 64k; scan_bytes_max = 16k; errors_max = 5; junk_commands_max = 10; "
-	    "messages_per_session_max = 4; message_bytes_max = 100k; sessions_per_source_max = 8; "
-	    "backend_messages_max = 3; recipients_max = 100; }\n"
-	    "policy { hostname = \"gateway.example\"; }\n";
-	struct config_error error;
-
-	config_defaults(&config);
-	ASSERT(config_parse("fuzz", text, sizeof(text) - 1, &config, &error));
 }
 
 static struct net *make_net(struct pkt_pool *pool, const char *ip, struct net_counters *counters,
@@ -197,11 +127,13 @@ static void world_make(void)
 	w->peers = make_net(w->peer_pool, "10.25.0.1", &w->peer_net_counters,
 	                    &w->peer_tcp_counters);
 	ASSERT(tcp_listen(w->peers, &sink, 0) == OK);
-	struct gateway_config its = {.config = &config,
+	struct gateway_config its = {.config = &setup.config,
 	                             .net = w->net,
 	                             .pool = w->pool,
-	                             .rules = rules,
+	                             .rules = setup.rules,
 	                             .counters = &w->counters,
+	                             .tls_counters = &w->tls_counters,
+	                             .tls = setup.tls,
 	                             .smtp_counters = &w->smtp_counters,
 	                             .mime_counters = &w->mime_counters,
 	                             .hostname = "gateway.example",
@@ -213,7 +145,7 @@ static void world_make(void)
 static void close_all(void)
 {
 	gateway_close(world.gateway);
-	rules_slot_free(rules);
+	gateway_setup_free(&setup);
 	arena_free(&world.arena);
 }
 
@@ -256,7 +188,7 @@ static void check_reply(struct bytes line)
 
 static void client_read(struct client *c)
 {
-	for (struct bytes text; !c->deaf && (text = tcp_peek(c->conn, 0)).len > 0;) {
+	for (struct bytes text; !c->deaf && (text = sim_end_peek(&c->end)).len > 0;) {
 		for (size_t i = 0; i < text.len; i++) {
 			ASSERT(c->line_bytes < sizeof(c->line));
 			c->line[c->line_bytes++] = text.data[i];
@@ -267,19 +199,18 @@ static void client_read(struct client *c)
 			check_reply(bytes_of(c->line, c->line_bytes - 2));
 			c->line_bytes = 0;
 		}
-		tcp_consume(c->conn, text.len);
+		sim_end_consume(&c->end, text.len);
 	}
 }
 
 static void client_end(struct client *c, bool abort)
 {
-	if (c->conn == NULL)
+	if (c->end.conn == NULL)
 		return;
 	if (abort)
-		tcp_abort(c->conn);
+		sim_end_abort(&c->end);
 	else
-		tcp_close(c->conn);
-	c->conn = NULL;
+		sim_end_close(&c->end);
 	c->line_bytes = 0;
 	c->deaf = false;
 	world.somebody_left = true;
@@ -287,24 +218,29 @@ static void client_end(struct client *c, bool abort)
 
 static void turn(void);
 
+static void client_connect(struct client *c, uint16_t port)
+{
+	struct endpoint remote = {address("10.25.0.2"), port};
+
+	if (tcp_connect(world.peers, world.now_us, NULL, &remote, &c->end.conn) == OK)
+		tcp_set_user(c->end.conn, c);
+	else
+		c->end.conn = NULL;
+}
+
 static void client_send(struct client *c, struct bytes text)
 {
-	struct endpoint remote = {address("10.25.0.2"), 25};
-
-	if (c->conn == NULL) {
-		if (tcp_connect(world.peers, world.now_us, NULL, &remote, &c->conn) != OK) {
-			c->conn = NULL;
-			return;
-		}
-		tcp_set_user(c->conn, c);
-		if (!world.hasty)
+	if (c->end.conn == NULL) {
+		client_connect(c, 25);
+		if (c->end.conn != NULL && !world.hasty)
 			turn(); /* hears the greeting first */
-		if (c->conn == NULL)
-			return;
 	}
+	if (c->end.conn == NULL ||
+	    (c->end.tls != NULL && tls_peer_state(c->end.tls) != TLS_PEER_UP))
+		return;
 	size_t room = sizeof(c->sent) - c->sent_bytes;
 	text = bytes_slice(text, 0, room);
-	size_t taken = tcp_write(c->conn, text, false);
+	size_t taken = sim_end_write(&c->end, text);
 	memcpy(c->sent + c->sent_bytes, text.data, taken);
 	c->sent_bytes += taken;
 }
@@ -312,6 +248,7 @@ static void client_send(struct client *c, struct bytes text)
 static void backend_forget(struct backend_seen *b)
 {
 	free(b->body);
+	tls_peer_free(b->end.tls);
 	memset(b, 0, sizeof(*b));
 }
 
@@ -362,13 +299,13 @@ static void backend_answer(struct backend_seen *b, struct bytes yes)
 	}
 	if (bytes_equal(answer, BYTES("!")) || bytes_equal(answer, BYTES("."))) {
 		if (answer.data[0] == '!')
-			tcp_abort(b->conn);
+			sim_end_abort(&b->end);
 		else
-			tcp_close(b->conn);
+			sim_end_close(&b->end);
 		backend_forget(b);
 		return;
 	}
-	(void)tcp_write(b->conn, answer, false);
+	(void)sim_end_write(&b->end, answer);
 }
 
 static void backend_keeps(struct backend_seen *b)
@@ -385,6 +322,19 @@ static void backend_keeps(struct backend_seen *b)
 	backend_answer(b, bytes_text(text));
 }
 
+/* Another answer leaves it open whether TLS follows. */
+static void backend_starttls(struct backend_seen *b)
+{
+	struct tls_peer_options options = {.server = true, .only_1_2 = world.backend_1_2};
+	bool yes = world.fault_count == 0;
+
+	backend_answer(b, BYTES("220 go\r\n"));
+	b->garbled |= !yes;
+	world.garbled |= !yes;
+	if (yes)
+		sim_end_begin_tls(&b->end, &options);
+}
+
 static void backend_command(struct backend_seen *b, struct bytes line)
 {
 	if (b->garbled) {
@@ -392,18 +342,22 @@ static void backend_command(struct backend_seen *b, struct bytes line)
 		return;
 	}
 
-	static const char *const verbs[] = {"EHLO ", "HELO ", "MAIL FROM:<", "RCPT TO:<",
-	                                    "DATA",  "RSET",  "NOOP",        "QUIT"};
+	static const char *const verbs[] = {"EHLO ", "HELO ", "MAIL FROM:<", "RCPT TO:<", "DATA",
+	                                    "RSET",  "NOOP",  "QUIT",        "STARTTLS"};
 	size_t verb = 0;
 
-	while (verb < 8 && !bytes_starts_nocase(line, bytes_text(verbs[verb])))
+	while (verb < 9 && !bytes_starts_nocase(line, bytes_text(verbs[verb])))
 		verb++;
-	ASSERT(verb < 8 && line.len <= SMTP_COMMAND_LINE_BYTES_MAX);
+	ASSERT(verb < 9 && line.len <= SMTP_COMMAND_LINE_BYTES_MAX);
 	for (size_t i = 0; i < line.len; i++)
 		ASSERT(line.data[i] >= ' ' && line.data[i] != 0x7f);
 	if (verb == 0) {
-		backend_answer(b, BYTES("250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n"
-		                        "250 SIZE 90000\r\n"));
+		backend_answer(b, world.backend_tls && b->end.tls == NULL
+		                      ? BYTES("250-sink\r\n250-PIPELINING\r\n250 STARTTLS\r\n")
+		                      : BYTES("250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n"
+		                              "250 SIZE 90000\r\n"));
+	} else if (verb == 8) {
+		backend_starttls(b);
 	} else if (verb == 4) {
 		/* Only a 354 makes what follows a message. */
 		b->in_data = world.fault_count == 0 ||
@@ -443,14 +397,14 @@ static void backend_octet(struct backend_seen *b, uint8_t octet)
 
 static void backend_read(struct backend_seen *b)
 {
-	for (struct bytes text;
-	     b->conn != NULL && !world.backend_deaf && (text = tcp_peek(b->conn, 0)).len > 0;) {
+	for (struct bytes text; b->end.conn != NULL && !world.backend_deaf &&
+	                        (text = sim_end_peek(&b->end)).len > 0;) {
 		uint8_t octet = text.data[0];
-		tcp_consume(b->conn, 1);
+		sim_end_consume(&b->end, 1);
 		backend_octet(b, octet);
 	}
-	if (b->conn != NULL && tcp_at_end(b->conn)) {
-		tcp_close(b->conn);
+	if (b->end.conn != NULL && sim_end_at_end(&b->end)) {
+		sim_end_close(&b->end);
 		backend_forget(b);
 	}
 }
@@ -459,9 +413,9 @@ static void backend_accept(struct tcp_conn *conn)
 {
 	for (int i = 0; i < BACKENDS_SEEN_MAX; i++) {
 		struct backend_seen *b = &world.backend[i];
-		if (b->conn != NULL)
+		if (b->end.conn != NULL)
 			continue;
-		b->conn = conn;
+		b->end.conn = conn;
 		tcp_set_user(conn, b);
 		backend_answer(b, BYTES("220 sink\r\n"));
 		return;
@@ -489,10 +443,10 @@ static void peers_run(void)
 			continue;
 		if (is_client(user)) {
 			client_read(user);
-			if (news & TCP_FAILED || tcp_at_end(conn))
+			if (news & TCP_FAILED || sim_end_at_end(&((struct client *)user)->end))
 				client_end(user, false);
 		} else if (news & TCP_FAILED) {
-			tcp_abort(conn);
+			sim_end_abort(&((struct backend_seen *)user)->end);
 			backend_forget(user);
 			world.somebody_left = true;
 		} else {
@@ -500,11 +454,17 @@ static void peers_run(void)
 		}
 	}
 	for (int i = 0; i < CLIENTS_MAX; i++)
-		if (world.client[i].conn != NULL)
+		if (world.client[i].end.conn != NULL) {
 			client_read(&world.client[i]);
+			sim_end_run(&world.client[i].end);
+			if (sim_end_is_broken(&world.client[i].end))
+				client_end(&world.client[i], false);
+		}
 	for (int i = 0; i < BACKENDS_SEEN_MAX; i++)
-		if (world.backend[i].conn != NULL)
+		if (world.backend[i].end.conn != NULL) {
 			backend_read(&world.backend[i]);
+			sim_end_run(&world.backend[i].end);
+		}
 }
 
 /* Until nothing moves at this moment. */
@@ -599,8 +559,8 @@ static void client_step(uint8_t op, struct input *input)
 		world.somebody_left |= c->deaf;
 		break;
 	default:
-		if (c->conn != NULL)
-			tcp_shutdown(c->conn);
+		if (c->end.conn != NULL)
+			tcp_shutdown(c->end.conn);
 		(void)input;
 		world.somebody_left = true;
 		break;
@@ -637,6 +597,35 @@ static void backend_step(uint8_t op, struct input *input)
 		world.fault[(world.fault_head + world.fault_count++) % FAULTS_MAX] = answer;
 }
 
+/* TLS behind STARTTLS, whatever the answer to it, or before it; TLS at once; octets that are none.
+ */
+static void tls_step(uint8_t op, struct input *input)
+{
+	uint8_t choice = octet(input);
+	struct client *c = &world.client[(choice & 3) % CLIENTS_MAX];
+	struct tls_peer_options options = {.only_1_2 = (choice & 4) != 0,
+	                                   .resume = (choice & 8) != 0};
+
+	world.backend_1_2 = (choice & 16) != 0;
+	if (setup.tls == NULL)
+		return;
+	if (!world.tls_open)
+		world.tls_open = tls_peer_open(1);
+	if (op == 0xe4) {
+		client_send(c, BYTES("STARTTLS\r\n"));
+		if ((choice & 32) == 0)
+			turn();
+	} else if (op == 0xe5 && c->end.conn == NULL) {
+		client_connect(c, 465);
+	} else if (op == 0xe6 && c->end.conn != NULL) {
+		(void)tcp_write(c->end.conn, octets(input, octet(input)), false);
+	} else if (op == 0xe7) {
+		world.backend_tls = !world.backend_tls;
+	}
+	if (op <= 0xe5 && c->end.conn != NULL && c->end.tls == NULL)
+		sim_end_begin_tls(&c->end, &options);
+}
+
 static void step(struct input *input)
 {
 	uint8_t op = octet(input);
@@ -661,6 +650,8 @@ static void step(struct input *input)
 		gateway_reload(world.gateway);
 	} else if (op == 0xe3) {
 		world.hasty = !world.hasty;
+	} else if (op < 0xe8) {
+		tls_step(op, input);
 	} else {
 		return; /* what follows comes in the same turn */
 	}
@@ -686,11 +677,13 @@ static void settle(void)
 		pass(60000000);
 	pass(10000000);
 	ASSERT(gateway_session_count(world.gateway) == 0 && gateway_idle(world.gateway));
-	ASSERT(rules_current(rules, 0)->pin_count == 0);
+	ASSERT(rules_current(setup.rules, 0)->pin_count == 0);
 	ASSERT(world.counters.shadow_messages <=
 	       world.counters.messages + world.counters.messages_streamed);
 	ASSERT(net_connection_count(world.net) == 0);
 	ASSERT(world.pool->free_count == GATEWAY_PKTS);
+	size_t tls_bytes;
+	ASSERT(gateway_tls_use(world.gateway, &tls_bytes) == 0);
 }
 
 /* The gateway is the same for all inputs, as opening one takes longer than using it: nothing is
@@ -700,7 +693,7 @@ static void forget(void)
 	struct world *w = &world;
 
 	for (int i = 0; i < CLIENTS_MAX; i++) {
-		w->client[i].conn = NULL;
+		w->client[i].end = (struct sim_end){NULL, NULL};
 		w->client[i].line_bytes = w->client[i].sent_bytes = 0;
 	}
 	for (int i = 0; i < BACKENDS_SEEN_MAX; i++)
@@ -708,7 +701,10 @@ static void forget(void)
 	memset(&w->counters, 0, sizeof(w->counters));
 	memset(w->told, 0, w->kept_count);
 	w->kept_count = w->told_count = 0;
-	w->somebody_left = w->garbled = w->hasty = false;
+	w->somebody_left = w->garbled = w->hasty = w->backend_tls = w->backend_1_2 = false;
+	if (w->tls_open)
+		tls_peer_close();
+	w->tls_open = false;
 	gateway_resume(w->gateway);
 }
 
@@ -716,10 +712,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = {data, size, 0};
 
-	if (rules == NULL) {
-		make_config();
-		make_rules();
-		make_shadow();
+	if (setup.rules == NULL) {
+		gateway_setup_make(&setup);
 		world_make();
 		atexit(close_all);
 	}

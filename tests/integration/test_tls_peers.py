@@ -401,6 +401,31 @@ store:
         finally:
             self.lab.stop("exim-backend")
 
+    def every_cut_of_a_backends_upgrade(self):
+        """What the backend says comes in pieces of so many octets: greeting, 220, handshake, replies, each mail another number."""
+        need("swaks")
+        log, sizes = f"{self.lab.folder}/cut.jsonl", (1, 2, 3, 5, 7, 13, 64, 255)
+        self.lab.start("cut-backend", "backend", sys.executable, f"{HERE}/tls_backend.py", "2700", log, "honest", *self.backend)
+        self.lab.wait_port("backend", "10.26.0.1", 2700)
+        # The first connection is the wait for it.
+        self.lab.start("splitter", "backend", sys.executable, f"{HERE}/splitter.py", "2701", "2700", "100", *map(str, sizes))
+        self.lab.wait_port("backend", "10.26.0.1", 2701)
+        try:
+            self.restart(backend_port=2701, backend_more='tls = verify; tls_name = "backend.example"; '
+                         f'tls_ca_file = "{self.authority.root}";')
+            for size in sizes:
+                code, out = self.client("swaks", "--server", GATEWAY, "--from", f"cut-{size}@client.example", "--to",
+                                        "bob@backend.example", "--body", f"in pieces, {size}")
+                equal(code, 0, f"pieces of {size}: {out}")
+            got = [entry for entry in self.entries(log) if "body" in entry]
+            equal(len(got), len(sizes), "messages")
+            for size, entry in zip(sizes, got):
+                assert entry["tls"] and f"in pieces, {size}" in entry["body"], entry
+            self.lab.wait_for(lambda: self.backend_counts()[0] == len(sizes), 10, "postern", "counted them all as inside TLS")
+        finally:
+            self.lab.stop("splitter")
+            self.lab.stop("cut-backend")
+
     def up(self):
         super().up()
         self.backend_pairs = {"ec": self.backend, "rsa": self.authority.issue("backend-rsa", ("backend.example",), kind="rsa")}
@@ -414,7 +439,7 @@ def contains(path, text):
 
 
 CASES = ("sslscan", "openssl", "gnutls", "swaks", "nodemailer", "postfix_client", "exim_client", "testssl", "postfix_backend",
-         "exim_backend")
+         "exim_backend", "every_cut_of_a_backends_upgrade")
 
 
 def main():

@@ -23,7 +23,6 @@
 #include "sim_checks.h"
 #include "sim_client.h"
 #include "sim_sink.h"
-#include "tests/tls_certificates.h"
 
 #define ARENA_BYTES       ((size_t)256 << 20)
 #define HOST_PKTS         4096
@@ -95,8 +94,8 @@ struct world {
 };
 
 static int rules_fd;
-static char tls_folder[] = "/tmp/postern-sim-tls-XXXXXX";
-static bool tls_built; /* this build can speak it, and so can a peer */
+static char tls_folder[TLS_PEER_FOLDER_BYTES]; /* of certificates */
+static bool tls_built;                         /* this build can speak it, and so can a peer */
 
 /* What the gateway asks of the operating system (link_args of the build): in a simulation even this
  * comes from the seed. */
@@ -141,44 +140,6 @@ static void rules_compile(void)
 	rule_compiler_free(compiler);
 	unlink(file);
 	rmdir(path);
-}
-
-static void tls_file(const char *name, const char *text)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "%s/%s", tls_folder, name);
-	FILE *out = fopen(path, "w");
-	ASSERT(out != NULL && fputs(text, out) >= 0 && fclose(out) == 0);
-}
-
-/* Certificates as files, as the configuration names them. */
-static void tls_files(void)
-{
-	tls_built = tls_peer_open(0);
-	if (!tls_built)
-		return;
-	tls_peer_close();
-	ASSERT(mkdtemp(tls_folder) != NULL);
-	tls_file("ec.pem", MX_ECDSA_PEM);
-	tls_file("ec.key", MX_ECDSA_KEY_PEM);
-	tls_file("rsa.pem", MX_RSA_PEM);
-	tls_file("rsa.key", MX_RSA_KEY_PEM);
-	tls_file("root.pem", TEST_ROOT_PEM);
-}
-
-static void tls_files_remove(void)
-{
-	static const char *const names[] = {"ec.pem", "ec.key", "rsa.pem", "rsa.key", "root.pem"};
-	char path[64];
-
-	if (!tls_built)
-		return;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", tls_folder, names[i]);
-		unlink(path);
-	}
-	rmdir(tls_folder);
 }
 
 static void config_add_tls(struct world *w)
@@ -678,7 +639,11 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	rules_compile();
-	tls_files();
+	tls_built = tls_peer_open(0);
+	if (tls_built) {
+		tls_peer_close();
+		tls_peer_files(tls_folder);
+	}
 	printf("1..%d\n", (int)PROFILE_COUNT);
 	for (int profile = 0; profile < PROFILE_COUNT; profile++) {
 		if (argc > 3 && atoi(argv[3]) != profile)
@@ -693,6 +658,7 @@ int main(int argc, char **argv)
 		       (unsigned long long)count, names[profile]);
 		failed |= wrong > 0;
 	}
-	tls_files_remove();
+	if (tls_built)
+		tls_peer_files_remove(tls_folder);
 	return failed;
 }

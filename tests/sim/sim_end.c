@@ -42,7 +42,8 @@ struct bytes sim_end_peek(struct sim_end *end)
 {
 	if (end->tls == NULL)
 		return tcp_peek(end->conn, 0);
-	sim_end_run(end);
+	if (tls_peer_peek(end->tls).len == 0)
+		sim_end_run(end);
 	return tls_peer_peek(end->tls);
 }
 

@@ -37,6 +37,19 @@ static void what_follows_a_string_decides(void **state)
 	expect(rules, "Name: City, Phones;", true, 1);
 }
 
+/* Copies of a repeat stand side by side, not somewhere in the text. */
+static void another_copy_follows(void **state)
+{
+	static const char once[] = "body R /(?:(?:name|city|phone)s?[:,;] ?){3}/i\n";
+	static const char nested[] = "body R /(?:<(?:(?:name|city)[:;]){2}>){2}end/i\n";
+
+	(void)state;
+	expect(once, "name: in a city, by phone: and so on", false, 0);
+	expect(once, "my name: is in a phone, city; names: of all", true, 1);
+	expect(nested, "<name:city;><city:name;>", true, 0);
+	expect(nested, "<city:><name:city;><city:name;>end", true, 1);
+}
+
 static void what_stands_before_a_string_decides(void **state)
 {
 	static const char rules[] = "body R /\\b[1-9]\\d{2}(?:[.,]\\d{3})* dollars/\n";
@@ -59,6 +72,23 @@ static void a_string_is_sought_in_its_own_place(void **state)
 	expect(rules, "the name of the city", false, 0);
 	expect(rules, "amount of name lost(all)end", true, 1);
 	expect(rules, "city(of)end", true, 1);
+}
+
+/* A pattern that begins a line (or the text) begins nowhere else. */
+static void beginnings_of_lines_are_minded(void **state)
+{
+	static const char line[] = "body R /^\\s?(?:\\d{1,3}\\. )?(?:your )?(?:name|city):/im\n";
+	static const char text[] = "body R /(?:^(?=[yn])|\\A)(?:your )?(?:name|city):/i\n";
+	static const char either[] = "body R /(?:^|, )(?:your )?(?:name|city):/im\n";
+
+	(void)state;
+	expect(line, "tell me your name:", false, 0);
+	expect(line, "tell me\nabout your city: no\n", false, 0);
+	expect(line, "your name:", true, 1);
+	expect(line, "tell me\n 12. your city:", true, 1);
+	expect(text, "tell\nyour name:", false, 0);
+	expect(text, "Your Name:", true, 1);
+	expect(either, "and, your name: or\ncity:", true, 1);
 }
 
 static void caseless_octets_of_both_cases_fit(void **state)
@@ -104,8 +134,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_follows_a_string_decides),
+	    cmocka_unit_test(another_copy_follows),
 	    cmocka_unit_test(what_stands_before_a_string_decides),
 	    cmocka_unit_test(a_string_is_sought_in_its_own_place),
+	    cmocka_unit_test(beginnings_of_lines_are_minded),
 	    cmocka_unit_test(caseless_octets_of_both_cases_fit),
 	    cmocka_unit_test(long_walks_give_up),
 	    cmocka_unit_test(counts_are_kept),

@@ -256,8 +256,12 @@ static void unsupported_constructs_are_listed_not_refused(void **state)
 {
 	(void)state;
 	struct fixture *f = fixture_new("body B eval:no_such_function('x')\nbody C /x%{GB_TO}y/\n"
-	                                "header D From:revip:host:raw =~ /y/\nbody E /fine/\n");
+	                                "header D From:revip:host:raw =~ /y/\nbody E /fine/\n"
+	                                "shortcircuit E spam\nshortcircuit B off\n"
+	                                "shortcircuit_spam_score 50\n");
 
+	assert_int_equal(fixture_report(f, "shortcircuit")->count, 2);
+	assert_string_equal(fixture_report(f, "shortcircuit")->rule, "E");
 	assert_string_equal(fixture_report(f, "eval:no_such_function")->rule, "B");
 	assert_non_null(fixture_report(f, "captured text %{...} in a pattern"));
 	fixture_add(f, TEXT_BODY, "fine");

@@ -37,6 +37,8 @@ static const char *const patterns[] = {
     "/e/",
     "/(?:re)+member|for+get/i",
     "/.{0,70}[v][i1!|][a4@][gq9].{2,90}[r][a4@][xk][o0]/i",
+    "/^(?:dear )?(?:sirs?|madam|winner)[,:]/im",
+    "/(?:^|; )(?:(?:full |last )?(?:name|city)[:;] ?){2,3}/im",
     "/>[^>]{0,30}[jJ][uU0]{1,3}[nN][kK].{0,9}(?:[mM][a4][i1][l1]|[zZ][xX][qQ])/",
 };
 
@@ -58,7 +60,7 @@ struct made {
 /* Bodies have no other white space than blanks and line ends. */
 static void put(struct made *made, uint8_t octet)
 {
-	if (octet >= '\t' && octet <= '\r')
+	if (octet >= '\t' && octet <= '\r' && octet != '\n')
 		octet = ' ';
 	if (octet != 0 && made->len + 1 < sizeof(made->data))
 		made->data[made->len++] = (char)octet;
@@ -111,7 +113,7 @@ static void put_noise(struct made *made)
 {
 	static const char *const word[] = {"the ",    "name ", "your address ", "not ",  "pills ",
 	                                   "xxxx",    "aaa",   "a 1,000 ",      "bank ", "secret ",
-	                                   "dddres ", "- ",    ".. ",           "sss"};
+	                                   "dddres ", "- ",    ".. ",           "sss",   "\n"};
 
 	for (uint32_t i = chance(6); i > 0; i--)
 		for (const char *at = word[chance(sizeof(word) / sizeof(word[0]))]; *at != '\0';

@@ -19,7 +19,7 @@
 static struct fake fakes[FAKES_MAX];
 static uint32_t fake_count;
 
-_Atomic int fake_rulesets_open, fake_lists_open, fake_contexts_open;
+_Atomic int fake_rulesets_open, fake_lists_open, fake_contexts_open, fake_memos_set;
 bool fake_ruleset_refused, fake_context_refused, fake_selectors_wrong;
 
 static void *fake_new(uint64_t number)
@@ -75,6 +75,7 @@ struct bytes __wrap_ruleset_selectors(const struct ruleset *ruleset, uint32_t *o
 struct scan_context *__wrap_scan_context_new(const struct ruleset *ruleset,
                                              struct classifier_counters *counters);
 void __wrap_scan_context_free(struct scan_context *context);
+void __wrap_scan_context_set_memo(struct scan_context *context, struct memo *memo);
 enum err __wrap_lists_open(const struct generation *generation, struct lists **out, char *reason);
 void __wrap_lists_close(struct lists *lists);
 
@@ -121,6 +122,12 @@ void __wrap_scan_context_free(struct scan_context *context)
 {
 	fake_close(context);
 	fake_contexts_open--;
+}
+
+void __wrap_scan_context_set_memo(struct scan_context *context, struct memo *memo)
+{
+	assert_true(fake_is_alive(context) && memo != NULL);
+	fake_memos_set++;
 }
 
 enum err __wrap_lists_open(const struct generation *generation, struct lists **out, char *reason)

@@ -17,7 +17,7 @@ struct fake { /* stands for struct ruleset, struct lists and struct scan_context
 	uint64_t number;
 };
 
-extern _Atomic int fake_rulesets_open, fake_lists_open, fake_contexts_open;
+extern _Atomic int fake_rulesets_open, fake_lists_open, fake_contexts_open, fake_memos_set;
 extern bool fake_ruleset_refused, fake_context_refused, fake_selectors_wrong;
 
 bool fake_is_alive(const void *object);

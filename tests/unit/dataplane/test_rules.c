@@ -311,10 +311,25 @@ static void nothing_is_closed_under_a_running_worker(void **state)
 	assert_int_equal(rules_set_count(slot), 1);
 }
 
+/* Each worker's context of rules gets its worker's memo; those of shadow rules get none. */
+static void results_are_kept_for_rules_in_force(void **state)
+{
+	(void)state;
+	assert_int_equal(rules_slot_keep_results(slot, 100), ERR_NO_MEMORY);
+	assert_int_equal(rules_slot_keep_results(slot, 65536), OK);
+	fake_memos_set = 0;
+	assert_int_equal(publish(GENERATION_RULES, 1), OK);
+	assert_int_equal(fake_memos_set, WORKERS);
+	assert_int_equal(publish(GENERATION_SHADOW, 2), OK);
+	assert_int_equal(publish(GENERATION_LISTS, 3), OK);
+	assert_int_equal(fake_memos_set, WORKERS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(starts_without_rules, setup, teardown),
+	    cmocka_unit_test_setup_teardown(results_are_kept_for_rules_in_force, setup, teardown),
 	    cmocka_unit_test_setup_teardown(workers_move_when_they_refresh, setup, teardown),
 	    cmocka_unit_test_setup_teardown(pinned_rules_outlive_their_successor, setup, teardown),
 	    cmocka_unit_test_setup_teardown(old_rules_stay_until_all_workers_moved, setup,
