@@ -70,8 +70,11 @@ static int set_up(struct tls *tls, struct bytes server_name)
 	bool client = config->role == TLS_CLIENT;
 	int result = mbedtls_ssl_setup(&tls->ssl, &config->ssl);
 
-	if (result != 0)
+	if (result != 0) {
+		tls->ssl.conf = &config
+		                     ->ssl; /* forgotten by then, and asked for when it is freed */
 		return result;
+	}
 	mbedtls_ssl_set_user_data_p(&tls->ssl, tls);
 	mbedtls_ssl_set_bio(&tls->ssl, tls, show_output, take_input, NULL);
 	if (config->key_log != NULL)

