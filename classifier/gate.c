@@ -37,9 +37,9 @@ static inline __attribute__((always_inline)) void walk(const struct rows *rows, 
 	*seen |= *state;
 }
 
-static inline __attribute__((always_inline)) bool any(lanes bits)
+static inline __attribute__((always_inline)) bool any(const lanes *bits)
 {
-	return (bits[0] | bits[1] | bits[2] | bits[3]) != 0;
+	return ((*bits)[0] | (*bits)[1] | (*bits)[2] | (*bits)[3]) != 0;
 }
 
 struct telling {
@@ -80,7 +80,8 @@ static inline __attribute__((always_inline)) void scan_groups(const struct blob_
 		}
 		seen[0] &= rows[0].final;
 		seen[1] &= rows[1].final;
-		if (any(seen[0] | seen[1]))
+		lanes both = seen[0] | seen[1];
+		if (any(&both))
 			tell(to, group, (const uint64_t *)seen, two ? 2 * LANES : LANES,
 			     (uint32_t)at, (uint32_t)end);
 	}

@@ -109,21 +109,21 @@ class Peers(Tls):
             keys = [key.get("type") for key in test.iter("pk") if key.get("error") == "false"]
             assert keys and set(keys) <= {"EC", "RSA"}, keys
 
-    def scan_begin(self, port, *what):
+    def scan_begin(self, name, port, *what):
         """testssl.sh spends most of its time waiting, so that other cases go on beside it."""
-        report = f"{self.lab.folder}/testssl-{port}.json"
-        self.lab.start(f"testssl-{port}", "client", "testssl", "--color", "0", "--warnings", "off", "--quiet", "--nodns", "none",
+        report = f"{self.lab.folder}/{name}-{port}.json"
+        self.lab.start(f"{name}-{port}", "client", "testssl", "--color", "0", "--warnings", "off", "--quiet", "--nodns", "none",
                        "--add-ca", self.authority.root, "--ip", GATEWAY, "--jsonfile", report,
                        *(("-t", "smtp") if port == 25 else ()), *what, f"{NAME}:{port}")
 
-    def scan_end(self, port, seconds):
-        process = self.lab.processes.pop(f"testssl-{port}")
+    def scan_end(self, name, port, seconds):
+        process = self.lab.processes.pop(f"{name}-{port}")
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise AssertionError(f"testssl took more than {seconds} s: " + self.lab.log(f"testssl-{port}")) from None
-        with open(f"{self.lab.folder}/testssl-{port}.json") as file:
+            raise AssertionError(f"testssl took more than {seconds} s: " + self.lab.log(f"{name}-{port}")) from None
+        with open(f"{self.lab.folder}/{name}-{port}.json") as file:
             findings = json.load(file)
         seen = {finding["id"].split(" ")[0]: finding for finding in findings}
         # WARN is what it could not find out: with this machine's openssl, or by a client of TLS 1.3 that leaves before
@@ -135,18 +135,18 @@ class Peers(Tls):
 
     def testssl(self):
         need("testssl")
-        seen = self.scan_end(25, 200)
+        seen = self.scan_end("testssl", 25, 400)
         equal(seen["cert_chain_of_trust"]["finding"], "passed.")
-        seen = self.scan_end(465, 200)
+        seen = self.scan_end("testssl", 465, 400)
         assert {"heartbleed", "CCS", "ROBOT", "secure_client_renego", "CRIME_TLS", "SWEET32", "FREAK", "DROWN", "BEAST", "LUCKY13",
                 "RC4"} <= set(seen), sorted(seen)
 
     def testssl_in_full(self):
         need("testssl")
         for port in (25, 465):
-            self.scan_begin(port)
+            self.scan_begin("full", port)
         for port in (25, 465):
-            seen = self.scan_end(port, 550)
+            seen = self.scan_end("full", port, 900)
             for must in ("SSLv2", "SSLv3", "TLS1", "TLS1_1"):
                 assert "not offered" in seen[must]["finding"], seen[must]
             for must in ("TLS1_2", "TLS1_3"):
@@ -451,7 +451,7 @@ def main():
         peers.up()
         if "testssl" in wanted and shutil.which("testssl"):
             for port, what in SCANS.items():
-                peers.scan_begin(port, *what)
+                peers.scan_begin("testssl", port, *what)
         for name in wanted:
             begun = time.monotonic()
             tap.case(name.replace("_", " "), getattr(peers, name))
