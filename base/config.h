@@ -48,11 +48,12 @@ struct config_port {
 
 struct config_listener {
 	config_text name;
-	struct endpoint local;      /* unspecified address: every address of ours */
-	config_text hostname;       /* in the banner and EHLO; empty: policy's */
-	config_text tls;            /* see config_tls_listener_mode */
-	config_text certificates;   /* names, separated by one space; empty: all */
-	config_text auth, auth_tls; /* see config_auth_listener_mode */
+	struct endpoint local;           /* unspecified address: every address of ours */
+	config_text hostname;            /* in the banner and EHLO; empty: policy's */
+	config_text tls;                 /* see config_tls_listener_mode */
+	config_text client_certificates; /* off, optional, required; empty: as in section tls */
+	config_text certificates;        /* names, separated by one space; empty: all */
+	config_text auth, auth_tls;      /* see config_auth_listener_mode */
 };
 
 struct config_backend {
@@ -62,7 +63,8 @@ struct config_backend {
 	uint32_t connections_max;
 	config_text tls; /* see config_tls_backend_mode */
 	config_text tls_name, tls_ca_file, tls_pin;
-	config_text auth, auth_tls; /* see config_auth_backend_mode */
+	config_text tls_certificate; /* name of the one shown to it; empty: none */
+	config_text auth, auth_tls;  /* see config_auth_backend_mode */
 };
 
 struct config_certificate {
@@ -122,11 +124,14 @@ enum tls_backend_mode {
 	TLS_BACKEND_OPPORTUNISTIC,
 	TLS_BACKEND_REQUIRED,
 	TLS_BACKEND_VERIFY,
+	TLS_BACKEND_IMPLICIT, /* from the first octet */
 	TLS_BACKEND_MODE_COUNT
 };
 enum tls_listener_mode config_tls_listener_mode(const struct config *config,
                                                 const struct config_listener *listener);
 enum tls_backend_mode config_tls_backend_mode(const struct config_backend *backend);
+/* Must its certificate be the right one? */
+bool config_tls_backend_verifies(const struct config_backend *backend);
 #define TLS_PIN_BYTES 32
 /* The pin of a backend. False: it is no such number. */
 bool config_tls_pin(const char *text, uint8_t out_pin[TLS_PIN_BYTES]);

@@ -28,12 +28,21 @@ enum tls_listener_mode config_tls_listener_mode(const struct config *config,
 enum tls_backend_mode config_tls_backend_mode(const struct config_backend *backend)
 {
 	static const char *const words[TLS_BACKEND_MODE_COUNT] = {"off", "opportunistic",
-	                                                          "required", "verify"};
+	                                                          "required", "verify", "implicit"};
 
 	if (backend->tls[0] == '\0')
 		return TLS_BACKEND_OFF;
 	return (enum tls_backend_mode)config_word_index(words, TLS_BACKEND_MODE_COUNT,
 	                                                backend->tls);
+}
+
+bool config_tls_backend_verifies(const struct config_backend *backend)
+{
+	enum tls_backend_mode mode = config_tls_backend_mode(backend);
+
+	return mode == TLS_BACKEND_VERIFY ||
+	       (mode == TLS_BACKEND_IMPLICIT &&
+	        (backend->tls_pin[0] != '\0' || backend->tls_ca_file[0] != '\0'));
 }
 
 static int hex_value(char digit)
@@ -83,6 +92,13 @@ static bool is_certificate(const struct config *config, struct bytes name)
 	return false;
 }
 
+static bool is_client_word(const char *word)
+{
+	static const char *const words[] = {"", "off", "optional", "required"};
+
+	return config_word_index(words, 4, word) < 4;
+}
+
 static bool check_listener(const struct config *config, const struct config_listener *listener,
                            char *reason)
 {
@@ -102,6 +118,16 @@ static bool check_listener(const struct config *config, const struct config_list
 		         listener->name);
 		return false;
 	}
+	if (!is_client_word(listener->client_certificates) ||
+	    (listener->client_certificates[0] != '\0' &&
+	     strcmp(listener->client_certificates, "off") != 0 &&
+	     config->tls_client_ca_file[0] == '\0')) {
+		snprintf(reason, TLS_REASON_BYTES,
+		         "listeners.%s: client_certificates is \"%.32s\"; give off, or optional or "
+		         "required with tls.tls_client_ca_file",
+		         listener->name, listener->client_certificates);
+		return false;
+	}
 	while (left.len > 0) {
 		struct bytes word = bytes_slice(left, 0, bytes_find(left, ' '));
 
@@ -118,32 +144,40 @@ static bool check_listener(const struct config *config, const struct config_list
 	return true;
 }
 
-static bool check_backend(const struct config_backend *backend, char *reason)
+static bool check_backend(const struct config *config, const struct config_backend *backend,
+                          char *reason)
 {
 	enum tls_backend_mode mode = config_tls_backend_mode(backend);
 	uint8_t pin[TLS_PIN_BYTES];
 
 	if (mode == TLS_BACKEND_MODE_COUNT)
 		snprintf(reason, TLS_REASON_BYTES,
-		         "backends.%s: tls is \"%.32s\"; give off, opportunistic, required or "
-		         "verify",
+		         "backends.%s: tls is \"%.32s\"; give off, opportunistic, required, "
+		         "verify or implicit",
 		         backend->name, backend->tls);
 	else if (backend->tls_pin[0] != '\0' && !config_tls_pin(backend->tls_pin, pin))
 		snprintf(reason, TLS_REASON_BYTES,
 		         "backends.%s: tls_pin is no SHA-256; give 64 hexadecimal digits",
 		         backend->name);
-	else if (mode != TLS_BACKEND_VERIFY &&
+	else if (mode != TLS_BACKEND_VERIFY && mode != TLS_BACKEND_IMPLICIT &&
 	         (backend->tls_pin[0] != '\0' || backend->tls_ca_file[0] != '\0'))
 		snprintf(reason, TLS_REASON_BYTES,
-		         "backends.%s has a tls_pin or tls_ca_file, which only tls = verify looks "
-		         "at; give that",
+		         "backends.%s has a tls_pin or tls_ca_file, which only tls = verify "
+		         "and implicit look at; give one of them",
 		         backend->name);
-	else if (mode == TLS_BACKEND_VERIFY && backend->tls_pin[0] == '\0' &&
+	else if (config_tls_backend_verifies(backend) && backend->tls_pin[0] == '\0' &&
 	         (backend->tls_ca_file[0] == '\0' || backend->tls_name[0] == '\0'))
 		snprintf(
 		    reason, TLS_REASON_BYTES,
 		    "backends.%s: verify needs tls_ca_file and tls_name, or tls_pin; give them",
 		    backend->name);
+	else if (backend->tls_certificate[0] != '\0' &&
+	         (mode == TLS_BACKEND_OFF ||
+	          !is_certificate(config, bytes_text(backend->tls_certificate))))
+		snprintf(reason, TLS_REASON_BYTES,
+		         "backends.%s: there is no certificate \"%.32s\" or no TLS to show it in; "
+		         "name one of section certificates, and give tls",
+		         backend->name, backend->tls_certificate);
 	else
 		return true;
 	return false;
@@ -178,7 +212,7 @@ bool config_tls_check(const struct config *config, char out_reason[TLS_REASON_BY
 			return false;
 	*out_kind = OBJECT_backends;
 	for (*out_index = 0; *out_index < config->backend_count; (*out_index)++)
-		if (!check_backend(&config->backend[*out_index], out_reason))
+		if (!check_backend(config, &config->backend[*out_index], out_reason))
 			return false;
 	*out_kind = OBJECT_KIND_COUNT;
 	return check_words(config, out_reason, out_index);

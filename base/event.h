@@ -94,7 +94,9 @@ struct event {
 	char reply[160];
 	char backend_reply[160];
 	char tls_suite[48],
-	    backend_tls[56];     /* its cipher suite; version and suite of the other leg */
+	    backend_tls[56]; /* its cipher suite; version and suite of the other leg */
+	char tls_client[80]; /* the client's certificate: "verified" or "unverified", its SHA-256;
+	                        "": none */
 	char auth_mechanism[16]; /* by which the client logged in; "": it did not */
 	char auth_user[64];      /* who it said it is; "" unless auth_user_in_events */
 	struct event_rule rules[EVENT_RULES_MAX];

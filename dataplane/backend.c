@@ -383,35 +383,6 @@ static void backend_quit(struct gateway *g, struct backend *b)
 	backend_verb(g, b, SMTP_CLIENT_QUIT);
 }
 
-bool backend_login(struct gateway *g, struct backend *b, enum auth_mechanism mechanism,
-                   struct bytes response)
-{
-	uint8_t memory[SMTP_COMMAND_LINE_BYTES_MAX + COMMAND_BYTES];
-	struct buf out = buf_over(memory, sizeof(memory));
-	bool private = b->leg.tls != 0 || config_auth_told_in_clear(&g->config->backend[b->target]);
-
-	b->state = BACKEND_BOUND;
-	if (COUNT_IF(!private, g->counters->logins_in_clear))
-		return false;
-	bool sent = smtp_client_send_auth(&b->client, mechanism, response, &out) &&
-	            backend_write(g, b, &out);
-	explicit_bzero(memory, sizeof(memory));
-	if (sent)
-		b->state = BACKEND_AUTH;
-	return sent;
-}
-
-bool backend_respond(struct gateway *g, struct backend *b, struct bytes response)
-{
-	uint8_t memory[SMTP_AUTH_LINE_BYTES_MAX];
-	struct buf out = buf_over(memory, sizeof(memory));
-
-	bool sent = smtp_client_send_response(&b->client, response, &out) &&
-	            backend_write(g, b, &out);
-	explicit_bzero(memory, out.len);
-	return sent;
-}
-
 void backend_unbind(struct gateway *g, struct backend *b)
 {
 	uint8_t memory[16];
@@ -613,13 +584,25 @@ static bool backend_greeted(struct gateway *g, struct backend *b)
 	return true;
 }
 
+/* A handshake begins, on what has said nothing yet or has just agreed to it. False: as above. */
+static bool begin_tls(struct gateway *g, struct backend *b)
+{
+	const struct tls_setup_backend *its = &g->tls->backend[b->target];
+	struct leg_tls *tl = leg_tls_open(g, its->config, bytes_text(its->name));
+
+	if (COUNT_IF(tl == NULL, g->counters->backend_tls_failed))
+		return false;
+	session_resume(g, b, tl);
+	b->state = BACKEND_HANDSHAKE;
+	leg_tls_begin(g, &b->leg, tl);
+	backend_arm(g, b, g->config->tls_handshake_timeout_ms);
+	return true;
+}
+
 /* The answer to STARTTLS has come and nothing may lie behind it. False: as above. */
 static bool backend_starttls(struct gateway *g, struct backend *b,
                              const struct smtp_client_event *event)
 {
-	const struct tls_setup_backend *its = &g->tls->backend[b->target];
-	struct leg_tls *tl;
-
 	if (event->code / 100 != 2) {
 		if (!clear_will_do(g, b))
 			return false;
@@ -629,14 +612,7 @@ static bool backend_starttls(struct gateway *g, struct backend *b,
 	}
 	if (COUNT_IF(tcp_readable(b->leg.conn) > 0, g->counters->tls_injected))
 		return false;
-	tl = leg_tls_open(g, its->config, bytes_text(its->name));
-	if (COUNT_IF(tl == NULL, g->counters->backend_tls_failed))
-		return false;
-	session_resume(g, b, tl);
-	b->state = BACKEND_HANDSHAKE;
-	leg_tls_begin(g, &b->leg, tl);
-	backend_arm(g, b, g->config->tls_handshake_timeout_ms);
-	return true;
+	return begin_tls(g, b);
 }
 
 static bool pin_fits(const struct gateway *g, const struct backend *b, const struct tls_info *info)
@@ -660,6 +636,12 @@ void backend_tls_news(struct gateway *g, struct backend *b, enum leg_tls_news ne
 	}
 	g->counters->backend_tls++;
 	g->counters->backend_tls_resumed += info.resumed;
+	if (tls_mode(g, b) == TLS_BACKEND_IMPLICIT) { /* its greeting comes, or has come */
+		b->state = BACKEND_GREETING;
+		backend_arm(g, b, g->config->backend_connect_timeout_ms);
+		tcp_mark_ready(b->leg.conn);
+		return;
+	}
 	smtp_client_restart(&b->client);
 	send_ehlo(g, b, false);
 }
@@ -761,8 +743,13 @@ void backend_news(struct gateway *g, struct backend *b, uint32_t news)
 			backend_gone(g, b);
 		return;
 	}
-	if ((news & TCP_CONNECTED) && b->state == BACKEND_CONNECTING)
+	if ((news & TCP_CONNECTED) && b->state == BACKEND_CONNECTING) {
 		b->state = BACKEND_GREETING;
+		if (tls_mode(g, b) == TLS_BACKEND_IMPLICIT && !begin_tls(g, b)) {
+			backend_gone(g, b);
+			return;
+		}
+	}
 	if ((news & TCP_ACKED) && b->mail != NULL && b->mail->phase == MAIL_SEND)
 		relay_send(g, b->mail);
 	if ((news & (TCP_READABLE | TCP_FIN)) != 0 || b->leg.tls != 0)
@@ -779,6 +766,14 @@ void backend_timeout(struct gateway *g, struct backend *b)
 	if (b->state != BACKEND_QUIT)
 		g->counters->backend_timed_out++;
 	backend_gone(g, b);
+}
+
+void backends_probe(struct gateway *g)
+{
+	for (uint32_t i = 0; i < g->config->backend_count; i++)
+		if (g->target[i].takes_logins && g->target[i].connection_count == 0 &&
+		    target_usable(g, i))
+			(void)backend_connect(g, i);
 }
 
 /* One connection each at start: what the backends offer is known before the first client asks. */

@@ -411,6 +411,8 @@ void relay_send(struct gateway *g, struct mail *m);
 void backend_tls_news(struct gateway *g, struct backend *b, enum leg_tls_news news);
 /* Clients are offered what every backend known so far can do. */
 void backends_offer(struct gateway *g);
+/* No backend is known to take logins: those that might are asked, if nobody is yet. */
+void backends_probe(struct gateway *g);
 void backends_start(struct gateway *g);
 void backend_news(struct gateway *g, struct backend *b, uint32_t news);
 void backend_timeout(struct gateway *g, struct backend *b);
@@ -427,11 +429,6 @@ void backend_abort(struct gateway *g, struct backend *b);
 /* A connection for a login that has joined the queue: now, or later by login_take(). False: none
  * can be had. */
 bool backend_seek(struct gateway *g, struct login *login);
-/* AUTH is said, with the initial response; and what the client answers to a challenge. False: it
- * must not be said on this connection, or could not. */
-bool backend_login(struct gateway *g, struct backend *b, enum auth_mechanism mechanism,
-                   struct bytes response);
-bool backend_respond(struct gateway *g, struct backend *b, struct bytes response);
 /* Its login has ended: it takes its leave, after the mail that may still be on it. */
 void backend_unbind(struct gateway *g, struct backend *b);
 void backend_arm(struct gateway *g, struct backend *b, uint32_t timeout_ms);

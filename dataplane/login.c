@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "dataplane/gateway_internal.h"
 
+#define COMMAND_BYTES      64
 #define SOURCE_BUCKETS     1024
 #define SOURCES_OF_BUCKET  4
 #define EXCHANGES_MAX      256 /* logins that are under way at once */
@@ -276,6 +277,38 @@ void login_begin(struct gateway *g, struct session *s, struct bytes response)
 	s->login = login;
 }
 
+/* AUTH is said. False: it must not be on this connection, or could not. */
+static bool say_auth(struct gateway *g, struct login *login)
+{
+	uint8_t memory[SMTP_COMMAND_LINE_BYTES_MAX + COMMAND_BYTES];
+	struct buf out = buf_over(memory, sizeof(memory));
+	struct backend *b = login->backend;
+	bool private = b->leg.tls != 0 || config_auth_told_in_clear(&g->config->backend[b->target]);
+
+	b->state = BACKEND_BOUND;
+	if (COUNT_IF(!private, g->counters->logins_in_clear))
+		return false;
+	bool sent = smtp_client_send_auth(&b->client, login_mechanism(login),
+	                                  bytes_of(login->exchange->line, login->kept_bytes),
+	                                  &out) &&
+	            backend_write(g, b, &out);
+	explicit_bzero(memory, sizeof(memory));
+	if (sent)
+		b->state = BACKEND_AUTH;
+	return sent;
+}
+
+static bool say_response(struct gateway *g, struct backend *b, struct bytes response)
+{
+	uint8_t memory[SMTP_AUTH_LINE_BYTES_MAX];
+	struct buf out = buf_over(memory, sizeof(memory));
+
+	bool sent = smtp_client_send_response(&b->client, response, &out) &&
+	            backend_write(g, b, &out);
+	explicit_bzero(memory, out.len);
+	return sent;
+}
+
 void login_respond(struct gateway *g, struct session *s, struct bytes response)
 {
 	struct login *login = s->login;
@@ -283,7 +316,7 @@ void login_respond(struct gateway *g, struct session *s, struct bytes response)
 	if (login->state != LOGIN_TURN)
 		return; /* lost: login_go() says so */
 	note_user(g, login, response);
-	login->state = backend_respond(g, login->backend, response) ? LOGIN_ASKS : LOGIN_LOST;
+	login->state = say_response(g, login->backend, response) ? LOGIN_ASKS : LOGIN_LOST;
 }
 
 /* An answer leaves. False: octets came before it, and the session is closed over that. Nothing the
@@ -370,8 +403,7 @@ void login_take(struct gateway *g, struct login *login, struct backend *b)
 	login->backend = b;
 	login->state = LOGIN_ASKS;
 	smtp_client_widen(&b->client, login->exchange->wide);
-	if (backend_login(g, b, (enum auth_mechanism)login->mechanism,
-	                  bytes_of(login->exchange->line, login->kept_bytes)))
+	if (say_auth(g, login))
 		return;
 	unavailable(g, login->session);
 	session_step(g, login->session);
@@ -391,6 +423,7 @@ static void relay_challenge(struct gateway *g, struct login *login, struct bytes
 	buf_put_text(&out, "\r\n");
 	login->state = LOGIN_TURN;
 	smtp_server_auth(&s->server, SMTP_AUTH_CHALLENGED);
+	budget_arm(g, s);
 	session_write(g, s, &out);
 }
 

@@ -86,6 +86,8 @@ static bool relay_trace(struct gateway *g, struct mail *m)
 	                             .authenticated = s->server.authenticated,
 	                             .tls_version = bytes_text(tls.version),
 	                             .tls_suite = bytes_text(tls.suite),
+	                             .client_certificate = tls.peer_certificate,
+	                             .client_verified = tls.peer_verified,
 	                             .id = bytes_text(id_text),
 	                             .date = bytes_text(date)},
 	    &out);

@@ -43,6 +43,21 @@ static void copy_recipients(struct event *event, const struct transaction *t)
 	event->rcpt[out.len] = '\0';
 }
 
+static void describe_certificate(const struct tls_info *info, struct event *event)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct buf out = buf_over(event->tls_client, sizeof(event->tls_client) - 1);
+
+	if (info->peer_certificate) {
+		buf_put_text(&out, info->peer_verified ? "verified " : "unverified ");
+		for (size_t i = 0; i < sizeof(info->peer_sha256); i++) {
+			buf_put_octet(&out, (uint8_t)digits[info->peer_sha256[i] >> 4]);
+			buf_put_octet(&out, (uint8_t)digits[info->peer_sha256[i] & 15]);
+		}
+	}
+	event->tls_client[out.len] = '\0';
+}
+
 static void describe_tls(struct gateway *g, const struct session *s, struct event *event)
 {
 	struct tls_info info;
@@ -50,6 +65,7 @@ static void describe_tls(struct gateway *g, const struct session *s, struct even
 	leg_describe(g, &s->leg, &info);
 	event->tls = info.version[0] == '\0' ? 0 : strcmp(info.version, "TLSv1.2") == 0 ? 2 : 3;
 	copy_text(event->tls_suite, sizeof(event->tls_suite), bytes_text(info.suite));
+	describe_certificate(&info, event);
 }
 
 /* While the mail has it. */

@@ -358,6 +358,8 @@ static void event_helo(struct gateway *g, struct session *s, struct bytes name)
 	const char *hostname = session_hostname(g, s);
 
 	smtp_server_accept(&s->server);
+	if (s->server.auth_wanted && g->limits.auth_mechanisms == 0)
+		backends_probe(g);
 	if (s->mail != NULL)
 		mail_abandon(g, s->mail);
 	name = bytes_slice(name, 0, sizeof(s->helo) - 1);

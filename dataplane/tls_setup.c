@@ -203,6 +203,8 @@ static void load_listener(struct loading *loading, const struct config_listener 
 	struct tls_identity identities[TLS_IDENTITIES_MAX];
 	struct tls_config_options options;
 	struct bytes ca = {NULL, 0};
+	const char *asked = its->client_certificates[0] != '\0' ? its->client_certificates
+	                                                        : config->tls_client_certificates;
 	uint32_t count;
 
 	out->mode = config_tls_listener_mode(config, its);
@@ -214,12 +216,12 @@ static void load_listener(struct loading *loading, const struct config_listener 
 	count = load_identities(loading, its, identities);
 	options.identities = identities;
 	options.identity_count = count;
-	if (config->tls_client_ca_file[0] != '\0' &&
+	options.alpn = config->tls_alpn ? "smtp" : NULL;
+	if (config->tls_client_ca_file[0] != '\0' && strcmp(asked, "off") != 0 &&
 	    load_text(loading, "tls_client_ca_file", config->tls_client_ca_file, &ca)) {
 		options.ca_pem = ca;
-		options.verify = strcmp(config->tls_client_certificates, "required") == 0
-		                     ? TLS_VERIFY_REQUIRED
-		                     : TLS_VERIFY_OPTIONAL;
+		options.verify = strcmp(asked, "required") == 0 ? TLS_VERIFY_REQUIRED
+		                                                : TLS_VERIFY_OPTIONAL;
 	}
 	if (config->tls_tickets) {
 		options.ticket_keys = loading->slot->key;
@@ -235,9 +237,26 @@ static void load_listener(struct loading *loading, const struct config_listener 
 	forget_text(ca);
 }
 
+/* The certificate that is shown to a backend. False: none is named, or it cannot be had. */
+static bool load_shown(struct loading *loading, const struct config_backend *backend,
+                       struct tls_identity *out_shown)
+{
+	const struct config *config = loading->config;
+
+	for (uint32_t i = 0; i < config->certificate_count; i++) {
+		const struct config_certificate *its = &config->certificate[i];
+
+		if (strcmp(its->name, backend->tls_certificate) == 0)
+			return load_text(loading, its->name, its->chain, &out_shown->chain_pem) &&
+			       load_text(loading, its->name, its->key, &out_shown->key_pem);
+	}
+	return false;
+}
+
 static void load_backend(struct loading *loading, const struct config_backend *its,
                          struct tls_setup_backend *out)
 {
+	struct tls_identity shown = {{NULL, 0}, {NULL, 0}};
 	struct tls_config_options options;
 	struct bytes ca = {NULL, 0};
 
@@ -247,16 +266,22 @@ static void load_backend(struct loading *loading, const struct config_backend *i
 	loading->failed = false;
 	snprintf(out->name, sizeof(out->name), "%.255s", its->tls_name);
 	fill_options(loading, TLS_CLIENT, &options);
-	out->pinned = out->mode == TLS_BACKEND_VERIFY && its->tls_pin[0] != '\0';
+	out->pinned = config_tls_backend_verifies(its) && its->tls_pin[0] != '\0';
 	if (out->pinned && !config_tls_pin(its->tls_pin, out->pin))
 		fail(loading, "backend", its->name, "tls_pin is no SHA-256");
-	if (out->mode == TLS_BACKEND_VERIFY && its->tls_ca_file[0] != '\0' &&
+	if (config_tls_backend_verifies(its) && its->tls_ca_file[0] != '\0' &&
 	    load_text(loading, its->name, its->tls_ca_file, &ca)) {
 		options.ca_pem = ca;
 		options.verify = TLS_VERIFY_REQUIRED;
 	}
+	if (load_shown(loading, its, &shown)) {
+		options.identities = &shown;
+		options.identity_count = 1;
+	}
 	if (!loading->failed)
 		load_config(loading, &options, "backend", its->name, &out->config);
+	forget_text(shown.chain_pem);
+	forget_text(shown.key_pem);
 	forget_text(ca);
 }
 

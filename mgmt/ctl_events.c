@@ -71,6 +71,8 @@ static void print_envelope(const json_t *event)
 	printf("%s%s\n", ctl_text(event, "tls_suite")[0] != '\0' ? " " : "",
 	       ctl_text(event, "tls_suite"));
 	printf("helo        %s\n", ctl_text(event, "helo"));
+	if (ctl_text(event, "tls_client")[0] != '\0')
+		printf("certificate %s\n", ctl_text(event, "tls_client"));
 	if (ctl_text(event, "auth_mechanism")[0] != '\0')
 		printf("login       %s %s\n", ctl_text(event, "auth_mechanism"),
 		       ctl_text(event, "auth_user"));

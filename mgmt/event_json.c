@@ -91,6 +91,7 @@ static void set_envelope(json_t *object, const struct event *event)
 	json_object_set_new(object, "helo", JSON_TEXT(event->helo));
 	json_object_set_new(object, "tls", json_string(tls_text(event->tls)));
 	json_object_set_new(object, "tls_suite", JSON_TEXT(event->tls_suite));
+	json_object_set_new(object, "tls_client", JSON_TEXT(event->tls_client));
 	json_object_set_new(object, "auth_mechanism", JSON_TEXT(event->auth_mechanism));
 	json_object_set_new(object, "auth_user", JSON_TEXT(event->auth_user));
 	json_object_set_new(object, "from", JSON_TEXT(event->from));

@@ -44,6 +44,10 @@ static void put_protocol(const struct trace_received *received, struct buf *out)
 		put_token(received->tls_version, SMTP_LOCAL_PART_BYTES_MAX, out);
 		buf_put_octet(out, ' ');
 		put_token(received->tls_suite, SMTP_LOCAL_PART_BYTES_MAX, out);
+		if (received->client_certificate)
+			buf_put_text(out, received->client_verified
+			                      ? ",\r\n\tclient certificate verified"
+			                      : ",\r\n\tclient certificate not verified");
 		buf_put_text(out, ")\r\n\tid ");
 	} else {
 		buf_put_text(out, " id ");

@@ -23,6 +23,8 @@ struct trace_received {
 	bool authenticated;          /* the next hop took the client's AUTH: "with ESMTPSA" */
 	struct bytes tls_version;    /* "TLSv1.3"; empty: in the clear. Else "with ESMTPS" */
 	struct bytes tls_suite;      /* "TLS_AES_128_GCM_SHA256" */
+	bool client_certificate;     /* the client showed one inside TLS ... */
+	bool client_verified;        /* ... of an authority we trust */
 };
 
 struct trace_rule {

@@ -37,7 +37,6 @@ time_t tls_unix_time(time_t *out_time);
 #undef MBEDTLS_SSL_CACHE_C
 #undef MBEDTLS_SSL_COOKIE_C
 #undef MBEDTLS_SSL_TICKET_C
-#undef MBEDTLS_SSL_ALPN
 
 /* Ephemeral elliptic curves only (RFC 9325 4.2). */
 #undef MBEDTLS_KEY_EXCHANGE_PSK_ENABLED

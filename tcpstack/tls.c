@@ -201,6 +201,8 @@ static enum tls_reason reason_of(const struct tls *tls, int code, bool short_of_
 		return TLS_REASON_VERSION;
 	case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
 		return TLS_REASON_SUITE;
+	case MBEDTLS_ERR_SSL_NO_APPLICATION_PROTOCOL:
+		return TLS_REASON_APPLICATION;
 	case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
 		return TLS_REASON_NO_CERTIFICATE;
 	case MBEDTLS_ERR_SSL_BAD_CERTIFICATE:
@@ -240,6 +242,9 @@ static void count_failure(struct tls_counters *counters, enum tls_reason reason)
 		return;
 	case TLS_REASON_SUITE:
 		counters->failed_suite++;
+		return;
+	case TLS_REASON_APPLICATION:
+		counters->failed_application++;
 		return;
 	case TLS_REASON_CERTIFICATE:
 		counters->failed_certificate++;
@@ -289,6 +294,8 @@ static unsigned char alert_for(enum tls_reason reason)
 		return MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION;
 	case TLS_REASON_SUITE:
 		return MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE;
+	case TLS_REASON_APPLICATION:
+		return MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL;
 	case TLS_REASON_NO_CERTIFICATE:
 		return MBEDTLS_SSL_ALERT_MSG_NO_CERT;
 	case TLS_REASON_CERTIFICATE:

@@ -122,6 +122,10 @@ struct tls_config_options {
 	const struct tls_ticket_key *ticket_keys;
 	uint32_t ticket_key_count; /* 0: no resumption */
 	uint32_t ticket_lifetime_s;
+	/* A server's: its protocol. A client that offers others by ALPN, and not this one, is
+	 * refused (RFC 7301 3.2): what it has to say was meant for another server. NULL: it is not
+	 * looked at. Static memory. */
+	const char *alpn;
 	tls_key_log_fn *key_log; /* NULL: none. Whoever reads it reads the mail */
 	void *key_log_context;
 };

@@ -81,6 +81,7 @@ struct tls_config {
 	struct tls_ticket_key ticket_keys[TLS_TICKET_KEYS_MAX];
 	uint32_t ticket_key_count;
 	uint32_t ticket_lifetime_s;
+	const char *alpn[2]; /* NULL-terminated, for the library */
 	tls_key_log_fn *key_log;
 	void *key_log_context;
 	pthread_mutex_t signing; /* taken by helpers only: keys change when they sign */

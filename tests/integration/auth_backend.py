@@ -49,7 +49,7 @@ class Session:
         self.conn = context.wrap_socket(self.conn, server_side=True)
         self.inside = True
         shown = self.conn.getpeercert()
-        self.certificate = dict(pair[0] for pair in shown["subject"])["commonName"] if shown else None
+        self.certificate = dict(row[0] for row in shown["subject"])["commonName"] if shown else None
 
     def challenge(self, octets):
         self.say(f"334 {b64(octets)}")

@@ -86,7 +86,7 @@ class Raw:
 
 
 @CLIENT
-def talk(root, steps, port=587, tls=True):
+def talk(root, steps, port=587, tls=True, wait=0):
     raw = Raw(root, port, tls)
     answers = []
     for step in steps:
@@ -94,6 +94,9 @@ def talk(root, steps, port=587, tls=True):
             answers.append(raw.say(step))
         except OSError:
             answers.append("closed")
+    if wait:
+        raw.conn.settimeout(wait)
+        answers.append(raw.reply())
     return answers
 
 
@@ -339,6 +342,20 @@ class Auth:
         assert "AUTH" not in raw[0] and "PIPELINING" in raw[0], raw
         equal([reply[:9] for reply in raw[1:]], ["454 4.7.0", "530 5.7.0", "221 2.0.0"])
 
+    def a_backend_that_comes_later(self):
+        self.lab.stop("backend")
+        self.restart(offers=False)
+        time.sleep(0.5)
+        assert "AUTH" not in talk(self.root, ["EHLO c"])[0]
+        self.backend()
+        self.offered()
+        equal(login(self.root, "PLAIN", "alice", "secret"), [235])
+
+    def a_client_that_does_not_answer(self):
+        self.restart(auth="auth_timeout_ms = 1s;")
+        raw = talk(self.root, ["EHLO c", "AUTH LOGIN"], wait=4)
+        assert raw[1].startswith("334") and raw[2].startswith("421 4.4.2"), raw
+
     def secrets_are_nowhere(self):
         found = []
         for name in ("postern.log", "postern-mgmtd.log", "events.jsonl"):
@@ -381,7 +398,8 @@ class Auth:
 CASES = ("what_is_offered", "mechanisms_of_smtplib", "swaks", "wrong_passwords_end_the_session", "orders", "cancelled_and_malformed",
          "long_lines", "auth_is_the_last_of_its_group", "connections_are_not_mixed", "optional_and_in_the_clear",
          "a_backend_lost_in_the_middle", "a_login_does_not_survive_its_connection", "no_backend_at_all",
-         "failures_of_one_source_are_bounded", "logins_at_once_are_bounded", "a_backend_without_auth", "secrets_are_nowhere",
+         "failures_of_one_source_are_bounded", "logins_at_once_are_bounded", "a_backend_without_auth", "a_backend_that_comes_later",
+         "a_client_that_does_not_answer", "secrets_are_nowhere",
          "postfix_with_sasl")
 
 

@@ -25,6 +25,8 @@ from tap import Skip, Tap, equal, need_root  # noqa: E402
 GATEWAY = "10.25.0.2"
 LABNAME = f"{LAB}-tls"
 CLIENT = in_namespace(f"{LABNAME}-client")
+MUTUAL = (' mutual { port = 466; tls = implicit; client_certificates = required; }'
+          ' asked { port = 467; tls = implicit; client_certificates = optional; }')
 MAIL = ("Message-ID: <%s@client.example>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nFrom: Alice <a@client.example>\r\n"
         "To: Bob <bob@backend.example>\r\nSubject: A note\r\n\r\n%s\r\n")
 
@@ -203,6 +205,20 @@ def cut_off(root, whole):
 
 
 @CLIENT
+def mutual(root, sender, port, version, pair):
+    """A mail over implicit TLS, with a certificate of the client's or without. False: no session."""
+    its = context(root, getattr(ssl.TLSVersion, version))
+    if pair:
+        its.load_cert_chain(*pair)
+    try:
+        with smtplib.SMTP_SSL(GATEWAY, port, "client.example", timeout=20, context=SniContext(its)) as smtp:
+            smtp.sendmail(sender, ["bob@backend.example"], (MAIL % (sender, "x")).encode())
+            return True
+    except (OSError, smtplib.SMTPServerDisconnected):
+        return False
+
+
+@CLIENT
 def hold_over_reload(root, flag):
     """A session that is open while certificates are replaced."""
     with smtplib.SMTP(GATEWAY, 25, "client.example", timeout=20) as smtp:
@@ -278,15 +294,15 @@ class Tls:
         lab.start_management()
         lab.wait_for(lambda: lab.ctl_json("status") is not None, 30, "postern-mgmtd", "answered")
 
-    def configure(self, backend_more="", tls="", certificates=None, listener=""):
+    def configure(self, backend_more="", tls="", certificates=None, listener="", port=25):
         certificates = certificates or {"ec": self.ec, "rsa": self.rsa, "other": self.other}
         rows = " ".join(f'{name} {{ chain = "{chain}"; key = "{key}"; }}' for name, (chain, key) in certificates.items())
         self.lab.write_config(
             rules=(), limits="backend_connect_timeout_ms = 3s; backend_idle_timeout_ms = 1s; drain_timeout_ms = 1s;",
-            backend_more=backend_more,
+            backend_more=backend_more, backends=[("10.26.0.1", port)],
             listeners=f'smtp {{ port = 25; {listener} }} submission {{ port = 587; tls = required; }} '
-                      f'smtps {{ port = 465; tls = implicit; }} broken {{ port = 2525; tls = starttls; certificates = ["other"]; }}'
-                      ' clear { port = 2526; tls = off; }',
+                      f'smtps {{ port = 465; tls = implicit; client_certificates = off; }} broken {{ port = 2525; tls = starttls; certificates = ["other"]; }}'
+                      ' clear { port = 2526; tls = off; }' + (MUTUAL if "tls_client_ca_file" in tls else ""),
             sections=f"certificates {{ {rows} }}\ntls {{ tls_handshake_timeout_ms = 3s; "
                      f'tls_required_senders = ["secret.example"]; tls_required_recipients = [".private.example"]; {tls} }}')
 
@@ -435,8 +451,8 @@ class Tls:
             for n in range(3):
                 equal(send(self.authority.root, f"helped{helpers}{n}@client.example", MAIL % ("helped", "x"),
                            version=ssl.TLSVersion.TLSv1_2, ciphers="ECDHE-RSA-AES128-GCM-SHA256")[1], 250)
-            equal(self.counters()["tls"]["signatures_away"], 5 * helpers, "signatures given away")
-            equal(self.counters()["tls"]["signatures_late"], 0)
+            equal(self.lab.counters()["tls"]["signatures_away"], 5 * helpers, "signatures given away")
+            equal(self.lab.counters()["tls"]["signatures_late"], 0)
         self.restart()
 
     def a_flood_of_handshakes(self):
@@ -448,12 +464,45 @@ class Tls:
         equal(begun + refused, count, "answered")
         assert rate <= begun <= rate * (1 + took) + 1, (begun, took)
         assert refused > 0, took
-        equal(self.counters()["gateway"]["tls_refused_rate"], refused, "counted")
+        equal(self.lab.counters()["gateway"]["tls_refused_rate"], refused, "counted")
         for name in ("inside", "outside"):
-            assert self.stored(f"{name}@client.example") is not None, name
+            assert self.lab.stored(f"{name}@client.example") is not None, name
         time.sleep(1.2)
         equal(send(self.authority.root, "after@client.example", MAIL % ("after", "x"))[1], 250)
         self.restart()
+
+    def application_protocols(self):
+        """What was meant for another server is refused; who offers nothing, or us, is not (RFC 7301, ALPACA)."""
+        before = self.lab.counters()["tls"]["failed_application"]
+        for port in (465, 25):
+            for version in ("-tls1_2", "-tls1_3"):
+                text = s_client(self.lab, version, "-alpn", "http/1.1,h2", port=port)
+                assert "no application protocol" in text and "221 2.0.0" not in text, text
+                text = s_client(self.lab, version, "-alpn", "h2,smtp", port=port)
+                assert "ALPN protocol: smtp" in text and "221 2.0.0" in text, text
+                text = s_client(self.lab, version, port=port)
+                assert "No ALPN negotiated" in text and "221 2.0.0" in text, text
+        equal(self.lab.counters()["tls"]["failed_application"] - before, 4)
+
+    def client_certificates(self):
+        folder = f"{self.lab.folder}/tls-stranger"
+        os.makedirs(folder)
+        stranger = Authority(folder).issue("stranger", ("stranger.example",), usage="clientAuth")
+        known = self.authority.issue("known", ("known.example",), usage="clientAuth")
+        said = {"verified": b"client certificate verified", "unverified": b"client certificate not verified"}
+        self.restart(tls=f'tls_client_ca_file = "{self.authority.root}";')
+        for name, pair, port, fact in (("known", known, 466, "verified"), ("known2", known, 467, "verified"),
+                                       ("stranger", stranger, 466, None), ("stranger2", stranger, 467, "unverified"),
+                                       ("nobody", None, 466, None), ("nobody2", None, 467, ""), ("unasked", known, 465, "")):
+            for version in ("TLSv1_2", "TLSv1_3"):
+                sender = f"{name}-{version[-1]}@client.example"
+                equal(mutual(self.authority.root, sender, port, version, pair), fact is not None, sender)
+                stored = self.lab.stored(sender)
+                equal(stored is not None, fact is not None, sender)
+                if fact is None:
+                    continue
+                assert (said[fact] in stored) if fact else (b"client certificate" not in stored), stored
+                equal(self.event(sender)["tls_client"], f"{fact} {fingerprint(pair[0])}" if fact else "", sender)
 
     # -- certificates come and go ------------------------------------------------------------------
     def certificate_renewed_under_a_session(self):
@@ -541,6 +590,35 @@ class Tls:
                 equal(got[0]["tls"] and got[0]["tls"]["version"], version, name)
                 equal(self.event(f"{name}@client.example")["backend"]["tls"].split(" ")[0], version or "", name)
 
+    def backend_with_implicit_tls(self):
+        pair, wanted = self.backend, f'tls_ca_file = "{self.authority.root}"; tls_name = "backend.example";'
+        both = self.authority.issue("both", usage="serverAuth,clientAuth")
+        certificates = {"ec": self.ec, "other": self.other, "both": both}
+        for name in ("sink", "backend"):
+            self.lab.stop(name)
+        log = f"{self.lab.folder}/backend-implicit.jsonl"
+        self.lab.start("backend", "backend", sys.executable, f"{HERE}/auth_backend.py", "465", log, f"implicit={pair[0]},{pair[1]}",
+                       f"ca={self.authority.root}")
+        self.lab.wait_port("backend", "10.26.0.1", 465)
+        for name, more, code, shown in (("imp", "", 250, None), ("impver", wanted, 250, None),
+                                        ("impcert", wanted + ' tls_certificate = "both";', 250, NAME),
+                                        ("impname", wanted.replace("backend.example", "wrong.example"), 451, None),
+                                        ("imppin", f'tls_pin = "{fingerprint(pair[0])}";', 250, None),
+                                        ("impnopin", 'tls_pin = "%s";' % ("0" * 64), 451, None)):
+            self.restart(backend_more=f"tls = implicit; {more}", port=465, certificates=certificates)
+            sender = f"{name}@client.example"
+            equal(self.deliver(sender), code, name)
+            got = [entry for entry in self.messages(log) if sender in entry["mail"]]
+            equal([(entry["tls"], entry["certificate"]) for entry in got], [(True, shown)] if code == 250 else [], name)
+        equal(self.deliver("more@client.example"), 451)
+        # Who greets in the clear there is not believed.
+        self.lab.stop("backend")
+        self.lab.start("backend", "backend", sys.executable, f"{HERE}/tls_backend.py", "465", log, "honest")
+        self.lab.wait_port("backend", "10.26.0.1", 465)
+        self.restart(backend_more="tls = implicit;", port=465)
+        equal(self.deliver("clear@client.example"), 451)
+        equal([entry for entry in self.messages(log) if "clear" in str(entry)], [])
+
     def backend_sessions_are_resumed(self):
         log = self.backend_as("honest", "tls = required;")
         equal(self.deliver("r1@client.example"), 250)
@@ -584,10 +662,10 @@ class Tls:
 CASES = ("starttls_by_every_version_and_key", "implicit_tls", "submission_wants_tls", "certificates_by_name_and_kind",
          "resumption", "swaks", "commands_behind_starttls_are_not_executed", "every_cut_of_the_upgrade",
          "rubbish_instead_of_a_handshake", "a_message_cut_off_is_not_delivered", "policies",
-         "a_listener_without_tls_offers_none", "large_message", "handshake_takes_too_long",
+         "a_listener_without_tls_offers_none", "large_message", "handshake_takes_too_long", "application_protocols",
          "slow_keys_are_signed_by_helpers", "a_flood_of_handshakes",
-         "certificate_renewed_under_a_session", "a_bad_certificate_changes_nothing", "no_certificate_at_the_start",
-         "backend_in_every_mode", "backend_sessions_are_resumed", "replies_injected_by_a_backend",
+         "certificate_renewed_under_a_session", "a_bad_certificate_changes_nothing", "no_certificate_at_the_start", "client_certificates",
+         "backend_in_every_mode", "backend_with_implicit_tls", "backend_sessions_are_resumed", "replies_injected_by_a_backend",
          "a_silent_backend_is_given_up", "postfix_with_tls")
 
 

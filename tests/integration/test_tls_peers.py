@@ -73,12 +73,12 @@ class Peers(Tls):
         return done.returncode, done.stdout + done.stderr
 
     def resumed_count(self):
-        return self.counters()["tls"]["resumed"]
+        return self.lab.counters()["tls"]["resumed"]
 
     def arrived(self, sender, version, kind, text, count=1):
         """The newest mail of a sender came in that version, by that kind of certificate, as it was sent."""
         end = time.monotonic() + 10
-        while len(found := [e for e in self.entries(f"{self.lab.folder}/sink.jsonl") if e["from"] == sender]) < count:
+        while len(found := [e for e in self.lab.entries(f"{self.lab.folder}/sink.jsonl") if e["from"] == sender]) < count:
             assert time.monotonic() < end, f"{sender}: {len(found)} of {count} messages"
             time.sleep(0.05)
         with open(f"{self.lab.folder}/sink/{found[-1]['n']:06}.eml", "rb") as message:
@@ -310,7 +310,7 @@ class Peers(Tls):
 
     # -- backends ----------------------------------------------------------------------------------
     def backend_counts(self):
-        counters = self.counters()["gateway"]
+        counters = self.lab.counters()["gateway"]
         return counters["backend_tls"], counters["backend_tls_resumed"]
 
     def two_to(self, name, mailbox):

@@ -285,13 +285,28 @@ static void tls_that_makes_no_sense_is_refused(void **state)
 	         certificate);
 	refuses(text, 2, "there is no certificate \"my\"; ");
 	refuses("backends { b { address = 10.0.0.1; tls = yes } }", 1,
-	        "give off, opportunistic, required or verify");
+	        "give off, opportunistic, required, verify or implicit");
 	refuses("backends { b { address = 10.0.0.1; tls = verify; tls_name = a.example } }", 1,
 	        "verify needs tls_ca_file and tls_name, or tls_pin; ");
 	refuses("backends { b { address = 10.0.0.1; tls = verify; tls_pin = abc } }", 1,
 	        "64 hexadecimal digits");
 	refuses("backends { b { address = 10.0.0.1; tls = required; tls_ca_file = a } }", 1,
 	        "only tls = verify");
+	refuses("backends { b { address = 10.0.0.1; tls = implicit; tls_ca_file = a } }", 1,
+	        "verify needs tls_ca_file and tls_name, or tls_pin; ");
+	accepts("backends { b { address = 10.0.0.1; tls = implicit } }");
+	assert_false(config_tls_backend_verifies(&config.backend[0]));
+	accepts("backends { b { address = 10.0.0.1; tls = implicit; tls_ca_file = a; tls_name = "
+	        "b.c } }");
+	assert_true(config_tls_backend_verifies(&config.backend[0]));
+	refuses("backends { b { address = 10.0.0.1; tls = required; tls_certificate = mx } }", 1,
+	        "there is no certificate \"mx\"");
+	snprintf(text, sizeof(text), "%slisteners {\n s { client_certificates = required } }",
+	         certificate);
+	refuses(text, 3, "required with tls.tls_client_ca_file");
+	snprintf(text, sizeof(text), "%slisteners {\n s { client_certificates = off } }",
+	         certificate);
+	accepts(text);
 	refuses("tls {\n tls_version_min = \"1.1\" }", 2, "give 1.2 or 1.3");
 	refuses("tls {\n tls_client_certificates = perhaps }", 2, "give optional or required");
 

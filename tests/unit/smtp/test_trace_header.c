@@ -90,6 +90,34 @@ static void test_received_inside_tls(void **state)
 	}
 }
 
+static void test_received_of_a_client_with_a_certificate(void **state)
+{
+	(void)state;
+	for (int verified = 0; verified <= 1; verified++) {
+		struct buf out = buf_over(memory, sizeof(memory));
+		const struct trace_received received = {
+		    .helo = BYTES("client.example"),
+		    .client_address = BYTES("192.0.2.1"),
+		    .hostname = BYTES("mx.example"),
+		    .id = BYTES("1"),
+		    .date = BYTES("Sat, 21 Nov 2026 22:33:44 +0000"),
+		    .esmtp = true,
+		    .authenticated = true,
+		    .tls_version = BYTES("TLSv1.2"),
+		    .tls_suite = BYTES("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
+		    .client_certificate = true,
+		    .client_verified = verified != 0};
+
+		assert_true(trace_write_received(&received, &out));
+		memory[out.len] = '\0';
+		assert_non_null(strstr((const char *)memory,
+		                       verified
+		                           ? "_SHA384,\r\n\tclient certificate verified)\r\n"
+		                           : "_SHA384,\r\n\tclient certificate not verified)"));
+		assert_well_formed(buf_bytes(&out), 78);
+	}
+}
+
 static void test_received_from_hostile_client(void **state)
 {
 	struct buf out = buf_over(memory, sizeof(memory));
@@ -195,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_received),
 	    cmocka_unit_test(test_received_inside_tls),
+	    cmocka_unit_test(test_received_of_a_client_with_a_certificate),
 	    cmocka_unit_test(test_received_from_hostile_client),
 	    cmocka_unit_test(test_verdict),
 	    cmocka_unit_test(test_many_rules_fold_at_78),
