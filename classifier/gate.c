@@ -96,7 +96,7 @@ walk_block(const struct blob_gate *gate, const struct rows *rows, struct bytes s
 	for (size_t i = at; i < end; i++)
 		walk(rows, (size_t)segment.data[i] * gate->words, state, &seen);
 	seen &= rows->final;
-	if (any(seen))
+	if (any(&seen))
 		tell(to, group, (const uint64_t *)&seen, LANES, (uint32_t)at, (uint32_t)end);
 }
 
@@ -122,10 +122,10 @@ static inline __attribute__((always_inline)) void scan_halves(const struct blob_
 		}
 		seen[0] &= rows.final;
 		seen[1] &= rows.final;
-		if (any(seen[0]))
+		if (any(&seen[0]))
 			tell(to, group, (const uint64_t *)&seen[0], LANES, (uint32_t)at,
 			     (uint32_t)(at + GATE_BLOCK_OCTETS));
-		if (any(seen[1]))
+		if (any(&seen[1]))
 			tell(to, group, (const uint64_t *)&seen[1], LANES, (uint32_t)(half + at),
 			     (uint32_t)(half + at + GATE_BLOCK_OCTETS));
 	}
@@ -133,7 +133,7 @@ static inline __attribute__((always_inline)) void scan_halves(const struct blob_
 	walk_block(gate, &rows, segment, at, half, &state[0], to, group);
 
 	rows.begin = (lanes){0, 0, 0, 0};
-	for (at = half; at < segment.len && any(state[0]); at += GATE_BLOCK_OCTETS)
+	for (at = half; at < segment.len && any(&state[0]); at += GATE_BLOCK_OCTETS)
 		walk_block(gate, &rows, segment, at,
 		           segment.len - at > GATE_BLOCK_OCTETS ? at + GATE_BLOCK_OCTETS
 		                                                : segment.len,

@@ -29,7 +29,7 @@ ALSO = {
     "classifier/list_build*": ["smtp"],
 }
 
-RULE_COMPILERS = ["classifier/scan.c", "classifier/ruleset.c", "classifier/ruleset_pattern.c", "classifier/pattern_set.c",
+RULE_COMPILERS = ["classifier/scan.c", "classifier/ruleset.c", "classifier/eval_list.c", "classifier/ruleset_pattern.c", "classifier/pattern_set.c",
                   "classifier/eval_match.c", "classifier/redirect.c",
                   "classifier/rule_compile*.c", "classifier/rule_regex.c"]
 TLS_FILES = ["tcpstack/tls.c", "tcpstack/tls_*.c", "tcpstack/tls_internal.h",
@@ -79,7 +79,7 @@ ALLOC = re.compile(r"\b(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_m
 # thread, never in a worker's turn.
 ALLOC_OK = ["base/arena.c", "mgmt/*", "bench/*", "tests/*", "dataplane/main.c", "dataplane/process.c", "dataplane/tls_setup.c",
             "dataplane/control.c", "dataplane/rules.c", "dataplane/eal.c", "dataplane/port_*.c", "dataplane/xdp/*",
-            "classifier/ruleset.c", "classifier/score_open.c", "classifier/score_guard.c", "classifier/ruleset_pattern.c", "classifier/scan.c", "classifier/lists.c",
+            "classifier/ruleset.c", "classifier/eval_list.c", "classifier/score_open.c", "classifier/score_guard.c", "classifier/ruleset_pattern.c", "classifier/scan.c", "classifier/lists.c",
             "classifier/eval_match.c", "classifier/pattern_set.c",
             "classifier/rule_*.c", "classifier/list_build*.c"]
 NO_RECURSION = ("base", "tcpstack", "smtp", "classifier", "dataplane")
