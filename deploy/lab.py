@@ -166,6 +166,13 @@ mgmt {{
     def start_management(self):
         self.start("postern-mgmtd", "gateway", self.program("postern-mgmtd"), "--config", self.config)
 
+    def wait_attached(self):
+        """To the dataplane that runs now: management looks for a new one at growing intervals."""
+        def attached():
+            dataplane = (self.ctl_json("status") or {}).get("dataplane", {})
+            return dataplane.get("attached") and dataplane["pid"] == self.processes["postern"].pid
+        self.wait_for(attached, 10, "postern-mgmtd", "found the dataplane")
+
     def wait_rules(self, seconds=120):
         def in_force():
             status = self.ctl_json("status")
@@ -200,6 +207,7 @@ mgmt {{
         return None
 
     def counters(self):
+        self.wait_attached()
         groups = {}
         for counter in self.ctl_json("counters", "--all")["counters"]:
             groups.setdefault(counter["group"], {})[counter["name"]] = counter["value"]

@@ -432,7 +432,7 @@ static enum err make(struct making *making)
 	if (err == OK && server) {
 		mbedtls_ssl_conf_cert_cb(&config->ssl, tls_choose_certificate);
 		config->alpn[0] = options->alpn;
-		if (err == OK && server && options->alpn != NULL &&
+		if (options->alpn != NULL &&
 		    mbedtls_ssl_conf_alpn_protocols(&config->ssl, config->alpn) != 0)
 			return refuse(making, ERR_RANGE, "ALPN: no such name");
 		tls_sign_let_helpers(&config->ssl);

@@ -314,6 +314,7 @@ class Tls:
             pass
         self.configure(**more)
         self.lab.start_dataplane()
+        self.lab.wait_attached()
 
     def event(self, sender):
         end = time.monotonic() + 5

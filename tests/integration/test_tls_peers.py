@@ -417,7 +417,7 @@ store:
                 code, out = self.client("swaks", "--server", GATEWAY, "--from", f"cut-{size}@client.example", "--to",
                                         "bob@backend.example", "--body", f"in pieces, {size}")
                 equal(code, 0, f"pieces of {size}: {out}")
-            got = [entry for entry in self.entries(log) if "body" in entry]
+            got = [entry for entry in self.lab.entries(log) if "body" in entry]
             equal(len(got), len(sizes), "messages")
             for size, entry in zip(sizes, got):
                 assert entry["tls"] and f"in pieces, {size}" in entry["body"], entry
