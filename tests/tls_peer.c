@@ -279,7 +279,7 @@ bool tls_peer_resumed(const struct tls_peer *peer)
 
 struct bytes tls_peer_peek(const struct tls_peer *peer)
 {
-	return bytes_of(peer->plain + peer->plain_at, peer->plain_len - peer->plain_at);
+	return bytes_slice(bytes_of(peer->plain, peer->plain_len), peer->plain_at, SIZE_MAX);
 }
 
 void tls_peer_consume(struct tls_peer *peer, size_t bytes)
