@@ -163,6 +163,14 @@ mgmt {{
         self.start("postern", "gateway", *wrap(self.program("postern"), "--config", self.config))
         self.wait_for(lambda: os.path.exists(f"{self.folder}/dataplane.sock"), 30, "postern", "opened its socket")
 
+    def restart_dataplane(self):
+        """With the configuration as it is written now; management is running, and finds it."""
+        self.stop("postern")
+        if os.path.exists(f"{self.folder}/dataplane.sock"):
+            os.remove(f"{self.folder}/dataplane.sock")
+        self.start_dataplane()
+        self.wait_attached()
+
     def start_management(self):
         self.start("postern-mgmtd", "gateway", self.program("postern-mgmtd"), "--config", self.config)
 
@@ -205,6 +213,15 @@ mgmt {{
                 with open(f"{self.folder}/sink/{entry['n']:06}.eml", "rb") as message:
                     return message.read()
         return None
+
+    def event(self, sender):
+        """What is told of the message of `sender`, as soon as it is."""
+        found = []
+        def told():
+            found[:] = [entry for entry in self.entries(f"{self.folder}/events.jsonl") if entry["from"] == sender]
+            return found
+        self.wait_for(told, 5, "postern-mgmtd", f"told of {sender}")
+        return found[0]
 
     def counters(self):
         self.wait_attached()

@@ -11,12 +11,11 @@ One JSON line a message, and one a login: on which connection, as whom.
 import base64
 import hashlib
 import hmac
-import json
 import os
-import socket
 import ssl
 import sys
-import threading
+
+from backend_server import serve
 
 
 class Lost(Exception):
@@ -149,29 +148,17 @@ class Session:
 def main():
     port, path = int(sys.argv[1]), sys.argv[2]
     options = dict(word.split("=", 1) for word in sys.argv[3:])
-    lock = threading.Lock()
-    out = open(path, "a")
 
-    def log(entry):
-        with lock:
-            out.write(json.dumps(entry) + "\n")
-            out.flush()
-
-    def serve(conn):
-        session = Session(conn, log, options)
+    def session(conn, log):
+        its = Session(conn, log, options)
         try:
-            session.run()
+            its.run()
         except Lost:
             pass
-        except (OSError, ValueError) as error:
-            log({"error": str(error)})
-        session.conn.close()
+        finally:
+            its.conn.close()
 
-    with socket.create_server(("10.26.0.1", port)) as server:
-        while True:
-            conn, _ = server.accept()
-            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=serve, args=(conn,), daemon=True).start()
+    serve(port, path, session)
 
 
 if __name__ == "__main__":

@@ -153,13 +153,8 @@ class Auth:
         self.lab.wait_port("backend", "10.26.0.1", 25)
 
     def restart(self, offers=True, **more):
-        self.lab.stop("postern")
-        try:
-            os.remove(f"{self.lab.folder}/dataplane.sock")
-        except FileNotFoundError:
-            pass
         self.configure(**more)
-        self.lab.start_dataplane()
+        self.lab.restart_dataplane()
         if offers:
             self.offered()
 
@@ -177,15 +172,6 @@ class Auth:
         found = [entry for entry in self.mails() if f"<{sender}>" in entry["mail"]]
         equal(len(found), 1, f"mails of {sender}")
         return found[0]
-
-    def event(self, sender):
-        end = time.monotonic() + 5
-        while time.monotonic() < end:
-            for entry in self.lab.entries(f"{self.lab.folder}/events.jsonl"):
-                if entry["from"] == sender:
-                    return entry
-            time.sleep(0.1)
-        raise AssertionError(f"no event of {sender}")
 
     # -- logins ------------------------------------------------------------------------------------
     def what_is_offered(self):
@@ -205,7 +191,7 @@ class Auth:
             mail = self.mail_of(sender)
             equal((mail["user"], mail["tls"]), ("alice", True))
             assert "with ESMTPSA (TLSv1.3 " in mail["body"], mail
-            event = self.event(sender)
+            event = self.lab.event(sender)
             equal((event["auth_mechanism"], event["auth_user"]), (mechanism, "alice"))
 
     def swaks(self):

@@ -307,23 +307,8 @@ class Tls:
                      f'tls_required_senders = ["secret.example"]; tls_required_recipients = [".private.example"]; {tls} }}')
 
     def restart(self, **more):
-        self.lab.stop("postern")
-        try:
-            os.remove(f"{self.lab.folder}/dataplane.sock")
-        except FileNotFoundError:
-            pass
         self.configure(**more)
-        self.lab.start_dataplane()
-        self.lab.wait_attached()
-
-    def event(self, sender):
-        end = time.monotonic() + 5
-        while time.monotonic() < end:
-            for entry in self.lab.entries(f"{self.lab.folder}/events.jsonl"):
-                if entry["from"] == sender:
-                    return entry
-            time.sleep(0.1)
-        raise AssertionError(f"no event of {sender}")
+        self.lab.restart_dataplane()
 
     # -- the client's leg --------------------------------------------------------------------------
     def starttls_by_every_version_and_key(self):
@@ -338,7 +323,7 @@ class Tls:
             trace, message = split_trace(self.lab.stored(sender))
             equal(message, text.encode(), "what arrived")
             assert re.search(rb"with ESMTPS \(%s TLS_[A-Z0-9_]+\)\r\n\tid " % agreed[0].encode(), trace), trace
-            event = self.event(sender)
+            event = self.lab.event(sender)
             equal(event["tls"], agreed[0])
             assert event["tls_suite"].startswith("TLS_"), event["tls_suite"]
 
@@ -503,7 +488,7 @@ class Tls:
                 if fact is None:
                     continue
                 assert (said[fact] in stored) if fact else (b"client certificate" not in stored), stored
-                equal(self.event(sender)["tls_client"], f"{fact} {fingerprint(pair[0])}" if fact else "", sender)
+                equal(self.lab.event(sender)["tls_client"], f"{fact} {fingerprint(pair[0])}" if fact else "", sender)
 
     # -- certificates come and go ------------------------------------------------------------------
     def certificate_renewed_under_a_session(self):
@@ -589,7 +574,7 @@ class Tls:
             equal(len(got), 1 if code == 250 else 0, name)
             if code == 250:
                 equal(got[0]["tls"] and got[0]["tls"]["version"], version, name)
-                equal(self.event(f"{name}@client.example")["backend"]["tls"].split(" ")[0], version or "", name)
+                equal(self.lab.event(f"{name}@client.example")["backend"]["tls"].split(" ")[0], version or "", name)
 
     def backend_with_implicit_tls(self):
         pair, wanted = self.backend, f'tls_ca_file = "{self.authority.root}"; tls_name = "backend.example";'

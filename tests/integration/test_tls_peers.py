@@ -328,7 +328,7 @@ class Peers(Tls):
             for n in (1, 2):
                 self.lab.wait_for(lambda text=f"to {name}, {tag(version, kind)} {n}": contains(mailbox, text), 10,
                                   f"{name}-backend", f"stored {version} {kind}, message {n}")
-            event = self.event(sender)["backend"]["tls"].split(" ")
+            event = self.lab.event(sender)["backend"]["tls"].split(" ")
             equal(event[0], version)
             if version == "TLSv1.2":
                 assert ("_ECDSA_" in event[1]) == (kind == "ec"), event

@@ -6,12 +6,11 @@
 MODE: honest; inject (octets in the clear behind the 220, in its segment); inject-late (behind it, in another);
 refuse (454); silent (220, and then no handshake). One JSON line a message: how it came.
 """
-import json
-import socket
 import ssl
 import sys
-import threading
 import time
+
+from backend_server import serve
 
 
 class Session:
@@ -72,26 +71,7 @@ def main():
     if len(sys.argv) > 4:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[4], sys.argv[5])
-    lock = threading.Lock()
-    out = open(path, "a")
-
-    def log(entry):
-        with lock:
-            out.write(json.dumps(entry) + "\n")
-            out.flush()
-
-    def serve(conn):
-        try:
-            Session(conn, log, mode, context).run()
-        except (OSError, ValueError) as error:
-            log({"error": str(error)})
-        conn.close()
-
-    with socket.create_server(("10.26.0.1", port)) as server:
-        while True:
-            conn, _ = server.accept()
-            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=serve, args=(conn,), daemon=True).start()
+    serve(port, path, lambda conn, log: Session(conn, log, mode, context).run())
 
 
 if __name__ == "__main__":
