@@ -60,26 +60,25 @@ static bool can_do(const mbedtls_gcm_context *gcm, size_t nonce_len, size_t tag_
 	return gcm->key != NULL && nonce_len == NONCE_BYTES && tag_len >= 4 && tag_len <= TAG_BYTES;
 }
 
+/* With the library's function for keys of 128 bits, or the one for 256. */
+static void run(const mbedtls_gcm_context *gcm, aes_gcm_enc_dec_t of_128, aes_gcm_enc_dec_t of_256,
+                size_t len, const uint8_t *nonce, struct bytes added, const uint8_t *in,
+                uint8_t *out, uint8_t tag[TAG_BYTES])
+{
+	(gcm->bits == 128 ? of_128 : of_256)(gcm->key, &scratch, out, in, len, nonce, added.data,
+	                                     added.len, tag, TAG_BYTES);
+}
+
 static void seal(const mbedtls_gcm_context *gcm, size_t len, const uint8_t *nonce,
                  struct bytes added, const uint8_t *in, uint8_t *out, uint8_t tag[TAG_BYTES])
 {
-	if (gcm->bits == 128)
-		IMB_AES128_GCM_ENC(manager, gcm->key, &scratch, out, in, len, nonce, added.data,
-		                   added.len, tag, TAG_BYTES);
-	else
-		IMB_AES256_GCM_ENC(manager, gcm->key, &scratch, out, in, len, nonce, added.data,
-		                   added.len, tag, TAG_BYTES);
+	run(gcm, manager->gcm128_enc, manager->gcm256_enc, len, nonce, added, in, out, tag);
 }
 
 static void open_sealed(const mbedtls_gcm_context *gcm, size_t len, const uint8_t *nonce,
                         struct bytes added, const uint8_t *in, uint8_t *out, uint8_t tag[TAG_BYTES])
 {
-	if (gcm->bits == 128)
-		IMB_AES128_GCM_DEC(manager, gcm->key, &scratch, out, in, len, nonce, added.data,
-		                   added.len, tag, TAG_BYTES);
-	else
-		IMB_AES256_GCM_DEC(manager, gcm->key, &scratch, out, in, len, nonce, added.data,
-		                   added.len, tag, TAG_BYTES);
+	run(gcm, manager->gcm128_dec, manager->gcm256_dec, len, nonce, added, in, out, tag);
 }
 
 int mbedtls_gcm_crypt_and_tag(mbedtls_gcm_context *gcm, int mode, size_t len,
