@@ -336,9 +336,9 @@ struct subsets {
 	const struct automaton *a;
 	uint64_t *state;
 	uint32_t count;
-	uint32_t *slot; /* 1 + state */
+	uint32_t *slot;       /* 1 + state */
 	uint64_t *next, *set; /* of one step */
-	bool absorbs; /* nobody asks what comes after the end of a match */
+	bool absorbs;         /* nobody asks what comes after the end of a match */
 };
 
 static void step_all(const struct automaton *a, const uint64_t *from, uint64_t *out)

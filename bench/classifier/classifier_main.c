@@ -21,8 +21,8 @@ static const char usage[] =
     "  --every N       only each N-th message (1)\n"
     "  --bytes-max N   only messages of at most N octets (1048576)\n"
     "  --top N         the costliest rules by name (0)\n"
-    "  --turns         instead of rounds on its own: judges each message once for each line on standard\n"
-    "                  input, and says what CPU time that took; without stages\n"
+    "  --turns         judges each message once for each line on standard input, instead of in\n"
+    "                  rounds of its own, and says what CPU time that took; no stages\n"
     "  --brute         judges each message by every rule on every segment as well, and compares\n"
     "                  what hit; exit status 1 when they differ\n"
     "  --memory        what judging touches of memory, by size of message, instead of times\n"
@@ -78,14 +78,19 @@ static bool take_option(int key, char *value, void *context)
 /* False with *out_exit the status to end with. */
 static bool take_options(struct bench_options *o, int argc, char **argv, int *out_exit)
 {
-	static const struct option known[] = {
-	    {"rules", required_argument, NULL, 'r'}, {"rounds", required_argument, NULL, 'n'},
-	    {"every", required_argument, NULL, 'e'}, {"bytes-max", required_argument, NULL, 'm'},
-	    {"top", required_argument, NULL, 't'},   {"brute", no_argument, NULL, 'b'},
-	    {"hits", no_argument, NULL, 'l'},        {"memory", no_argument, NULL, 'M'},
-	    {"memo", required_argument, NULL, 'k'},  {"turns", no_argument, NULL, 'T'},
-	    {"help", no_argument, NULL, 'h'},        {"version", no_argument, NULL, 'V'},
-	    {NULL, 0, NULL, 0}};
+	static const struct option known[] = {{"rules", required_argument, NULL, 'r'},
+	                                      {"rounds", required_argument, NULL, 'n'},
+	                                      {"every", required_argument, NULL, 'e'},
+	                                      {"bytes-max", required_argument, NULL, 'm'},
+	                                      {"top", required_argument, NULL, 't'},
+	                                      {"brute", no_argument, NULL, 'b'},
+	                                      {"hits", no_argument, NULL, 'l'},
+	                                      {"memory", no_argument, NULL, 'M'},
+	                                      {"memo", required_argument, NULL, 'k'},
+	                                      {"turns", no_argument, NULL, 'T'},
+	                                      {"help", no_argument, NULL, 'h'},
+	                                      {"version", no_argument, NULL, 'V'},
+	                                      {NULL, 0, NULL, 0}};
 	const struct command_line line = {.program = "postern-bench-classifier",
 	                                  .usage = usage,
 	                                  .letters = "hV",
