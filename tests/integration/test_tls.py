@@ -323,6 +323,8 @@ class Tls:
             trace, message = split_trace(self.lab.stored(sender))
             equal(message, text.encode(), "what arrived")
             assert re.search(rb"with ESMTPS \(%s TLS_[A-Z0-9_]+\)\r\n\tid " % agreed[0].encode(), trace), trace
+            assert re.match(rb"Authentication-Results: gateway\.example;\r\n\tx-tls=pass smtp\.version=%s\s+smtp\.cipher=TLS_[A-Z0-9_]+\r\n"
+                            rb"Received: " % agreed[0].encode(), trace), trace
             event = self.lab.event(sender)
             equal(event["tls"], agreed[0])
             assert event["tls_suite"].startswith("TLS_"), event["tls_suite"]
@@ -488,6 +490,7 @@ class Tls:
                 if fact is None:
                     continue
                 assert (said[fact] in stored) if fact else (b"client certificate" not in stored), stored
+                assert (b"policy.certificate=%s\r\n" % fact.encode() in stored) if fact else (b"policy.cert" not in stored), stored
                 equal(self.lab.event(sender)["tls_client"], f"{fact} {fingerprint(pair[0])}" if fact else "", sender)
 
     # -- certificates come and go ------------------------------------------------------------------
