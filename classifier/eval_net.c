@@ -47,9 +47,7 @@ static bool ask_below(struct walk *walk, enum question_kind kind, struct bytes h
 
 	if (len < 0 || len >= QUESTION_NAME_BYTES)
 		return true;
-	probe.kind = (uint16_t)kind;
-	probe.name_len = (uint16_t)len;
-	memcpy(probe.name, text, (size_t)len);
+	question_write(&probe, 0, kind, bytes_of(text, (size_t)len));
 	return !question_is_sound(&probe) || walk->see(walk, kind, bytes_of(text, (size_t)len));
 }
 

@@ -34,8 +34,8 @@ struct asker_entry {
 	uint32_t open;   /* lookups */
 	uint32_t waiter; /* 1 + index */
 	uint64_t expires_us;
-	char name[QUESTION_NAME_BYTES]; /* while it is asked about */
-	bool failed;                    /* one of its lookups */
+	char text[QUESTION_BYTES]; /* of the question, while it is asked about */
+	bool failed;               /* one of its lookups */
 	struct answer answer;
 };
 
@@ -205,6 +205,19 @@ static void look_up(struct asker *asker, struct asker_entry *entry, const char *
 	resolver_ask(asker->resolver, name, type, lookup);
 }
 
+/* Records, NUL behind each, as far as there is room; the end of the last may be missing. */
+static void add_texts(struct answer *answer, struct bytes texts)
+{
+	size_t room = ANSWER_TEXT_BYTES - answer->text_len;
+	struct bytes taken = bytes_slice(texts, 0, room);
+
+	if (taken.len == 0)
+		return;
+	memcpy(answer->text + answer->text_len, taken.data, taken.len);
+	answer->text_len = (uint16_t)(answer->text_len + taken.len);
+	answer->text[answer->text_len - 1] = '\0';
+}
+
 static void merge(struct asker_entry *entry, const struct dns_reply *reply)
 {
 	struct answer *answer = &entry->answer;
@@ -217,17 +230,14 @@ static void merge(struct asker_entry *entry, const struct dns_reply *reply)
 	for (uint32_t i = 0;
 	     i < reply->address_count && answer->address_count < ANSWER_ADDRESSES_MAX; i++)
 		answer->address[answer->address_count++] = reply->address[i];
-	if (reply->text_len + answer->text_len <= ANSWER_TEXT_BYTES) {
-		memcpy(answer->text + answer->text_len, reply->text, reply->text_len);
-		answer->text_len = (uint16_t)(answer->text_len + reply->text_len);
-	}
+	add_texts(answer, bytes_of(reply->text, reply->text_len));
 }
 
 /* The addresses of a host in the list whose zone stands behind the blank. */
 static void look_up_addresses(struct asker *asker, struct asker_entry *entry,
                               const struct dns_reply *reply)
 {
-	const char *zone = strchr(entry->name, ' ');
+	const char *zone = strchr(entry->text, ' ');
 	char name[QUESTION_NAME_BYTES + 32];
 
 	for (uint32_t i = 0; i < reply->address_count && i < ADDRESSES_ASKED; i++) {
@@ -272,13 +282,14 @@ static bool is_of_use(const struct asker_entry *entry, uint64_t now_us)
 /* The entry of a question; else a place for it, which is not of use then; NULL: no place. */
 static struct asker_entry *find(struct asker *asker, const struct question *question)
 {
-	uint8_t text[QUESTION_NAME_BYTES + 1] = {(uint8_t)question->kind};
+	uint8_t text[QUESTION_BYTES + 1];
 	struct asker_entry *best = NULL;
 	struct hash128 key;
 	uint32_t first;
 
-	memcpy(text + 1, question->name, question->name_len);
-	key = hash128(&asker->secret, text, question->name_len + 1u);
+	text[0] = (uint8_t)question->kind;
+	memcpy(text + 1, question->text, question->text_len);
+	key = hash128(&asker->secret, text, question->text_len + 1u);
 	first = (uint32_t)key.lo & (ASKER_ENTRIES - 1) & ~(ASKER_WAYS - 1);
 	for (uint32_t i = first; i < first + ASKER_WAYS; i++) {
 		struct asker_entry *entry = &asker->entry[i];
@@ -320,18 +331,18 @@ static void start(struct asker *asker, struct asker_entry *entry, const struct q
 	memset(&entry->answer, 0, sizeof(entry->answer));
 	entry->answer.result = ANSWER_NONE;
 	entry->answer.ttl_s = UINT32_MAX;
-	memcpy(entry->name, question->name, question->name_len);
-	entry->name[question->name_len] = '\0';
+	memcpy(entry->text, question->text, question->text_len);
+	entry->text[question->text_len] = '\0';
 	/* Held open: a lookup may end before look_up() returns. */
 	entry->open = 1;
 	if (entry->kind == QUESTION_HOST || entry->kind == QUESTION_SERVERS) {
 		char host[QUESTION_NAME_BYTES];
 
-		snprintf(host, sizeof(host), "%.*s", (int)strcspn(entry->name, " "), entry->name);
+		snprintf(host, sizeof(host), "%.*s", (int)strcspn(entry->text, " "), entry->text);
 		look_up(asker, entry, host,
 		        entry->kind == QUESTION_HOST ? STEP_HOST : STEP_SERVERS);
 	} else {
-		look_up(asker, entry, entry->name, STEP_LIST);
+		look_up(asker, entry, entry->text, STEP_LIST);
 	}
 	if (--entry->open == 0)
 		conclude(asker, entry);

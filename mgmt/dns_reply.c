@@ -110,12 +110,12 @@ static void add_text(const struct reading *r, const struct record *record, struc
 		size_t bytes = r->packet.data[at++];
 
 		for (; bytes > 0 && at < end; bytes--, at++)
-			if (len < ANSWER_TEXT_BYTES - 1)
+			if (len < DNS_TEXT_BYTES - 1)
 				out->text[len++] = r->packet.data[at] != '\0'
 				                       ? (char)r->packet.data[at]
 				                       : ' ';
 	}
-	if (len < ANSWER_TEXT_BYTES) {
+	if (len < DNS_TEXT_BYTES) {
 		out->text[len++] = '\0';
 		out->text_len = len;
 	}

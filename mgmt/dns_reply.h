@@ -8,11 +8,12 @@
 #include "base/bytes.h"
 #include "base/question.h"
 
-#define DNS_TYPE_A    1
-#define DNS_TYPE_NS   2
-#define DNS_TYPE_SOA  6
-#define DNS_TYPE_TXT  16
-#define DNS_NAMES_MAX 4
+#define DNS_TYPE_A     1
+#define DNS_TYPE_NS    2
+#define DNS_TYPE_SOA   6
+#define DNS_TYPE_TXT   16
+#define DNS_NAMES_MAX  4
+#define DNS_TEXT_BYTES 2048
 
 struct dns_reply {
 	enum answer_result result; /* FOUND, NONE or FAILED */
@@ -20,7 +21,7 @@ struct dns_reply {
 	uint32_t address_count;
 	uint32_t address[ANSWER_ADDRESSES_MAX]; /* host order */
 	uint32_t text_len;
-	char text[ANSWER_TEXT_BYTES]; /* records, NUL behind each; what does not fit is left out */
+	char text[DNS_TEXT_BYTES]; /* records, NUL behind each; what does not fit is left out */
 	uint32_t name_count;
 	char name[DNS_NAMES_MAX][QUESTION_NAME_BYTES]; /* of NS records, lower case */
 };

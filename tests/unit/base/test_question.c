@@ -34,11 +34,7 @@ static struct question question(uint64_t id, enum question_kind kind, const char
 {
 	struct question q;
 
-	memset(&q, 0, sizeof(q));
-	q.id = id;
-	q.kind = (uint16_t)kind;
-	q.name_len = (uint16_t)strlen(name);
-	memcpy(q.name, name, strlen(name));
+	question_write(&q, id, kind, bytes_text(name));
 	return q;
 }
 
@@ -152,7 +148,7 @@ static void unsound_records_are_known(void **state)
 	q = question(1, QUESTION_KIND_COUNT, "a.example");
 	assert_false(question_is_sound(&q));
 	q = question(1, QUESTION_ADDRESS, "a.example");
-	q.name_len = QUESTION_NAME_BYTES;
+	q.text_len = QUESTION_BYTES;
 	assert_false(question_is_sound(&q));
 	assert_true(answer_is_sound(&answer));
 	answer.address_count = ANSWER_ADDRESSES_MAX + 1;

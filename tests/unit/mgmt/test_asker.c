@@ -116,11 +116,7 @@ static void ask(uint32_t worker, uint64_t id, enum question_kind kind, const cha
 {
 	struct question question;
 
-	memset(&question, 0, sizeof(question));
-	question.id = id;
-	question.kind = (uint16_t)kind;
-	question.name_len = (uint16_t)strlen(name);
-	memcpy(question.name, name, strlen(name));
+	question_write(&question, id, kind, bytes_text(name));
 	assert_true(question_push(question_rings_questions(&rings, worker), &question));
 	asker_run(&asker, now_us);
 }
