@@ -22,6 +22,32 @@ static void event_helo(struct gateway *g, struct session *s, struct bytes name)
 	session_write(g, s, &out);
 }
 
+/* The handshake did without, so that its client is told why, and by whom. In the clear nothing has
+ * been shown. */
+static bool certificate_will_do(struct gateway *g, struct session *s)
+{
+	enum smtp_reply reply;
+	struct tls_info info;
+
+	if (g->tls == NULL || !g->tls->listener[tcp_listener_tag(s->leg.conn)].certificate_for_mail)
+		return true;
+	leg_describe(g, &s->leg, &info);
+	if (info.peer_certificate && info.peer_verified)
+		return true;
+	if (s->leg.tls == 0)
+		reply = REPLY_TLS_REQUIRED;
+	else if (info.peer_certificate)
+		reply = REPLY_CERTIFICATE_REFUSED;
+	else
+		reply = REPLY_CERTIFICATE_NEEDED;
+	g->counters->tls_policy_certificates++;
+	smtp_server_refuse(&s->server);
+	report_refused(g, s, reply, report_id(g), info.peer_certificate ? info.verify_text : "");
+	session_reply_detail(
+	    g, s, reply, info.peer_certificate ? bytes_text(info.verify_text) : bytes_of(NULL, 0));
+	return false;
+}
+
 static void event_mail(struct gateway *g, struct session *s)
 {
 	if (s->message_count >= g->config->messages_per_session_max) {
@@ -35,6 +61,8 @@ static void event_mail(struct gateway *g, struct session *s)
 		session_dismiss(g, s, REPLY_LOGIN_LOST);
 		return;
 	}
+	if (!certificate_will_do(g, s))
+		return;
 	if (mail_sender_needs_tls(g, s->mail)) {
 		g->counters->tls_policy_senders++;
 		smtp_server_refuse(&s->server);
