@@ -20,6 +20,7 @@
 
 #define QUESTIONS_TURN  256 /* of one worker in one turn */
 #define ADDRESSES_ASKED 4   /* of one host */
+#define SERVERS_ASKED   4   /* of one domain */
 #define TTL_FAILED_S    5
 #define NONE            0
 
@@ -229,7 +230,8 @@ static void merge(struct asker_entry *entry, const struct dns_reply *reply)
 	answer->result = ANSWER_FOUND;
 	for (uint32_t i = 0;
 	     i < reply->address_count && answer->address_count < ANSWER_ADDRESSES_MAX; i++)
-		answer->address[answer->address_count++] = reply->address[i];
+		if (addr_is_ip4(&reply->address[i]))
+			answer->address[answer->address_count++] = addr_ip4(&reply->address[i]);
 	add_texts(answer, bytes_of(reply->text, reply->text_len));
 }
 
@@ -241,7 +243,7 @@ static void look_up_addresses(struct asker *asker, struct asker_entry *entry,
 	char name[QUESTION_NAME_BYTES + 32];
 
 	for (uint32_t i = 0; i < reply->address_count && i < ADDRESSES_ASKED; i++) {
-		uint32_t a = reply->address[i];
+		uint32_t a = addr_ip4(&reply->address[i]); /* of an A record */
 
 		snprintf(name, sizeof(name), "%u.%u.%u.%u.%s", a & 255, a >> 8 & 255, a >> 16 & 255,
 		         a >> 24, zone + 1);
@@ -267,7 +269,8 @@ static void done(void *context, void *argument, const struct dns_reply *reply)
 		entry->answer.ttl_s = reply->ttl_s;
 	if (step == STEP_HOST)
 		look_up_addresses(asker, entry, reply);
-	for (uint32_t i = 0; step == STEP_SERVERS && i < reply->name_count; i++)
+	for (uint32_t i = 0; step == STEP_SERVERS && i < reply->name_count && i < SERVERS_ASKED;
+	     i++)
 		look_up(asker, entry, reply->name[i], STEP_HOST);
 	if (--entry->open == 0)
 		conclude(asker, entry);

@@ -143,7 +143,7 @@ static void reply_address(uint32_t index, uint32_t address, uint32_t ttl_s)
 	struct dns_reply reply = {.result = address != 0 ? ANSWER_FOUND : ANSWER_NONE,
 	                          .ttl_s = ttl_s,
 	                          .address_count = address != 0,
-	                          .address = {address}};
+	                          .address = {addr_from_ip4(address)}};
 
 	assert_true(index < asked_count);
 	done(context, asked[index].lookup, &reply);
@@ -202,7 +202,7 @@ static void hosts_are_asked_by_their_addresses(void **state)
 	struct dns_reply two = {.result = ANSWER_FOUND,
 	                        .ttl_s = 50,
 	                        .address_count = 2,
-	                        .address = {0xcb007105, 0xcb007106}};
+	                        .address = {addr_from_ip4(0xcb007105), addr_from_ip4(0xcb007106)}};
 
 	(void)state;
 	ask(0, 1, QUESTION_HOST, "www.example list.example");
