@@ -15,13 +15,17 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "base/spf_question.h"
 
 #include "mgmt/log.h"
+#include "mgmt/spf.h"
 
 #define QUESTIONS_TURN  256 /* of one worker in one turn */
 #define ADDRESSES_ASKED 4   /* of one host */
 #define SERVERS_ASKED   4   /* of one domain */
 #define TTL_FAILED_S    5
+#define TTL_S_MAX       86400
+#define SPF_MOST_US     UINT64_C(20000000) /* RFC 7208, 4.6.4: no less */
 #define NONE            0
 
 static_assert((ASKER_ENTRIES & (ASKER_ENTRIES - 1)) == 0, "a mask chooses");
@@ -35,6 +39,7 @@ struct asker_entry {
 	uint32_t open;   /* lookups */
 	uint32_t waiter; /* 1 + index */
 	uint64_t expires_us;
+	uint32_t check;            /* 1 + index, while it is one of SPF */
 	char text[QUESTION_BYTES]; /* of the question, while it is asked about */
 	bool failed;               /* one of its lookups */
 	struct answer answer;
@@ -46,9 +51,17 @@ struct asker_waiter {
 };
 
 enum lookup_step {
-	STEP_LIST,   /* what is found is the answer */
-	STEP_HOST,   /* addresses to be looked up in the list */
-	STEP_SERVERS /* hosts likewise */
+	STEP_LIST,    /* what is found is the answer */
+	STEP_HOST,    /* addresses to be looked up in the list */
+	STEP_SERVERS, /* hosts likewise */
+	STEP_SPF      /* what the check wants to know next */
+};
+
+struct asker_check {
+	struct spf spf;
+	uint64_t began_us;
+	uint32_t next;
+	bool asking; /* a reply meanwhile is looked at when that is over */
 };
 
 struct asker_lookup {
@@ -67,7 +80,9 @@ bool asker_open(struct asker *asker, const char *server, uint32_t timeout_ms, ch
 	asker->entry = calloc(ASKER_ENTRIES, sizeof(*asker->entry));
 	asker->waiter = calloc(ASKER_WAITERS, sizeof(*asker->waiter));
 	asker->lookup = calloc(ASKER_LOOKUPS_MAX, sizeof(*asker->lookup));
-	if (asker->entry == NULL || asker->waiter == NULL || asker->lookup == NULL) {
+	asker->check = calloc(ASKER_CHECKS_MAX, sizeof(*asker->check));
+	if (asker->entry == NULL || asker->waiter == NULL || asker->lookup == NULL ||
+	    asker->check == NULL) {
 		snprintf(reason, 256, "out of memory");
 		return false;
 	}
@@ -75,7 +90,9 @@ bool asker_open(struct asker *asker, const char *server, uint32_t timeout_ms, ch
 		asker->waiter[i].next = i + 1 < ASKER_WAITERS ? i + 2 : NONE;
 	for (uint32_t i = 0; i < ASKER_LOOKUPS_MAX; i++)
 		asker->lookup[i].next = i + 1 < ASKER_LOOKUPS_MAX ? i + 2 : NONE;
-	asker->waiter_free = asker->lookup_free = 1;
+	for (uint32_t i = 0; i < ASKER_CHECKS_MAX; i++)
+		asker->check[i].next = i + 1 < ASKER_CHECKS_MAX ? i + 2 : NONE;
+	asker->waiter_free = asker->lookup_free = asker->check_free = 1;
 	asker->resolver = resolver_new(server, timeout_ms, done, asker, reason);
 	return asker->resolver != NULL;
 }
@@ -87,6 +104,7 @@ void asker_close(struct asker *asker)
 	free(asker->entry);
 	free(asker->waiter);
 	free(asker->lookup);
+	free(asker->check);
 	memset(asker, 0, sizeof(*asker));
 	asker->wake_fd = -1;
 }
@@ -183,18 +201,16 @@ static void conclude(struct asker *asker, struct asker_entry *entry)
 	}
 }
 
-static void look_up(struct asker *asker, struct asker_entry *entry, const char *name,
+/* False: there are too many. */
+static bool look_up(struct asker *asker, struct asker_entry *entry, const char *name, uint16_t type,
                     enum lookup_step step)
 {
 	struct asker_lookup *lookup;
-	uint16_t type = step == STEP_SERVERS           ? DNS_TYPE_NS
-	                : entry->kind == QUESTION_TEXT ? DNS_TYPE_TXT
-	                                               : DNS_TYPE_A;
 
 	if (asker->lookup_free == NONE) {
 		asker->counts.full++;
 		entry->failed = true;
-		return;
+		return false;
 	}
 	lookup = &asker->lookup[asker->lookup_free - 1];
 	asker->lookup_free = lookup->next;
@@ -204,6 +220,7 @@ static void look_up(struct asker *asker, struct asker_entry *entry, const char *
 	asker->lookups_open++;
 	asker->counts.lookups++;
 	resolver_ask(asker->resolver, name, type, lookup);
+	return true;
 }
 
 /* Records, NUL behind each, as far as there is room; the end of the last may be missing. */
@@ -247,8 +264,86 @@ static void look_up_addresses(struct asker *asker, struct asker_entry *entry,
 
 		snprintf(name, sizeof(name), "%u.%u.%u.%u.%s", a & 255, a >> 8 & 255, a >> 16 & 255,
 		         a >> 24, zone + 1);
-		look_up(asker, entry, name, STEP_LIST);
+		(void)look_up(asker, entry, name, DNS_TYPE_A, STEP_LIST);
 	}
+}
+
+static void end_check(struct asker *asker, struct asker_entry *entry)
+{
+	struct asker_check *check = &asker->check[entry->check - 1];
+
+	entry->answer.result = ANSWER_FOUND;
+	entry->answer.value = check->spf.result;
+	entry->answer.ttl_s = check->spf.ttl_s < TTL_S_MAX ? check->spf.ttl_s : TTL_S_MAX;
+	check->next = asker->check_free;
+	asker->check_free = entry->check;
+	entry->check = NONE;
+}
+
+/* Asks what the check wants to know next, until a reply has to be waited for, or it is done. */
+static void run_check(struct asker *asker, struct asker_entry *entry)
+{
+	struct asker_check *check = &asker->check[entry->check - 1];
+
+	if (check->asking)
+		return;
+	check->asking = true;
+	while (spf_waits(&check->spf)) {
+		uint32_t open = entry->open;
+
+		if (asker->now_us - check->began_us > SPF_MOST_US) {
+			asker->counts.spf_overdue++;
+			spf_give_up(&check->spf);
+		} else if (!look_up(asker, entry, check->spf.name, check->spf.type, STEP_SPF)) {
+			spf_give_up(&check->spf);
+		} else if (entry->open > open) {
+			break;
+		}
+	}
+	check->asking = false;
+	if (!spf_waits(&check->spf))
+		end_check(asker, entry);
+}
+
+static void begin_check(struct asker *asker, struct asker_entry *entry,
+                        const struct question *question)
+{
+	struct asker_check *check;
+	struct spf_request request;
+
+	if (asker->check_free == NONE ||
+	    !spf_request_read(bytes_of(entry->text, question->text_len), &request)) {
+		asker->counts.full++;
+		entry->failed = true;
+		return;
+	}
+	entry->check = asker->check_free;
+	check = &asker->check[entry->check - 1];
+	asker->check_free = check->next;
+	check->began_us = asker->now_us;
+	check->asking = false;
+	spf_begin(&check->spf, &request);
+	run_check(asker, entry);
+}
+
+static void take_reply(struct asker *asker, struct asker_entry *entry, enum lookup_step step,
+                       const struct dns_reply *reply)
+{
+	if (step == STEP_SPF) {
+		spf_reply(&asker->check[entry->check - 1].spf, reply);
+		run_check(asker, entry);
+		return;
+	}
+	entry->failed |= reply->result == ANSWER_FAILED;
+	if (step == STEP_LIST)
+		merge(entry, reply);
+	else if (reply->ttl_s < entry->answer.ttl_s)
+		entry->answer.ttl_s = reply->ttl_s;
+	if (step == STEP_HOST)
+		look_up_addresses(asker, entry, reply);
+	for (uint32_t i = 0; step == STEP_SERVERS && i < reply->name_count && i < SERVERS_ASKED;
+	     i++)
+		(void)look_up(asker, entry, reply->name[i], DNS_TYPE_A, STEP_HOST);
 }
 
 static void done(void *context, void *argument, const struct dns_reply *reply)
@@ -262,16 +357,7 @@ static void done(void *context, void *argument, const struct dns_reply *reply)
 	lookup->next = asker->lookup_free;
 	asker->lookup_free = (uint32_t)(lookup - asker->lookup) + 1;
 	asker->lookups_open--;
-	entry->failed |= reply->result == ANSWER_FAILED;
-	if (step == STEP_LIST)
-		merge(entry, reply);
-	else if (reply->ttl_s < entry->answer.ttl_s)
-		entry->answer.ttl_s = reply->ttl_s;
-	if (step == STEP_HOST)
-		look_up_addresses(asker, entry, reply);
-	for (uint32_t i = 0; step == STEP_SERVERS && i < reply->name_count && i < SERVERS_ASKED;
-	     i++)
-		look_up(asker, entry, reply->name[i], STEP_HOST);
+	take_reply(asker, entry, step, reply);
 	if (--entry->open == 0)
 		conclude(asker, entry);
 }
@@ -342,10 +428,15 @@ static void start(struct asker *asker, struct asker_entry *entry, const struct q
 		char host[QUESTION_NAME_BYTES];
 
 		snprintf(host, sizeof(host), "%.*s", (int)strcspn(entry->text, " "), entry->text);
-		look_up(asker, entry, host,
-		        entry->kind == QUESTION_HOST ? STEP_HOST : STEP_SERVERS);
+		if (entry->kind == QUESTION_HOST)
+			(void)look_up(asker, entry, host, DNS_TYPE_A, STEP_HOST);
+		else
+			(void)look_up(asker, entry, host, DNS_TYPE_NS, STEP_SERVERS);
+	} else if (entry->kind == QUESTION_SPF) {
+		begin_check(asker, entry, question);
 	} else {
-		look_up(asker, entry, entry->text, STEP_LIST);
+		(void)look_up(asker, entry, entry->text,
+		              entry->kind == QUESTION_TEXT ? DNS_TYPE_TXT : DNS_TYPE_A, STEP_LIST);
 	}
 	if (--entry->open == 0)
 		conclude(asker, entry);

@@ -490,6 +490,11 @@ static void take_ptr_address(struct spf *spf, const struct dns_reply *reply)
 	run_again(spf);
 }
 
+void spf_give_up(struct spf *spf)
+{
+	(void)end(spf, SPF_TEMPERROR);
+}
+
 void spf_reply(struct spf *spf, const struct dns_reply *reply)
 {
 	enum spf_wait wait = spf->wait;

@@ -11,10 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/addr.h"
-#include "base/bytes.h"
 #include "base/question.h"
-#include "base/spf_result.h"
+#include "base/spf_question.h"
 
 #include "mgmt/dns_reply.h"
 
@@ -24,12 +22,6 @@
 #define SPF_FRAMES_MAX  (SPF_TERMS_MAX + 1)
 #define SPF_TEXT_BYTES  8192 /* of records in hand: of those that include each other */
 #define SPF_LOCAL_BYTES 256
-
-struct spf_request {
-	struct addr client;
-	struct bytes helo;
-	struct bytes sender; /* "local@domain"; empty: HELO is what is checked (2.3, 2.4) */
-};
 
 /* A record whose terms are gone through. */
 struct spf_frame {
@@ -84,6 +76,8 @@ static inline bool spf_waits(const struct spf *spf)
 {
 	return spf->wait != SPF_WAIT_NOTHING;
 }
+/* Ends a check that has taken too long: a temperror. */
+void spf_give_up(struct spf *spf);
 /* The reply to that lookup. */
 void spf_reply(struct spf *spf, const struct dns_reply *reply);
 

@@ -7,7 +7,7 @@
 
 #include "base/addr.h"
 #include "base/bytes.h"
-#include "base/spf_result.h"
+#include "base/spf_question.h"
 
 enum spf_term_kind {
 	SPF_TERM_ALL,
