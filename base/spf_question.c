@@ -30,6 +30,16 @@ size_t spf_request_write(const struct spf_request *request, char *out_text, size
 	return (size_t)len;
 }
 
+struct bytes spf_sender_domain(struct bytes sender)
+{
+	struct bytes domain = bytes_find(sender, '@') < sender.len ? bytes_behind_last(sender, '@')
+	                                                           : sender;
+
+	if (domain.len > 0 && domain.data[domain.len - 1] == '.')
+		domain.len--;
+	return domain;
+}
+
 bool spf_request_read(struct bytes text, struct spf_request *out_request)
 {
 	size_t first = bytes_find(text, ' ');

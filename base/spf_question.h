@@ -28,6 +28,8 @@ struct spf_request {
 /* In small letters; a HELO with blanks is left out. Returns its octets; 0: there is nothing to be
  * checked, or it does not fit. */
 size_t spf_request_write(const struct spf_request *request, char *out_text, size_t text_bytes);
+/* What is behind the last '@', or all of it; without a dot at its end. */
+struct bytes spf_sender_domain(struct bytes sender);
 /* The slices point into `text`. False: it is none. */
 bool spf_request_read(struct bytes text, struct spf_request *out_request);
 

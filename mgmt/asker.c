@@ -59,6 +59,7 @@ enum lookup_step {
 
 struct asker_check {
 	struct spf spf;
+	struct spf_request request;
 	uint64_t began_us;
 	uint32_t next;
 	bool asking; /* a reply meanwhile is looked at when that is over */
@@ -268,6 +269,100 @@ static void look_up_addresses(struct asker *asker, struct asker_entry *entry,
 	}
 }
 
+static bool is_of_use(const struct asker_entry *entry, uint64_t now_us)
+{
+	return entry->state == ENTRY_ASKING ||
+	       (entry->state == ENTRY_KNOWN && now_us < entry->expires_us);
+}
+
+static struct hash128 key_of(const struct asker *asker, const struct question *question)
+{
+	uint8_t text[QUESTION_BYTES + 1];
+
+	text[0] = (uint8_t)question->kind;
+	memcpy(text + 1, question->text, question->text_len);
+	return hash128(&asker->secret, text, question->text_len + 1u);
+}
+
+/* The first of the places a question may have. */
+static struct asker_entry *first_way(const struct asker *asker, struct hash128 key)
+{
+	return &asker->entry[(uint32_t)key.lo & (ASKER_ENTRIES - 1) & ~(ASKER_WAYS - 1)];
+}
+
+/* The entry of a question; NULL: there is none. */
+static struct asker_entry *find(const struct asker *asker, struct hash128 key)
+{
+	struct asker_entry *first = first_way(asker, key);
+
+	for (uint32_t i = 0; i < ASKER_WAYS; i++)
+		if (is_of_use(&first[i], asker->now_us) &&
+		    memcmp(&first[i].key, &key, sizeof(key)) == 0)
+			return &first[i];
+	return NULL;
+}
+
+/* A place for a question that has none; NULL: in all of them is one that is asked. */
+static struct asker_entry *make_room(struct asker *asker, struct hash128 key)
+{
+	struct asker_entry *first = first_way(asker, key), *best = NULL;
+
+	for (uint32_t i = 0; i < ASKER_WAYS; i++) {
+		if (first[i].state == ENTRY_ASKING)
+			continue;
+		if (!is_of_use(&first[i], asker->now_us))
+			first[i].expires_us = 0;
+		if (best == NULL || first[i].expires_us < best->expires_us)
+			best = &first[i];
+	}
+	if (best == NULL)
+		return NULL;
+	best->state = ENTRY_FREE;
+	best->key = key;
+	return best;
+}
+
+/* What is asked of all senders of the domain; false: it is longer than any domain. */
+static bool key_of_domain(const struct asker *asker, const struct spf_request *request,
+                          struct hash128 *out_key)
+{
+	struct bytes domain = spf_sender_domain(request->sender.len > 0 ? request->sender
+	                                                                : request->helo);
+	char sender[QUESTION_NAME_BYTES + 1], text[QUESTION_BYTES];
+	struct spf_request common = {.client = request->client};
+	struct question question;
+
+	if (domain.len == 0 || domain.len >= QUESTION_NAME_BYTES)
+		return false;
+	sender[0] = '@';
+	memcpy(sender + 1, domain.data, domain.len);
+	common.sender = bytes_of(sender, domain.len + 1);
+	question_write(&question, 0, QUESTION_SPF,
+	               bytes_of(text, spf_request_write(&common, text, sizeof(text))));
+	*out_key = key_of(asker, &question);
+	return true;
+}
+
+/* An answer that does not depend on who of the domain it was serves all of them. */
+static void share(struct asker *asker, const struct asker_entry *entry,
+                  const struct asker_check *check)
+{
+	struct asker_entry *common;
+	struct hash128 key;
+
+	if (!key_of_domain(asker, &check->request, &key))
+		return;
+	common = find(asker, key);
+	if (common == NULL)
+		common = make_room(asker, key);
+	if (common == NULL || common->state == ENTRY_ASKING)
+		return;
+	common->state = ENTRY_KNOWN;
+	common->kind = QUESTION_SPF;
+	common->answer = entry->answer;
+	common->expires_us = asker->now_us + (uint64_t)entry->answer.ttl_s * 1000000;
+}
+
 static void end_check(struct asker *asker, struct asker_entry *entry)
 {
 	struct asker_check *check = &asker->check[entry->check - 1];
@@ -275,6 +370,8 @@ static void end_check(struct asker *asker, struct asker_entry *entry)
 	entry->answer.result = ANSWER_FOUND;
 	entry->answer.value = check->spf.result;
 	entry->answer.ttl_s = check->spf.ttl_s < TTL_S_MAX ? check->spf.ttl_s : TTL_S_MAX;
+	if (!check->spf.is_personal)
+		share(asker, entry, check);
 	check->next = asker->check_free;
 	asker->check_free = entry->check;
 	entry->check = NONE;
@@ -322,6 +419,7 @@ static void begin_check(struct asker *asker, struct asker_entry *entry,
 	asker->check_free = check->next;
 	check->began_us = asker->now_us;
 	check->asking = false;
+	check->request = request;
 	spf_begin(&check->spf, &request);
 	run_check(asker, entry);
 }
@@ -360,44 +458,6 @@ static void done(void *context, void *argument, const struct dns_reply *reply)
 	take_reply(asker, entry, step, reply);
 	if (--entry->open == 0)
 		conclude(asker, entry);
-}
-
-static bool is_of_use(const struct asker_entry *entry, uint64_t now_us)
-{
-	return entry->state == ENTRY_ASKING ||
-	       (entry->state == ENTRY_KNOWN && now_us < entry->expires_us);
-}
-
-/* The entry of a question; else a place for it, which is not of use then; NULL: no place. */
-static struct asker_entry *find(struct asker *asker, const struct question *question)
-{
-	uint8_t text[QUESTION_BYTES + 1];
-	struct asker_entry *best = NULL;
-	struct hash128 key;
-	uint32_t first;
-
-	text[0] = (uint8_t)question->kind;
-	memcpy(text + 1, question->text, question->text_len);
-	key = hash128(&asker->secret, text, question->text_len + 1u);
-	first = (uint32_t)key.lo & (ASKER_ENTRIES - 1) & ~(ASKER_WAYS - 1);
-	for (uint32_t i = first; i < first + ASKER_WAYS; i++) {
-		struct asker_entry *entry = &asker->entry[i];
-		bool useful = is_of_use(entry, asker->now_us);
-
-		if (useful && memcmp(&entry->key, &key, sizeof(key)) == 0)
-			return entry;
-		if (entry->state == ENTRY_ASKING)
-			continue;
-		if (!useful)
-			entry->expires_us = 0;
-		if (best == NULL || entry->expires_us < best->expires_us)
-			best = entry;
-	}
-	if (best == NULL)
-		return NULL;
-	best->state = ENTRY_FREE;
-	best->key = key;
-	return best;
 }
 
 static bool add_waiter(struct asker *asker, struct asker_entry *entry, uint32_t worker, uint64_t id)
@@ -442,9 +502,29 @@ static void start(struct asker *asker, struct asker_entry *entry, const struct q
 		conclude(asker, entry);
 }
 
+/* The question's entry, or that of all senders of its domain when that is answered. */
+static struct asker_entry *find_answered(const struct asker *asker, const struct question *question,
+                                         struct hash128 *out_key)
+{
+	struct bytes text = bytes_of(question->text, question->text_len);
+	struct asker_entry *entry, *common;
+	struct spf_request request;
+	struct hash128 key;
+
+	*out_key = key_of(asker, question);
+	entry = find(asker, *out_key);
+	if (entry != NULL || question->kind != QUESTION_SPF || !spf_request_read(text, &request))
+		return entry;
+	if (!key_of_domain(asker, &request, &key))
+		return NULL;
+	common = find(asker, key);
+	return common != NULL && common->state == ENTRY_KNOWN ? common : NULL;
+}
+
 static void take(struct asker *asker, uint32_t worker, const struct question *question)
 {
 	struct asker_entry *entry;
+	struct hash128 key;
 
 	asker->counts.questions++;
 	if (!question_is_sound(question) ||
@@ -453,7 +533,7 @@ static void take(struct asker *asker, uint32_t worker, const struct question *qu
 		refuse(asker, worker, question->id, ANSWER_UNSUPPORTED);
 		return;
 	}
-	entry = find(asker, question);
+	entry = find_answered(asker, question, &key);
 	if (entry != NULL && entry->state == ENTRY_KNOWN) {
 		struct answer answer = entry->answer;
 
@@ -462,6 +542,8 @@ static void take(struct asker *asker, uint32_t worker, const struct question *qu
 		send_answer(asker, worker, question->id, answer);
 		return;
 	}
+	if (entry == NULL)
+		entry = make_room(asker, key);
 	if (entry == NULL || !add_waiter(asker, entry, worker, question->id)) {
 		asker->counts.full++;
 		refuse(asker, worker, question->id, ANSWER_FAILED);

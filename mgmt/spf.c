@@ -62,7 +62,8 @@ static enum outcome enter(struct spf *spf, const char *domain)
 
 void spf_begin(struct spf *spf, const struct spf_request *request)
 {
-	struct bytes sender = request->sender, domain = request->helo;
+	struct bytes sender = request->sender, domain = spf_sender_domain(request->helo);
+	size_t at = sender.len;
 	char name[QUESTION_NAME_BYTES];
 
 	memset(spf, 0, offsetof(struct spf, texts));
@@ -71,13 +72,12 @@ void spf_begin(struct spf *spf, const struct spf_request *request)
 	spf->client = request->client;
 	spf->helo = request->helo;
 	spf->local = BYTES("postmaster");
-	if (sender.len > 0) {
-		domain = bytes_behind_last(sender, '@');
-		if (sender.len > domain.len + 1)
-			spf->local = bytes_slice(sender, 0, sender.len - domain.len - 1);
-	}
-	if (domain.len > 0 && domain.data[domain.len - 1] == '.')
-		domain.len--;
+	if (sender.len > 0)
+		domain = spf_sender_domain(sender);
+	while (at > 0 && sender.data[at - 1] != '@')
+		at--;
+	if (at > 1)
+		spf->local = bytes_slice(sender, 0, at - 1);
 	spf->sender_domain = domain;
 	if (!dns_name_is_sound(domain) || spf->local.len > SPF_LOCAL_BYTES) {
 		(void)end(spf, SPF_NONE);
@@ -176,7 +176,8 @@ static enum outcome target_of(struct spf *spf, struct bytes spec,
 		copy_name(out_name, top(spf)->domain);
 		return MATCH;
 	}
-	if (spf_domain_needs_validated(spec)) {
+	spf->is_personal |= spf_domain_uses(spec, "lsh");
+	if (spf_domain_uses(spec, "p")) {
 		if (!spf->validated_known)
 			return ask_client_names(spf);
 		macros.validated = validated_name(spf, macros.domain);

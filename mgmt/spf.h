@@ -51,6 +51,9 @@ struct spf {
 	/* Behind the last reply. */
 	enum spf_result result;
 	uint32_t ttl_s; /* the least of all replies */
+	/* The sender's local part or HELO counted; otherwise all senders of the domain are alike.
+	 */
+	bool is_personal;
 
 	struct addr client;
 	struct bytes helo, local, sender_domain;

@@ -137,7 +137,7 @@ bool spf_domain_is_sound(struct bytes text)
 	return bytes_find(tail, '.') < tail.len && is_top_label(bytes_behind_last(tail, '.'));
 }
 
-bool spf_domain_needs_validated(struct bytes domain_spec)
+bool spf_domain_uses(struct bytes domain_spec, const char *letters)
 {
 	struct macro macro;
 	size_t len;
@@ -146,7 +146,7 @@ bool spf_domain_needs_validated(struct bytes domain_spec)
 		len = take_element(domain_spec, at, &macro);
 		if (len == 0)
 			return false;
-		if (macro.letter == 'p')
+		if (macro.letter != 0 && strchr(letters, macro.letter) != NULL)
 			return true;
 	}
 	return false;

@@ -21,8 +21,8 @@ struct spf_macros {
 bool spf_macros_are_sound(struct bytes text);
 /* A domain-spec: a macro-string that ends as a name does (7.1). */
 bool spf_domain_is_sound(struct bytes text);
-/* Whether the client's validated name is needed: it takes lookups. */
-bool spf_domain_needs_validated(struct bytes domain_spec);
+/* Whether one of these letters, small ones, is a macro in it. */
+bool spf_domain_uses(struct bytes domain_spec, const char *letters);
 /* The name a sound domain-spec stands for: lower case, no dot at its end, labels taken off its
  * front until it is short enough (7.3). False: it is none that can be asked for. */
 bool spf_domain_expand(const struct spf_macros *macros, struct bytes domain_spec,

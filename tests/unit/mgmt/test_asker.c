@@ -302,6 +302,36 @@ static void spf_is_checked_step_by_step(void **state)
 	assert_int_equal(asked_count, 3);
 }
 
+static void senders_of_a_domain_share_what_is_common(void **state)
+{
+	(void)state;
+	ask(0, 1, QUESTION_SPF, "192.0.2.1 helo.example bob@a.example");
+	reply_text(0, "v=spf1 exists:%{o}.%{i}.b.example ?all", 300);
+	assert_string_equal(asked[1].name, "a.example.192.0.2.1.b.example");
+	reply_address(1, 0x7f000002, 200);
+	assert_int_equal(taken(0, 1).value, SPF_PASS);
+	now_us += 50 * S;
+	ask(1, 2, QUESTION_SPF, "192.0.2.1 other.example alice@a.example.");
+	assert_int_equal(taken(1, 2).ttl_s, 150);
+	ask(1, 3, QUESTION_SPF, "192.0.2.1 a.example ");
+	assert_int_equal(taken(1, 3).value, SPF_PASS);
+	assert_int_equal(asked_count, 2);
+	ask(1, 4, QUESTION_SPF, "192.0.2.2 helo.example bob@a.example");
+	assert_int_equal(asked_count, 3);
+	/* Where the sender or HELO is looked at, each is one of its own. */
+	reply_text(2, "v=spf1 exists:%{l}.b.example -all", 300);
+	reply_address(3, 0, 200);
+	assert_int_equal(taken(1, 4).value, SPF_FAIL);
+	ask(1, 5, QUESTION_SPF, "192.0.2.2 helo.example alice@a.example");
+	assert_int_equal(asked_count, 5);
+	/* Behind a record that does not get so far they are alike. */
+	reply_text(4, "v=spf1 -ip4:192.0.2.2 exists:%{l}.b.example -all", 300);
+	assert_int_equal(taken(1, 5).value, SPF_FAIL);
+	ask(1, 6, QUESTION_SPF, "192.0.2.2 helo.example carol@a.example");
+	assert_int_equal(taken(1, 6).value, SPF_FAIL);
+	assert_int_equal(asked_count, 5);
+}
+
 static void checks_without_replies_are_given_up(void **state)
 {
 	char question[64];
@@ -407,6 +437,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(domains_are_asked_by_their_servers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(nonsense_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(spf_is_checked_step_by_step, setup, teardown),
+	    cmocka_unit_test_setup_teardown(senders_of_a_domain_share_what_is_common, setup,
+	                                    teardown),
 	    cmocka_unit_test_setup_teardown(checks_without_replies_are_given_up, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_beyond_a_bound_fails_at_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(next_dataplane_gets_its_own_answers, setup, teardown),
