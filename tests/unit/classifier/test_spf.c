@@ -118,10 +118,9 @@ static void asks(const char *first, const char *second)
 
 static void values_are(const char *rules, double value)
 {
-	char list[128];
+	char name[32];
 
-	snprintf(list, sizeof(list), "%s", rules);
-	for (char *name = strtok(list, " "); name != NULL; name = strtok(NULL, " "))
+	for (int len; sscanf(rules, "%31s%n", name, &len) == 1; rules += len)
 		if (!(fixture_value(f, name) == value))
 			fail_msg("%s is %f", name, fixture_value(f, name));
 }
