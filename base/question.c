@@ -9,9 +9,10 @@
 
 #include "base/check.h"
 #include "base/sealed.h"
+#include "base/spf_question.h"
 
 #define MAGIC          0x3153534e51545350u /* "PSTQNSS1" */
-#define VERSION        1
+#define VERSION        2
 #define PAGE_BYTES     ((size_t)4096)
 #define SEALS          (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 #define NAME_BYTES_MAX 253
@@ -23,8 +24,8 @@ struct header {
 	_Alignas(64) struct question_state state;
 };
 
-static_assert(sizeof(struct question) == 272, "fixed layout");
-static_assert(sizeof(struct answer) == 328, "fixed layout");
+static_assert(sizeof(struct question) == 1040, "fixed layout");
+static_assert(sizeof(struct answer) == 568, "fixed layout");
 static_assert(sizeof(struct header) <= PAGE_BYTES, "one page");
 
 const char *question_kind_text(enum question_kind kind)
@@ -73,20 +74,37 @@ bool question_name_is_sound(struct bytes name)
 	return label > 0 && labels > 1;
 }
 
+void question_write(struct question *out_question, uint64_t id, enum question_kind kind,
+                    struct bytes text)
+{
+	ASSERT(text.len < QUESTION_BYTES);
+	memset(out_question, 0, sizeof(*out_question));
+	out_question->id = id;
+	out_question->kind = (uint16_t)kind;
+	out_question->text_len = (uint16_t)text.len;
+	memcpy(out_question->text, text.data, text.len);
+}
+
 bool question_is_sound(const struct question *question)
 {
-	struct bytes name = bytes_of(question->name, question->name_len);
+	struct bytes text = bytes_of(question->text, question->text_len);
 	size_t blank;
 
-	if (question->kind >= QUESTION_KIND_COUNT || question->name_len >= QUESTION_NAME_BYTES)
+	if (question->kind >= QUESTION_KIND_COUNT || text.len >= QUESTION_BYTES)
 		return false;
 	if (question->kind == QUESTION_ADDRESS || question->kind == QUESTION_TEXT)
-		return question_name_is_sound(name);
+		return question_name_is_sound(text);
+	if (question->kind == QUESTION_SPF) {
+		struct spf_request request;
+
+		return spf_request_read(text, &request);
+	}
 	if (question->kind != QUESTION_HOST && question->kind != QUESTION_SERVERS)
-		return question->name_len > 0;
-	blank = bytes_find(name, ' ');
-	return blank < name.len && question_name_is_sound(bytes_slice(name, 0, blank)) &&
-	       question_name_is_sound(bytes_slice(name, blank + 1, SIZE_MAX));
+		return text.len > 0;
+	blank = bytes_find(text, ' ');
+	return blank < text.len && text.len < QUESTION_NAME_BYTES &&
+	       question_name_is_sound(bytes_slice(text, 0, blank)) &&
+	       question_name_is_sound(bytes_slice(text, blank + 1, SIZE_MAX));
 }
 
 bool answer_is_sound(const struct answer *answer)

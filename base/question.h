@@ -24,15 +24,16 @@ enum question_kind {
 	QUESTION_KIND_COUNT
 };
 
-#define QUESTION_NAME_BYTES   256
+#define QUESTION_BYTES        1024 /* of a question's text, what is behind its end included */
+#define QUESTION_NAME_BYTES   256  /* of a name in the DNS, likewise */
 #define QUESTION_RING_RECORDS 1024u
 #define QUESTION_WORKERS_MAX  64u
 
 struct question {
 	uint64_t id; /* the worker's; comes back with the answer */
-	uint16_t kind, name_len;
+	uint16_t kind, text_len;
 	uint32_t zero;
-	char name[QUESTION_NAME_BYTES]; /* lower case, no dot at its end */
+	uint8_t text[QUESTION_BYTES]; /* names in lower case, no dot at their end */
 };
 
 enum answer_result {
@@ -44,7 +45,7 @@ enum answer_result {
 };
 
 #define ANSWER_ADDRESSES_MAX 16
-#define ANSWER_TEXT_BYTES    240
+#define ANSWER_TEXT_BYTES    480
 
 struct answer {
 	uint64_t id;
@@ -52,7 +53,7 @@ struct answer {
 	uint16_t result; /* enum answer_result */
 	uint16_t text_len;
 	uint32_t address_count;
-	uint32_t zero;
+	uint32_t value;                         /* what it means is the kind's affair; 0: nothing */
 	uint32_t address[ANSWER_ADDRESSES_MAX]; /* host order */
 	char text[ANSWER_TEXT_BYTES];           /* records, NUL behind each */
 };
@@ -62,6 +63,9 @@ bool question_is_answered(enum question_kind kind);
 /* A domain name: labels of 1 to 63 letters, digits, '-' and '_', 253 octets at most, two labels or
  * more. */
 bool question_name_is_sound(struct bytes name);
+/* `text`: fewer octets than QUESTION_BYTES; copied, nothing is behind it but zeros. */
+void question_write(struct question *out_question, uint64_t id, enum question_kind kind,
+                    struct bytes text);
 /* Of records from the other side. */
 bool question_is_sound(const struct question *question);
 bool answer_is_sound(const struct answer *answer);

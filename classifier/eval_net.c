@@ -47,9 +47,7 @@ static bool ask_below(struct walk *walk, enum question_kind kind, struct bytes h
 
 	if (len < 0 || len >= QUESTION_NAME_BYTES)
 		return true;
-	probe.kind = (uint16_t)kind;
-	probe.name_len = (uint16_t)len;
-	memcpy(probe.name, text, (size_t)len);
+	question_write(&probe, 0, kind, bytes_of(text, (size_t)len));
 	return !question_is_sound(&probe) || walk->see(walk, kind, bytes_of(text, (size_t)len));
 }
 
@@ -542,6 +540,8 @@ void classifier_questions(struct scan_context *context, const struct texts *text
 		call.eval = &r->evals.eval[i];
 		if (asks(call.eval))
 			walk_rule(&walk);
+		else
+			eval_spf_questions(&call, seen, seen_context);
 	}
 }
 
@@ -568,8 +568,11 @@ void ruleset_client_questions(const struct ruleset *ruleset, const struct addr *
 
 bool ruleset_asks(const struct ruleset *ruleset)
 {
+	enum eval_spf_identity identity;
+
 	for (uint32_t i = 0; i < ruleset->evals.count; i++)
-		if (asks(&ruleset->evals.eval[i]))
+		if (asks(&ruleset->evals.eval[i]) ||
+		    eval_spf_asks(&ruleset->evals.eval[i], &identity))
 			return true;
 	return false;
 }

@@ -46,13 +46,14 @@ struct inquiries *inquiries_new(struct arena *arena, const struct inquiry_config
 	return q;
 }
 
-static struct hash128 key_of(const struct inquiries *q, enum question_kind kind, struct bytes name)
+static struct hash128 key_of(const struct inquiries *q, enum question_kind kind, struct bytes text)
 {
-	uint8_t text[QUESTION_NAME_BYTES + 1] = {(uint8_t)kind};
+	uint8_t whole[QUESTION_BYTES + 1];
 
-	ASSERT(name.len < QUESTION_NAME_BYTES);
-	memcpy(text + 1, name.data, name.len);
-	return hash128(&q->its.secret, text, name.len + 1);
+	ASSERT(text.len < QUESTION_BYTES);
+	whole[0] = (uint8_t)kind;
+	memcpy(whole + 1, text.data, text.len);
+	return hash128(&q->its.secret, whole, text.len + 1);
 }
 
 static uint32_t first_way(struct hash128 key)
@@ -97,25 +98,21 @@ static struct place *make_room(struct inquiries *q, struct hash128 key, uint64_t
 	return best;
 }
 
-static bool push(struct inquiries *q, enum question_kind kind, struct bytes name, uint64_t id)
+static bool push(struct inquiries *q, enum question_kind kind, struct bytes text, uint64_t id)
 {
 	struct question question;
 
-	memset(&question, 0, sizeof(question));
-	question.id = id;
-	question.kind = (uint16_t)kind;
-	question.name_len = (uint16_t)name.len;
-	memcpy(question.name, name.data, name.len);
+	question_write(&question, id, kind, text);
 	DEBUG_ASSERT(question_is_sound(&question));
 	return question_push(q->its.questions, &question);
 }
 
 enum inquiry_result inquiry_ask(struct inquiries *inquiries, enum question_kind kind,
-                                struct bytes name, uint64_t now_us, uint64_t patience_us,
+                                struct bytes text, uint64_t now_us, uint64_t patience_us,
                                 struct inquiry_ref *out_ref)
 {
 	struct inquiries *q = inquiries;
-	struct hash128 key = key_of(q, kind, name);
+	struct hash128 key = key_of(q, kind, text);
 	const struct place *known = find(q, key, now_us);
 	struct place *place;
 
@@ -135,7 +132,7 @@ enum inquiry_result inquiry_ask(struct inquiries *inquiries, enum question_kind 
 		return INQUIRY_LOST;
 	}
 	uint64_t id = ++q->count << ID_PLACE_BITS | (uint64_t)(place - q->place);
-	if (!push(q, kind, name, id)) {
+	if (!push(q, kind, text, id)) {
 		q->its.counters->checks_full++;
 		return INQUIRY_LOST;
 	}
@@ -157,9 +154,9 @@ bool inquiry_is_open(const struct inquiries *inquiries, struct inquiry_ref ref)
 }
 
 const struct answer *inquiry_answer(const struct inquiries *inquiries, enum question_kind kind,
-                                    struct bytes name, uint64_t now_us)
+                                    struct bytes text, uint64_t now_us)
 {
-	const struct place *place = find(inquiries, key_of(inquiries, kind, name), now_us);
+	const struct place *place = find(inquiries, key_of(inquiries, kind, text), now_us);
 
 	if (place == NULL || place->state != PLACE_KNOWN)
 		return NULL;

@@ -43,14 +43,15 @@ struct inquiry_ref {
 size_t inquiries_bytes(void);
 /* NULL when the arena is too small. */
 struct inquiries *inquiries_new(struct arena *arena, const struct inquiry_config *config);
-/* Asks, unless it is known or open. `patience_us`: how long an answer is waited for. */
+/* Asks, unless it is known or open. `text`: fewer octets than QUESTION_BYTES. `patience_us`: how
+ * long an answer is waited for. */
 enum inquiry_result inquiry_ask(struct inquiries *inquiries, enum question_kind kind,
-                                struct bytes name, uint64_t now_us, uint64_t patience_us,
+                                struct bytes text, uint64_t now_us, uint64_t patience_us,
                                 struct inquiry_ref *out_ref);
 bool inquiry_is_open(const struct inquiries *inquiries, struct inquiry_ref ref);
 /* What is known; NULL: nothing, or that the resolver has failed. Good until inquiries_run(). */
 const struct answer *inquiry_answer(const struct inquiries *inquiries, enum question_kind kind,
-                                    struct bytes name, uint64_t now_us);
+                                    struct bytes text, uint64_t now_us);
 /* Takes what answers there are, a bounded number. True when a question is not open any more. */
 bool inquiries_run(struct inquiries *inquiries, uint64_t now_us);
 /* Wakes management when something was asked since, and it sleeps: at most one system call. */

@@ -17,7 +17,8 @@
 #define TIMEOUT_MS 10000
 
 struct entry {
-	char name[QUESTION_NAME_BYTES];
+	uint8_t text[QUESTION_BYTES];
+	size_t text_len;
 	enum question_kind kind;
 	bool used, answered;
 	uint32_t turn; /* of asking */
@@ -34,22 +35,22 @@ struct scan_checks {
 
 /* Its place, or that of nobody yet. */
 static struct entry *find(const struct scan_checks *checks, enum question_kind kind,
-                          struct bytes name)
+                          struct bytes text)
 {
-	uint64_t at = hash_checksum(name.data, name.len) + kind;
+	uint64_t at = hash_checksum(text.data, text.len) + kind;
 
 	for (;; at++) {
 		struct entry *entry = &checks->entry[at & (ENTRIES - 1)];
 
-		if (!entry->used ||
-		    (entry->kind == kind && bytes_equal(bytes_text(entry->name), name)))
+		if (!entry->used || (entry->kind == kind &&
+		                     bytes_equal(bytes_of(entry->text, entry->text_len), text)))
 			return entry;
 	}
 }
 
-static const struct answer *answer_of(void *context, enum question_kind kind, struct bytes name)
+static const struct answer *answer_of(void *context, enum question_kind kind, struct bytes text)
 {
-	const struct entry *entry = find(context, kind, name);
+	const struct entry *entry = find(context, kind, text);
 
 	return entry->answered && entry->answer.result <= ANSWER_NONE ? &entry->answer : NULL;
 }
@@ -100,22 +101,19 @@ static void take_answers(struct scan_checks *checks)
 	}
 }
 
-static void ask(void *context, enum question_kind kind, struct bytes name)
+static void ask(void *context, enum question_kind kind, struct bytes text)
 {
 	struct scan_checks *checks = context;
-	struct entry *entry = find(checks, kind, name);
+	struct entry *entry = find(checks, kind, text);
 	struct question question;
 
 	if (entry->used || checks->used == ENTRIES / 2)
 		return;
-	memset(&question, 0, sizeof(question));
-	question.id = (uint64_t)(entry - checks->entry);
-	question.kind = (uint16_t)kind;
-	question.name_len = (uint16_t)name.len;
-	memcpy(question.name, name.data, name.len);
+	question_write(&question, (uint64_t)(entry - checks->entry), kind, text);
 	while (!question_push(question_rings_questions(&checks->rings, 0), &question))
 		take_answers(checks);
-	memcpy(entry->name, question.name, sizeof(entry->name));
+	memcpy(entry->text, text.data, text.len);
+	entry->text_len = text.len;
 	entry->kind = kind;
 	entry->used = true;
 	entry->turn = checks->turn;

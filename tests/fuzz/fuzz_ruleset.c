@@ -35,13 +35,12 @@ static const struct fact_relay relay = {.ip = {(const uint8_t *)"203.0.113.2", 1
 static const struct facts facts = {.relay = &relay, .relay_count = 1, .relays_untrusted = 1};
 
 /* Every question is one that management takes. */
-static void see(void *context, enum question_kind kind, struct bytes name)
+static void see(void *context, enum question_kind kind, struct bytes text)
 {
-	struct question question = {.kind = (uint16_t)kind, .name_len = (uint16_t)name.len};
+	struct question question;
 
 	(void)context;
-	ASSERT(name.len < QUESTION_NAME_BYTES);
-	memcpy(question.name, name.data, name.len);
+	question_write(&question, 0, kind, text);
 	ASSERT(question_is_sound(&question));
 }
 
