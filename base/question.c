@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/dkim_question.h"
 #include "base/sealed.h"
 
 #define MAGIC          0x3153534e51545350u /* "PSTQNSS1" */
@@ -93,6 +94,11 @@ bool question_is_sound(const struct question *question)
 		return false;
 	if (question->kind == QUESTION_ADDRESS || question->kind == QUESTION_TEXT)
 		return question_name_is_sound(text);
+	if (question->kind == QUESTION_DKIM) {
+		struct dkim_question dkim;
+
+		return dkim_question_read(text, &dkim);
+	}
 	if (question->kind != QUESTION_HOST && question->kind != QUESTION_SERVERS)
 		return text.len > 0;
 	blank = bytes_find(text, ' ');
