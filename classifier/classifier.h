@@ -95,6 +95,8 @@ void classifier_questions(struct scan_context *context, const struct texts *text
 void ruleset_client_questions(const struct ruleset *ruleset, const struct addr *client,
                               question_seen *seen, void *seen_context);
 bool ruleset_asks(const struct ruleset *ruleset);
+/* Whether rules ask about the DKIM signatures of messages. */
+bool ruleset_reads_signatures(const struct ruleset *ruleset);
 
 struct judgement {
 	int32_t score_milli;

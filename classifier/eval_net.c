@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
-#include "classifier/eval.h"
+#include "classifier/eval_dkim.h"
 
 #define RELAYS_ASKED_MAX 32u
 #define LOOPBACK_NET     127u
@@ -541,6 +541,7 @@ void classifier_questions(struct scan_context *context, const struct texts *text
 		if (asks(call.eval))
 			walk_rule(&walk);
 	}
+	eval_dkim_questions(&call, seen, seen_context);
 }
 
 void ruleset_client_questions(const struct ruleset *ruleset, const struct addr *client,
@@ -569,5 +570,5 @@ bool ruleset_asks(const struct ruleset *ruleset)
 	for (uint32_t i = 0; i < ruleset->evals.count; i++)
 		if (asks(&ruleset->evals.eval[i]))
 			return true;
-	return false;
+	return ruleset_reads_signatures(ruleset);
 }

@@ -99,13 +99,14 @@ static void print_arguments(FILE *out, const char *kinds)
 static void print_evals(FILE *out)
 {
 	static const char *const lists[] = {
-#define LIST(directive, list, form)     directive,
-#define NAMED(directive, form)          directive,
-#define NAMED_AS(directive, name, form) directive,
-#define DELIST(directive, list)         directive,
-#define NAMED_DELIST(directive)         directive,
-#define CLEAR(directive, list)          directive,
-#define CLEAR_BOUNDARIES(directive)     directive,
+#define LIST(directive, list, form)               directive,
+#define NAMED(directive, form)                    directive,
+#define NAMED_AS(directive, name, form)           directive,
+#define DELIST(directive, list)                   directive,
+#define DELIST_BOTH(directive, list, other, form) directive,
+#define NAMED_DELIST(directive)                   directive,
+#define CLEAR(directive, list)                    directive,
+#define CLEAR_BOUNDARIES(directive)               directive,
 #include "classifier/eval_lists.def"
 #define EVAL_SETTING(directive, name, standard) directive,
 #include "classifier/eval_settings.def"
