@@ -38,7 +38,8 @@ def record_data(kind, value):
         return socket.inet_aton(value)
     if kind == "NS":
         return encode_name(value)
-    return bytes([len(value)]) + value.encode()
+    text = value.encode()
+    return b"".join(bytes([len(text[at:at + 255])]) + text[at:at + 255] for at in range(0, max(len(text), 1), 255))
 
 
 def reply(packet, records):
