@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/dkim_question.h"
 #include "base/sealed.h"
+#include "base/spf_question.h"
 
 #define MAGIC          0x3153534e51545350u /* "PSTQNSS1" */
 #define VERSION        2
@@ -98,6 +99,11 @@ bool question_is_sound(const struct question *question)
 		struct dkim_question dkim;
 
 		return dkim_question_read(text, &dkim);
+	}
+	if (question->kind == QUESTION_SPF) {
+		struct spf_request request;
+
+		return spf_request_read(text, &request);
 	}
 	if (question->kind != QUESTION_HOST && question->kind != QUESTION_SERVERS)
 		return text.len > 0;

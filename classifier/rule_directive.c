@@ -30,7 +30,6 @@ enum list_action {
 	ACTION_ADD,
 	ACTION_NAMED,
 	ACTION_DELIST,
-	ACTION_DELIST_BOTH,
 	ACTION_NAMED_DELIST,
 	ACTION_CLEAR,
 	ACTION_CLEAR_BOUNDARIES
@@ -42,19 +41,18 @@ struct list_directive {
 	uint32_t list;    /* enum eval_list */
 	const char *name; /* of a named list whose name the directive implies */
 	enum list_form form;
-	uint32_t other; /* of ACTION_DELIST_BOTH */
 };
 
 static const struct list_directive directives[] = {
-#define LIST(directive, list, form)     {directive, ACTION_ADD, EVAL_LIST_##list, NULL, FORM_##form, 0},
-#define NAMED(directive, form)          {directive, ACTION_NAMED, 0, NULL, FORM_##form, 0},
-#define NAMED_AS(directive, name, form) {directive, ACTION_NAMED, 0, name, FORM_##form, 0},
-#define DELIST(directive, list)         {directive, ACTION_DELIST, EVAL_LIST_##list, NULL, FORM_WORDS, 0},
-#define DELIST_BOTH(directive, list, other, form) \
-	{directive, ACTION_DELIST_BOTH, EVAL_LIST_##list, NULL, FORM_##form, EVAL_LIST_##other},
-#define NAMED_DELIST(directive)     {directive, ACTION_NAMED_DELIST, 0, NULL, FORM_HOSTS, 0},
-#define CLEAR(directive, list)      {directive, ACTION_CLEAR, EVAL_LIST_##list, NULL, FORM_WORDS, 0},
-#define CLEAR_BOUNDARIES(directive) {directive, ACTION_CLEAR_BOUNDARIES, 0, NULL, FORM_WORDS, 0},
+#define LIST(directive, list, form)     {directive, ACTION_ADD, EVAL_LIST_##list, NULL, FORM_##form},
+#define NAMED(directive, form)          {directive, ACTION_NAMED, 0, NULL, FORM_##form},
+#define NAMED_AS(directive, name, form) {directive, ACTION_NAMED, 0, name, FORM_##form},
+#define DELIST(directive, list)         {directive, ACTION_DELIST, EVAL_LIST_##list, NULL, FORM_WORDS},
+#define DELIST_SIGNERS(directive, list) \
+	{directive, ACTION_DELIST, EVAL_LIST_##list, NULL, FORM_SIGNERS},
+#define NAMED_DELIST(directive)     {directive, ACTION_NAMED_DELIST, 0, NULL, FORM_HOSTS},
+#define CLEAR(directive, list)      {directive, ACTION_CLEAR, EVAL_LIST_##list, NULL, FORM_WORDS},
+#define CLEAR_BOUNDARIES(directive) {directive, ACTION_CLEAR_BOUNDARIES, 0, NULL, FORM_WORDS},
 #include "classifier/eval_lists.def"
 };
 
@@ -380,21 +378,6 @@ static void clear_boundaries(struct rule_reader *reader, struct bytes value)
 	}
 }
 
-static void delist(struct rule_reader *reader, const struct list_directive *directive,
-                   struct named_list *list, struct bytes value)
-{
-	if (directive->form == FORM_SIGNERS) {
-		change_signer(reader, directive, list, value);
-		return;
-	}
-	while (value.len > 0) {
-		char *word = lower(reader, rule_word(&value));
-
-		tame_address(word);
-		drop(list, word);
-	}
-}
-
 static void obey(struct rule_reader *reader, const struct list_directive *directive,
                  struct bytes value)
 {
@@ -408,12 +391,12 @@ static void obey(struct rule_reader *reader, const struct list_directive *direct
 		named(reader, directive, value);
 		break;
 	case ACTION_DELIST:
+		if (directive->form == FORM_SIGNERS) {
+			change_signer(reader, directive, &reader->list[directive->list], value);
+			break;
+		}
 		while (value.len > 0)
 			drop(&reader->list[directive->list], lower(reader, rule_word(&value)));
-		break;
-	case ACTION_DELIST_BOTH:
-		delist(reader, directive, &reader->list[directive->list], value);
-		delist(reader, directive, &reader->list[directive->other], value);
 		break;
 	case ACTION_NAMED_DELIST:
 		named_delist(reader, value);
@@ -482,13 +465,16 @@ static bool short_circuit(struct rule_reader *reader, const char *key, struct by
 bool rule_directive(struct rule_reader *reader, const char *key, struct bytes value)
 {
 	char modern[DIRECTIVE_BYTES_MAX];
+	bool known = false;
 
 	modern_key(key, modern);
 	for (size_t i = 0; i < sizeof(directives) / sizeof(directives[0]); i++)
 		if (strcmp(directives[i].key, modern) == 0) {
 			obey(reader, &directives[i], value);
-			return true;
+			known = true;
 		}
+	if (known)
+		return true;
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		if (strcmp(ignored[i], modern) == 0)
 			return true;

@@ -61,7 +61,8 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
 	struct rule_call *call = in_out_call;
 	bool is_sub = call->function == EVAL_check_rbl_sub;
 
-	if (eval_dkim_is_asked((uint16_t)call->function))
+	/* Those of SPF and DKIM take neither zones nor flags. */
+	if (call->argument_count == 0 || eval_dkim_is_asked((uint16_t)call->function))
 		return RULE_EVAL_OK;
 	call->argument[0].number = flags_of(rule);
 	if (!is_sub) {
