@@ -60,6 +60,8 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
 	struct rule_call *call = in_out_call;
 	bool is_sub = call->function == EVAL_check_rbl_sub;
 
+	if (call->argument_count == 0) /* of SPF: they take neither zones nor flags */
+		return RULE_EVAL_OK;
 	call->argument[0].number = flags_of(rule);
 	if (!is_sub) {
 		const char *zone = zone_text(reader, call->text[1]);
