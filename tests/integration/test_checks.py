@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -198,10 +199,17 @@ class Checks(Gateway):
             answer, _ = deliver(CLEAN, f"{rule.lower()}@clean.example", f"Look at {link} today.")
             assert answer.startswith("554 5.7.1") and rule in answer, (rule, answer)
 
+    def results_of(self, sender):
+        """Rows of our Authentication-Results above what the backend has of that sender."""
+        field = re.match(rb"Authentication-Results: gateway\.example;((?:.*\r\n)(?:\t.*\r\n)*)Received: ", self.lab.stored(sender))
+        return [" ".join(row.split()) for row in field[1].decode().split(";")]
+
     def sender_is_checked_by_spf(self):
         answer, _ = deliver(CLEAN, "joe@strict.example", "Good day.", helo="helo.strict.example")
         equal(answer[:3], "250", answer)
         equal(self.hits_of("joe@strict.example"), {"SPF_FITS", "HELO_FITS", "NOT_LISTED"}, "hits")
+        equal(self.results_of("joe@strict.example"), [
+            "spf=pass smtp.mailfrom=joe@strict.example", "spf=pass smtp.helo=helo.strict.example", "dkim=none"], "results")
         answer, _ = deliver(STRANGER, "ann@strict.example", "Good day.")
         assert answer.startswith("554 5.7.1") and "SPF_OF_OTHERS" in answer, answer
         equal(self.hits_of("ann@strict.example"), {"SPF_OF_OTHERS", "NOT_LISTED"}, "hits")
@@ -287,6 +295,11 @@ class Checks(Gateway):
             equal(answer[:3], "250", answer)
             equal(self.hits_of(sender), hits, sender)
         equal(self.queries().count("TXT key._domainkey.signer.example"), 1, "queries for the key")
+        for name, result in (("good@client", "pass header.d=client.example header.s=key"), ("third@signer", "pass header.d=signer.example header.s=key"),
+                             ("body@signer", "fail header.d=signer.example header.s=key"), ("head@signer", "fail header.d=signer.example header.s=key"),
+                             ("none@signer", "permerror header.d=signer.example header.s=none"),
+                             ("late@signer", "temperror header.d=silent.example header.s=key"), ("plain@signer", "none")):
+            equal([row for row in self.results_of(name + ".example") if row.startswith("dkim=")], [f"dkim={result}"], name)
 
     def without_management_nothing_is_asked(self):
         self.lab.stop("postern-mgmtd")
