@@ -9,6 +9,7 @@
 
 #include "base/addr.h"
 #include "base/question.h"
+#include "classifier/eval_dkim.h"
 #include "classifier/rule_eval.h"
 
 /* Lower case, no dot at its end. NULL: it cannot be a zone. */
@@ -60,7 +61,8 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
 	struct rule_call *call = in_out_call;
 	bool is_sub = call->function == EVAL_check_rbl_sub;
 
-	if (call->argument_count == 0) /* of SPF: they take neither zones nor flags */
+	/* Those of SPF and DKIM take neither zones nor flags. */
+	if (call->argument_count == 0 || eval_dkim_is_asked((uint16_t)call->function))
 		return RULE_EVAL_OK;
 	call->argument[0].number = flags_of(rule);
 	if (!is_sub) {
