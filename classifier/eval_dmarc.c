@@ -17,7 +17,8 @@
 
 enum outcome {
 	OUTCOME_OPEN,
-	OUTCOME_NOTHING, /* there is no message to judge: no relay outside, no author */
+	OUTCOME_NOTHING, /* nobody to be asked about: no relay outside, no author whose domain can
+	                    be */
 	OUTCOME_MISSING,
 	OUTCOME_PASS,
 	OUTCOME_FAIL
@@ -56,7 +57,7 @@ static size_t question_of(const struct eval_call *call, char text[QUESTION_BYTES
 	if (relay == NULL || !eval_has_header(call, HEADER_AUTHOR))
 		return 0;
 	request_of(call, relay, &request);
-	if (request.author.len == 0)
+	if (!eval_has_valid_tld(call->ruleset, request.author))
 		return 0;
 	len = dmarc_request_write(&request, text, QUESTION_BYTES - 1);
 	/* What is no name in the DNS has no policy there. */

@@ -6,6 +6,7 @@
 #include "rules_fixture.h"
 
 #define RULES \
+	"util_rb_tld com\n" \
 	"header PASS eval:check_dmarc_pass()\n" \
 	"header REJECT eval:check_dmarc_reject()\n" \
 	"header QUARANTINE eval:check_dmarc_quarantine()\n" \
@@ -64,7 +65,7 @@ static void sign(const char *domain)
 	s->question_bytes = 1;
 }
 
-static void open_rules(void)
+static void open_rules(const char *author)
 {
 	memset(&facts, 0, sizeof(facts));
 	say(&sender, UNANSWERED);
@@ -87,14 +88,14 @@ static void open_rules(void)
 	f->texts.facts = &facts;
 	answers = (struct answers){NULL, find};
 	scan_context_set_answers(f->context, &answers);
-	fixture_header(f, "From:first:addr", "joe@A.com");
+	fixture_header(f, "From:first:addr", author);
 	fixture_header(f, "EnvelopeFrom:addr", "bounce@Lists.a.com");
 }
 
 static int setup(void **state)
 {
 	(void)state;
-	open_rules();
+	open_rules("joe@A.com");
 	return 0;
 }
 
@@ -212,12 +213,13 @@ static void without_an_author_or_a_relay_nothing_is_said(void **state)
 	values_are(0, 0, 0, 0, 0);
 	facts.relay_count = 1;
 	teardown(NULL);
-	open_rules();
-	fixture_header(f, "From:first:addr", "undisclosed");
+	open_rules("undisclosed");
 	values_are(0, 0, 0, 0, 0);
 	teardown(NULL);
-	open_rules();
-	fixture_header(f, "From:first:addr", "root@localhost");
+	open_rules("joe@a.nowhere");
+	values_are(0, 0, 0, 0, 0);
+	teardown(NULL);
+	open_rules("joe@a!b.com");
 	values_are(0, 0, 0, 0, 1);
 	asked_count = 0;
 	classifier_questions(f->context, &f->texts, see, NULL);
