@@ -319,9 +319,9 @@ class Checks(Gateway):
 
 
 CASES = ("listed_client_is_refused", "clean_client_is_taken", "listed_links_are_refused", "sender_is_checked_by_spf",
-         "field_of_a_stranger_is_not_believed", "wishes_of_the_author_count", "spf_is_asked_before_the_message", "same_question_is_asked_once",
-         "silent_server_costs_the_timeout_and_no_more", "others_go_on_while_one_waits", "late_answer_serves_the_next",
-         "signatures_are_verified", "without_management_nothing_is_asked")
+         "field_of_a_stranger_is_not_believed", "wishes_of_the_author_count", "spf_is_asked_before_the_message",
+         "same_question_is_asked_once", "silent_server_costs_the_timeout_and_no_more", "others_go_on_while_one_waits",
+         "late_answer_serves_the_next", "signatures_are_verified", "without_management_nothing_is_asked")
 
 
 def main():
