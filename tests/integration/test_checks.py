@@ -55,6 +55,12 @@ score    SPF_FITS      -0.5
 header   HELO_FITS     eval:check_for_spf_helo_pass()
 tflags   HELO_FITS     net nice
 score    HELO_FITS     -0.1
+header   DMARC_FITS    eval:check_dmarc_pass()
+tflags   DMARC_FITS    net nice
+score    DMARC_FITS    -0.2
+header   DMARC_FAILS   eval:check_dmarc_reject()
+tflags   DMARC_FAILS   net
+score    DMARC_FAILS   16
 meta     NOT_LISTED    !LISTED_SPAM
 score    NOT_LISTED    0.5
 body     PLAIN_WORDS   /buy now/
@@ -81,6 +87,8 @@ RECORDS = {
     "TXT": {f"{REVERSED[LISTED]}.txt.lists.example": ["Spam source, see https://lists.example/"],
             "strict.example": ["unrelated=" + "x" * 300, "v=spf1 include:_spf.strict.example mx -all"],
             "_spf.strict.example": [f"v=spf1 ip4:{LISTED} -exists:%{{l}}.%{{ir}}.users.strict.example ~all"],
+            "_dmarc.author.com": ["v=DMARC1; p=none; sp=reject"],
+            "mail.author.com": [f"v=spf1 ip4:{CLEAN} ?all"],
             "helo.strict.example": ["v=spf1 a:out2.strict.example -all"]},
 }
 
@@ -219,6 +227,15 @@ class Checks(Gateway):
         answer, _ = deliver(STRANGER, "eve@strict.example", "Good day.", fields="Received-SPF: pass\r\n")
         assert answer.startswith("554 5.7.1") and "SPF_OF_OTHERS" in answer, answer
 
+    def wishes_of_the_author_count(self):
+        note = "From: Ann <ann@shop.author.com>\r\nSubject: A note\r\n\r\nGood day.\r\n"
+        answer, _ = deliver(CLEAN, "ann@mail.author.com", "", message=note)
+        equal(answer[:3], "250", answer)
+        equal(self.hits_of("ann@mail.author.com"), {"SPF_FITS", "DMARC_FITS", "NOT_LISTED"}, "hits")
+        answer, _ = deliver(STRANGER, "eve@mail.author.com", "", message=note)
+        assert answer.startswith("554 5.7.1") and "DMARC_FAILS" in answer, answer
+        equal(self.hits_of("eve@mail.author.com"), {"DMARC_FAILS", "NOT_LISTED"}, "hits")
+
     def spf_is_asked_before_the_message(self):
         self.records(delay={"slow.example": TIMEOUT * 0.4}, TXT={**RECORDS["TXT"], "slow.example": ["v=spf1 -all"]})
         answer, seconds = deliver(CLEAN, "ann@slow.example", "Good day.", pause=TIMEOUT * 0.8)
@@ -315,9 +332,9 @@ class Checks(Gateway):
 
 
 CASES = ("listed_client_is_refused", "clean_client_is_taken", "listed_links_are_refused", "sender_is_checked_by_spf",
-         "field_of_a_stranger_is_not_believed", "spf_is_asked_before_the_message", "same_question_is_asked_once",
-         "silent_server_costs_the_timeout_and_no_more", "others_go_on_while_one_waits", "late_answer_serves_the_next",
-         "signatures_are_verified", "without_management_nothing_is_asked")
+         "field_of_a_stranger_is_not_believed", "wishes_of_the_author_count", "spf_is_asked_before_the_message",
+         "same_question_is_asked_once", "silent_server_costs_the_timeout_and_no_more", "others_go_on_while_one_waits",
+         "late_answer_serves_the_next", "signatures_are_verified", "without_management_nothing_is_asked")
 
 
 def main():
