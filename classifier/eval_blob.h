@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define REDIRECTORS_MAX    64u
-#define EVAL_ARGUMENTS_MAX 7u
+#define EVAL_ARGUMENTS_MAX 16u
 #define EVAL_SELECTORS_MAX 24u /* of one call */
 
 enum eval_function {
@@ -65,7 +65,19 @@ enum net_flag { /* of rules that ask the network: `number` of their first argume
 	        NET_FULL_HOST = 8,       /* the whole host of a URI, not its registered domain */
 	        NET_HOST_ADDRESS = 16,   /* by the addresses of the host */
 	        NET_SERVER_ADDRESS = 32, /* by the addresses of its domain's name servers */
-	        NET_FLAGS_END = 64
+	        NET_TEXT = 64,           /* texts are asked for, not addresses */
+	        NET_FLAGS_END = 128
+};
+
+#define ASKDNS_TAGS_MAX 4u /* different ones in a template */
+
+enum askdns_subtest { ASKDNS_ANY, ASKDNS_VALUE, ASKDNS_PATTERN, ASKDNS_CODES };
+
+enum eval_tag { /* `number` of arguments of kind t */
+#define TAG(name, selector, help) EVAL_TAG_##name,
+#include "classifier/eval_tags.def"
+	        EVAL_TAG_HEADER,  /* the first line of its selector */
+	        EVAL_TAG_CAPTURED /* and the number of a rule: what its group of this name holds */
 };
 
 struct blob_eval_argument {

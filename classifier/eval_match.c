@@ -194,7 +194,8 @@ struct bytes eval_captured_text(const struct eval_call *call, uint32_t index, st
 	struct scan_context *c = call->context;
 	char name_text[64];
 
-	if (rule->selector >= headers->segment_count ||
+	if (rule->kind != BLOB_RULE_PATTERN || rule->text_kind != TEXT_HEADER ||
+	    r->pattern[index] == NULL || rule->selector >= headers->segment_count ||
 	    headers->segments[rule->selector].start == SEGMENT_ABSENT ||
 	    name.len >= sizeof(name_text))
 		return bytes_of("", 0);

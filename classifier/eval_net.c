@@ -8,22 +8,10 @@
 #include <stdio.h>
 
 #include "base/check.h"
-#include "classifier/eval.h"
+#include "classifier/eval_net.h"
 
 #define RELAYS_ASKED_MAX 32u
 #define LOOPBACK_NET     127u
-
-struct walk {
-	const struct eval_call *call;
-	/* False: enough. */
-	bool (*see)(struct walk *walk, enum question_kind kind, struct bytes name);
-	void *context;
-	/* of who looks at answers */
-	const struct eval_call *asker; /* whose subtest decides */
-	bool hit, open;
-	/* of who collects questions */
-	question_seen *seen;
-};
 
 static struct bytes lower_name(struct bytes text, char memory[QUESTION_NAME_BYTES])
 {
@@ -51,8 +39,43 @@ static bool ask_below(struct walk *walk, enum question_kind kind, struct bytes h
 	return !question_is_sound(&probe) || walk->see(walk, kind, bytes_of(text, (size_t)len));
 }
 
-/* As RFC 5782 has it: octets or nibbles, the last one first. */
-static struct bytes reversed(const struct addr *addr, char memory[ADDR_TEXT_MAX * 2])
+bool net_ask_below(struct walk *walk, enum question_kind kind, struct bytes host, struct bytes zone)
+{
+	return ask_below(walk, kind, host, zone);
+}
+
+bool net_ask(struct walk *walk, enum question_kind kind, struct bytes name)
+{
+	char memory[QUESTION_NAME_BYTES];
+
+	name = lower_name(name, memory);
+	return !question_name_is_sound(name) || walk->see(walk, kind, name);
+}
+
+bool net_is_full_name(struct bytes name)
+{
+	size_t label = 0, underscores = 0, ends = 0;
+
+	/* From its end on: labels of letters, digits and, inside, hyphens. */
+	for (size_t i = name.len; i > 0; i--) {
+		uint8_t c = name.data[i - 1];
+		bool at_end = i == name.len || name.data[i] == '.' || i == 1 ||
+		              name.data[i - 2] == '.';
+
+		if (c == '.') {
+			ends++;
+			label = 0;
+			continue;
+		}
+		label++;
+		underscores += c == '_' && ends < 2;
+		if (c == '-' && at_end)
+			return false;
+	}
+	return underscores == 0 && ends > 0 && label > 0;
+}
+
+struct bytes net_reversed(const struct addr *addr, char memory[REVERSED_BYTES])
 {
 	static const char hex[] = "0123456789abcdef";
 	const uint8_t *o = addr->octet;
@@ -73,9 +96,9 @@ static struct bytes reversed(const struct addr *addr, char memory[ADDR_TEXT_MAX 
 static bool ask_address(struct walk *walk, enum question_kind kind, const struct addr *addr,
                         struct bytes zone)
 {
-	char memory[ADDR_TEXT_MAX * 2];
+	char memory[REVERSED_BYTES];
 
-	return ask_below(walk, kind, reversed(addr, memory), zone);
+	return ask_below(walk, kind, net_reversed(addr, memory), zone);
 }
 
 /* Relays */
@@ -309,13 +332,29 @@ static void walk_links(struct walk *walk)
 			return;
 }
 
+/* Of relays and senders: check_rbl_sub looks at them by their set. */
+static bool asks_for_set(const struct blob_eval *eval)
+{
+	switch (eval->function) {
+	case EVAL_check_rbl:
+	case EVAL_check_rbl_txt:
+	case EVAL_check_rbl_envfrom:
+	case EVAL_check_rbl_from_host:
+	case EVAL_check_rbl_from_domain:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void walk_rule(struct walk *walk)
 {
 	const struct eval_call *call = walk->call;
 	bool links = call->eval->function == EVAL_uri_in_zone;
+	bool lists = links || asks_for_set(call->eval);
 
-	if (call->ruleset->evals.setting[links ? EVAL_SETTING_SKIP_URIBL_CHECKS
-	                                       : EVAL_SETTING_SKIP_RBL_CHECKS] != 0)
+	if (lists && call->ruleset->evals.setting[links ? EVAL_SETTING_SKIP_URIBL_CHECKS
+	                                                : EVAL_SETTING_SKIP_RBL_CHECKS] != 0)
 		return;
 	switch (call->eval->function) {
 	case EVAL_check_rbl:
@@ -332,6 +371,9 @@ static void walk_rule(struct walk *walk)
 	case EVAL_uri_in_zone:
 		walk_links(walk);
 		break;
+	case EVAL_askdns:
+		askdns_walk(walk);
+		break;
 	default: /* asks nothing by itself */
 		break;
 	}
@@ -344,8 +386,8 @@ static bool is_loopback(uint32_t address)
 	return address >> 24 == LOOPBACK_NET;
 }
 
-/* Two numbers and what stands between them, as the compiler wrote them. */
-static bool address_fits(uint32_t address, struct bytes subtest)
+/* Two numbers and what stands between them. */
+bool net_address_fits(uint32_t address, struct bytes subtest)
 {
 	size_t mark = 0;
 	uint64_t first = 0, second = 0;
@@ -386,7 +428,7 @@ static bool addresses_fit(const struct eval_call *asker, struct bytes subtest,
 		struct addr addr = addr_from_ip4(answer->address[i]);
 
 		if (link && subtest.len > 0) {
-			if (address_fits(answer->address[i], subtest))
+			if (net_address_fits(answer->address[i], subtest))
 				return true;
 			continue;
 		}
@@ -430,6 +472,8 @@ static bool look(struct walk *walk, enum question_kind kind, struct bytes name)
 
 	if (answer == NULL)
 		walk->open = true;
+	else if (walk->asker->eval->function == EVAL_askdns)
+		walk->hit = askdns_fits(walk->asker, kind, answer);
 	else if (answer->result == ANSWER_FOUND)
 		walk->hit = addresses_fit(walk->asker, subtest, answer) ||
 		            texts_fit(walk->asker, subtest, answer);
@@ -483,19 +527,15 @@ int32_t eval_uri_in_zone(const struct eval_call *call)
 	return rule_value(call);
 }
 
+int32_t eval_askdns(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
 static bool asks(const struct blob_eval *eval)
 {
-	switch (eval->function) {
-	case EVAL_check_rbl:
-	case EVAL_check_rbl_txt:
-	case EVAL_check_rbl_envfrom:
-	case EVAL_check_rbl_from_host:
-	case EVAL_check_rbl_from_domain:
-	case EVAL_uri_in_zone:
-		return true;
-	default:
-		return false;
-	}
+	return asks_for_set(eval) || eval->function == EVAL_uri_in_zone ||
+	       eval->function == EVAL_askdns;
 }
 
 /* Looks at the answers to the questions of all rules of its set. */
@@ -508,8 +548,7 @@ int32_t eval_check_rbl_sub(const struct eval_call *call)
 
 	for (uint32_t i = 0; i < e->count && !walk.hit; i++) {
 		other.eval = &e->eval[i];
-		if (asks(other.eval) && other.eval->function != EVAL_uri_in_zone &&
-		    bytes_equal(eval_text(&other, 0), set))
+		if (asks_for_set(other.eval) && bytes_equal(eval_text(&other, 0), set))
 			walk_rule(&walk);
 	}
 	return settle(call, &walk);

@@ -49,6 +49,13 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
                                       struct rule_call *in_out_call, const char **out_why);
 enum rule_eval_result rule_net_uri(struct rule_reader *reader, const struct rule_text *rule,
                                    struct rule_call *out_call, const char **out_why);
+/* rule_askdns.c: the call an askdns rule becomes; `text` is what follows its name. */
+enum rule_eval_result rule_askdns(struct rule_reader *reader, struct bytes text,
+                                  struct rule_call *out_call, const char **out_why);
+/* Adds an argument for a tag; false: it is not known. */
+bool rule_tag_add(struct rule_reader *reader, struct bytes name, struct rule_call *in_out_call);
+/* The header rule whose pattern captures text as `name`; UINT32_MAX: none. */
+uint32_t rule_eval_capturing(const struct rule_reader *reader, const char *name);
 /* The call a URI pattern with one %{NAME} at its end becomes, and in `out_pattern` what has to
  * match in front of it. False: the pattern is of another form, or no header rule captures NAME
  * (then `out_why` says so). */

@@ -17,6 +17,7 @@
 
 struct dns_reply {
 	enum answer_result result; /* FOUND, NONE or FAILED */
+	uint32_t code;             /* as the server said (RFC 1035 4.1.1); of FOUND and NONE */
 	uint32_t ttl_s;
 	uint32_t address_count;
 	uint32_t address[ANSWER_ADDRESSES_MAX]; /* host order */
