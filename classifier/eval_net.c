@@ -241,6 +241,52 @@ static void walk_senders(struct walk *walk)
 	}
 }
 
+/* A host or an address of either family. */
+static bool ask_host_or_address(struct walk *walk, struct bytes host)
+{
+	const struct eval_call *call = walk->call;
+	struct addr addr;
+
+	if (addr_parse(host, &addr) == OK)
+		return (flags(call) & NET_DOMAINS_ONLY) != 0 ||
+		       ask_address(walk, QUESTION_ADDRESS, &addr, eval_text(call, 1));
+	return !net_is_full_name(host) || ask_host(walk, QUESTION_ADDRESS, host);
+}
+
+/* Of each header the host of its first address, else the hosts it consists of. */
+static void walk_headers(struct walk *walk)
+{
+	const struct eval_call *call = walk->call;
+
+	for (uint32_t h = 0; h + 1 < call->eval->selector_count; h += 2) {
+		struct bytes host = bytes_behind_last(eval_first(call, h), '@'), line;
+		struct bytes rest = eval_header(call, h + 1);
+
+		if (host.len > 0) {
+			if (!ask_host(walk, QUESTION_ADDRESS, host))
+				return;
+			continue;
+		}
+		for (uint32_t i = 0; i < EVAL_ADDRESSES_MAX && eval_next_line(&rest, &line); i++)
+			if (!ask_host_or_address(walk, line))
+				return;
+	}
+}
+
+/* All that is known of the untrusted relay where the message began. */
+static void walk_furthest_relay(struct walk *walk)
+{
+	const struct facts *facts = walk->call->facts;
+	const struct fact_relay *relay;
+
+	if (facts->relays_untrusted == 0 || facts->relay_count == 0)
+		return;
+	relay = &facts->relay[facts->relay_count - 1];
+	if (!relay->is_trusted && ask_host_or_address(walk, relay->ip) &&
+	    ask_host_or_address(walk, relay->by) && ask_host_or_address(walk, relay->helo))
+		(void)ask_host_or_address(walk, relay->rdns);
+}
+
 /* Links */
 
 static bool is_skipped(const struct eval_call *call, struct bytes host)
@@ -341,6 +387,8 @@ static bool asks_for_set(const struct blob_eval *eval)
 	case EVAL_check_rbl_envfrom:
 	case EVAL_check_rbl_from_host:
 	case EVAL_check_rbl_from_domain:
+	case EVAL_check_rbl_headers:
+	case EVAL_check_rbl_rcvd:
 		return true;
 	default:
 		return false;
@@ -373,6 +421,18 @@ static void walk_rule(struct walk *walk)
 		break;
 	case EVAL_askdns:
 		askdns_walk(walk);
+		break;
+	case EVAL_check_hashbl_bodyre:
+	case EVAL_check_hashbl_emails:
+	case EVAL_check_hashbl_tag:
+	case EVAL_check_hashbl_uris:
+		hashbl_walk(walk);
+		break;
+	case EVAL_check_rbl_headers:
+		walk_headers(walk);
+		break;
+	case EVAL_check_rbl_rcvd:
+		walk_furthest_relay(walk);
 		break;
 	default: /* asks nothing by itself */
 		break;
@@ -474,6 +534,8 @@ static bool look(struct walk *walk, enum question_kind kind, struct bytes name)
 		walk->open = true;
 	else if (walk->asker->eval->function == EVAL_askdns)
 		walk->hit = askdns_fits(walk->asker, kind, answer);
+	else if (answer->result == ANSWER_FOUND && eval_is_hashbl(walk->asker->eval))
+		walk->hit = hashbl_fits(walk->asker, answer);
 	else if (answer->result == ANSWER_FOUND)
 		walk->hit = addresses_fit(walk->asker, subtest, answer) ||
 		            texts_fit(walk->asker, subtest, answer);
@@ -527,7 +589,37 @@ int32_t eval_uri_in_zone(const struct eval_call *call)
 	return rule_value(call);
 }
 
+int32_t eval_check_rbl_headers(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_rbl_rcvd(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
 int32_t eval_askdns(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_hashbl_bodyre(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_hashbl_emails(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_hashbl_tag(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_hashbl_uris(const struct eval_call *call)
 {
 	return rule_value(call);
 }
@@ -535,7 +627,7 @@ int32_t eval_askdns(const struct eval_call *call)
 static bool asks(const struct blob_eval *eval)
 {
 	return asks_for_set(eval) || eval->function == EVAL_uri_in_zone ||
-	       eval->function == EVAL_askdns;
+	       eval->function == EVAL_askdns || eval_is_hashbl(eval);
 }
 
 /* Looks at the answers to the questions of all rules of its set. */

@@ -53,4 +53,12 @@ void askdns_walk(struct walk *walk);
 bool askdns_fits(const struct eval_call *asker, enum question_kind kind,
                  const struct answer *answer);
 
+/* eval_hashbl.c */
+bool eval_is_hashbl(const struct blob_eval *eval);
+void hashbl_walk(struct walk *walk);
+bool hashbl_fits(const struct eval_call *asker, const struct answer *answer);
+/* Of a generation that is opened. */
+bool hashbl_is_sound(const struct ruleset_evals *e, const struct blob_eval *eval);
+MUST_CHECK enum err hashbl_open(struct ruleset *ruleset, char *reason);
+
 #endif

@@ -1,7 +1,7 @@
 /* eval_open.c - the eval sections of a generation: verified once, so that the functions need no
  * bounds check. */
 #include "base/check.h"
-#include "classifier/eval.h"
+#include "classifier/eval_net.h"
 #include "classifier/eval_signature.h"
 
 const struct eval_signature eval_signatures[EVAL_FUNCTION_COUNT] = {
@@ -155,7 +155,7 @@ static bool evals_are_sound(const struct ruleset *r)
 		    (i > 0 && eval->rule <= e->eval[i - 1].rule) ||
 		    eval->function >= EVAL_FUNCTION_COUNT || !arguments_are_sound(e, eval) ||
 		    !flags_are_sound(e, eval) || !selectors_are_enough(r, eval) ||
-		    !captures_are_sound(r, eval))
+		    !captures_are_sound(r, eval) || !hashbl_is_sound(e, eval))
 			return false;
 	}
 	return true;

@@ -67,7 +67,11 @@ bool rule_tag_add(struct rule_reader *reader, struct bytes name, struct rule_cal
 	           name.data[name.len - 1] == ')') {
 		selector = rule_pool_copy(&reader->pool, bytes_slice(name, 7, name.len - 8));
 	} else {
-		capture = rule_eval_capturing(reader, rule_pool_copy(&reader->pool, name));
+		const char *text = rule_pool_copy(&reader->pool, name);
+
+		capture = rule_eval_capturing(reader, RULE_HEADER, text);
+		if (capture == UINT32_MAX)
+			capture = rule_eval_capturing(reader, RULE_URI, text);
 		if (capture == UINT32_MAX)
 			return false;
 		number = (double)EVAL_TAG_CAPTURED + capture;

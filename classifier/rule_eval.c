@@ -238,6 +238,9 @@ enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct r
 	if (bytes_equal(name, BYTES("check_uridnsbl")))
 		return rule_net_uri(reader, rule, out_call, out_why);
 	out_call->function = find_function(name);
+	/* It counts failures among records of type A and MX; a failure has none of them. */
+	if (bytes_equal(name, BYTES("check_dns_sender")))
+		return RULE_EVAL_NEVER;
 	/* Character sets named in the markup are not kept: asked for only where languages are. */
 	if (bytes_equal(name, BYTES("html_charset_faraway")))
 		return all_locales(reader) ? RULE_EVAL_NEVER : RULE_EVAL_UNKNOWN;
@@ -329,13 +332,14 @@ void rule_eval_uri_detail(const struct rule_text *rule, struct rule_call *out_ca
 	}
 }
 
-uint32_t rule_eval_capturing(const struct rule_reader *reader, const char *name)
+uint32_t rule_eval_capturing(const struct rule_reader *reader, enum rule_type type,
+                             const char *name)
 {
 	char group[96];
 
 	snprintf(group, sizeof(group), "(?<%.60s>", name);
 	for (uint32_t i = 0; i < reader->rule_count; i++)
-		if (reader->rule[i].type == RULE_HEADER && !reader->rule[i].negated &&
+		if (reader->rule[i].type == type && !reader->rule[i].negated &&
 		    strstr(reader->rule[i].pattern, group) != NULL)
 			return i;
 	return UINT32_MAX;
@@ -386,7 +390,8 @@ bool rule_eval_captured(struct rule_reader *reader, const struct rule_text *rule
 		*out_why = "only a URI rule may have captured text, once and at its end";
 		return false;
 	}
-	uint32_t capture = rule_eval_capturing(reader, rule_pool_copy(&reader->pool, name));
+	uint32_t capture = rule_eval_capturing(reader, RULE_HEADER,
+	                                       rule_pool_copy(&reader->pool, name));
 	if (capture == UINT32_MAX) {
 		*out_why = "no header rule captures this text";
 		return false;

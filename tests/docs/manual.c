@@ -129,7 +129,8 @@ static void print_evals(FILE *out)
 		fprintf(out, " | %s |\n", eval_signatures[i].help);
 	}
 	fputs("\n## Tags in templates of askdns\n\n`_HEADER(selector)_` is the first line of a "
-	      "header, `_NAME_` what a header rule captured with `(?<NAME>...)`. Asked for are A "
+	      "header, `_NAME_` what a header or URI rule captured with `(?<NAME>...)`. Asked for "
+	      "are A "
 	      "and TXT.\n\n| tag | what it is |\n|---|---|\n",
 	      out);
 	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
@@ -137,10 +138,13 @@ static void print_evals(FILE *out)
 	fputs("\n## Lists and settings they heed\n\n", out);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		fprintf(out, "- `%s`\n", lists[i]);
+	fputs("- `hashbl_acl_NAME`: domains whose addresses check_hashbl_emails asks about; one "
+	      "behind ! is excepted\n",
+	      out);
 	fputs("\nFunctions marked (checks) and askdns rules ask the DNS when checks.dns_checks is "
 	      "on; else, and "
 	      "where they ask what is not\n"
-	      "supported (SPF, DKIM, DMARC, ARC, Razor, DCC, Pyzor, HashBL), see below. "
+	      "supported (SPF, DKIM, DMARC, ARC, Razor, DCC, Pyzor), see below. "
 	      "Without checks their value\n"
 	      "is 0; with them, that of what is not supported is unknown: neither they hit, nor "
 	      "what they decide.\n",
