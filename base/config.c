@@ -389,7 +389,7 @@ static bool read_option(struct reading *r, const struct ucl_item *item, const st
 		return fail(r, item->line, "%s is given twice, first in line %u; remove one", what,
 		            *line);
 	*line = item->line;
-	if (option == &option_table[OPTION_hostname])
+	if (option == &option_table[OPTION_hostname] || option == &option_table[OPTION_authserv_id])
 		return read_hostname(r, item, what, place);
 	if (option->type == OPTION_TYPE_text)
 		return read_text(r, item, what, place);

@@ -48,12 +48,13 @@ struct config_port {
 
 struct config_listener {
 	config_text name;
-	struct endpoint local;           /* unspecified address: every address of ours */
-	config_text hostname;            /* in the banner and EHLO; empty: policy's */
-	config_text tls;                 /* see config_tls_listener_mode */
-	config_text client_certificates; /* off, optional, required; empty: as in section tls */
-	config_text certificates;        /* names, separated by one space; empty: all */
-	config_text auth, auth_tls;      /* see config_auth_listener_mode */
+	struct endpoint local; /* unspecified address: every address of ours */
+	config_text hostname;  /* in the banner and EHLO; empty: policy's */
+	config_text tls;       /* see config_tls_listener_mode */
+	config_text
+	    client_certificates;  /* off, optional, for_mail, required; empty: as in section tls */
+	config_text certificates; /* names, separated by one space; empty: all */
+	config_text auth, auth_tls; /* see config_auth_listener_mode */
 };
 
 struct config_backend {

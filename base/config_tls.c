@@ -94,9 +94,9 @@ static bool is_certificate(const struct config *config, struct bytes name)
 
 static bool is_client_word(const char *word)
 {
-	static const char *const words[] = {"", "off", "optional", "required"};
+	static const char *const words[] = {"", "off", "optional", "for_mail", "required"};
 
-	return config_word_index(words, 4, word) < 4;
+	return config_word_index(words, 5, word) < 5;
 }
 
 static bool check_listener(const struct config *config, const struct config_listener *listener,
@@ -123,8 +123,8 @@ static bool check_listener(const struct config *config, const struct config_list
 	     strcmp(listener->client_certificates, "off") != 0 &&
 	     config->tls_client_ca_file[0] == '\0')) {
 		snprintf(reason, TLS_REASON_BYTES,
-		         "listeners.%s: client_certificates is \"%.32s\"; give off, or optional or "
-		         "required with tls.tls_client_ca_file",
+		         "listeners.%s: client_certificates is \"%.32s\"; give off, or optional, "
+		         "for_mail or required with tls.tls_client_ca_file",
 		         listener->name, listener->client_certificates);
 		return false;
 	}
@@ -193,10 +193,12 @@ static bool check_words(const struct config *config, char *reason, uint32_t *out
 		         "tls.tls_version_min is \"%.32s\"; give 1.2 or 1.3", version);
 		return false;
 	}
-	if (strcmp(wanted, "optional") != 0 && strcmp(wanted, "required") != 0) {
+	if (strcmp(wanted, "optional") != 0 && strcmp(wanted, "for_mail") != 0 &&
+	    strcmp(wanted, "required") != 0) {
 		*out_index = OPTION_tls_client_certificates;
 		snprintf(reason, TLS_REASON_BYTES,
-		         "tls.tls_client_certificates is \"%.32s\"; give optional or required",
+		         "tls.tls_client_certificates is \"%.32s\"; give optional, for_mail or "
+		         "required",
 		         wanted);
 		return false;
 	}

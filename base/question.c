@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/sealed.h"
+#include "base/spf_question.h"
 
 #define MAGIC          0x3153534e51545350u /* "PSTQNSS1" */
 #define VERSION        2
@@ -93,6 +94,11 @@ bool question_is_sound(const struct question *question)
 		return false;
 	if (question->kind == QUESTION_ADDRESS || question->kind == QUESTION_TEXT)
 		return question_name_is_sound(text);
+	if (question->kind == QUESTION_SPF) {
+		struct spf_request request;
+
+		return spf_request_read(text, &request);
+	}
 	if (question->kind != QUESTION_HOST && question->kind != QUESTION_SERVERS)
 		return text.len > 0;
 	blank = bytes_find(text, ' ');

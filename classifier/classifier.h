@@ -94,6 +94,10 @@ void classifier_questions(struct scan_context *context, const struct texts *text
 /* Calls it for what they will ask, in all likelihood, about a message this client brings. */
 void ruleset_client_questions(const struct ruleset *ruleset, const struct addr *client,
                               question_seen *seen, void *seen_context);
+/* The same for what becomes known with the sender. */
+void ruleset_sender_questions(const struct ruleset *ruleset, const struct addr *client,
+                              struct bytes helo, struct bytes sender, question_seen *seen,
+                              void *seen_context);
 bool ruleset_asks(const struct ruleset *ruleset);
 
 struct judgement {

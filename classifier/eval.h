@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/facts.h"
+#include "base/spf_question.h"
 #include "classifier/scan.h"
 
 #define EVAL_ADDRESSES_MAX 256u
@@ -53,6 +54,16 @@ struct eval_labels { /* what a rule asks of a list: scratch of the function that
 	char memory[EVAL_LABELS_BYTES];
 };
 
+enum eval_spf_identity { EVAL_SPF_SENDER, EVAL_SPF_HELO, EVAL_SPF_IDENTITIES };
+
+struct eval_spf { /* eval_spf.c */
+	bool known, has_sender;
+	struct bytes sender;
+	bool is_given[EVAL_SPF_IDENTITIES]; /* a field tells it: */
+	enum spf_result given[EVAL_SPF_IDENTITIES];
+	bool is_asked[EVAL_SPF_IDENTITIES];
+};
+
 struct eval_words; /* eval_words.c */
 struct eval_uris;  /* eval_uri.c */
 struct eval_parts; /* eval_pattern_rule.c */
@@ -77,6 +88,7 @@ struct eval_state {                      /* of the message in hand */
 	bool emails_known, emails_too_many;
 	struct eval_hosts hosts;
 	struct eval_labels labels;
+	struct eval_spf spf;
 	bool vertical_known;
 	int32_t vertical_percent;
 	bool upper_known;
@@ -212,6 +224,10 @@ bool eval_has_valid_tld(const struct ruleset *ruleset, struct bytes host);
 const struct eval_addresses *eval_from_addresses(const struct eval_call *call);
 /* Adds the addresses of `header`, without equals. */
 void eval_add_addresses(const struct eval_call *call, uint32_t header, struct eval_addresses *to);
+
+/* eval_spf.c: whether the rule wants to know what SPF says, and of whom; asks it. */
+bool eval_spf_asks(const struct blob_eval *eval, enum eval_spf_identity *out_identity);
+void eval_spf_questions(const struct eval_call *call, question_seen *seen, void *seen_context);
 
 /* eval_email.c: the next address in a line of text, from `*at` on, which moves behind it. Its
  * top-level domain exists. */

@@ -671,6 +671,8 @@ void classifier_questions(struct scan_context *context, const struct texts *text
 		call.eval = &r->evals.eval[i];
 		if (asks(call.eval))
 			walk_rule(&walk);
+		else
+			eval_spf_questions(&call, seen, seen_context);
 	}
 }
 
@@ -697,8 +699,11 @@ void ruleset_client_questions(const struct ruleset *ruleset, const struct addr *
 
 bool ruleset_asks(const struct ruleset *ruleset)
 {
+	enum eval_spf_identity identity;
+
 	for (uint32_t i = 0; i < ruleset->evals.count; i++)
-		if (asks(&ruleset->evals.eval[i]))
+		if (asks(&ruleset->evals.eval[i]) ||
+		    eval_spf_asks(&ruleset->evals.eval[i], &identity))
 			return true;
 	return false;
 }

@@ -411,12 +411,16 @@ bool rule_directive(struct rule_reader *reader, const char *key, struct bytes va
 {
 	char modern[DIRECTIVE_BYTES_MAX];
 
+	bool known = false;
+
 	modern_key(key, modern);
 	for (size_t i = 0; i < sizeof(directives) / sizeof(directives[0]); i++)
 		if (strcmp(directives[i].key, modern) == 0) {
 			obey(reader, &directives[i], value);
-			return true;
+			known = true;
 		}
+	if (known)
+		return true;
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		if (strcmp(ignored[i], modern) == 0)
 			return true;

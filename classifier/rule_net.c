@@ -104,6 +104,8 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
 	default:
 		break;
 	}
+	if (call->argument_count == 0) /* of SPF: they take neither zones nor flags */
+		return RULE_EVAL_OK;
 	call->argument[0].number = flags_of(rule);
 	if (!is_sub) {
 		const char *zone = rule_net_zone(reader, call->text[1]);

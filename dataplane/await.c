@@ -61,6 +61,9 @@ void await_client(struct gateway *g, struct mail *m)
 	m->client_asked = true;
 	tcp_endpoints(m->session->leg.conn, &local, &remote);
 	ruleset_client_questions(view->ruleset, &remote.addr, ask_ahead, g);
+	ruleset_sender_questions(view->ruleset, &remote.addr, bytes_text(m->session->helo),
+	                         transaction_path_text(&m->transaction, &m->transaction.sender),
+	                         ask_ahead, g);
 }
 
 struct asking { /* for one mail */

@@ -3,11 +3,13 @@
  *
  *   gateway.c   a turn: ready connections, timers, the judging queue
  *   leg_tls.c   either side inside TLS: plaintext in and out, handshakes in turns
- *   session.c   the client's side: events of smtp/server.h become replies and steps of a mail
+ *   session.c   the client's side: sessions begin, read, and end
+ *   session_event.c  events of smtp/server.h become replies and steps of a mail
  *   mail.c      a transaction on its way: MAIL and RCPT put to the backend, body held
  *   judge.c     body to texts to verdict
  *   await.c     what the network says: asked through management, waited for
  *   shadow.c    what it would have been under the rules that are tried
+ *   results.c   Authentication-Results: ours written, forged ones taken out
  *   relay.c     commit: DATA, headers, held octets, the dot, the backend's reply
  *   login.c     AUTH relayed to a backend, on a connection of the session's own
  *   backend.c   pool of connections to backends and their replies
@@ -254,8 +256,12 @@ void session_timeout(struct gateway *g, struct session *s);
 /* Reads on: after something the session waited for has been answered. False: the session is over
  * and freed. */
 bool session_step(struct gateway *g, struct session *s);
+/* Our name on the session's listener: in the banner. */
+const char *session_hostname(const struct gateway *g, const struct session *s);
 /* The last reply, then the end. */
 void session_dismiss(struct gateway *g, struct session *s, enum smtp_reply reply);
+/* As above, without a word. */
+void session_close(struct gateway *g, struct session *s);
 void session_write(struct gateway *g, struct session *s, const struct buf *out);
 void session_reply(struct gateway *g, struct session *s, enum smtp_reply reply);
 void session_reply_detail(struct gateway *g, struct session *s, enum smtp_reply reply,
@@ -273,6 +279,9 @@ void session_drain(struct gateway *g, struct session *s);
 
 /* Gives the session up at once: 421, or a reset where what it holds must be free now. */
 void session_evict(struct gateway *g, struct session *s, bool hard);
+
+/* session_event.c */
+void session_event(struct gateway *g, struct session *s, const struct smtp_event *event);
 
 /* budget.c */
 /* Sets the session's deadline for what it is to do next. */
@@ -401,6 +410,14 @@ void login_backend_reply(struct gateway *g, struct login *login,
                          const struct smtp_client_event *event);
 /* `stale`: a connection of the pool that may have been dead before. The session may be freed. */
 void login_backend_lost(struct gateway *g, struct login *login, bool stale);
+
+/* results.c */
+#define RESULTS_BYTES_MAX 2048 /* of our Authentication-Results */
+/* Before commit: takes out of the held octets what others wrote in our name. False: it must be
+ * refused with *out_reply. */
+bool results_clean(struct gateway *g, struct mail *m, enum smtp_reply *out_reply);
+/* Our Authentication-Results, if there is to be one; `out` has RESULTS_BYTES_MAX left. */
+void results_write(struct gateway *g, const struct mail *m, struct buf *out);
 
 /* relay.c */
 void relay_commit(struct gateway *g, struct mail *m);

@@ -244,7 +244,7 @@ static void note_user(struct gateway *g, struct login *login, struct bytes respo
 
 	if (login->response_count == UINT32_MAX)
 		return;
-	if (g->config->auth_user_in_events &&
+	if ((g->config->auth_user_in_events || g->config->auth_user_in_results) &&
 	    auth_user((enum auth_mechanism)login->mechanism, login->response_count, response, &out))
 		login->user[out.len] = '\0';
 	login->response_count++;

@@ -18,10 +18,15 @@ void relay_commit(struct gateway *g, struct mail *m)
 {
 	uint8_t memory[16];
 	struct buf out = buf_over(memory, sizeof(memory));
+	enum smtp_reply reply;
 
 	if (m->backend == NULL) {
 		g->counters->messages_deferred++;
 		mail_refuse(g, m, REPLY_BACKEND_DOWN, bytes_of(NULL, 0));
+		return;
+	}
+	if (!results_clean(g, m, &reply)) {
+		mail_refuse(g, m, reply, bytes_of(NULL, 0));
 		return;
 	}
 	report_note_backend(g, m);
@@ -78,6 +83,7 @@ static bool relay_trace(struct gateway *g, struct mail *m)
 	event_id_format(m->id, id_text);
 	tcp_endpoints(s->leg.conn, &local, &remote);
 	addr_format(&remote.addr, client);
+	results_write(g, m, &out);
 	fits = trace_write_received(
 	    &(struct trace_received){.helo = bytes_text(s->helo),
 	                             .client_address = bytes_text(client),

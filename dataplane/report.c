@@ -95,7 +95,7 @@ static void describe_session(struct gateway *g, const struct session *s, struct 
 		copy_text(event->auth_mechanism, sizeof(event->auth_mechanism),
 		          bytes_text(auth_mechanism_text(login_mechanism(s->login))));
 		copy_text(event->auth_user, sizeof(event->auth_user),
-		          bytes_text(login_user(s->login)));
+		          bytes_text(g->config->auth_user_in_events ? login_user(s->login) : ""));
 	}
 	copy_text(event->helo, sizeof(event->helo), bytes_text(s->helo));
 }

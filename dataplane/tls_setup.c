@@ -212,6 +212,9 @@ static void load_listener(struct loading *loading, const struct config_listener 
 	if (out->mode == TLS_LISTENER_OFF)
 		return;
 	loading->failed = false;
+	/* Also when the files cannot be had: mail in the clear is not let in by that. */
+	out->certificate_for_mail = config->tls_client_ca_file[0] != '\0' &&
+	                            strcmp(asked, "for_mail") == 0;
 	fill_options(loading, TLS_SERVER, &options);
 	count = load_identities(loading, its, identities);
 	options.identities = identities;
@@ -223,7 +226,8 @@ static void load_listener(struct loading *loading, const struct config_listener 
 		options.verify = strcmp(asked, "required") == 0 ? TLS_VERIFY_REQUIRED
 		                                                : TLS_VERIFY_OPTIONAL;
 	}
-	if (config->tls_tickets) {
+	/* A resumed session would not show it again. */
+	if (config->tls_tickets && !out->certificate_for_mail) {
 		options.ticket_keys = loading->slot->key;
 		options.ticket_key_count = loading->slot->key_count;
 		options.ticket_lifetime_s = config->tls_ticket_lifetime_ms / 1000;

@@ -20,6 +20,7 @@
 struct tls_setup_listener {
 	enum tls_listener_mode mode;
 	struct tls_config *config; /* NULL with a mode that wants one: it could not be made */
+	bool certificate_for_mail; /* MAIL is for clients that have shown one we trust */
 };
 
 struct tls_setup_backend {

@@ -15,12 +15,17 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "base/spf_question.h"
 
 #include "mgmt/log.h"
+#include "mgmt/spf.h"
 
 #define QUESTIONS_TURN  256 /* of one worker in one turn */
 #define ADDRESSES_ASKED 4   /* of one host */
+#define SERVERS_ASKED   4   /* of one domain */
 #define TTL_FAILED_S    5
+#define TTL_S_MAX       86400
+#define SPF_MOST_US     UINT64_C(20000000) /* RFC 7208, 4.6.4: no less */
 #define NONE            0
 
 static_assert((ASKER_ENTRIES & (ASKER_ENTRIES - 1)) == 0, "a mask chooses");
@@ -34,6 +39,7 @@ struct asker_entry {
 	uint32_t open;   /* lookups */
 	uint32_t waiter; /* 1 + index */
 	uint64_t expires_us;
+	uint32_t check;            /* 1 + index, while it is one of SPF */
 	char text[QUESTION_BYTES]; /* of the question, while it is asked about */
 	bool failed;               /* one of its lookups */
 	struct answer answer;
@@ -45,9 +51,18 @@ struct asker_waiter {
 };
 
 enum lookup_step {
-	STEP_LIST,   /* what is found is the answer */
-	STEP_HOST,   /* addresses to be looked up in the list */
-	STEP_SERVERS /* hosts likewise */
+	STEP_LIST,    /* what is found is the answer */
+	STEP_HOST,    /* addresses to be looked up in the list */
+	STEP_SERVERS, /* hosts likewise */
+	STEP_SPF      /* what the check wants to know next */
+};
+
+struct asker_check {
+	struct spf spf;
+	struct spf_request request;
+	uint64_t began_us;
+	uint32_t next;
+	bool asking; /* a reply meanwhile is looked at when that is over */
 };
 
 struct asker_lookup {
@@ -66,7 +81,9 @@ bool asker_open(struct asker *asker, const char *server, uint32_t timeout_ms, ch
 	asker->entry = calloc(ASKER_ENTRIES, sizeof(*asker->entry));
 	asker->waiter = calloc(ASKER_WAITERS, sizeof(*asker->waiter));
 	asker->lookup = calloc(ASKER_LOOKUPS_MAX, sizeof(*asker->lookup));
-	if (asker->entry == NULL || asker->waiter == NULL || asker->lookup == NULL) {
+	asker->check = calloc(ASKER_CHECKS_MAX, sizeof(*asker->check));
+	if (asker->entry == NULL || asker->waiter == NULL || asker->lookup == NULL ||
+	    asker->check == NULL) {
 		snprintf(reason, 256, "out of memory");
 		return false;
 	}
@@ -74,7 +91,9 @@ bool asker_open(struct asker *asker, const char *server, uint32_t timeout_ms, ch
 		asker->waiter[i].next = i + 1 < ASKER_WAITERS ? i + 2 : NONE;
 	for (uint32_t i = 0; i < ASKER_LOOKUPS_MAX; i++)
 		asker->lookup[i].next = i + 1 < ASKER_LOOKUPS_MAX ? i + 2 : NONE;
-	asker->waiter_free = asker->lookup_free = 1;
+	for (uint32_t i = 0; i < ASKER_CHECKS_MAX; i++)
+		asker->check[i].next = i + 1 < ASKER_CHECKS_MAX ? i + 2 : NONE;
+	asker->waiter_free = asker->lookup_free = asker->check_free = 1;
 	asker->resolver = resolver_new(server, timeout_ms, done, asker, reason);
 	return asker->resolver != NULL;
 }
@@ -86,6 +105,7 @@ void asker_close(struct asker *asker)
 	free(asker->entry);
 	free(asker->waiter);
 	free(asker->lookup);
+	free(asker->check);
 	memset(asker, 0, sizeof(*asker));
 	asker->wake_fd = -1;
 }
@@ -182,18 +202,16 @@ static void conclude(struct asker *asker, struct asker_entry *entry)
 	}
 }
 
-static void look_up(struct asker *asker, struct asker_entry *entry, const char *name,
+/* False: there are too many. */
+static bool look_up(struct asker *asker, struct asker_entry *entry, const char *name, uint16_t type,
                     enum lookup_step step)
 {
 	struct asker_lookup *lookup;
-	uint16_t type = step == STEP_SERVERS           ? DNS_TYPE_NS
-	                : entry->kind == QUESTION_TEXT ? DNS_TYPE_TXT
-	                                               : DNS_TYPE_A;
 
 	if (asker->lookup_free == NONE) {
 		asker->counts.full++;
 		entry->failed = true;
-		return;
+		return false;
 	}
 	lookup = &asker->lookup[asker->lookup_free - 1];
 	asker->lookup_free = lookup->next;
@@ -203,6 +221,7 @@ static void look_up(struct asker *asker, struct asker_entry *entry, const char *
 	asker->lookups_open++;
 	asker->counts.lookups++;
 	resolver_ask(asker->resolver, name, type, lookup);
+	return true;
 }
 
 /* Records, NUL behind each, as far as there is room; the end of the last may be missing. */
@@ -231,7 +250,8 @@ static void merge(struct asker_entry *entry, const struct dns_reply *reply)
 	answer->result = ANSWER_FOUND;
 	for (uint32_t i = 0;
 	     i < reply->address_count && answer->address_count < ANSWER_ADDRESSES_MAX; i++)
-		answer->address[answer->address_count++] = reply->address[i];
+		if (addr_is_ip4(&reply->address[i]))
+			answer->address[answer->address_count++] = addr_ip4(&reply->address[i]);
 	add_texts(answer, bytes_of(reply->text, reply->text_len));
 }
 
@@ -243,12 +263,187 @@ static void look_up_addresses(struct asker *asker, struct asker_entry *entry,
 	char name[QUESTION_NAME_BYTES + 32];
 
 	for (uint32_t i = 0; i < reply->address_count && i < ADDRESSES_ASKED; i++) {
-		uint32_t a = reply->address[i];
+		uint32_t a = addr_ip4(&reply->address[i]); /* of an A record */
 
 		snprintf(name, sizeof(name), "%u.%u.%u.%u.%s", a & 255, a >> 8 & 255, a >> 16 & 255,
 		         a >> 24, zone + 1);
-		look_up(asker, entry, name, STEP_LIST);
+		(void)look_up(asker, entry, name, DNS_TYPE_A, STEP_LIST);
 	}
+}
+
+static bool is_of_use(const struct asker_entry *entry, uint64_t now_us)
+{
+	return entry->state == ENTRY_ASKING ||
+	       (entry->state == ENTRY_KNOWN && now_us < entry->expires_us);
+}
+
+static struct hash128 key_of(const struct asker *asker, const struct question *question)
+{
+	uint8_t text[QUESTION_BYTES + 1];
+
+	text[0] = (uint8_t)question->kind;
+	memcpy(text + 1, question->text, question->text_len);
+	return hash128(&asker->secret, text, question->text_len + 1u);
+}
+
+/* The first of the places a question may have. */
+static struct asker_entry *first_way(const struct asker *asker, struct hash128 key)
+{
+	return &asker->entry[(uint32_t)key.lo & (ASKER_ENTRIES - 1) & ~(ASKER_WAYS - 1)];
+}
+
+/* The entry of a question; NULL: there is none. */
+static struct asker_entry *find(const struct asker *asker, struct hash128 key)
+{
+	struct asker_entry *first = first_way(asker, key);
+
+	for (uint32_t i = 0; i < ASKER_WAYS; i++)
+		if (is_of_use(&first[i], asker->now_us) &&
+		    memcmp(&first[i].key, &key, sizeof(key)) == 0)
+			return &first[i];
+	return NULL;
+}
+
+/* A place for a question that has none; NULL: in all of them is one that is asked. */
+static struct asker_entry *make_room(struct asker *asker, struct hash128 key)
+{
+	struct asker_entry *first = first_way(asker, key), *best = NULL;
+
+	for (uint32_t i = 0; i < ASKER_WAYS; i++) {
+		if (first[i].state == ENTRY_ASKING)
+			continue;
+		if (!is_of_use(&first[i], asker->now_us))
+			first[i].expires_us = 0;
+		if (best == NULL || first[i].expires_us < best->expires_us)
+			best = &first[i];
+	}
+	if (best == NULL)
+		return NULL;
+	best->state = ENTRY_FREE;
+	best->key = key;
+	return best;
+}
+
+/* What is asked of all senders of the domain; false: it is longer than any domain. */
+static bool key_of_domain(const struct asker *asker, const struct spf_request *request,
+                          struct hash128 *out_key)
+{
+	struct bytes domain = spf_sender_domain(request->sender.len > 0 ? request->sender
+	                                                                : request->helo);
+	char sender[QUESTION_NAME_BYTES + 1], text[QUESTION_BYTES];
+	struct spf_request common = {.client = request->client};
+	struct question question;
+
+	if (domain.len == 0 || domain.len >= QUESTION_NAME_BYTES)
+		return false;
+	sender[0] = '@';
+	memcpy(sender + 1, domain.data, domain.len);
+	common.sender = bytes_of(sender, domain.len + 1);
+	question_write(&question, 0, QUESTION_SPF,
+	               bytes_of(text, spf_request_write(&common, text, sizeof(text))));
+	*out_key = key_of(asker, &question);
+	return true;
+}
+
+/* An answer that does not depend on who of the domain it was serves all of them. */
+static void share(struct asker *asker, const struct asker_entry *entry,
+                  const struct asker_check *check)
+{
+	struct asker_entry *common;
+	struct hash128 key;
+
+	if (!key_of_domain(asker, &check->request, &key))
+		return;
+	common = find(asker, key);
+	if (common == NULL)
+		common = make_room(asker, key);
+	if (common == NULL || common->state == ENTRY_ASKING)
+		return;
+	common->state = ENTRY_KNOWN;
+	common->kind = QUESTION_SPF;
+	common->answer = entry->answer;
+	common->expires_us = asker->now_us + (uint64_t)entry->answer.ttl_s * 1000000;
+}
+
+static void end_check(struct asker *asker, struct asker_entry *entry)
+{
+	struct asker_check *check = &asker->check[entry->check - 1];
+
+	entry->answer.result = ANSWER_FOUND;
+	entry->answer.value = check->spf.result;
+	entry->answer.ttl_s = check->spf.ttl_s < TTL_S_MAX ? check->spf.ttl_s : TTL_S_MAX;
+	if (!check->spf.is_personal)
+		share(asker, entry, check);
+	check->next = asker->check_free;
+	asker->check_free = entry->check;
+	entry->check = NONE;
+}
+
+/* Asks what the check wants to know next, until a reply has to be waited for, or it is done. */
+static void run_check(struct asker *asker, struct asker_entry *entry)
+{
+	struct asker_check *check = &asker->check[entry->check - 1];
+
+	if (check->asking)
+		return;
+	check->asking = true;
+	while (spf_waits(&check->spf)) {
+		uint32_t open = entry->open;
+
+		if (asker->now_us - check->began_us > SPF_MOST_US) {
+			asker->counts.spf_overdue++;
+			spf_give_up(&check->spf);
+		} else if (!look_up(asker, entry, check->spf.name, check->spf.type, STEP_SPF)) {
+			spf_give_up(&check->spf);
+		} else if (entry->open > open) {
+			break;
+		}
+	}
+	check->asking = false;
+	if (!spf_waits(&check->spf))
+		end_check(asker, entry);
+}
+
+static void begin_check(struct asker *asker, struct asker_entry *entry,
+                        const struct question *question)
+{
+	struct asker_check *check;
+	struct spf_request request;
+
+	if (asker->check_free == NONE ||
+	    !spf_request_read(bytes_of(entry->text, question->text_len), &request)) {
+		asker->counts.full++;
+		entry->failed = true;
+		return;
+	}
+	entry->check = asker->check_free;
+	check = &asker->check[entry->check - 1];
+	asker->check_free = check->next;
+	check->began_us = asker->now_us;
+	check->asking = false;
+	check->request = request;
+	spf_begin(&check->spf, &request);
+	run_check(asker, entry);
+}
+
+static void take_reply(struct asker *asker, struct asker_entry *entry, enum lookup_step step,
+                       const struct dns_reply *reply)
+{
+	if (step == STEP_SPF) {
+		spf_reply(&asker->check[entry->check - 1].spf, reply);
+		run_check(asker, entry);
+		return;
+	}
+	entry->failed |= reply->result == ANSWER_FAILED;
+	if (step == STEP_LIST)
+		merge(entry, reply);
+	else if (reply->ttl_s < entry->answer.ttl_s)
+		entry->answer.ttl_s = reply->ttl_s;
+	if (step == STEP_HOST)
+		look_up_addresses(asker, entry, reply);
+	for (uint32_t i = 0; step == STEP_SERVERS && i < reply->name_count && i < SERVERS_ASKED;
+	     i++)
+		(void)look_up(asker, entry, reply->name[i], DNS_TYPE_A, STEP_HOST);
 }
 
 static void done(void *context, void *argument, const struct dns_reply *reply)
@@ -262,55 +457,9 @@ static void done(void *context, void *argument, const struct dns_reply *reply)
 	lookup->next = asker->lookup_free;
 	asker->lookup_free = (uint32_t)(lookup - asker->lookup) + 1;
 	asker->lookups_open--;
-	entry->failed |= reply->result == ANSWER_FAILED;
-	if (step == STEP_LIST)
-		merge(entry, reply);
-	else if (reply->ttl_s < entry->answer.ttl_s)
-		entry->answer.ttl_s = reply->ttl_s;
-	if (step == STEP_HOST)
-		look_up_addresses(asker, entry, reply);
-	for (uint32_t i = 0; step == STEP_SERVERS && i < reply->name_count; i++)
-		look_up(asker, entry, reply->name[i], STEP_HOST);
+	take_reply(asker, entry, step, reply);
 	if (--entry->open == 0)
 		conclude(asker, entry);
-}
-
-static bool is_of_use(const struct asker_entry *entry, uint64_t now_us)
-{
-	return entry->state == ENTRY_ASKING ||
-	       (entry->state == ENTRY_KNOWN && now_us < entry->expires_us);
-}
-
-/* The entry of a question; else a place for it, which is not of use then; NULL: no place. */
-static struct asker_entry *find(struct asker *asker, const struct question *question)
-{
-	uint8_t text[QUESTION_BYTES + 1];
-	struct asker_entry *best = NULL;
-	struct hash128 key;
-	uint32_t first;
-
-	text[0] = (uint8_t)question->kind;
-	memcpy(text + 1, question->text, question->text_len);
-	key = hash128(&asker->secret, text, question->text_len + 1u);
-	first = (uint32_t)key.lo & (ASKER_ENTRIES - 1) & ~(ASKER_WAYS - 1);
-	for (uint32_t i = first; i < first + ASKER_WAYS; i++) {
-		struct asker_entry *entry = &asker->entry[i];
-		bool useful = is_of_use(entry, asker->now_us);
-
-		if (useful && memcmp(&entry->key, &key, sizeof(key)) == 0)
-			return entry;
-		if (entry->state == ENTRY_ASKING)
-			continue;
-		if (!useful)
-			entry->expires_us = 0;
-		if (best == NULL || entry->expires_us < best->expires_us)
-			best = entry;
-	}
-	if (best == NULL)
-		return NULL;
-	best->state = ENTRY_FREE;
-	best->key = key;
-	return best;
 }
 
 static bool add_waiter(struct asker *asker, struct asker_entry *entry, uint32_t worker, uint64_t id)
@@ -341,18 +490,43 @@ static void start(struct asker *asker, struct asker_entry *entry, const struct q
 		char host[QUESTION_NAME_BYTES];
 
 		snprintf(host, sizeof(host), "%.*s", (int)strcspn(entry->text, " "), entry->text);
-		look_up(asker, entry, host,
-		        entry->kind == QUESTION_HOST ? STEP_HOST : STEP_SERVERS);
+		if (entry->kind == QUESTION_HOST)
+			(void)look_up(asker, entry, host, DNS_TYPE_A, STEP_HOST);
+		else
+			(void)look_up(asker, entry, host, DNS_TYPE_NS, STEP_SERVERS);
+	} else if (entry->kind == QUESTION_SPF) {
+		begin_check(asker, entry, question);
 	} else {
-		look_up(asker, entry, entry->text, STEP_LIST);
+		(void)look_up(asker, entry, entry->text,
+		              entry->kind == QUESTION_TEXT ? DNS_TYPE_TXT : DNS_TYPE_A, STEP_LIST);
 	}
 	if (--entry->open == 0)
 		conclude(asker, entry);
 }
 
+/* The question's entry, or that of all senders of its domain when that is answered. */
+static struct asker_entry *find_answered(const struct asker *asker, const struct question *question,
+                                         struct hash128 *out_key)
+{
+	struct bytes text = bytes_of(question->text, question->text_len);
+	struct asker_entry *entry, *common;
+	struct spf_request request;
+	struct hash128 key;
+
+	*out_key = key_of(asker, question);
+	entry = find(asker, *out_key);
+	if (entry != NULL || question->kind != QUESTION_SPF || !spf_request_read(text, &request))
+		return entry;
+	if (!key_of_domain(asker, &request, &key))
+		return NULL;
+	common = find(asker, key);
+	return common != NULL && common->state == ENTRY_KNOWN ? common : NULL;
+}
+
 static void take(struct asker *asker, uint32_t worker, const struct question *question)
 {
 	struct asker_entry *entry;
+	struct hash128 key;
 
 	asker->counts.questions++;
 	if (!question_is_sound(question) ||
@@ -361,7 +535,7 @@ static void take(struct asker *asker, uint32_t worker, const struct question *qu
 		refuse(asker, worker, question->id, ANSWER_UNSUPPORTED);
 		return;
 	}
-	entry = find(asker, question);
+	entry = find_answered(asker, question, &key);
 	if (entry != NULL && entry->state == ENTRY_KNOWN) {
 		struct answer answer = entry->answer;
 
@@ -370,6 +544,8 @@ static void take(struct asker *asker, uint32_t worker, const struct question *qu
 		send_answer(asker, worker, question->id, answer);
 		return;
 	}
+	if (entry == NULL)
+		entry = make_room(asker, key);
 	if (entry == NULL || !add_waiter(asker, entry, worker, question->id)) {
 		asker->counts.full++;
 		refuse(asker, worker, question->id, ANSWER_FAILED);

@@ -22,13 +22,15 @@
 #define ASKER_WAYS        8u
 #define ASKER_WAITERS     16384u
 #define ASKER_LOOKUPS_MAX 2048u
+#define ASKER_CHECKS_MAX  256u /* by SPF, at a time */
 
 struct asker_lookup;
+struct asker_check;
 struct asker_entry;
 struct asker_waiter;
 
 struct asker_counts {
-	uint64_t questions, remembered, lookups, failed, full, lost, malformed;
+	uint64_t questions, remembered, lookups, failed, full, lost, malformed, spf_overdue;
 };
 
 struct asker {
@@ -41,12 +43,13 @@ struct asker {
 	struct asker_entry *entry;
 	struct asker_waiter *waiter;
 	struct asker_lookup *lookup;
-	uint32_t waiter_free, lookup_free; /* 1 + index; 0: none */
+	struct asker_check *check;
+	uint32_t waiter_free, lookup_free, check_free; /* 1 + index; 0: none */
 	uint32_t lookups_open;
 	struct asker_counts counts;
 };
 
-/* Of SPF and its kin nobody answers: see questions.def. False, with a reason (256 octets), when the
+/* Of DKIM nobody answers: see questions.def. False, with a reason (256 octets), when the
  * resolver cannot be used or memory is out. */
 bool asker_open(struct asker *asker, const char *server, uint32_t timeout_ms, char *reason);
 void asker_close(struct asker *asker);

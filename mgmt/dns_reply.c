@@ -3,15 +3,17 @@
 
 #include <string.h>
 
-#define HEADER_BYTES   12
-#define RECORDS_MAX    256
-#define LABELS_MAX     128 /* of one name, jumps included */
-#define RCODE_MASK     15
-#define RCODE_NO_NAME  3
-#define CLASS_IN       1
-#define TTL_NONE_S     60 /* of a reply that says nothing of its own */
-#define TTL_NONE_S_MAX 3600
-#define TTL_S_MAX      86400
+#define HEADER_BYTES    12
+#define RECORDS_MAX     256
+#define LABELS_MAX      128 /* of one name, jumps included */
+#define RCODE_MASK      15
+#define RCODE_NO_NAME   3
+#define CLASS_IN        1
+#define TTL_NONE_S      60 /* of a reply that says nothing of its own */
+#define TTL_NONE_S_MAX  3600
+#define TTL_S_MAX       86400
+#define SUBSTITUTE      0x1a
+#define LABEL_BYTES_MAX 63
 
 struct reading {
 	struct bytes packet;
@@ -92,36 +94,46 @@ static bool take_record(struct reading *r, struct record *out)
 	return true;
 }
 
-static void add_address(const struct reading *r, const struct record *record, struct dns_reply *out)
+static void add_address(const struct reading *r, const struct record *record, uint16_t type,
+                        struct dns_reply *out)
 {
+	const uint8_t *octets = r->packet.data + record->data;
+	struct addr *address = &out->address[out->address_count];
 	struct reading data = {.packet = r->packet, .at = record->data};
 
-	if (record->data_bytes == 4 && out->address_count < ANSWER_ADDRESSES_MAX)
-		out->address[out->address_count++] = take(&data, 4);
+	if (record->data_bytes != (type == DNS_TYPE_A ? 4 : sizeof(address->octet)) ||
+	    out->address_count == DNS_ADDRESSES_MAX)
+		return;
+	out->address_count++;
+	if (type == DNS_TYPE_A)
+		*address = addr_from_ip4(take(&data, 4));
+	else
+		memcpy(address->octet, octets, sizeof(address->octet));
 }
 
-/* The strings of one record are one text; a NUL in it would end it. */
+static void put(struct dns_reply *out, uint8_t octet)
+{
+	if (out->text_len < DNS_TEXT_BYTES)
+		out->text[out->text_len++] = (char)octet;
+}
+
+/* The strings of one record are one text. A NUL in it would end it: another octet stands for it
+ * that no text has either. */
 static void add_text(const struct reading *r, const struct record *record, struct dns_reply *out)
 {
 	size_t at = record->data, end = record->data + record->data_bytes;
-	uint32_t len = out->text_len;
 
 	while (at < end) {
 		size_t bytes = r->packet.data[at++];
 
 		for (; bytes > 0 && at < end; bytes--, at++)
-			if (len < DNS_TEXT_BYTES - 1)
-				out->text[len++] = r->packet.data[at] != '\0'
-				                       ? (char)r->packet.data[at]
-				                       : ' ';
+			put(out, r->packet.data[at] != '\0' ? r->packet.data[at] : SUBSTITUTE);
 	}
-	if (len < DNS_TEXT_BYTES) {
-		out->text[len++] = '\0';
-		out->text_len = len;
-	}
+	put(out, '\0');
 }
 
-static void add_name(const struct reading *r, const struct record *record, struct dns_reply *out)
+static void add_name(const struct reading *r, const struct record *record, uint16_t type,
+                     struct dns_reply *out)
 {
 	struct reading data = {.packet = r->packet, .at = record->data};
 	char name[QUESTION_NAME_BYTES] = "";
@@ -129,11 +141,13 @@ static void add_name(const struct reading *r, const struct record *record, struc
 
 	if (out->name_count == DNS_NAMES_MAX)
 		return;
+	if (type == DNS_TYPE_MX)
+		(void)take(&data, 2); /* its preference */
 	take_name(&data, name);
 	len = data.bad ? 0 : strlen(name);
 	if (len > 0 && name[len - 1] == '.')
 		name[--len] = '\0';
-	if (question_name_is_sound(bytes_of(name, len)))
+	if (dns_name_is_sound(bytes_of(name, len)))
 		memcpy(out->name[out->name_count++], name, sizeof(name));
 }
 
@@ -145,12 +159,12 @@ static void add_record(const struct reading *r, const struct record *record, uin
 	if (out->result != ANSWER_FOUND || record->ttl_s < out->ttl_s)
 		out->ttl_s = record->ttl_s < TTL_S_MAX ? record->ttl_s : TTL_S_MAX;
 	out->result = ANSWER_FOUND;
-	if (type == DNS_TYPE_A)
-		add_address(r, record, out);
+	if (type == DNS_TYPE_A || type == DNS_TYPE_AAAA)
+		add_address(r, record, type, out);
 	else if (type == DNS_TYPE_TXT)
 		add_text(r, record, out);
 	else
-		add_name(r, record, out);
+		add_name(r, record, type, out);
 }
 
 /* RFC 2308: how long it may be remembered that there is nothing. */
@@ -169,14 +183,52 @@ static void note_negative(const struct reading *r, const struct record *record,
 		out->ttl_s = TTL_NONE_S_MAX;
 }
 
+bool dns_name_is_sound(struct bytes name)
+{
+	size_t label = 0, labels = 1;
+
+	if (name.len > DNS_NAME_BYTES_MAX)
+		return false;
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t c = name.data[i];
+
+		if (c == '.' && label == 0)
+			return false;
+		if (c != '.' && (c < ' ' || c >= 0x7f || c == '\\' || ++label > LABEL_BYTES_MAX))
+			return false;
+		if (c == '.') {
+			label = 0;
+			labels++;
+		}
+	}
+	return label > 0 && labels > 1;
+}
+
+void dns_reply_clear(struct dns_reply *out_reply, enum answer_result result, uint32_t ttl_s)
+{
+	memset(out_reply, 0, offsetof(struct dns_reply, text));
+	out_reply->result = result;
+	out_reply->ttl_s = ttl_s;
+}
+
+bool dns_reply_next_text(struct bytes *in_out_texts, struct bytes *out_text)
+{
+	size_t end = bytes_find(*in_out_texts, '\0');
+
+	if (in_out_texts->len == 0)
+		return false;
+	*out_text = bytes_slice(*in_out_texts, 0, end);
+	*in_out_texts = bytes_slice(*in_out_texts, end + 1, SIZE_MAX);
+	return true;
+}
+
 void dns_reply_parse(struct bytes packet, uint16_t type, struct dns_reply *out_reply)
 {
 	struct reading r = {.packet = packet};
 	struct record record;
 	uint32_t flags, questions, answers, authorities;
 
-	memset(out_reply, 0, sizeof(*out_reply));
-	out_reply->result = ANSWER_FAILED;
+	dns_reply_clear(out_reply, ANSWER_FAILED, 0);
 	(void)take(&r, 2);
 	flags = take(&r, 2);
 	questions = take(&r, 2);

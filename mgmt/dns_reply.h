@@ -5,30 +5,46 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/bytes.h"
 #include "base/question.h"
 
-#define DNS_TYPE_A     1
-#define DNS_TYPE_NS    2
-#define DNS_TYPE_SOA   6
-#define DNS_TYPE_TXT   16
-#define DNS_NAMES_MAX  4
-#define DNS_TEXT_BYTES 2048
+#define DNS_TYPE_A    1
+#define DNS_TYPE_NS   2
+#define DNS_TYPE_SOA  6
+#define DNS_TYPE_PTR  12
+#define DNS_TYPE_MX   15
+#define DNS_TYPE_TXT  16
+#define DNS_TYPE_AAAA 28
+
+#define DNS_NAMES_MAX      11 /* one more than anybody follows */
+#define DNS_NAME_BYTES_MAX 253
+#define DNS_ADDRESSES_MAX  64
+#define DNS_TEXT_BYTES     65536 /* more than a packet holds: no text is ever left out */
 
 struct dns_reply {
 	enum answer_result result; /* FOUND, NONE or FAILED */
 	uint32_t code;             /* as the server said (RFC 1035 4.1.1); of FOUND and NONE */
 	uint32_t ttl_s;
 	uint32_t address_count;
-	uint32_t address[ANSWER_ADDRESSES_MAX]; /* host order */
-	uint32_t text_len;
-	char text[DNS_TEXT_BYTES]; /* records, NUL behind each; what does not fit is left out */
+	struct addr address[DNS_ADDRESSES_MAX]; /* of A and AAAA records */
 	uint32_t name_count;
-	char name[DNS_NAMES_MAX][QUESTION_NAME_BYTES]; /* of NS records, lower case */
+	char name[DNS_NAMES_MAX][QUESTION_NAME_BYTES]; /* of NS, MX and PTR records, lower case */
+	uint32_t text_len;
+	char
+	    text[DNS_TEXT_BYTES]; /* of TXT records, NUL behind each; not cleared behind the last */
 };
 
-/* Reads records of `type` (A, NS or TXT) out of a reply. Aliases are taken for followed: the
- * resolver does that. A reply that cannot be read has failed. */
+/* Reads records of `type`, one of those above but SOA, out of a reply; those beyond a bound are
+ * left out. Aliases are taken for followed: the resolver does that. A reply that cannot be read has
+ * failed. */
 void dns_reply_parse(struct bytes packet, uint16_t type, struct dns_reply *out_reply);
+/* What the resolver can be asked for and may be told of: two labels or more of 1 to 63 octets,
+ * blanks and what can be seen but backslashes; 253 octets at most. Names of hosts are fewer. */
+bool dns_name_is_sound(struct bytes name);
+/* Without records. */
+void dns_reply_clear(struct dns_reply *out_reply, enum answer_result result, uint32_t ttl_s);
+/* Takes the first text off what is left of all. False: there is none. */
+bool dns_reply_next_text(struct bytes *in_out_texts, struct bytes *out_text);
 
 #endif

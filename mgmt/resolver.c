@@ -73,8 +73,7 @@ static void replied(void *argument, int status, int timeouts, unsigned char *pac
 	struct dns_reply reply;
 
 	(void)timeouts;
-	memset(&reply, 0, sizeof(reply));
-	reply.result = ANSWER_FAILED;
+	dns_reply_clear(&reply, ANSWER_FAILED, TTL_FAILED);
 	if ((status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND) &&
 	    packet != NULL && bytes > 0)
 		dns_reply_parse(bytes_of(packet, (size_t)bytes), pending->type, &reply);
@@ -90,8 +89,9 @@ void resolver_ask(struct resolver *resolver, const char *name, uint16_t type, vo
 	struct pending *pending = malloc(sizeof(*pending));
 
 	if (pending == NULL) {
-		struct dns_reply reply = {.result = ANSWER_FAILED, .ttl_s = TTL_FAILED};
+		struct dns_reply reply;
 
+		dns_reply_clear(&reply, ANSWER_FAILED, TTL_FAILED);
 		resolver->done(resolver->context, lookup, &reply);
 		return;
 	}

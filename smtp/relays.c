@@ -425,6 +425,11 @@ void relays_parse(struct relays *relays, struct header_table *headers,
 	relays->text[RELAYS_UNTRUSTED] = bytes_slice(all, chain.trusted_boundary.next, SIZE_MAX);
 	relays->text[RELAYS_INTERNAL] = bytes_slice(all, 0, chain.internal_boundary.end);
 	relays->text[RELAYS_EXTERNAL] = bytes_slice(all, chain.internal_boundary.next, SIZE_MAX);
-	relays->trusted_fields_end = fields_up_to(headers, chain.trusted_received);
-	relays->internal_fields_end = fields_up_to(headers, chain.internal_received);
+	/* In a session we are the relay that would write the first Received: a client nobody trusts
+	 * has written all that is there. */
+	relays->trusted_fields_end = relays->internal_fields_end = 0;
+	if (!facts->in_session || relays->count[RELAYS_TRUSTED] > 0)
+		relays->trusted_fields_end = fields_up_to(headers, chain.trusted_received);
+	if (!facts->in_session || relays->count[RELAYS_INTERNAL] > 0)
+		relays->internal_fields_end = fields_up_to(headers, chain.internal_received);
 }

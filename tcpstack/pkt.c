@@ -1,4 +1,4 @@
-/* pkt.c - packets packed, and a pool of them over an arena. */
+/* pkt.c - packets packed and cut, and a pool of them over an arena. */
 #include "tcpstack/pkt.h"
 
 #include <string.h>
@@ -28,6 +28,46 @@ void pkt_chain_pack(struct pkt_chain *chain, struct pkt *pkt)
 	memmove(pkt->buffer, pkt->data, pkt->len);
 	pkt->data = pkt->buffer;
 	pkt_chain_push(chain, pkt);
+}
+
+static void cut_octets(struct pkt *pkt, size_t from, size_t bytes)
+{
+	size_t behind = pkt->len - from - bytes;
+
+	if (from < behind) {
+		memmove(pkt->data + bytes, pkt->data, from);
+		pkt->data += bytes;
+	} else {
+		memmove(pkt->data + from, pkt->data + from + bytes, behind);
+	}
+	pkt->len = (uint16_t)(pkt->len - bytes);
+}
+
+void pkt_chain_cut(struct pkt_chain *chain, size_t from, size_t bytes)
+{
+	struct pkt *before = NULL, *pkt = chain->head;
+
+	ASSERT(from <= chain->bytes && bytes <= chain->bytes - from);
+	while (bytes > 0) {
+		struct pkt *next = pkt->next;
+		size_t here = from < pkt->len ? pkt->len - from : 0;
+		size_t take = here < bytes ? here : bytes;
+
+		if (take > 0 && take == pkt->len) {
+			*(before != NULL ? &before->next : &chain->head) = next;
+			chain->tail = next != NULL ? chain->tail : before;
+			chain->count--;
+			pkt_put(pkt);
+		} else {
+			from -= here > 0 ? from : pkt->len;
+			if (take > 0)
+				cut_octets(pkt, pkt->len - here, take);
+			before = pkt;
+		}
+		chain->bytes -= take;
+		bytes -= take;
+		pkt = next;
+	}
 }
 
 struct pool_memory {

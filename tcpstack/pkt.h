@@ -133,6 +133,10 @@ static inline void pkt_chain_put_all(struct pkt_chain *chain)
  * the segments it came in. Each octet is copied at most once. */
 void pkt_chain_pack(struct pkt_chain *chain, struct pkt *pkt);
 
+/* Takes `bytes` octets out of the chain, from the octet `from` on; all of them must be there. Whole
+ * packets are put back; of the others the shorter side of one moves, and no more than that. */
+void pkt_chain_cut(struct pkt_chain *chain, size_t from, size_t bytes);
+
 /* A pool over an arena: the memory port, tests, fuzzers. `pkt_count` frames of PKT_DATA_BYTES. */
 struct arena;
 struct pkt_pool *pkt_pool_memory(struct arena *arena, uint32_t pkt_count);

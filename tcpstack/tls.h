@@ -91,7 +91,8 @@ struct tls_identity {
 #define TLS_TICKET_KEYS_MAX 3
 #define TLS_NAME_BYTES_MAX  255 /* of a server name, RFC 6066 3 */
 
-/* Workers that share these keys resume each other's sessions. The first one seals new tickets; all
+/* Workers that share these keys resume each other's sessions, where they ask clients for
+ * certificates in the same way and of the same authorities. The first one seals new tickets; all
  * open them. Rotated by a new configuration with a new key in front. */
 struct tls_ticket_key {
 	uint8_t name[8];

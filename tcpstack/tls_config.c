@@ -8,6 +8,7 @@
 #include <mbedtls/error.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/platform_util.h>
+#include <mbedtls/sha256.h>
 
 #include "base/check.h"
 #include "tcpstack/tls_accel.h"
@@ -69,6 +70,7 @@ static const struct named_number group_names[] = {
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
+static_assert(sizeof(((struct tls_ticket_key *)NULL)->secret) == 32, "a digest is a secret");
 static_assert(COUNT_OF(suite_names) <= TLS_SUITES_MAX, "all suites can be named");
 static_assert(COUNT_OF(group_names) <= TLS_GROUPS_MAX, "all groups can be named");
 
@@ -381,6 +383,27 @@ static enum err set_peer_check(struct making *making)
 	return OK;
 }
 
+/* A resumed session shows no certificate. So each way of asking for one, and each set of
+ * authorities, has keys of its own: whoever got a ticket where none was asked for gets no further
+ * with it where one is required, and workers and listeners with the same policy share tickets. */
+static bool bind_keys(const struct tls_config_options *options, struct tls_ticket_key *keys)
+{
+	uint8_t text[sizeof(keys->secret) + 1 + 32], digest[32];
+	bool bound = mbedtls_sha256(options->ca_pem.data, options->ca_pem.len,
+	                            text + sizeof(keys->secret) + 1, 0) == 0;
+
+	for (uint32_t i = 0; i < options->ticket_key_count && bound; i++) {
+		memcpy(text, options->ticket_keys[i].secret, sizeof(keys->secret));
+		text[sizeof(keys->secret)] = (uint8_t)options->verify;
+		bound = mbedtls_sha256(text, sizeof(text), digest, 0) == 0;
+		memcpy(keys[i].name, options->ticket_keys[i].name, sizeof(keys->name));
+		memcpy(keys[i].secret, digest, sizeof(digest));
+	}
+	mbedtls_platform_zeroize(text, sizeof(text));
+	mbedtls_platform_zeroize(digest, sizeof(digest));
+	return bound;
+}
+
 static enum err set_tickets(struct making *making)
 {
 	const struct tls_config_options *options = making->options;
@@ -391,9 +414,8 @@ static enum err set_tickets(struct making *making)
 		return refuse(making, ERR_RANGE, "more than %d ticket keys", TLS_TICKET_KEYS_MAX);
 	config->ticket_key_count = options->ticket_key_count;
 	config->ticket_lifetime_s = options->ticket_lifetime_s;
-	if (tickets)
-		memcpy(config->ticket_keys, options->ticket_keys,
-		       options->ticket_key_count * sizeof(*options->ticket_keys));
+	if (tickets && !bind_keys(options, config->ticket_keys))
+		return refuse(making, ERR_NO_MEMORY, "no memory");
 	if (config->role == TLS_CLIENT) {
 		mbedtls_ssl_conf_session_tickets(&config->ssl, MBEDTLS_SSL_SESSION_TICKETS_ENABLED);
 		mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(

@@ -263,19 +263,53 @@ static bool line_is_ours(struct bytes line)
 	return false;
 }
 
-/* Behind our trace, what came is a run of what one client sent, its final dot included. */
+static struct bytes behind_line(struct bytes text)
+{
+	return bytes_slice(text, bytes_find(text, '\n') + 1, text.len);
+}
+
+static struct bytes first_line(struct bytes text)
+{
+	return bytes_slice(text, 0, bytes_find(text, '\n') + 1);
+}
+
+/* `body` is a run of `sent`, but for lines that are left out of its header section; where it
+ * begins, any line of `sent` may. */
+static bool is_run_but_for_lines(struct bytes body, struct bytes sent)
+{
+	while (body.len > 0 && sent.len > 0) {
+		if (body.len <= sent.len && bytes_equal(bytes_of(sent.data, body.len), body))
+			return true;
+		if (bytes_equal(first_line(body), first_line(sent)))
+			body = behind_line(body);
+		sent = behind_line(sent);
+	}
+	return body.len == 0;
+}
+
+/* Behind our trace, what came is a run of what one client sent, its final dot included; without
+ * fields that speak in our name, where there are any. */
 static void check_message(struct bytes body)
 {
-	ASSERT(bytes_starts_nocase(body, BYTES("Received: from ")));
-	while (body.len > 0 && line_is_ours(body)) {
+	static const struct bytes own = {
+	    (const uint8_t *)"Authentication-Results: gateway.example;", 40};
+
+	ASSERT(bytes_starts_nocase(body, own));
+	for (body = behind_line(body); body.len > 0 && line_is_ours(body);) {
 		size_t line = bytes_find(body, '\n');
 		ASSERT(line < body.len && line >= 1 && body.data[line - 1] == '\r' && line < 998);
 		body = bytes_slice(body, line + 1, body.len);
 	}
-	for (int i = 0; i < CLIENTS_MAX; i++)
-		if (memmem(world.client[i].sent, world.client[i].sent_bytes, body.data, body.len) !=
-		    NULL)
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		struct bytes sent = bytes_of(world.client[i].sent, world.client[i].sent_bytes);
+
+		if (memmem(sent.data, sent.len, body.data, body.len) != NULL)
 			return;
+		if (memmem(sent.data, sent.len, "esults", 6) == NULL)
+			continue; /* nothing may have been taken out */
+		if (is_run_but_for_lines(body, sent))
+			return;
+	}
 	ASSERT(false); /* nobody sent this */
 }
 

@@ -3,9 +3,9 @@
 
     dns_server.py ADDRESS PORT RECORDS LOG
 
-RECORDS is a JSON file, read again when it has changed: {"A": {name: [address]}, "TXT": {name: [text]}, "NS": {name: [host]},
-"silent": [end of name], "delay": {end of name: seconds}}. A name without records does not exist. LOG gets a line a query:
-its type and its name.
+RECORDS is a JSON file, read again when it has changed: {"A": {name: [address]}, "AAAA": {name: [address]},
+"TXT": {name: [text]}, "NS": {name: [host]}, "MX": {name: ["10 host"]}, "PTR": {name: [host]}, "silent": [end of name],
+"delay": {end of name: seconds}}. A name without records does not exist. LOG gets a line a query: its type and its name.
 """
 import heapq
 import json
@@ -16,7 +16,7 @@ import struct
 import sys
 import time
 
-TYPES = {1: "A", 2: "NS", 16: "TXT", 28: "AAAA"}
+TYPES = {1: "A", 2: "NS", 12: "PTR", 15: "MX", 16: "TXT", 28: "AAAA"}
 NEGATIVE_TTL = 30
 
 
@@ -36,9 +36,15 @@ def read_question(packet):
 def record_data(kind, value):
     if kind == "A":
         return socket.inet_aton(value)
-    if kind == "NS":
+    if kind == "AAAA":
+        return socket.inet_pton(socket.AF_INET6, value)
+    if kind in ("NS", "PTR"):
         return encode_name(value)
-    return bytes([len(value)]) + value.encode()
+    if kind == "MX":
+        preference, host = value.split()
+        return struct.pack("!H", int(preference)) + encode_name(host)
+    octets = value.encode()
+    return b"".join(bytes([len(octets[i:i + 255])]) + octets[i:i + 255] for i in range(0, max(1, len(octets)), 255))
 
 
 def reply(packet, records):

@@ -14,7 +14,8 @@ def lines(path):
 def split_trace(content):
     """Our header fields stand above the message; X-Postern-Id is the last of them. Returns (trace, message)."""
     at = content.find(b"X-Postern-Id:")
-    assert content.startswith(b"Received: from ") and 0 < at < 8192, f"no trace above the message: {content[:200]!r}"
+    ours = re.match(rb"Authentication-Results: [^;]+;(.*\r\n)(\t.*\r\n)*Received: from ", content)
+    assert ours and 0 < at < 8192, f"no trace above the message: {content[:200]!r}"
     end = content.index(b"\r\n", at) + 2
     return content[:end], content[end:]
 

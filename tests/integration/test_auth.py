@@ -191,6 +191,7 @@ class Auth:
             mail = self.mail_of(sender)
             equal((mail["user"], mail["tls"]), ("alice", True))
             assert "with ESMTPSA (TLSv1.3 " in mail["body"], mail
+            assert f"Authentication-Results: gateway.example;\r\n\tauth=pass ({mechanism});\r\n\tx-tls=pass " in mail["body"], mail
             event = self.lab.event(sender)
             equal((event["auth_mechanism"], event["auth_user"]), (mechanism, "alice"))
 

@@ -14,8 +14,8 @@ from tap import Tap, equal, need_root  # noqa: E402
 from test_gateway import NOTE, Gateway, in_namespace  # noqa: E402
 
 GATEWAY = "10.25.0.2"
-LISTED, CLEAN, OTHER = "198.51.100.7", "198.51.100.8", "198.51.100.9"
-REVERSED = {address: ".".join(reversed(address.split("."))) for address in (LISTED, CLEAN, OTHER)}
+LISTED, CLEAN, OTHER, STRANGER = "198.51.100.7", "198.51.100.8", "198.51.100.9", "198.51.100.10"
+REVERSED = {address: ".".join(reversed(address.split("."))) for address in (LISTED, CLEAN, OTHER, STRANGER)}
 TIMEOUT = 1.0
 RULES = r"""
 util_rb_tld com net org
@@ -42,6 +42,15 @@ uridnsbl LISTED_SERVER ns.lists.example. A
 body     LISTED_SERVER eval:check_uridnsbl('LISTED_SERVER')
 tflags   LISTED_SERVER net
 score    LISTED_SERVER 14
+header   SPF_OF_OTHERS eval:check_for_spf_fail()
+tflags   SPF_OF_OTHERS net
+score    SPF_OF_OTHERS 15
+header   SPF_FITS      eval:check_for_spf_pass()
+tflags   SPF_FITS      net nice
+score    SPF_FITS      -0.5
+header   HELO_FITS     eval:check_for_spf_helo_pass()
+tflags   HELO_FITS     net nice
+score    HELO_FITS     -0.1
 meta     NOT_LISTED    !LISTED_SPAM
 score    NOT_LISTED    0.5
 body     PLAIN_WORDS   /buy now/
@@ -53,14 +62,19 @@ RECORDS = {
           "www.example.net": ["203.0.113.5"],
           "5.113.0.203.bl.lists.example": ["127.0.0.3"],
           "ns1.shady.example": ["203.0.113.6"],
-          "6.113.0.203.ns.lists.example": ["127.0.0.2"]},
+          "6.113.0.203.ns.lists.example": ["127.0.0.2"],
+          "out1.strict.example": ["203.0.113.77"], "out2.strict.example": [CLEAN]},
+    "MX": {"strict.example": ["10 out1.strict.example", "20 out2.strict.example"]},
     "NS": {"example.org": ["ns1.shady.example"]},
-    "TXT": {f"{REVERSED[LISTED]}.txt.lists.example": ["Spam source, see https://lists.example/"]},
+    "TXT": {f"{REVERSED[LISTED]}.txt.lists.example": ["Spam source, see https://lists.example/"],
+            "strict.example": ["unrelated=" + "x" * 300, "v=spf1 include:_spf.strict.example mx -all"],
+            "_spf.strict.example": [f"v=spf1 ip4:{LISTED} -exists:%{{l}}.%{{ir}}.users.strict.example ~all"],
+            "helo.strict.example": ["v=spf1 a:out2.strict.example -all"]},
 }
 
 
 @in_namespace(f"{LAB}-test-client")
-def deliver(source, sender, body, pause=0):
+def deliver(source, sender, body, pause=0, helo="client.example", fields=""):
     """One message from `source`: the last reply, and how long it took from the dot."""
     import socket
     with socket.create_connection((GATEWAY, 25), 20, (source, 0)) as conn:
@@ -74,13 +88,13 @@ def deliver(source, sender, body, pause=0):
                 if line[3:4] != "-":
                     return line.strip()
         say("")
-        for line in ("EHLO client.example", f"MAIL FROM:<{sender}>", "RCPT TO:<bob@backend.example>", "DATA"):
+        for line in (f"EHLO {helo}", f"MAIL FROM:<{sender}>", "RCPT TO:<bob@backend.example>", "DATA"):
             answer = say(line + "\r\n")
             if answer[0] not in "23":
                 return [answer, 0]
         time.sleep(pause)
         start = time.monotonic()
-        answer = say(NOTE % (sender, body) + ".\r\n")
+        answer = say(fields + NOTE % (sender, body) + ".\r\n")
         return [answer, time.monotonic() - start]
 
 
@@ -88,7 +102,7 @@ class Checks(Gateway):
     def up(self):
         self.lab.open()
         client = self.lab.namespaces["client"]
-        for address in (LISTED, CLEAN, OTHER):
+        for address in (LISTED, CLEAN, OTHER, STRANGER):
             run("ip", "-n", client, "addr", "add", f"{address}/32", "dev", "lo")
         run("ip", "netns", "exec", client, "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", check=False)
         rules = f"{self.lab.folder}/rules.cf"
@@ -150,11 +164,34 @@ class Checks(Gateway):
             answer, _ = deliver(CLEAN, f"{rule.lower()}@clean.example", f"Look at {link} today.")
             assert answer.startswith("554 5.7.1") and rule in answer, (rule, answer)
 
+    def sender_is_checked_by_spf(self):
+        answer, _ = deliver(CLEAN, "joe@strict.example", "Good day.", helo="helo.strict.example")
+        equal(answer[:3], "250", answer)
+        equal(self.hits_of("joe@strict.example"), {"SPF_FITS", "HELO_FITS", "NOT_LISTED"}, "hits")
+        answer, _ = deliver(STRANGER, "ann@strict.example", "Good day.")
+        assert answer.startswith("554 5.7.1") and "SPF_OF_OTHERS" in answer, answer
+        equal(self.hits_of("ann@strict.example"), {"SPF_OF_OTHERS", "NOT_LISTED"}, "hits")
+        assert f"A ann.{REVERSED[STRANGER]}.users.strict.example" in self.queries(), self.queries()
+
+    def field_of_a_stranger_is_not_believed(self):
+        answer, _ = deliver(STRANGER, "eve@strict.example", "Good day.", fields="Received-SPF: pass\r\n")
+        assert answer.startswith("554 5.7.1") and "SPF_OF_OTHERS" in answer, answer
+
+    def spf_is_asked_before_the_message(self):
+        self.records(delay={"slow.example": TIMEOUT * 0.4}, TXT={**RECORDS["TXT"], "slow.example": ["v=spf1 -all"]})
+        answer, seconds = deliver(CLEAN, "ann@slow.example", "Good day.", pause=TIMEOUT * 0.8)
+        assert answer.startswith("554 5.7.1") and "SPF_OF_OTHERS" in answer, answer
+        assert seconds < TIMEOUT * 0.3, f"waited {seconds:.2f} s"
+        self.records()
+
     def same_question_is_asked_once(self):
         before = self.queries()
         deliver(LISTED, "c@listed.example", "Good day.")
         equal(self.queries(), before, "queries")
-        equal(len(before), len(set(before)), "queries that were repeated")
+        # Records of SPF are asked for each client's address; that they are near is the resolver's affair.
+        lists = [query for query in before if query.endswith(".lists.example")]
+        assert lists, before
+        equal(len(lists), len(set(lists)), "queries that were repeated")
 
     def silent_server_costs_the_timeout_and_no_more(self):
         before = self.gateway_counters()
@@ -205,7 +242,8 @@ class Checks(Gateway):
         assert answer.startswith("554 5.7.1"), answer
 
 
-CASES = ("listed_client_is_refused", "clean_client_is_taken", "listed_links_are_refused", "same_question_is_asked_once",
+CASES = ("listed_client_is_refused", "clean_client_is_taken", "listed_links_are_refused", "sender_is_checked_by_spf",
+         "field_of_a_stranger_is_not_believed", "spf_is_asked_before_the_message", "same_question_is_asked_once",
          "silent_server_costs_the_timeout_and_no_more", "others_go_on_while_one_waits", "late_answer_serves_the_next",
          "without_management_nothing_is_asked")
 

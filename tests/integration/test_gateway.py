@@ -130,6 +130,33 @@ scored_lists {
             time.sleep(0.1)
         assert "GTUBE" in why.stdout and "g1@client.example" in why.stdout, why.stdout + why.stderr
 
+    def results_in_our_name_are_ours_alone(self):
+        """RFC 8601 5: fields a client wrote in our name are taken out, of held and of streamed messages; others stay."""
+        other = "Authentication-Results: relay.example; spf=pass\r\n"
+        forged = ("Authentication-Results: gateway.example;\r\n\tdkim=pass header.d=bank.example\r\n",
+                  'AUTHENTICATION-RESULTS :(a) "gateway.\\example" 1; none\r\n',
+                  "Authentication-Results:\r\n Gateway.Example;\r\n\tspf=pass (" + "x" * 70 + ")" + ";\r\n\tspf=fail" * 300 + "\r\n",
+                  "Authentication-Results: (gateway.example; dmarc=pass\r\n")
+        before = self.lab.counters()["gateway"]
+        for n, body in enumerate(("short", "\r\n".join(["line " * 12] * 30000))):
+            sender, text = f"ar{n}@client.example", NOTE % (f"ar{n}", body)
+            sent = forged[0] + text.replace("From:", forged[1] + other + forged[2] + forged[3] + "From:", 1)
+            equal(smtplib_send([(sender, sent)])[0][0], 250, "reply")
+            trace, message = split_trace(self.lab.stored(sender))
+            equal(message, text.replace("From:", other + "From:", 1).encode("latin-1"), "message at the sink")
+            assert trace.startswith(b"Authentication-Results: gateway.example; none\r\nReceived: from "), trace
+        after = self.lab.counters()["gateway"]
+        equal({name: after[name] - before[name] for name in ("results_forged", "results_malformed", "messages_streamed")},
+              {"results_forged": 6, "results_malformed": 2, "messages_streamed": 1}, "counters")
+        many = ("X: y\r\n" + forged[0]) * 33
+        code, reply = smtplib_send([("ar2@client.example", many + NOTE % ("ar2", "x"))])[0]
+        equal((code, reply[:5]), (554, "5.7.1"))
+        endless = "".join(f"X-{n}: {'y' * 70}\r\n" for n in range(16000))
+        code, reply = smtplib_send([("ar3@client.example", endless + NOTE % ("ar3", "x"))])[0]
+        equal((code, reply[:5]), (552, "5.3.4"))
+        assert self.lab.stored("ar2@client.example") is None and self.lab.stored("ar3@client.example") is None
+        equal(self.lab.counters()["gateway"]["messages_results_refused"] - before["messages_results_refused"], 2, "refused")
+
     def domains_have_policies_of_their_own(self):
         gtube = "Subject: test\r\n\r\n" + GTUBE + "\r\n.\r\n"
         begin = ["EHLO client.example\r\n", "MAIL FROM:<policy@client.example>\r\n"]
@@ -425,7 +452,7 @@ scored_lists {
             self.fresh_sink()
 
 
-CASES = ("note_arrives_unchanged", "gtube_is_refused_in_the_dialogue", "domains_have_policies_of_their_own",
+CASES = ("note_arrives_unchanged", "results_in_our_name_are_ours_alone", "gtube_is_refused_in_the_dialogue", "domains_have_policies_of_their_own",
          "shadow_rules_change_no_verdict", "scored_lists_count",
          "listed_attachments_count", "session_goes_on_after_a_refusal", "swaks_delivers",
          "ipv6_delivers", "bad_clients_get_the_right_answer", "bare_lf_is_refused_and_ends_nothing",

@@ -26,7 +26,8 @@ GATEWAY = "10.25.0.2"
 LABNAME = f"{LAB}-tls"
 CLIENT = in_namespace(f"{LABNAME}-client")
 MUTUAL = (' mutual { port = 466; tls = implicit; client_certificates = required; }'
-          ' asked { port = 467; tls = implicit; client_certificates = optional; }')
+          ' asked { port = 467; tls = implicit; client_certificates = optional; }'
+          ' mailing { port = 2527; tls = starttls; client_certificates = for_mail; }')
 MAIL = ("Message-ID: <%s@client.example>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nFrom: Alice <a@client.example>\r\n"
         "To: Bob <bob@backend.example>\r\nSubject: A note\r\n\r\n%s\r\n")
 
@@ -219,6 +220,25 @@ def mutual(root, sender, port, version, pair):
 
 
 @CLIENT
+def with_certificate(root, sender, version, pair, port=2527):
+    """MAIL behind STARTTLS, and NOOP behind it; a whole mail where that was answered 250."""
+    its = context(root, getattr(ssl.TLSVersion, version))
+    if pair:
+        its.load_cert_chain(*pair)
+    with smtplib.SMTP(GATEWAY, port, "client.example", timeout=20) as smtp:
+        smtp._host = NAME
+        smtp.starttls(context=its)
+        smtp.ehlo()
+        code, text = smtp.mail(sender)
+        text = text.decode()
+        equal(smtp.noop()[0], 250)
+        smtp.rset()
+        if code == 250:
+            smtp.sendmail(sender, ["bob@backend.example"], (MAIL % (sender, "x")).encode())
+        return code, text
+
+
+@CLIENT
 def hold_over_reload(root, flag):
     """A session that is open while certificates are replaced."""
     with smtplib.SMTP(GATEWAY, 25, "client.example", timeout=20) as smtp:
@@ -323,6 +343,8 @@ class Tls:
             trace, message = split_trace(self.lab.stored(sender))
             equal(message, text.encode(), "what arrived")
             assert re.search(rb"with ESMTPS \(%s TLS_[A-Z0-9_]+\)\r\n\tid " % agreed[0].encode(), trace), trace
+            assert re.match(rb"Authentication-Results: gateway\.example;\r\n\tx-tls=pass smtp\.version=%s\s+smtp\.cipher=TLS_[A-Z0-9_]+\r\n"
+                            rb"Received: " % agreed[0].encode(), trace), trace
             event = self.lab.event(sender)
             equal(event["tls"], agreed[0])
             assert event["tls_suite"].startswith("TLS_"), event["tls_suite"]
@@ -488,7 +510,28 @@ class Tls:
                 if fact is None:
                     continue
                 assert (said[fact] in stored) if fact else (b"client certificate" not in stored), stored
+                assert (b"policy.certificate=%s\r\n" % fact.encode() in stored) if fact else (b"policy.cert" not in stored), stored
                 equal(self.lab.event(sender)["tls_client"], f"{fact} {fingerprint(pair[0])}" if fact else "", sender)
+
+    def certificates_for_mail(self):
+        """The handshake does without one; MAIL does not, and says why."""
+        folder = f"{self.lab.folder}/tls-other"
+        os.makedirs(folder)
+        stranger = Authority(folder).issue("stranger", ("stranger.example",), usage="clientAuth")
+        known = self.authority.issue("known", ("known.example",), usage="clientAuth")
+        self.restart(tls=f'tls_client_ca_file = "{self.authority.root}";')
+        for version in ("TLSv1_2", "TLSv1_3"):
+            equal(with_certificate(self.authority.root, "nobody@client.example", version, None),
+                  [530, "5.7.0 Client certificate required"])
+            code, text = with_certificate(self.authority.root, "stranger@client.example", version, stranger)
+            assert code == 550 and re.match(r"5\.7\.8 Client certificate not accepted \S.*not.*signed.*CA", text), (code, text)
+            for n in range(2):
+                equal(with_certificate(self.authority.root, f"mailing{n}-{version[-1]}@client.example", version, known)[0], 250)
+                assert b"policy.certificate=verified" in self.lab.stored(f"mailing{n}-{version[-1]}@client.example")
+        replies = plain(["EHLO c\r\n", "MAIL FROM:<a@client.example>\r\n", "NOOP\r\n", "QUIT\r\n"], port=2527)
+        assert replies[2].startswith("530 5.7.0 Must issue"), replies
+        equal(self.lab.counters()["gateway"]["tls_policy_certificates"], 5, "counted")
+        equal(self.lab.counters()["tls"]["tickets_sealed"], 0, "tickets")
 
     # -- certificates come and go ------------------------------------------------------------------
     def certificate_renewed_under_a_session(self):
@@ -650,7 +693,7 @@ CASES = ("starttls_by_every_version_and_key", "implicit_tls", "submission_wants_
          "rubbish_instead_of_a_handshake", "a_message_cut_off_is_not_delivered", "policies",
          "a_listener_without_tls_offers_none", "large_message", "handshake_takes_too_long", "application_protocols",
          "slow_keys_are_signed_by_helpers", "a_flood_of_handshakes",
-         "certificate_renewed_under_a_session", "a_bad_certificate_changes_nothing", "no_certificate_at_the_start", "client_certificates",
+         "certificate_renewed_under_a_session", "a_bad_certificate_changes_nothing", "no_certificate_at_the_start", "client_certificates", "certificates_for_mail",
          "backend_in_every_mode", "backend_with_implicit_tls", "backend_sessions_are_resumed", "replies_injected_by_a_backend",
          "a_silent_backend_is_given_up", "postfix_with_tls")
 

@@ -7,6 +7,9 @@
 
 #include "base/check.h"
 
+#define FORGED_LINES_MAX 50
+#define FORGED_BYTES_MAX 4096
+
 uint64_t sim_content_hash(const void *data, size_t bytes)
 {
 	static const struct hash_key key = {{0x5eed, 0xf00d}};
@@ -51,6 +54,54 @@ static size_t stuff(const uint8_t *content, size_t bytes, uint8_t *out)
 	return len + 3;
 }
 
+/* A field that claims to be the gateway's: it is sent, and must not arrive. */
+static size_t forged_field(struct random *random, uint8_t *out)
+{
+	static const char *const names[] = {
+	    "Authentication-Results: gateway.example; spf=pass",
+	    "AUTHENTICATION-RESULTS : (a (b) c)\r\n\tGateway.Example 1; none",
+	    "Authentication-Results:\r\n \"gateway.\\example\"; dkim=pass",
+	    "Authentication-Results: (gateway.example; none",
+	};
+	const char *name = names[random_below(random, 4)];
+	uint32_t folded = random_below(random, 3) == 0 ? random_below(random, FORGED_LINES_MAX) : 0;
+	size_t len = strlen(name);
+
+	memcpy(out, name, len);
+	for (uint32_t i = 0; i < folded; i++) {
+		memcpy(out + len, "\r\n\t", 3);
+		memset(out + len + 3, 'x', 60);
+		len += 63;
+	}
+	memcpy(out + len, "\r\n", 2);
+	return len + 2;
+}
+
+/* Puts fields that claim to be the gateway's in front of some of the first lines. */
+static void forge(struct sim_message *m, struct random *random)
+{
+	uint8_t *wire = malloc(m->wire_bytes + 2 * FORGED_BYTES_MAX), *from = m->wire;
+	size_t len = 0;
+
+	ASSERT(wire != NULL);
+	for (int line = 0; line < 2; line++) {
+		size_t bytes = (size_t)((uint8_t *)memchr(from, '\n', 80) + 1 - from);
+
+		if (random_below(random, 2) == 0)
+			len += forged_field(random, wire + len);
+		if (line == 1 || bytes == 2)
+			break;
+		memcpy(wire + len, from, bytes);
+		len += bytes;
+		from += bytes;
+	}
+	size_t left = m->wire_bytes - (size_t)(from - m->wire);
+	memcpy(wire + len, from, left);
+	free(m->wire);
+	m->wire = wire;
+	m->wire_bytes = len + left;
+}
+
 static void make(struct sim_message *m, uint32_t number, size_t bytes_max, struct random *random)
 {
 	static const char spam_head[] = "Subject: an offer\r\n\r\nPlease " SIM_SPAM_MARK
@@ -77,6 +128,8 @@ static void make(struct sim_message *m, uint32_t number, size_t bytes_max, struc
 	m->content_bytes = len;
 	m->content_hash = sim_content_hash(content, len);
 	free(content);
+	if (random_below(random, 3) == 0)
+		forge(m, random);
 }
 
 void sim_messages_make(struct sim_message *messages, uint32_t count, size_t bytes_max,

@@ -26,7 +26,8 @@ struct sim_message {
 	bool spam;
 	uint8_t *wire; /* dot-stuffed, with the final dot */
 	size_t wire_bytes;
-	uint64_t content_hash; /* unstuffed, without the final dot */
+	uint64_t
+	    content_hash; /* unstuffed, without the final dot and fields in the gateway's name */
 	size_t content_bytes;
 	uint32_t recipient_count;
 	enum sim_fate fate;

@@ -98,9 +98,9 @@ static void body_append(struct sim_sink_session *s, struct bytes bytes)
 /* Behind our trace header the message must be what was sent. */
 static bool content_intact(const struct sim_message *m, const uint8_t *content, size_t bytes)
 {
-	static const char last[] = "X-Postern-Id:";
+	static const char first[] = "Authentication-Results: ", last[] = "X-Postern-Id:";
 
-	if (bytes < 10 || memcmp(content, "Received: ", 10) != 0)
+	if (bytes < sizeof(first) || memcmp(content, first, sizeof(first) - 1) != 0)
 		return false;
 	const uint8_t *at = memmem(content, bytes, last, sizeof(last) - 1);
 	if (at == NULL)

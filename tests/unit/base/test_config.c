@@ -303,12 +303,14 @@ static void tls_that_makes_no_sense_is_refused(void **state)
 	        "there is no certificate \"mx\"");
 	snprintf(text, sizeof(text), "%slisteners {\n s { client_certificates = required } }",
 	         certificate);
-	refuses(text, 3, "required with tls.tls_client_ca_file");
+	refuses(text, 3, "for_mail or required with tls.tls_client_ca_file");
 	snprintf(text, sizeof(text), "%slisteners {\n s { client_certificates = off } }",
 	         certificate);
 	accepts(text);
 	refuses("tls {\n tls_version_min = \"1.1\" }", 2, "give 1.2 or 1.3");
-	refuses("tls {\n tls_client_certificates = perhaps }", 2, "give optional or required");
+	refuses("tls {\n tls_client_certificates = perhaps }", 2,
+	        "give optional, for_mail or required");
+	accepts("tls {\n tls_client_certificates = for_mail }");
 
 	snprintf(
 	    text, sizeof(text),

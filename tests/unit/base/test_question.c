@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/question.h"
+#include "base/spf_question.h"
 
 static struct question_rings dataplane, management;
 
@@ -161,6 +162,34 @@ static void unsound_records_are_known(void **state)
 	assert_false(answer_is_sound(&answer));
 }
 
+static void spf_is_asked_by_client_helo_and_sender(void **state)
+{
+	struct spf_request request = {.client = addr_from_ip4(0xc0000201),
+	                              .helo = BYTES("Helo.Example"),
+	                              .sender = BYTES("Bob Smith@a.example")};
+	char text[64];
+	size_t len = spf_request_write(&request, text, sizeof(text));
+
+	(void)state;
+	assert_int_equal(len, 0); /* an address may take 46 octets */
+	char room[128];
+	len = spf_request_write(&request, room, sizeof(room));
+	assert_true(
+	    bytes_equal(bytes_of(room, len), BYTES("192.0.2.1 helo.example bob smith@a.example")));
+	assert_true(spf_request_read(bytes_of(room, len), &request));
+	assert_true(bytes_equal(request.helo, BYTES("helo.example")));
+	assert_true(bytes_equal(request.sender, BYTES("bob smith@a.example")));
+	request.helo = BYTES("not a name");
+	len = spf_request_write(&request, room, sizeof(room));
+	assert_true(spf_request_read(bytes_of(room, len), &request));
+	assert_int_equal(request.helo.len, 0);
+	request.sender = BYTES("");
+	assert_int_equal(spf_request_write(&request, room, sizeof(room)), 0);
+	assert_false(spf_request_read(BYTES("192.0.2.1  "), &request));
+	assert_false(spf_request_read(BYTES("192.0.2.1 a.example"), &request));
+	assert_false(spf_request_read(BYTES("a.example b.example c"), &request));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +200,7 @@ int main(void)
 	                                    teardown),
 	    cmocka_unit_test(names_are_those_of_the_dns),
 	    cmocka_unit_test(unsound_records_are_known),
+	    cmocka_unit_test(spf_is_asked_by_client_helo_and_sender),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

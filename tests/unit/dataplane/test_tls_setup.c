@@ -222,6 +222,38 @@ static void what_cannot_be_had_at_the_start_is_refused(void **state)
 	assert_int_equal(configs_alive, 0);
 }
 
+/* A resumed session would not show the certificate again. */
+static void certificates_for_mail_take_no_tickets(void **state)
+{
+	struct tls_slot *slot;
+	const struct tls_setup *setup;
+
+	(void)state;
+	write_file("ca.pem", "CA");
+	snprintf(config.tls_client_ca_file, sizeof(config.tls_client_ca_file), "%s/ca.pem", folder);
+	snprintf(config.listener[1].client_certificates,
+	         sizeof(config.listener[1].client_certificates), "for_mail");
+	slot = loaded(1);
+	setup = tls_slot_current(slot, 0);
+	assert_false(setup->listener[0].certificate_for_mail);
+	assert_int_equal(setup->listener[0].config->verify, TLS_VERIFY_OPTIONAL);
+	assert_int_equal(setup->listener[0].config->key_count, 1);
+	assert_true(setup->listener[1].certificate_for_mail);
+	assert_int_equal(setup->listener[1].config->verify, TLS_VERIFY_OPTIONAL);
+	assert_int_equal(setup->listener[1].config->key_count, 0);
+	tls_slot_free(slot);
+	/* Without its authorities there is no TLS, and no mail in the clear either. */
+	unlink(config.tls_client_ca_file);
+	slot = tls_slot_new(1);
+	assert_non_null(slot);
+	assert_int_equal(tls_slot_load(slot, &config, false, NOW_MS, reason, sizeof(reason)),
+	                 ERR_SYNTAX);
+	setup = tls_slot_current(slot, 0);
+	assert_null(setup->listener[1].config);
+	assert_true(setup->listener[1].certificate_for_mail);
+	tls_slot_free(slot);
+}
+
 static void ticket_keys_are_rotated(void **state)
 {
 	struct tls_slot *slot = loaded(1);
@@ -280,6 +312,7 @@ int main(void)
 	    cmocka_unit_test_setup(the_old_one_ends_when_nobody_uses_it, set_up),
 	    cmocka_unit_test_setup(a_bad_one_changes_nothing, set_up),
 	    cmocka_unit_test_setup(what_cannot_be_had_at_the_start_is_refused, set_up),
+	    cmocka_unit_test_setup(certificates_for_mail_take_no_tickets, set_up),
 	    cmocka_unit_test_setup(ticket_keys_are_rotated, set_up),
 	    cmocka_unit_test_setup(domains_that_want_tls, set_up),
 	};

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/spf_question.h"
 #include "mgmt/asker.h"
 
 #define LOOKUPS_MAX 4096
@@ -143,7 +144,7 @@ static void reply_address(uint32_t index, uint32_t address, uint32_t ttl_s)
 	struct dns_reply reply = {.result = address != 0 ? ANSWER_FOUND : ANSWER_NONE,
 	                          .ttl_s = ttl_s,
 	                          .address_count = address != 0,
-	                          .address = {address}};
+	                          .address = {addr_from_ip4(address)}};
 
 	assert_true(index < asked_count);
 	done(context, asked[index].lookup, &reply);
@@ -202,7 +203,7 @@ static void hosts_are_asked_by_their_addresses(void **state)
 	struct dns_reply two = {.result = ANSWER_FOUND,
 	                        .ttl_s = 50,
 	                        .address_count = 2,
-	                        .address = {0xcb007105, 0xcb007106}};
+	                        .address = {addr_from_ip4(0xcb007105), addr_from_ip4(0xcb007106)}};
 
 	(void)state;
 	ask(0, 1, QUESTION_HOST, "www.example list.example");
@@ -251,10 +252,120 @@ static void nonsense_is_refused(void **state)
 	assert_int_equal(taken(0, 1).result, ANSWER_UNSUPPORTED);
 	ask(0, 2, QUESTION_KIND_COUNT + 7, "a.example");
 	assert_int_equal(taken(0, 2).result, ANSWER_UNSUPPORTED);
-	assert_int_equal(asker.counts.malformed, 2);
-	ask(0, 3, QUESTION_SPF, "192.0.2.1 helo.example bob@a.example");
+	ask(0, 3, QUESTION_SPF, "192.0.2.1 helo.example");
 	assert_int_equal(taken(0, 3).result, ANSWER_UNSUPPORTED);
+	ask(0, 4, QUESTION_DKIM, "a.example brisbane");
+	assert_int_equal(taken(0, 4).result, ANSWER_UNSUPPORTED);
+	assert_int_equal(asker.counts.malformed, 3);
 	assert_int_equal(asked_count, 0);
+}
+
+static void reply_text(uint32_t index, const char *text, uint32_t ttl_s)
+{
+	static struct dns_reply reply;
+
+	dns_reply_clear(&reply, ANSWER_FOUND, ttl_s);
+	strcpy(reply.text, text);
+	reply.text_len = (uint32_t)strlen(text) + 1;
+	done(context, asked[index].lookup, &reply);
+}
+
+static void spf_is_checked_step_by_step(void **state)
+{
+	const char *question = "192.0.2.1 helo.example bob@a.example";
+	struct answer answer;
+
+	(void)state;
+	ask(0, 1, QUESTION_SPF, question);
+	ask(1, 2, QUESTION_SPF, question);
+	assert_int_equal(asked_count, 1);
+	assert_string_equal(asked[0].name, "a.example");
+	assert_int_equal(asked[0].type, DNS_TYPE_TXT);
+	reply_text(0, "v=spf1 include:b.example a:c.example -all", 300);
+	assert_string_equal(asked[1].name, "b.example");
+	reply_text(1, "v=spf1 -all", 200);
+	assert_string_equal(asked[2].name, "c.example");
+	assert_int_equal(asked[2].type, DNS_TYPE_A);
+	nothing_comes(0);
+	reply_address(2, 0xc0000201, 400);
+	answer = taken(0, 1);
+	assert_int_equal(answer.result, ANSWER_FOUND);
+	assert_int_equal(answer.value, SPF_PASS);
+	assert_int_equal(answer.ttl_s, 200);
+	assert_int_equal(taken(1, 2).value, SPF_PASS);
+	ask(1, 3, QUESTION_SPF, question);
+	assert_int_equal(taken(1, 3).value, SPF_PASS);
+	assert_int_equal(asked_count, 3);
+	/* What needs no lookup. */
+	ask(0, 4, QUESTION_SPF, "192.0.2.1 host ");
+	assert_int_equal(taken(0, 4).value, SPF_NONE);
+	assert_int_equal(asked_count, 3);
+}
+
+static void senders_of_a_domain_share_what_is_common(void **state)
+{
+	(void)state;
+	ask(0, 1, QUESTION_SPF, "192.0.2.1 helo.example bob@a.example");
+	reply_text(0, "v=spf1 exists:%{o}.%{i}.b.example ?all", 300);
+	assert_string_equal(asked[1].name, "a.example.192.0.2.1.b.example");
+	reply_address(1, 0x7f000002, 200);
+	assert_int_equal(taken(0, 1).value, SPF_PASS);
+	now_us += 50 * S;
+	ask(1, 2, QUESTION_SPF, "192.0.2.1 other.example alice@a.example.");
+	assert_int_equal(taken(1, 2).ttl_s, 150);
+	ask(1, 3, QUESTION_SPF, "192.0.2.1 a.example ");
+	assert_int_equal(taken(1, 3).value, SPF_PASS);
+	assert_int_equal(asked_count, 2);
+	ask(1, 4, QUESTION_SPF, "192.0.2.2 helo.example bob@a.example");
+	assert_int_equal(asked_count, 3);
+	/* Where the sender or HELO is looked at, each is one of its own. */
+	reply_text(2, "v=spf1 exists:%{l}.b.example -all", 300);
+	reply_address(3, 0, 200);
+	assert_int_equal(taken(1, 4).value, SPF_FAIL);
+	ask(1, 5, QUESTION_SPF, "192.0.2.2 helo.example alice@a.example");
+	assert_int_equal(asked_count, 5);
+	/* Behind a record that does not get so far they are alike. */
+	reply_text(4, "v=spf1 -ip4:192.0.2.2 exists:%{l}.b.example -all", 300);
+	assert_int_equal(taken(1, 5).value, SPF_FAIL);
+	ask(1, 6, QUESTION_SPF, "192.0.2.2 helo.example carol@a.example");
+	assert_int_equal(taken(1, 6).value, SPF_FAIL);
+	assert_int_equal(asked_count, 5);
+}
+
+static void checks_without_replies_are_given_up(void **state)
+{
+	char question[64];
+
+	(void)state;
+	ask(0, 1, QUESTION_SPF, "192.0.2.1  bob@a.example");
+	reply_failure(0);
+	assert_int_equal(taken(0, 1).value, SPF_TEMPERROR);
+	ask(0, 2, QUESTION_SPF, "192.0.2.1  bob@b.example");
+	now_us += 21 * S;
+	asker_run(&asker, now_us);
+	reply_text(1, "v=spf1 a -all", 300);
+	assert_int_equal(asked_count, 2);
+	assert_int_equal(taken(0, 2).value, SPF_TEMPERROR);
+	assert_int_equal(asker.counts.spf_overdue, 1);
+	/* The resolver that fails at once fails for the client's names, too, and that ends. */
+	ask(0, 3, QUESTION_SPF, "192.0.2.1  bob@c.example");
+	at_once = true;
+	reply_text(2, "v=spf1 ptr ?all", 300);
+	assert_int_equal(taken(0, 3).value, SPF_NEUTRAL);
+	at_once = false;
+	for (uint32_t i = 0; i <= ASKER_CHECKS_MAX; i++) {
+		snprintf(question, sizeof(question), "192.0.2.1  bob@n%u.example", i);
+		ask(0, 10 + i, QUESTION_SPF, question);
+	}
+	assert_int_equal(taken(0, 10 + ASKER_CHECKS_MAX).result, ANSWER_FAILED);
+	assert_int_equal(asker.counts.full, 1);
+	for (uint32_t i = 3; i < asked_count; i++)
+		reply_failure(i);
+	for (uint32_t i = 0; i < ASKER_CHECKS_MAX; i++)
+		assert_int_equal(taken(0, 10 + i).value, SPF_TEMPERROR);
+	assert_int_equal(asker.lookups_open, 0);
+	ask(0, 9, QUESTION_SPF, "192.0.2.1  bob@d.example");
+	nothing_comes(0);
 }
 
 static void what_is_beyond_a_bound_fails_at_once(void **state)
@@ -337,6 +448,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(hosts_are_asked_by_their_addresses, setup, teardown),
 	    cmocka_unit_test_setup_teardown(domains_are_asked_by_their_servers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(nonsense_is_refused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(spf_is_checked_step_by_step, setup, teardown),
+	    cmocka_unit_test_setup_teardown(senders_of_a_domain_share_what_is_common, setup,
+	                                    teardown),
+	    cmocka_unit_test_setup_teardown(checks_without_replies_are_given_up, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_beyond_a_bound_fails_at_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(next_dataplane_gets_its_own_answers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(sleep_is_said_and_ended, setup, teardown),

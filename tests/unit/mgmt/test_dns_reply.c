@@ -42,8 +42,8 @@ static void addresses_are_read(void **state)
 	      DNS_TYPE_A);
 	assert_int_equal(reply.result, ANSWER_FOUND);
 	assert_int_equal(reply.address_count, 2);
-	assert_int_equal(reply.address[0], 0x7f000002);
-	assert_int_equal(reply.address[1], 0x7f000004);
+	assert_int_equal(addr_ip4(&reply.address[0]), 0x7f000002);
+	assert_int_equal(addr_ip4(&reply.address[1]), 0x7f000004);
 	assert_int_equal(reply.ttl_s, 60);
 }
 
@@ -55,7 +55,10 @@ static void texts_are_read(void **state)
 	      DNS_TYPE_TXT);
 	assert_int_equal(reply.result, ANSWER_FOUND);
 	assert_int_equal(reply.text_len, 8);
-	assert_memory_equal(reply.text, "abc d\0x\0", 8);
+	assert_memory_equal(reply.text,
+	                    "abc\x1a"
+	                    "d\0x\0",
+	                    8);
 }
 
 static void names_of_servers_are_read(void **state)
@@ -126,26 +129,87 @@ static void names_that_go_round_end(void **state)
 	assert_int_equal(reply.name_count, 0);
 }
 
-static void more_than_fits_is_left_out(void **state)
+static void addresses_of_ip6_are_read(void **state)
 {
-	uint8_t packet[4096];
-	size_t at = sizeof(HEADER(OK_FLAGS, "\0", "\0") QUESTION_A) - 1;
+	struct addr wanted;
 
 	(void)state;
-	memcpy(packet, HEADER(OK_FLAGS, "\x1e", "\0") QUESTION_A, at);
-	for (int i = 0; i < 30; i++, at += 16)
+	PARSE(HEADER(OK_FLAGS, "\2", "\0") QUESTION_A NAME
+	      "\0\x1c\0\1\0\0\0\x3c\0\x10\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7" NAME
+	      "\0\x1c\0\1\0\0\0\x3c\0\4\x7f\0\0\2",
+	      DNS_TYPE_AAAA);
+	assert_int_equal(reply.result, ANSWER_FOUND);
+	assert_int_equal(reply.address_count, 1);
+	assert_int_equal(addr_parse(BYTES("2001:db8::7"), &wanted), OK);
+	assert_true(addr_equal(&reply.address[0], &wanted));
+}
+
+static void names_of_mail_servers_and_clients_are_read(void **state)
+{
+	(void)state;
+	PARSE(HEADER(OK_FLAGS, "\2", "\0") QUESTION_A NAME
+	      "\0\x0f\0\1\0\0\0\x3c\0\x07\0\x0a\2MX" NAME NAME "\0\x0f\0\1\0\0\0\x3c\0\3\0\0\0",
+	      DNS_TYPE_MX);
+	assert_int_equal(reply.result, ANSWER_FOUND);
+	assert_int_equal(reply.name_count, 1); /* "." says that there is none (RFC 7505) */
+	assert_string_equal(reply.name[0], "mx.a.example");
+	PARSE(HEADER(OK_FLAGS, "\1", "\0") QUESTION_A NAME "\0\x0c\0\1\0\0\0\x3c\0\5\2h:" NAME,
+	      DNS_TYPE_PTR);
+	assert_int_equal(reply.name_count, 1);
+	assert_string_equal(reply.name[0], "h:.a.example");
+	PARSE(HEADER(OK_FLAGS, "\1", "\0") QUESTION_A NAME "\0\x0c\0\1\0\0\0\x3c\0\5\2h\n" NAME,
+	      DNS_TYPE_PTR);
+	assert_int_equal(reply.name_count, 0);
+}
+
+static void texts_are_taken_one_by_one(void **state)
+{
+	struct bytes rest, text;
+
+	(void)state;
+	PARSE(HEADER(OK_FLAGS, "\3", "\0") QUESTION_A NAME "\0\x10\0\1\0\0\0\x3c\0\4\3a\0b" NAME
+	                                                   "\0\x10\0\1\0\0\0\x3c\0\0" NAME
+	                                                   "\0\x10\0\1\0\0\0\x3c\0\2\1c",
+	      DNS_TYPE_TXT);
+	rest = bytes_of(reply.text, reply.text_len);
+	assert_true(dns_reply_next_text(&rest, &text));
+	assert_true(bytes_equal(text, BYTES("a\x1a"
+	                                    "b"))); /* a NUL would end it */
+	assert_true(dns_reply_next_text(&rest, &text));
+	assert_int_equal(text.len, 0);
+	assert_true(dns_reply_next_text(&rest, &text));
+	assert_true(bytes_equal(text, BYTES("c")));
+	assert_false(dns_reply_next_text(&rest, &text));
+}
+
+static void more_than_fits_is_left_out(void **state)
+{
+	static uint8_t packet[65535];
+	const size_t head = sizeof(HEADER(OK_FLAGS, "\0", "\0") QUESTION_A) - 1;
+	size_t at = head;
+
+	(void)state;
+	memcpy(packet, HEADER(OK_FLAGS, "\x64", "\0") QUESTION_A, at);
+	for (int i = 0; i < 100; i++, at += 16)
 		memcpy(packet + at, NAME "\0\1\0\1\0\0\1\0\0\4\x7f\0\0\2", 16);
 	parse(packet, at, DNS_TYPE_A);
-	assert_int_equal(reply.address_count, ANSWER_ADDRESSES_MAX);
-	at = sizeof(HEADER(OK_FLAGS, "\0", "\0") QUESTION_A) - 1;
-	memcpy(packet, HEADER(OK_FLAGS, "\x9", "\0") QUESTION_A, at);
-	for (int i = 0; i < 9; i++, at += 263) {
+	assert_int_equal(reply.address_count, DNS_ADDRESSES_MAX);
+	at = head;
+	memcpy(packet, HEADER(OK_FLAGS, "\x1e", "\0") QUESTION_A, at);
+	for (int i = 0; i < 30; i++, at += 17)
+		memcpy(packet + at, NAME "\0\2\0\1\0\0\1\0\0\5\2ns\xc0\x0c", 17);
+	parse(packet, at, DNS_TYPE_NS);
+	assert_int_equal(reply.name_count, DNS_NAMES_MAX);
+	/* No text of a packet is ever left out. */
+	at = head;
+	memcpy(packet, HEADER(OK_FLAGS, "\xf0", "\0") QUESTION_A, at);
+	for (int i = 0; i < 240; i++, at += 263) {
 		memcpy(packet + at, NAME "\0\x10\0\1\0\0\1\0\0\xfb\xfa", 13);
 		memset(packet + at + 13, 'a', 250);
 	}
 	parse(packet, at, DNS_TYPE_TXT);
 	assert_int_equal(reply.result, ANSWER_FOUND);
-	assert_int_equal(reply.text_len, DNS_TEXT_BYTES);
+	assert_int_equal(reply.text_len, 240 * 251);
 }
 
 int main(void)
@@ -159,6 +223,9 @@ int main(void)
 	    cmocka_unit_test(refusals_are_failures),
 	    cmocka_unit_test(cut_packets_are_failures),
 	    cmocka_unit_test(names_that_go_round_end),
+	    cmocka_unit_test(addresses_of_ip6_are_read),
+	    cmocka_unit_test(names_of_mail_servers_and_clients_are_read),
+	    cmocka_unit_test(texts_are_taken_one_by_one),
 	    cmocka_unit_test(more_than_fits_is_left_out),
 	};
 

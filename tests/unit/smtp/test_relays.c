@@ -127,6 +127,30 @@ static void a_stranger_does_not_write_the_envelope(void **state)
 	assert_true(bytes_equal(look()->envelope_from, BYTES("told@e.example")));
 }
 
+/* Above the first Received stands what our relays wrote, unless the client has sent it. */
+static void a_stranger_writes_nothing_of_ours(void **state)
+{
+	static const char said[] = "Received-SPF: pass\r\nReceived: from b.example (b.example "
+	                           "[192.0.2.2])\r\n\tby c.example with ESMTP id abc3\r\n"
+	                           "\r\nHello\r\n";
+	struct selector selector;
+
+	(void)state;
+	assert_true(selector_parse(BYTES("ALL-INTERNAL"), &selector));
+	normalise(normaliser, BYTES(said), &session, &selector, 1, &result);
+	assert_true(bytes_equal(text_segment(&result.texts.kind[TEXT_HEADER], 0),
+	                        BYTES("Received-SPF: pass\n")));
+	session.in_session = true;
+	session.client.addr = addr_from_ip4(0xC0000204);
+	normalise(normaliser, BYTES(said), &session, &selector, 1, &result);
+	assert_int_equal(text_segment(&result.texts.kind[TEXT_HEADER], 0).len, 0);
+	put(&trust.trusted, "192.0.2.4");
+	put(&trust.internal, "192.0.2.4");
+	normalise(normaliser, BYTES(said), &session, &selector, 1, &result);
+	assert_true(bytes_equal(text_segment(&result.texts.kind[TEXT_HEADER], 0),
+	                        BYTES("Received-SPF: pass\n")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +159,7 @@ int main(void)
 	    cmocka_unit_test_setup(fields_of_origin_count_as_relays, forget),
 	    cmocka_unit_test_setup(the_envelope_is_in_the_field_the_site_names, forget),
 	    cmocka_unit_test_setup(a_stranger_does_not_write_the_envelope, forget),
+	    cmocka_unit_test_setup(a_stranger_writes_nothing_of_ours, forget),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

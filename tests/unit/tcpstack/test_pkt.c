@@ -119,12 +119,51 @@ static void packs_behind_a_popped_front(void **state)
 	arena_free(&f.arena);
 }
 
+/* Every cut of a chain of small and large packets, against the same cut of an array. */
+static void any_range_is_cut(void **state)
+{
+	static const uint16_t sizes[] = {3, 1, 5, 2, 7, 1};
+	const size_t all = 19;
+
+	(void)state;
+	for (size_t from = 0; from <= all; from++) {
+		for (size_t bytes = 0; bytes <= all - from; bytes++) {
+			struct pkt_chain chain = {0};
+			struct fixture f;
+			struct pkt *pkt;
+			uint8_t next = 0;
+
+			open_pool(&f);
+			for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+				pkt_chain_push(&chain, segment(&f, sizes[i]));
+			pkt_chain_cut(&chain, from, bytes);
+			assert_int_equal(chain.bytes, all - bytes);
+			assert_int_equal(f.pool->pkt_count - f.pool->free_count, chain.count);
+			assert_true((chain.head == NULL) == (bytes == all));
+			if (chain.tail != NULL)
+				assert_null(chain.tail->next);
+			while ((pkt = pkt_chain_pop(&chain)) != NULL) {
+				assert_true(pkt->len > 0);
+				for (size_t i = 0; i < pkt->len; i++, next++)
+					assert_int_equal(pkt->data[i],
+					                 next < from ? next : next + bytes);
+				pkt_put(pkt);
+			}
+			assert_int_equal(next, all - bytes);
+			assert_null(chain.tail);
+			assert_int_equal(f.pool->free_count, PKTS);
+			arena_free(&f.arena);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(segments_fill_buffers),
 	    cmocka_unit_test(sizes_of_all_kinds_keep_their_order),
 	    cmocka_unit_test(packs_behind_a_popped_front),
+	    cmocka_unit_test(any_range_is_cut),
 	};
 
 	return cmocka_run_group_tests_name("pkt", tests, NULL, NULL);

@@ -358,6 +358,45 @@ static void test_tickets(void **state)
 	assert_int_equal(pair.counters.resumed, 2 * 4);
 }
 
+/* A resumed session shows no certificate: a ticket that was given without one, or by other
+ * authorities, must not stand for it where one is required. */
+static void test_tickets_and_client_certificates(void **state)
+{
+	static const struct tls_identity identity = {
+	    {(const uint8_t *)CLIENT_ECDSA_PEM, sizeof(CLIENT_ECDSA_PEM) - 1},
+	    {(const uint8_t *)CLIENT_ECDSA_KEY_PEM, sizeof(CLIENT_ECDSA_KEY_PEM) - 1}};
+	uint8_t octets[4096];
+	(void)state;
+
+	for (int version = TLS_1_2; version <= TLS_1_3; version++) {
+		for (int first = TLS_VERIFY_NONE; first <= TLS_VERIFY_REQUIRED; first++) {
+			client_options.version_min = client_options.version_max = (enum tls_version)
+			    version;
+			client_options.identities = &identity;
+			client_options.identity_count = first == TLS_VERIFY_REQUIRED;
+			server_options.ca_pem = BYTES(TEST_ROOT_PEM);
+			server_options.verify = (enum tls_verify)first;
+			size_t len = make_session(&key_a, 1, octets, sizeof(octets));
+			assert_true(len > 0);
+			server_options.verify = TLS_VERIFY_REQUIRED;
+			client_options.identity_count = 0;
+			if (first == TLS_VERIFY_REQUIRED) {
+				assert_true(resumes(&key_a, 1, bytes_of(octets, len), 60));
+				continue;
+			}
+			struct tls_config *client = pair_config(&client_options);
+			struct tls_config *server = pair_config(&server_options);
+			pair_connect(&pair, client, server, "mx.postern.test");
+			assert_int_equal(tls_session_resume(pair.client.tls, bytes_of(octets, len)),
+			                 OK);
+			pair_run(&pair);
+			assert_false(pair.server.handshake);
+			assert_int_equal(pair.server.last.reason, TLS_REASON_NO_CERTIFICATE);
+			end(client, server);
+		}
+	}
+}
+
 /* A session of TLS 1.2 whose suite would not be chosen any more, although the client still offers
  * it: a full handshake with the new one, as the old one's keys are for the old suite. */
 static void test_ticket_of_another_suite(void **state)
@@ -728,6 +767,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_client_certificates, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_close_and_truncation, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_tickets, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(test_tickets_and_client_certificates, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_ticket_of_another_suite, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
     cmocka_unit_test_setup_teardown(test_garbage, set_up, tear_down),

@@ -1,0 +1,194 @@
+/* results.c - what we say of a message's authentication, and what nobody else may say in our name
+ * (RFC 8601).
+ *
+ * Whoever reads Authentication-Results behind us believes those that bear our name. So ours goes
+ * above each message, and those that a client wrote in that name are taken out first (section 5):
+ * out of the held packets, whose octets stay where they are. Fields of other names stay; who
+ * believes those knows why.
+ */
+#include "base/check.h"
+#include "base/relay_trust.h"
+#include "dataplane/gateway_internal.h"
+#include "smtp/auth_results.h"
+#include "smtp/auth_results_find.h"
+#include "smtp/data.h"
+
+#define FIELDS_MAX 32 /* taken out of one message, those that touch being one */
+#define NAMES_MAX  (LISTENERS_MAX + 1)
+
+static bool is_off(const struct gateway *g)
+{
+	return strcmp(g->config->authserv_id, "off") == 0;
+}
+
+/* All names that a field of ours may bear, on whatever listener it was written. */
+static uint32_t our_names(const struct gateway *g, struct bytes out_names[NAMES_MAX])
+{
+	const struct config *config = g->config;
+	uint32_t count = 0;
+
+	if (config->authserv_id[0] != '\0') {
+		out_names[0] = bytes_text(config->authserv_id);
+		return 1;
+	}
+	out_names[count++] = bytes_text(g->its.hostname);
+	for (uint32_t i = 0; i < config->listener_count; i++)
+		if (config->listener[i].hostname[0] != '\0')
+			out_names[count++] = bytes_text(config->listener[i].hostname);
+	return count;
+}
+
+/* Its fields came from within the site: the rule files say whom it trusts not to forge any. */
+static bool is_trusted(const struct mail *m)
+{
+	const struct ruleset *ruleset = m->rules->ruleset;
+	const struct relay_trust *trust = ruleset != NULL ? ruleset_relay_trust(ruleset) : NULL;
+	struct endpoint local, remote;
+
+	if (trust == NULL || !trust->is_configured || m->session->server.authenticated)
+		return false;
+	tcp_endpoints(m->session->leg.conn, &local, &remote);
+	return relay_networks_contain(&trust->trusted, &remote.addr);
+}
+
+struct fields {
+	struct auth_results_field item[FIELDS_MAX];
+	uint32_t count, forged, malformed;
+	bool full;
+};
+
+static void add_field(struct fields *fields, const struct auth_results_field *field)
+{
+	struct auth_results_field *last = &fields->item[fields->count];
+
+	fields->forged += !field->malformed;
+	fields->malformed += field->malformed;
+	if (fields->count > 0 && last[-1].end == field->start)
+		last[-1].end = field->end;
+	else if (fields->count < FIELDS_MAX)
+		fields->item[fields->count++] = *field;
+	else
+		fields->full = true;
+}
+
+/* False: the header section does not end in what is held. */
+static bool find_fields(const struct gateway *g, const struct mail *m, struct fields *out_fields)
+{
+	size_t left = m->held.bytes - (m->body_complete ? DATA_TERMINATOR_BYTES : 0);
+	struct bytes names[NAMES_MAX];
+	struct auth_results_find find;
+	struct auth_results_field field;
+
+	auth_results_find_init(&find, names, our_names(g, names));
+	*out_fields = (struct fields){.count = 0};
+	for (const struct pkt *pkt = m->held.head; pkt != NULL && left > 0 && !find.ended;
+	     pkt = pkt->next) {
+		struct bytes octets = bytes_of(pkt->data, pkt->len < left ? pkt->len : left);
+
+		left -= octets.len;
+		while (!out_fields->full && auth_results_find_next(&find, &octets, &field))
+			add_field(out_fields, &field);
+		if (out_fields->full)
+			return true;
+	}
+	if (!find.ended && !m->body_complete)
+		return false;
+	if (auth_results_find_end(&find, &field))
+		add_field(out_fields, &field);
+	return true;
+}
+
+static void take_out(struct gateway *g, struct mail *m, const struct fields *fields)
+{
+	size_t held_bytes = m->held.bytes;
+	uint32_t held_count = m->held.count;
+
+	for (uint32_t i = fields->count; i-- > 0;)
+		pkt_chain_cut(&m->held, fields->item[i].start,
+		              fields->item[i].end - fields->item[i].start);
+	g->held_bytes -= held_bytes - m->held.bytes;
+	g->held_pkts -= held_count - m->held.count;
+	g->counters->results_forged += fields->forged;
+	g->counters->results_malformed += fields->malformed;
+}
+
+bool results_clean(struct gateway *g, struct mail *m, enum smtp_reply *out_reply)
+{
+	struct fields fields;
+
+	if (is_off(g) || is_trusted(m))
+		return true;
+	if (!find_fields(g, m, &fields)) {
+		*out_reply = REPLY_HEADER_TOO_BIG;
+	} else if (fields.full) {
+		*out_reply = REPLY_FORGED_RESULTS;
+	} else {
+		take_out(g, m, &fields);
+		return true;
+	}
+	g->counters->messages_results_refused++;
+	return false;
+}
+
+/* RFC 8601 2.7.4. That the backend took the login is why there is one. */
+static void add_login(const struct gateway *g, const struct session *s,
+                      struct auth_results_row *row)
+{
+	*row = (struct auth_results_row){
+	    .method = "auth",
+	    .result = "pass",
+	    .comment = bytes_text(auth_mechanism_text(login_mechanism(s->login)))};
+	if (g->config->auth_user_in_results)
+		row->property[0] = (struct auth_results_property){"smtp.auth",
+		                                                  bytes_text(login_user(s->login))};
+}
+
+/* No registered method says what a client's TLS was; this is the name that others use, too. */
+static void add_tls(const struct tls_info *tls, struct auth_results_row *row)
+{
+	*row = (struct auth_results_row){.method = "x-tls", .result = "pass"};
+	row->property[0] = (struct auth_results_property){"smtp.version", bytes_text(tls->version)};
+	row->property[1] = (struct auth_results_property){"smtp.cipher", bytes_text(tls->suite)};
+	if (tls->peer_certificate)
+		row->property[2] = (struct auth_results_property){
+		    "policy.certificate",
+		    tls->peer_verified ? BYTES("verified") : BYTES("unverified")};
+}
+
+/* What is known of the message, the weightiest first: when there is no room the last ones go. */
+static uint32_t gather(struct gateway *g, const struct mail *m,
+                       struct auth_results_row rows[AUTH_RESULTS_ROWS_MAX])
+{
+	const struct session *s = m->session;
+	struct tls_info tls;
+	uint32_t count = 0;
+
+	leg_describe(g, &s->leg, &tls);
+	if (s->server.authenticated && s->login != NULL)
+		add_login(g, s, &rows[count++]);
+	if (tls.version[0] != '\0')
+		add_tls(&tls, &rows[count++]);
+	return count;
+}
+
+void results_write(struct gateway *g, const struct mail *m, struct buf *out)
+{
+	struct auth_results_row rows[AUTH_RESULTS_ROWS_MAX];
+	struct bytes id = bytes_text(g->config->authserv_id);
+	struct buf field;
+	uint32_t count;
+
+	if (is_off(g))
+		return;
+	if (id.len == 0)
+		id = bytes_text(session_hostname(g, m->session));
+	ASSERT(out->bytes_max - out->len >= RESULTS_BYTES_MAX);
+	field = buf_over(out->data + out->len, RESULTS_BYTES_MAX);
+	count = gather(g, m, rows);
+	while (!auth_results_write(id, rows, count, &field)) {
+		ASSERT(count > 0); /* a name fits */
+		count--;
+		buf_clear(&field);
+	}
+	out->len += field.len;
+}
