@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """test_checks.py - rules that ask the DNS: a server of the test's own lists a client and a link, is slow, says nothing."""
+import hashlib
 import json
 import os
 import signal
@@ -51,6 +52,16 @@ score    SPF_FITS      -0.5
 header   HELO_FITS     eval:check_for_spf_helo_pass()
 tflags   HELO_FITS     net nice
 score    HELO_FITS     -0.1
+askdns   FRESH_SHOP    _HEADER(X-Shop)_.fresh.lists.example. A /^127\.2\.0\.2$/
+score    FRESH_SHOP    15
+askdns   OPEN_SHOP     _HEADER(X-Shop)_ TXT /^v=spf1 \+all$/
+score    OPEN_SHOP     16
+header   LISTED_DIGEST eval:check_hashbl_emails('hash.lists.example', 'md5', 'Reply-To/body')
+tflags   LISTED_DIGEST net
+score    LISTED_DIGEST 17
+body     LISTED_PHONE  eval:check_hashbl_bodyre('hash.lists.example', 'raw/num', '((?:\d[ -]?){8,13})', '^127\.0\.1\.16$')
+tflags   LISTED_PHONE  net
+score    LISTED_PHONE  18
 meta     NOT_LISTED    !LISTED_SPAM
 score    NOT_LISTED    0.5
 body     PLAIN_WORDS   /buy now/
@@ -63,10 +74,14 @@ RECORDS = {
           "5.113.0.203.bl.lists.example": ["127.0.0.3"],
           "ns1.shady.example": ["203.0.113.6"],
           "6.113.0.203.ns.lists.example": ["127.0.0.2"],
+          "fresh.example.fresh.lists.example": ["127.2.0.2"],
+          f"{hashlib.md5(b'bob@digest.example.com').hexdigest()}.hash.lists.example": ["127.0.0.2"],
+          "5550123456.hash.lists.example": ["127.0.1.16"],
           "out1.strict.example": ["203.0.113.77"], "out2.strict.example": [CLEAN]},
     "MX": {"strict.example": ["10 out1.strict.example", "20 out2.strict.example"]},
     "NS": {"example.org": ["ns1.shady.example"]},
     "TXT": {f"{REVERSED[LISTED]}.txt.lists.example": ["Spam source, see https://lists.example/"],
+            "open.example": ["v=spf1 +all"],
             "strict.example": ["unrelated=" + "x" * 300, "v=spf1 include:_spf.strict.example mx -all"],
             "_spf.strict.example": [f"v=spf1 ip4:{LISTED} -exists:%{{l}}.%{{ir}}.users.strict.example ~all"],
             "helo.strict.example": ["v=spf1 a:out2.strict.example -all"]},
@@ -184,6 +199,14 @@ class Checks(Gateway):
         assert seconds < TIMEOUT * 0.3, f"waited {seconds:.2f} s"
         self.records()
 
+    def names_and_digests_are_asked(self):
+        for rule, fields, body in (("FRESH_SHOP", "X-Shop: fresh.example\r\n", "Good day."),
+                                   ("OPEN_SHOP", "X-Shop: Open.example\r\n", "Good day."),
+                                   ("LISTED_DIGEST", "", "Write to Bob@Digest.example.com today."),
+                                   ("LISTED_PHONE", "", "Call 555-012-3456 now.")):
+            answer, _ = deliver(CLEAN, f"{rule.lower()}@clean.example", body, fields=fields)
+            assert answer.startswith("554 5.7.1") and rule in answer, (rule, answer)
+
     def same_question_is_asked_once(self):
         before = self.queries()
         deliver(LISTED, "c@listed.example", "Good day.")
@@ -243,7 +266,7 @@ class Checks(Gateway):
 
 
 CASES = ("listed_client_is_refused", "clean_client_is_taken", "listed_links_are_refused", "sender_is_checked_by_spf",
-         "field_of_a_stranger_is_not_believed", "spf_is_asked_before_the_message", "same_question_is_asked_once",
+         "field_of_a_stranger_is_not_believed", "spf_is_asked_before_the_message", "names_and_digests_are_asked", "same_question_is_asked_once",
          "silent_server_costs_the_timeout_and_no_more", "others_go_on_while_one_waits", "late_answer_serves_the_next",
          "without_management_nothing_is_asked")
 
