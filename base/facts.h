@@ -14,6 +14,7 @@
 
 #include "base/addr.h"
 #include "base/bytes.h"
+#include "base/question.h"
 
 #define FACT_NONE           UINT32_MAX
 #define FACT_FIELDS_MAX     4096 /* of all parts together */
@@ -144,6 +145,36 @@ struct fact_relay {
 	bool no_reverse_dns; /* it was looked up, and there was none */
 };
 
+enum fact_signature_state {
+	SIGNATURE_ASK,     /* all is well but for what its key says */
+	SIGNATURE_INVALID, /* nobody can use it: syntax, an algorithm, its time (RFC 6376 6.1.1) */
+	SIGNATURE_BODY,    /* the body is another one than was signed */
+	SIGNATURE_UNKNOWN  /* nobody knows: the message was cut, or a bound was reached */
+};
+
+/* A DKIM-Signature field that is one by its form. Names are in lower case. */
+struct fact_signature {
+	enum fact_signature_state state;
+	bool identity_below; /* i= is of a subdomain of d=, which its key may forbid */
+	uint16_t question_bytes, domain_bytes, selector_bytes, identity_bytes;
+	char domain[QUESTION_NAME_BYTES]; /* d=; empty: there is none */
+	char selector[QUESTION_NAME_BYTES];
+	char identity[QUESTION_NAME_BYTES]; /* the domain of i=, or d= */
+	uint8_t question[QUESTION_BYTES];   /* of QUESTION_DKIM; with SIGNATURE_ASK only */
+};
+
+#define FACT_SIGNATURES_MAX 8
+
+static inline struct bytes fact_signature_domain(const struct fact_signature *signature)
+{
+	return bytes_of(signature->domain, signature->domain_bytes);
+}
+
+static inline struct bytes fact_signature_identity(const struct fact_signature *signature)
+{
+	return bytes_of(signature->identity, signature->identity_bytes);
+}
+
 struct facts {
 	uint32_t field_count, part_count, html_count, relay_count, uri_count;
 	const struct fact_field *field; /* the message's own fields are those of part 0 */
@@ -163,6 +194,12 @@ struct facts {
 	uint32_t body_bytes; /* of the pristine body */
 	struct fact_mime mime;
 	struct fact_flags flags;
+	/* Looked for only when somebody asks the network; else there are none. */
+	bool signatures_known;
+	uint32_t signature_count;
+	uint32_t
+	    signature_fields; /* of DKIM and DomainKeys, also those without a place in the array */
+	const struct fact_signature *signature;
 };
 
 /* As rules write it: "a", "parsed". */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/dkim_question.h"
 #include "base/sealed.h"
 #include "base/spf_question.h"
 
@@ -94,6 +95,11 @@ bool question_is_sound(const struct question *question)
 		return false;
 	if (question->kind == QUESTION_ADDRESS || question->kind == QUESTION_TEXT)
 		return question_name_is_sound(text);
+	if (question->kind == QUESTION_DKIM) {
+		struct dkim_question dkim;
+
+		return dkim_question_read(text, &dkim);
+	}
 	if (question->kind == QUESTION_SPF) {
 		struct spf_request request;
 

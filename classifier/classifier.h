@@ -99,6 +99,8 @@ void ruleset_sender_questions(const struct ruleset *ruleset, const struct addr *
                               struct bytes helo, struct bytes sender, question_seen *seen,
                               void *seen_context);
 bool ruleset_asks(const struct ruleset *ruleset);
+/* Whether rules ask about the DKIM signatures of messages. */
+bool ruleset_reads_signatures(const struct ruleset *ruleset);
 
 struct judgement {
 	int32_t score_milli;

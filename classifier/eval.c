@@ -29,6 +29,7 @@ void eval_begin(struct scan_context *context)
 
 	state->recipients.known = state->emails_known = state->from_known = false;
 	state->vertical_known = state->upper_known = state->hosts.known = false;
+	state->dkim.known = false;
 	state->spf.known = false;
 	state->bare.count = state->bare.bytes = 0;
 	eval_words_forget(state->words);

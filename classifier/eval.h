@@ -79,6 +79,17 @@ struct eval_bare {
 	uint8_t data[EVAL_BARE_BYTES];
 };
 
+enum dkim_finding { DKIM_NOT_VALID, DKIM_OPEN, DKIM_VALID };
+
+struct eval_dkim { /* signatures, once their answers are looked at */
+	bool known;
+	struct {
+		enum dkim_finding finding;
+		bool is_weak;             /* its key is shorter than dkim_minimum_key_bits */
+		bool is_test;             /* t=y */
+	} signature[FACT_SIGNATURES_MAX]; /* as in struct facts */
+};
+
 struct eval_state {                      /* of the message in hand */
 	struct eval_addresses addresses; /* scratch of the function that runs */
 	struct eval_recipients recipients;
@@ -88,6 +99,7 @@ struct eval_state {                      /* of the message in hand */
 	bool emails_known, emails_too_many;
 	struct eval_hosts hosts;
 	struct eval_labels labels;
+	struct eval_dkim dkim;
 	struct eval_spf spf;
 	bool vertical_known;
 	int32_t vertical_percent;

@@ -58,7 +58,7 @@ void askdns_walk(struct walk *walk)
 	                              : QUESTION_ADDRESS;
 
 	for (uint32_t k = 0; k < tags; k++) {
-		eval_tag_values(call, ASKDNS_TAG + k, k, &values[k]);
+		eval_tag_values(walk, ASKDNS_TAG + k, k, &values[k]);
 		walk->open |= values[k].open;
 		if (values[k].count == 0)
 			return;

@@ -35,6 +35,7 @@ enum eval_list { /* lists every ruleset has; those with names follow */
 #define LIST(directive, list, form) EVAL_LIST_##list,
 #define NAMED(directive, form)
 #define DELIST(directive, list)
+#define DELIST_SIGNERS(directive, list)
 #define NAMED_AS(directive, name, form)
 #define NAMED_DELIST(directive)
 #define CLEAR(directive, list)

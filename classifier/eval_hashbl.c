@@ -368,7 +368,7 @@ static void add_tag(struct walk *walk)
 {
 	struct eval_tag_values values;
 
-	eval_tag_values(walk->call, ACCESS_LIST, 0, &values);
+	eval_tag_values(walk, ACCESS_LIST, 0, &values);
 	walk->open |= values.open;
 	for (uint32_t i = 0; i < values.count; i++)
 		add_tag_value(walk->call, values.item[i]);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "classifier/eval_dkim.h"
 #include "classifier/eval_net.h"
 
 #define RELAYS_ASKED_MAX 32u
@@ -674,6 +675,7 @@ void classifier_questions(struct scan_context *context, const struct texts *text
 		else
 			eval_spf_questions(&call, seen, seen_context);
 	}
+	eval_dkim_questions(&call, seen, seen_context);
 }
 
 void ruleset_client_questions(const struct ruleset *ruleset, const struct addr *client,
@@ -705,5 +707,5 @@ bool ruleset_asks(const struct ruleset *ruleset)
 		if (asks(&ruleset->evals.eval[i]) ||
 		    eval_spf_asks(&ruleset->evals.eval[i], &identity))
 			return true;
-	return false;
+	return ruleset_reads_signatures(ruleset);
 }

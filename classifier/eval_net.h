@@ -44,9 +44,13 @@ struct eval_tag_values {
 };
 
 /* eval_tag.c: what the tag in an argument of kind t stands for; what is beyond the bound is left
- * out. `header`: the number of its selector. */
-void eval_tag_values(const struct eval_call *call, uint32_t argument, uint32_t header,
+ * out. `header`: the number of its selector. While questions are collected it is all that it may
+ * turn out to be. */
+void eval_tag_values(const struct walk *walk, uint32_t argument, uint32_t header,
                      struct eval_tag_values *out_values);
+
+bool eval_tag_is_read(const struct ruleset_evals *e, const struct blob_eval *eval,
+                      enum eval_tag tag);
 
 /* eval_askdns.c */
 void askdns_walk(struct walk *walk);

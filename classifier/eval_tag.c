@@ -1,5 +1,6 @@
 /* eval_tag.c - what tags in templates of rules that ask the network stand for. */
 #include "base/addr.h"
+#include "classifier/eval_dkim.h"
 #include "classifier/eval_net.h"
 
 static void add(struct eval_tag_values *to, struct bytes value)
@@ -78,9 +79,36 @@ static void add_relays(struct eval_tag_values *to, enum eval_tag tag, const stru
 			add_reversed(to, facts->relay[i].ip);
 }
 
-void eval_tag_values(const struct eval_call *call, uint32_t argument, uint32_t header,
+/* Which signatures are valid is asked at the same time as about their domains. */
+static void add_signers(const struct walk *walk, struct eval_tag_values *to)
+{
+	const struct facts *facts = walk->call->facts;
+	struct bytes domain[EVAL_DKIM_DOMAINS_MAX];
+	uint32_t count = facts->signature_count;
+
+	for (uint32_t i = 0; i < count; i++)
+		domain[i] = fact_signature_domain(&facts->signature[i]);
+	if (walk->seen == NULL)
+		count = eval_dkim_domains(walk->call, domain, &to->open);
+	for (uint32_t i = 0; i < count; i++)
+		add(to, domain[i]);
+}
+
+bool eval_tag_is_read(const struct ruleset_evals *e, const struct blob_eval *eval,
+                      enum eval_tag tag)
+{
+	const struct blob_eval_argument *a = &e->argument[eval->argument];
+
+	for (uint32_t i = 0; i < eval->argument_count; i++)
+		if (a[i].kind == 't' && a[i].number == tag)
+			return true;
+	return false;
+}
+
+void eval_tag_values(const struct walk *walk, uint32_t argument, uint32_t header,
                      struct eval_tag_values *out_values)
 {
+	const struct eval_call *call = walk->call;
 	uint32_t number = (uint32_t)eval_number(call, argument);
 
 	out_values->count = 0;
@@ -111,7 +139,7 @@ void eval_tag_values(const struct eval_call *call, uint32_t argument, uint32_t h
 		add_relay(out_values, (enum eval_tag)number, first_trusted(call->facts));
 		break;
 	case EVAL_TAG_DKIMDOMAIN:
-		out_values->open = eval_has_header(call, header);
+		add_signers(walk, out_values);
 		break;
 	default:
 		add_relays(out_values, (enum eval_tag)number, call->facts);

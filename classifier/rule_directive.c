@@ -21,6 +21,8 @@ enum list_form {
 	FORM_FIELDS,
 	FORM_WHOLE,
 	FORM_PATTERN,
+	FORM_SIGNERS,
+	FORM_PRACTICES,
 	FORM_PHRASE
 };
 
@@ -46,9 +48,11 @@ static const struct list_directive directives[] = {
 #define NAMED(directive, form)          {directive, ACTION_NAMED, 0, NULL, FORM_##form},
 #define NAMED_AS(directive, name, form) {directive, ACTION_NAMED, 0, name, FORM_##form},
 #define DELIST(directive, list)         {directive, ACTION_DELIST, EVAL_LIST_##list, NULL, FORM_WORDS},
-#define NAMED_DELIST(directive)         {directive, ACTION_NAMED_DELIST, 0, NULL, FORM_HOSTS},
-#define CLEAR(directive, list)          {directive, ACTION_CLEAR, EVAL_LIST_##list, NULL, FORM_WORDS},
-#define CLEAR_BOUNDARIES(directive)     {directive, ACTION_CLEAR_BOUNDARIES, 0, NULL, FORM_WORDS},
+#define DELIST_SIGNERS(directive, list) \
+	{directive, ACTION_DELIST, EVAL_LIST_##list, NULL, FORM_SIGNERS},
+#define NAMED_DELIST(directive)     {directive, ACTION_NAMED_DELIST, 0, NULL, FORM_HOSTS},
+#define CLEAR(directive, list)      {directive, ACTION_CLEAR, EVAL_LIST_##list, NULL, FORM_WORDS},
+#define CLEAR_BOUNDARIES(directive) {directive, ACTION_CLEAR_BOUNDARIES, 0, NULL, FORM_WORDS},
 #include "classifier/eval_lists.def"
 };
 
@@ -200,6 +204,61 @@ static void add_pattern(struct rule_reader *reader, const struct list_directive 
 		add(reader, list, pattern, "");
 }
 
+/* "ADDRESS [DOMAIN]"; without a domain, that of the address. */
+static void change_signer(struct rule_reader *reader, const struct list_directive *directive,
+                          struct named_list *list, struct bytes value)
+{
+	char *address = lower(reader, rule_word(&value));
+	char *domain = lower(reader, rule_word(&value));
+	uint32_t kept = 0;
+
+	tame_address(address);
+	if (address[0] == '\0' || value.len > 0) {
+		fault(reader, directive->key, "takes an address, then at most one domain");
+		return;
+	}
+	for (uint32_t i = 0; i < list->count; i++)
+		if (strcmp(list->entry[i].text, address) != 0 ||
+		    strcmp(list->entry[i].second, domain) != 0)
+			list->entry[kept++] = list->entry[i];
+	list->count = kept;
+	if (directive->action == ACTION_ADD)
+		add(reader, list, address, domain);
+}
+
+/* "DOMAIN [PRACTICE]", kept as the letter the rules ask by; "*.b.c" as ".b.c". */
+static void add_practice(struct rule_reader *reader, const struct list_directive *directive,
+                         struct named_list *list, struct bytes value)
+{
+	static const struct {
+		const char *word, *letter;
+	} practices[] = {{"", "D"},           {"nxdomain", "N"},    {"unknown", "U"},
+	                 {"all", "A"},        {"discardable", "D"}, {"custom_low", "1"},
+	                 {"custom_med", "2"}, {"custom_high", "3"}};
+	char *domain = lower(reader, rule_word(&value));
+	char *practice = lower(reader, rule_word(&value));
+	size_t i = 0;
+
+	domain += domain[0] == '@';
+	if (strcmp(domain, "*") == 0)
+		domain = rule_pool_text(&reader->pool, ".");
+	else if (strncmp(domain, "*.", 2) == 0)
+		domain++;
+	while (i < sizeof(practices) / sizeof(practices[0]) &&
+	       strcmp(practices[i].word, practice) != 0)
+		i++;
+	if (domain[0] == '\0' || strchr(domain, '*') != NULL || value.len > 0 ||
+	    i == sizeof(practices) / sizeof(practices[0])) {
+		fault(
+		    reader, directive->key,
+		    "takes a domain, or \"*.\" and one, then nxdomain, unknown, all, discardable, "
+		    "custom_low, custom_med or custom_high");
+		return;
+	}
+	drop(list, domain);
+	add(reader, list, domain, practices[i].letter);
+}
+
 static void add_words(struct rule_reader *reader, const struct list_directive *directive,
                       struct named_list *list, struct bytes value)
 {
@@ -215,6 +274,14 @@ static void add_words(struct rule_reader *reader, const struct list_directive *d
 	}
 	if (directive->form == FORM_PATTERN) {
 		add_pattern(reader, directive, list, value);
+		return;
+	}
+	if (directive->form == FORM_SIGNERS) {
+		change_signer(reader, directive, list, value);
+		return;
+	}
+	if (directive->form == FORM_PRACTICES) {
+		add_practice(reader, directive, list, value);
 		return;
 	}
 	if (directive->form == FORM_PHRASE) {
@@ -324,6 +391,10 @@ static void obey(struct rule_reader *reader, const struct list_directive *direct
 		named(reader, directive, value);
 		break;
 	case ACTION_DELIST:
+		if (directive->form == FORM_SIGNERS) {
+			change_signer(reader, directive, &reader->list[directive->list], value);
+			break;
+		}
 		while (value.len > 0)
 			drop(&reader->list[directive->list], lower(reader, rule_word(&value)));
 		break;
@@ -410,7 +481,6 @@ static bool access_list(struct rule_reader *reader, const char *key, struct byte
 bool rule_directive(struct rule_reader *reader, const char *key, struct bytes value)
 {
 	char modern[DIRECTIVE_BYTES_MAX];
-
 	bool known = false;
 
 	modern_key(key, modern);

@@ -35,7 +35,9 @@ static enum eval_function find_function(struct bytes name)
 {
 	static const struct {
 		const char *old, *now;
-	} words[] = {{"whitelist", "welcomelist"}, {"blacklist", "blocklist"}};
+	} words[] = {{"whitelist", "welcomelist"},
+	             {"blacklist", "blocklist"},
+	             {"check_dkim_verified", "check_dkim_valid"}};
 	char text[96], modern[128];
 
 	if (name.len >= sizeof(text))
@@ -237,6 +239,13 @@ enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct r
 		return RULE_EVAL_NET;
 	if (bytes_equal(name, BYTES("check_uridnsbl")))
 		return rule_net_uri(reader, rule, out_call, out_why);
+	if (bytes_equal(name, BYTES("check_dkim_signsome")))
+		return RULE_EVAL_NEVER;
+	if (bytes_equal(name, BYTES("check_dkim_signall"))) {
+		name = BYTES("check_dkim_adsp");
+		r.text = BYTES("check_dkim_adsp('A')");
+		open = name.len;
+	}
 	out_call->function = find_function(name);
 	/* It counts failures among records of type A and MX; a failure has none of them. */
 	if (bytes_equal(name, BYTES("check_dns_sender")))

@@ -12,6 +12,7 @@
 #define COPIES_MAX    32u
 #define PASS_USELESS  0.75 /* a walk that mostly passes is not worth its time */
 #define WALK_OCTETS   24
+#define WEIGHT_LEAST  1e-12 /* of a state that is worth a row of the table */
 
 /* How large an automaton may get. Chains of copies and beginnings of lines are told apart by what
  * stands far away. */
@@ -21,7 +22,7 @@ struct limits {
 };
 
 static const struct limits limits_of_few = {1024, 64u << 10, 4096};
-static const struct limits limits_of_many = {8192, 512u << 10, 32768};
+static const struct limits limits_of_many = {32000, 1u << 20, 131072};
 
 struct part { /* a node of the tree */
 	uint64_t *first, *last;
@@ -289,6 +290,7 @@ static void build(struct automaton *a, const struct regex *regex)
 static void find_classes(struct automaton *a)
 {
 	size_t bytes = a->words * sizeof(uint64_t);
+	double all = 0;
 
 	a->holds = rule_pool_take(a->pool, 256 * bytes);
 	for (uint32_t c = 0; c < 256; c++) {
@@ -305,7 +307,10 @@ static void find_classes(struct automaton *a)
 			a->one_of[a->class_count++] = (uint8_t)c;
 		a->class_of[c] = (uint8_t)k;
 		a->share[k] += exp2(-octet_bits((uint8_t)c));
+		all += exp2(-octet_bits((uint8_t)c));
 	}
+	for (uint32_t k = 0; k < a->class_count; k++)
+		a->share[k] /= all;
 }
 
 /* The automaton that reads matches from their end. */
@@ -331,9 +336,9 @@ struct subsets {
 	const struct automaton *a;
 	uint64_t *state;
 	uint32_t count;
-	uint32_t *slot; /* 1 + state */
-	uint64_t *next;
-	bool absorbs; /* nobody asks what comes after the end of a match */
+	uint32_t *slot;       /* 1 + state */
+	uint64_t *next, *set; /* of one step */
+	bool absorbs;         /* nobody asks what comes after the end of a match */
 };
 
 static void step_all(const struct automaton *a, const uint64_t *from, uint64_t *out)
@@ -420,31 +425,69 @@ static uint16_t begin(struct subsets *s, const struct literal *literal, bool bac
 	return state == FLANK_DEAD ? FLANK_OPEN : state;
 }
 
-/* Fills the table breadth first, so that a full one knows the octets next to the string best. */
-static uint16_t *fill(struct subsets *s, uint32_t *out_states)
+/* What the subset construction has of each state: how much of mail text's walks come by, and its
+ * place in the table; 0: it has none yet. */
+struct filling {
+	double *weight;
+	uint16_t *place;
+	uint16_t *next;
+	uint32_t count, most; /* states in the table */
+};
+
+static void expand(struct subsets *s, struct filling *f, uint32_t state)
+{
+	const struct automaton *a = s->a;
+	uint16_t *row = f->next + (size_t)f->count * a->class_count;
+
+	step_all(a, s->state + (size_t)state * a->words, s->next);
+	for (uint32_t class = 0; class < a->class_count; class ++) {
+		const uint64_t *holds = a->holds + (size_t)a->one_of[class] * a->words;
+
+		for (uint32_t w = 0; w < a->words; w++)
+			s->set[w] = s->next[w] & holds[w];
+		row[class] = state_of(s, s->set);
+		f->weight[row[class] & FLANK_STATE] += f->weight[state] * a->share[class];
+	}
+	f->place[state] = (uint16_t)f->count++;
+}
+
+static uint16_t placed(const struct filling *f, uint16_t state)
+{
+	uint32_t number = state & FLANK_STATE;
+
+	if (number <= FLANK_OPEN)
+		return state;
+	return f->place[number] != 0 ? (uint16_t)(f->place[number] | (state & FLANK_ENDS))
+	                             : FLANK_OPEN;
+}
+
+/* Fills half of the table breadth first and then what most walks come to: a full one knows the
+ * octets next to strings best, and what stands beside them in most of mail text. */
+static uint16_t *fill(struct subsets *s, struct flank *flank, uint32_t literals,
+                      uint32_t *out_states)
 {
 	const struct automaton *a = s->a;
 	uint32_t room = a->limits->table_bytes / (uint32_t)sizeof(uint16_t) / a->class_count;
-	uint32_t most = room < a->limits->states ? room : a->limits->states;
-	uint16_t *next = rule_pool_take(a->pool, (size_t)most * a->class_count * sizeof(*next));
-	uint64_t *set = rule_pool_take(a->pool, a->words * sizeof(uint64_t));
-	uint32_t k = FLANK_OPEN + 1;
+	struct filling f = {.count = FLANK_OPEN + 1,
+	                    .most = room < a->limits->states ? room : a->limits->states};
 
-	for (; k < s->count && k < most; k++) {
-		step_all(a, s->state + (size_t)k * a->words, s->next);
-		for (uint32_t class = 0; class < a->class_count; class ++) {
-			const uint64_t *holds = a->holds + (size_t)a->one_of[class] * a->words;
-
-			for (uint32_t w = 0; w < a->words; w++)
-				set[w] = s->next[w] & holds[w];
-			next[k * a->class_count + class] = state_of(s, set);
-		}
-	}
-	for (uint32_t i = 0; i < k * a->class_count; i++)
-		if ((next[i] & FLANK_STATE) >= k)
-			next[i] = FLANK_OPEN;
-	*out_states = k;
-	return next;
+	f.weight = rule_pool_take(a->pool, (a->limits->states + 1) * sizeof(*f.weight));
+	f.place = rule_pool_take(a->pool, (a->limits->states + 1) * sizeof(*f.place));
+	f.next = rule_pool_take(a->pool, (size_t)f.most * a->class_count * sizeof(*f.next));
+	for (uint32_t i = 0; i < literals; i++)
+		f.weight[flank->state[i] & FLANK_STATE] += 1.0 / literals;
+	for (uint32_t k = FLANK_OPEN + 1; k < s->count && k < f.most / 2; k++)
+		expand(s, &f, k);
+	for (double least = 1; least > WEIGHT_LEAST; least /= 4)
+		for (uint32_t k = FLANK_OPEN + 1; k < s->count && f.count < f.most; k++)
+			if (f.place[k] == 0 && f.weight[k] >= least)
+				expand(s, &f, k);
+	for (uint32_t i = (FLANK_OPEN + 1) * a->class_count; i < f.count * a->class_count; i++)
+		f.next[i] = placed(&f, f.next[i]);
+	for (uint32_t i = 0; i < literals; i++)
+		flank->state[i] = placed(&f, flank->state[i]);
+	*out_states = f.count;
+	return f.next;
 }
 
 /* For the share of walks: a state in which a match may end is as good as one that nobody knows.
@@ -460,18 +503,16 @@ static uint32_t walks_to(const struct automaton *a, bool backwards, uint16_t sta
 static double pass_share(const struct automaton *a, const uint16_t *next, uint32_t states,
                          bool backwards, double *now)
 {
-	double *then = rule_pool_take(a->pool, states * sizeof(double)), all = 0;
+	double *then = rule_pool_take(a->pool, states * sizeof(double));
 	double open = now[FLANK_OPEN];
 
-	for (uint32_t k = 0; k < a->class_count; k++)
-		all += a->share[k];
 	for (int turn = 0; turn < WALK_OCTETS; turn++) {
 		memset(then, 0, states * sizeof(double));
 		for (uint32_t s = FLANK_OPEN + 1; s < states; s++)
 			for (uint32_t k = 0; now[s] > 1e-4 && k < a->class_count; k++) {
 				uint16_t to = next[s * a->class_count + k];
 
-				then[walks_to(a, backwards, to)] += now[s] * a->share[k] / all;
+				then[walks_to(a, backwards, to)] += now[s] * a->share[k];
 			}
 		open += then[FLANK_OPEN];
 		double *swap = now;
@@ -553,6 +594,7 @@ static void make(struct rule_pool *pool, const struct automaton *a, const struct
 	s->state = rule_pool_take(a->pool, (size_t)a->limits->states * a->words * sizeof(uint64_t));
 	s->slot = rule_pool_take(a->pool, a->limits->slots * sizeof(*s->slot));
 	s->next = rule_pool_take(a->pool, a->words * sizeof(uint64_t));
+	s->set = rule_pool_take(a->pool, a->words * sizeof(uint64_t));
 	s->count = FLANK_OPEN + 1;
 	s->absorbs = !backwards;
 	out->pass = 1;
@@ -560,11 +602,9 @@ static void make(struct rule_pool *pool, const struct automaton *a, const struct
 	for (uint32_t i = 0; i < literals->count; i++)
 		out->state[i] = begin(s, &literals->item[i], backwards);
 
-	const uint16_t *next = fill(s, &states);
+	const uint16_t *next = fill(s, out, literals->count, &states);
 	double *begins = rule_pool_take(a->pool, states * sizeof(double));
 	for (uint32_t i = 0; i < literals->count; i++) {
-		if ((out->state[i] & FLANK_STATE) >= states)
-			out->state[i] = FLANK_OPEN;
 		begins[walks_to(a, backwards, out->state[i])] += 1.0 / literals->count;
 		useful |= out->state[i] != FLANK_OPEN;
 	}

@@ -9,6 +9,7 @@
 
 #include "base/addr.h"
 #include "base/question.h"
+#include "classifier/eval_dkim.h"
 #include "classifier/rule_eval.h"
 
 char *rule_net_zone(struct rule_reader *reader, struct bytes text)
@@ -104,7 +105,8 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
 	default:
 		break;
 	}
-	if (call->argument_count == 0) /* of SPF: they take neither zones nor flags */
+	/* Those of SPF and DKIM take neither zones nor flags. */
+	if (call->argument_count == 0 || eval_dkim_is_asked((uint16_t)call->function))
 		return RULE_EVAL_OK;
 	call->argument[0].number = flags_of(rule);
 	if (!is_sub) {

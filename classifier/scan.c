@@ -2,8 +2,8 @@
  *
  * Hyperscan (required strings) and the gate (octet classes) only trigger: PCRE2 decides on the
  * exact segment, and looks only where a match with what triggered it can begin. Hyperscan reports
- * matches in no promised order, so nothing here depends on it: a once-rule may at worst be tried
- * twice at a place, and a `multiple` rule is counted when its segment has been scanned.
+ * matches in no promised order, so nothing here depends on it: rules are looked for when their
+ * segment has been scanned. By then what PCRE2 needs of them is on its way into the cache.
  *
  * Segments are the steps of the work: between two of them it can be left and taken up again.
  */
@@ -282,28 +282,6 @@ static void confirm_header(struct scan_context *c, uint32_t index)
 		state->count = state->not_run ? 0 : state->count == 0;
 }
 
-/* Looks for a match of a once-rule that begins in [from, to] of the segment in hand. What was tried
- * already is left out where that is an end of the stretch. */
-static void confirm_near(struct scan_context *c, uint32_t index, uint32_t from, uint32_t to)
-{
-	struct rule_state *state = &c->state[index];
-
-	if (state->last_segment != c->segment + 1) {
-		state->last_segment = c->segment + 1;
-		state->tried_from = from;
-		state->tried_to = to;
-	} else if (from >= state->tried_from) {
-		if (to <= state->tried_to)
-			return;
-		if (from <= state->tried_to + 1)
-			from = state->tried_to + 1;
-		else
-			state->tried_from = from;
-		state->tried_to = to;
-	}
-	(void)confirm(c, index, c->subject, from, to);
-}
-
 /* Takes in [from, to]. Spans that meet become one; one too many is taken in by the last. */
 static void add_span(struct spans *spans, uint32_t from, uint32_t to)
 {
@@ -325,6 +303,15 @@ static void add_span(struct spans *spans, uint32_t from, uint32_t to)
 	spans->to[spans->count++] = to;
 }
 
+/* What PCRE2 reads first of a pattern: nobody else has had it in hand lately. */
+static void prefetch_pattern(const struct scan_context *c, uint32_t index)
+{
+	const char *code = (const char *)c->ruleset->pattern[index];
+
+	__builtin_prefetch(code);
+	__builtin_prefetch(code + 64);
+}
+
 /* A match of a rule may begin in [from, to]: a stretch more to look in. */
 static void pend(struct scan_context *c, uint32_t index, uint32_t from, uint32_t to)
 {
@@ -334,6 +321,7 @@ static void pend(struct scan_context *c, uint32_t index, uint32_t from, uint32_t
 		state->last_segment = c->segment + 1;
 		c->spans[index].count = 0;
 		c->pending[c->pending_count++] = index;
+		prefetch_pattern(c, index);
 	}
 	add_span(&c->spans[index], from, to);
 }
@@ -356,10 +344,7 @@ static bool is_looking(const struct scan_context *c, uint32_t index)
 static void look(struct scan_context *c, uint32_t index, uint32_t from, uint32_t to)
 {
 	scan_touch(c, index);
-	if ((c->ruleset->rule[index].flags & BLOB_FLAG_MULTIPLE) != 0)
-		pend(c, index, from, to);
-	else if (c->state[index].count == 0)
-		confirm_near(c, index, from, to);
+	pend(c, index, from, to);
 }
 
 /* Looks at once, or when as many strings were found in the segment as a match holds. */
@@ -506,9 +491,10 @@ static void scan_literals(struct scan_context *c)
 static void run_spans(struct scan_context *c, uint32_t index)
 {
 	struct spans *spans = &c->spans[index];
+	uint32_t max = hits_max(&c->ruleset->rule[index]);
 	size_t reached = 0;
 
-	while (spans->count > 0) {
+	while (spans->count > 0 && c->state[index].count < max) {
 		uint32_t first = 0;
 
 		for (uint32_t i = 1; i < spans->count; i++)
@@ -650,7 +636,7 @@ static void scan_subject(struct scan_context *c)
 {
 	enter_stage(c, STAGE_LITERAL);
 	scan_literals(c);
-	enter_stage(c, STAGE_MULTIPLE);
+	enter_stage(c, STAGE_TRIGGERED);
 	run_pending(c);
 	enter_stage(c, STAGE_GATE);
 	scan_gate(c);
@@ -739,6 +725,8 @@ static void scan_step(struct scan_context *c)
 	if (c->at < segments) {
 		scan_segment(c, c->at++);
 	} else if (c->at - segments < c->group->residual_count) {
+		if (c->at - segments + 1 < c->group->residual_count)
+			prefetch_pattern(c, c->group->residual[c->at - segments + 1]);
 		enter_stage(c, STAGE_RESIDUAL);
 		run_residual(c, c->group->residual[c->at++ - segments]);
 		enter_stage(c, STAGE_NONE);

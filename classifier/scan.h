@@ -11,12 +11,11 @@ struct pcre2_real_match_context_8;
 struct pcre2_real_jit_stack_8;
 
 struct rule_state {
-	uint32_t count;                /* hits */
-	uint32_t last_segment;         /* 1 + the segment tried last */
-	uint32_t tried_from, tried_to; /* where matches were looked for in last_segment */
-	uint32_t held_segment, held;   /* strings found there: 1 + segment, how many */
-	bool not_run;                  /* a budget or a limit kept it from being settled */
-	bool unanswered;               /* the network has not said, and might have */
+	uint32_t count;              /* hits */
+	uint32_t last_segment;       /* 1 + the segment whose `spans` it has */
+	uint32_t held_segment, held; /* strings found there: 1 + segment, how many */
+	bool not_run;                /* a budget or a limit kept it from being settled */
+	bool unanswered;             /* the network has not said, and might have */
 };
 
 /* Where time goes, for benches: NULL in a worker. Stages are disjoint; a confirmation is charged to
@@ -26,8 +25,8 @@ enum scan_stage {
 	STAGE_LITERAL,
 	STAGE_GATE,
 	STAGE_RESIDUAL,
-	STAGE_MULTIPLE, /* counting what strings and windows triggered */
-	STAGE_MEMO,     /* looking for what was found before, and keeping it */
+	STAGE_TRIGGERED, /* looking for what strings triggered */
+	STAGE_MEMO,      /* looking for what was found before, and keeping it */
 	STAGE_COUNT
 };
 

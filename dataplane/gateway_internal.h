@@ -244,6 +244,7 @@ struct gateway {
 	uint8_t
 	    *scan_memory; /* scan_bytes_max: the message being judged, contiguous and unstuffed */
 	size_t scan_bytes_max, scan_bytes; /* the second: of the message judged last */
+	bool scan_cut;                     /* of which there was more */
 	struct shadow shadow;
 };
 
@@ -342,6 +343,8 @@ void mail_answer(struct gateway *g, struct mail *m, uint16_t code, struct bytes 
 
 /* judge.c */
 void judge_queue(struct gateway *g, struct mail *m);
+/* For what time a message's signatures are read (struct message_facts); 0: nobody asks for them. */
+int64_t judge_signatures_at_s(const struct gateway *g, const struct ruleset *ruleset);
 /* Judges at most `count_max` mails; true when more wait. */
 bool judge_run(struct gateway *g, uint32_t count_max);
 void judge_forget(struct gateway *g, struct mail *m);

@@ -44,8 +44,9 @@ void judge_forget(struct gateway *g, struct mail *m)
 	}
 }
 
-/* The message as the classifier wants it: contiguous, dots unstuffed, without the final dot. */
-static struct bytes gather(struct gateway *g, const struct mail *m)
+/* The message as the classifier wants it: contiguous, dots unstuffed, without the final dot.
+ * `out_cut`: more of it follows. */
+static struct bytes gather(struct gateway *g, const struct mail *m, bool *out_cut)
 {
 	struct data_unstuffing unstuffing = {0};
 	size_t left = m->held.bytes - (m->body_complete ? DATA_TERMINATOR_BYTES : 0);
@@ -60,6 +61,7 @@ static struct bytes gather(struct gateway *g, const struct mail *m)
 		len += data_unstuff(&unstuffing, bytes_of(pkt->data, take), g->scan_memory + len);
 		left -= take;
 	}
+	*out_cut = left > 0 || !m->body_complete;
 	return bytes_of(g->scan_memory, len);
 }
 
@@ -142,6 +144,13 @@ static void act(struct gateway *g, struct mail *m)
 	}
 }
 
+int64_t judge_signatures_at_s(const struct gateway *g, const struct ruleset *ruleset)
+{
+	return g->inquiries != NULL && ruleset_reads_signatures(ruleset)
+	           ? (int64_t)(g->wall_us / 1000000)
+	           : 0;
+}
+
 /* Makes the texts of the mail and begins to judge them. Without rules there is nothing to do.
  * False: it waits. */
 static bool begin(struct gateway *g, struct mail *m)
@@ -167,10 +176,15 @@ static bool begin(struct gateway *g, struct mail *m)
 	                              transaction_path_text(t, &t->sender),
 	                              true,
 	                              trust,
-	                              scan_context_redirects(m->rules->context)};
+	                              scan_context_redirects(m->rules->context),
+	                              0,
+	                              false};
 	set_limits(g, m);
-	message = gather(g, m);
+	message = gather(g, m, &facts.is_cut);
+	if (m->rules->ruleset != NULL)
+		facts.signatures_at_s = judge_signatures_at_s(g, m->rules->ruleset);
 	g->scan_bytes = message.len;
+	g->scan_cut = facts.is_cut;
 	normalise(g->normaliser, message, &facts, selectors, selector_count, &g->normalised);
 	if (!begin_texts(g, m, &facts))
 		return false;

@@ -119,7 +119,9 @@ static void prepare(struct gateway *g)
 	                              bytes_of(shadow->sender, shadow->sender_len),
 	                              true,
 	                              ruleset_relay_trust(view->shadow),
-	                              scan_context_redirects(view->shadow_context)};
+	                              scan_context_redirects(view->shadow_context),
+	                              judge_signatures_at_s(g, view->shadow),
+	                              g->scan_cut};
 	uint32_t selector_count;
 	const struct selector *selectors = (const struct selector *)(const void *)ruleset_selectors(
 	                                       view->shadow, &selector_count)

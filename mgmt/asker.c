@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/dkim_question.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "base/spf_question.h"
 
+#include "mgmt/dkim_key.h"
 #include "mgmt/log.h"
 #include "mgmt/spf.h"
 
@@ -24,6 +26,7 @@
 #define ADDRESSES_ASKED 4   /* of one host */
 #define SERVERS_ASKED   4   /* of one domain */
 #define TTL_FAILED_S    5
+#define TTL_VERIFIED_S  300 /* asked about one message only */
 #define TTL_S_MAX       86400
 #define SPF_MOST_US     UINT64_C(20000000) /* RFC 7208, 4.6.4: no less */
 #define NONE            0
@@ -43,11 +46,13 @@ struct asker_entry {
 	char text[QUESTION_BYTES]; /* of the question, while it is asked about */
 	bool failed;               /* one of its lookups */
 	struct answer answer;
+	struct dkim_key *dkim; /* of QUESTION_DKIM, whose entry is that of the key */
 };
 
 struct asker_waiter {
 	uint64_t id;
 	uint32_t worker, next;
+	struct question *dkim; /* what it asks about the key; NULL: another kind */
 };
 
 enum lookup_step {
@@ -102,12 +107,26 @@ void asker_close(struct asker *asker)
 {
 	asker_detach(asker);
 	resolver_free(asker->resolver);
+	for (uint32_t i = 0; asker->entry != NULL && i < ASKER_ENTRIES; i++)
+		free(asker->entry[i].dkim);
 	free(asker->entry);
 	free(asker->waiter);
 	free(asker->lookup);
 	free(asker->check);
 	memset(asker, 0, sizeof(*asker));
 	asker->wake_fd = -1;
+}
+
+static void drop_waiter(struct asker *asker, struct asker_entry *entry)
+{
+	uint32_t index = entry->waiter;
+	struct asker_waiter *waiter = &asker->waiter[index - 1];
+
+	free(waiter->dkim);
+	waiter->dkim = NULL;
+	entry->waiter = waiter->next;
+	waiter->next = asker->waiter_free;
+	asker->waiter_free = index;
 }
 
 void asker_detach(struct asker *asker)
@@ -124,13 +143,8 @@ void asker_detach(struct asker *asker)
 	asker->attached = false;
 	/* Ids of that dataplane mean nothing to the next. */
 	for (uint32_t i = 0; i < ASKER_ENTRIES; i++)
-		while (asker->entry[i].waiter != NONE) {
-			uint32_t waiter = asker->entry[i].waiter;
-
-			asker->entry[i].waiter = asker->waiter[waiter - 1].next;
-			asker->waiter[waiter - 1].next = asker->waiter_free;
-			asker->waiter_free = waiter;
-		}
+		while (asker->entry[i].waiter != NONE)
+			drop_waiter(asker, &asker->entry[i]);
 }
 
 void asker_attach(struct asker *asker, int fd, bool wake)
@@ -180,6 +194,21 @@ static void refuse(struct asker *asker, uint32_t worker, uint64_t id, enum answe
 	send_answer(asker, worker, id, answer);
 }
 
+/* What the key of the entry says of a signature. */
+static struct answer verified(const struct asker_entry *entry, const struct question *question)
+{
+	struct answer answer = entry->answer;
+	struct dkim_question dkim;
+
+	if (answer.result == ANSWER_FAILED || entry->dkim == NULL ||
+	    !dkim_question_read(bytes_of(question->text, question->text_len), &dkim))
+		return answer;
+	answer.result = ANSWER_FOUND;
+	answer.ttl_s = TTL_VERIFIED_S;
+	answer.value = dkim_key_verify(entry->dkim, &dkim);
+	return answer;
+}
+
 static void conclude(struct asker *asker, struct asker_entry *entry)
 {
 	struct answer *answer = &entry->answer;
@@ -193,12 +222,10 @@ static void conclude(struct asker *asker, struct asker_entry *entry)
 	entry->expires_us = asker->now_us + (uint64_t)answer->ttl_s * 1000000;
 	while (entry->waiter != NONE) {
 		struct asker_waiter *waiter = &asker->waiter[entry->waiter - 1];
-		uint32_t index = entry->waiter;
 
-		send_answer(asker, waiter->worker, waiter->id, *answer);
-		entry->waiter = waiter->next;
-		waiter->next = asker->waiter_free;
-		asker->waiter_free = index;
+		send_answer(asker, waiter->worker, waiter->id,
+		            waiter->dkim != NULL ? verified(entry, waiter->dkim) : *answer);
+		drop_waiter(asker, entry);
 	}
 }
 
@@ -248,6 +275,10 @@ static void merge(struct asker_entry *entry, const struct dns_reply *reply)
 	if (reply->result != ANSWER_FOUND)
 		return;
 	answer->result = ANSWER_FOUND;
+	if (entry->kind == QUESTION_DKIM) {
+		dkim_key_read(bytes_of(reply->text, reply->text_len), entry->dkim);
+		return;
+	}
 	for (uint32_t i = 0;
 	     i < reply->address_count && answer->address_count < ANSWER_ADDRESSES_MAX; i++)
 		if (addr_is_ip4(&reply->address[i]))
@@ -462,14 +493,22 @@ static void done(void *context, void *argument, const struct dns_reply *reply)
 		conclude(asker, entry);
 }
 
-static bool add_waiter(struct asker *asker, struct asker_entry *entry, uint32_t worker, uint64_t id)
+static bool add_waiter(struct asker *asker, struct asker_entry *entry, uint32_t worker,
+                       const struct question *question)
 {
 	uint32_t index = asker->waiter_free;
+	struct question *dkim = NULL;
 
 	if (index == NONE)
 		return false;
+	if (question->kind == QUESTION_DKIM) {
+		dkim = malloc(sizeof(*dkim));
+		if (dkim == NULL)
+			return false;
+		*dkim = *question;
+	}
 	asker->waiter_free = asker->waiter[index - 1].next;
-	asker->waiter[index - 1] = (struct asker_waiter){id, worker, entry->waiter};
+	asker->waiter[index - 1] = (struct asker_waiter){question->id, worker, entry->waiter, dkim};
 	entry->waiter = index;
 	return true;
 }
@@ -479,6 +518,10 @@ static void start(struct asker *asker, struct asker_entry *entry, const struct q
 	entry->state = ENTRY_ASKING;
 	entry->kind = (enum question_kind)question->kind;
 	entry->failed = false;
+	free(entry->dkim);
+	entry->dkim = NULL;
+	if (entry->kind == QUESTION_DKIM)
+		entry->dkim = calloc(1, sizeof(*entry->dkim));
 	memset(&entry->answer, 0, sizeof(entry->answer));
 	entry->answer.result = ANSWER_NONE;
 	entry->answer.ttl_s = UINT32_MAX;
@@ -486,7 +529,9 @@ static void start(struct asker *asker, struct asker_entry *entry, const struct q
 	entry->text[question->text_len] = '\0';
 	/* Held open: a lookup may end before look_up() returns. */
 	entry->open = 1;
-	if (entry->kind == QUESTION_HOST || entry->kind == QUESTION_SERVERS) {
+	if (entry->kind == QUESTION_DKIM && entry->dkim == NULL) {
+		entry->failed = true; /* out of memory */
+	} else if (entry->kind == QUESTION_HOST || entry->kind == QUESTION_SERVERS) {
 		char host[QUESTION_NAME_BYTES];
 
 		snprintf(host, sizeof(host), "%.*s", (int)strcspn(entry->text, " "), entry->text);
@@ -498,10 +543,23 @@ static void start(struct asker *asker, struct asker_entry *entry, const struct q
 		begin_check(asker, entry, question);
 	} else {
 		(void)look_up(asker, entry, entry->text,
-		              entry->kind == QUESTION_TEXT ? DNS_TYPE_TXT : DNS_TYPE_A, STEP_LIST);
+		              entry->kind == QUESTION_ADDRESS ? DNS_TYPE_A : DNS_TYPE_TXT,
+		              STEP_LIST);
 	}
 	if (--entry->open == 0)
 		conclude(asker, entry);
+}
+
+/* What an entry is kept by: of questions about signatures, the name of the key. */
+static struct question about(const struct question *question)
+{
+	struct question about = *question;
+	struct dkim_question dkim;
+
+	if (question->kind == QUESTION_DKIM &&
+	    dkim_question_read(bytes_of(question->text, question->text_len), &dkim))
+		question_write(&about, question->id, QUESTION_DKIM, dkim.key_name);
+	return about;
 }
 
 /* The question's entry, or that of all senders of its domain when that is answered. */
@@ -526,6 +584,7 @@ static struct asker_entry *find_answered(const struct asker *asker, const struct
 static void take(struct asker *asker, uint32_t worker, const struct question *question)
 {
 	struct asker_entry *entry;
+	struct question kept_by;
 	struct hash128 key;
 
 	asker->counts.questions++;
@@ -535,24 +594,27 @@ static void take(struct asker *asker, uint32_t worker, const struct question *qu
 		refuse(asker, worker, question->id, ANSWER_UNSUPPORTED);
 		return;
 	}
-	entry = find_answered(asker, question, &key);
+	kept_by = about(question);
+	entry = find_answered(asker, &kept_by, &key);
 	if (entry != NULL && entry->state == ENTRY_KNOWN) {
 		struct answer answer = entry->answer;
 
 		asker->counts.remembered++;
 		answer.ttl_s = (uint32_t)((entry->expires_us - asker->now_us) / 1000000);
+		if (question->kind == QUESTION_DKIM)
+			answer = verified(entry, question);
 		send_answer(asker, worker, question->id, answer);
 		return;
 	}
 	if (entry == NULL)
 		entry = make_room(asker, key);
-	if (entry == NULL || !add_waiter(asker, entry, worker, question->id)) {
+	if (entry == NULL || !add_waiter(asker, entry, worker, question)) {
 		asker->counts.full++;
 		refuse(asker, worker, question->id, ANSWER_FAILED);
 		return;
 	}
 	if (entry->state == ENTRY_FREE)
-		start(asker, entry, question);
+		start(asker, entry, &kept_by);
 }
 
 void asker_run(struct asker *asker, uint64_t now_us)

@@ -329,6 +329,9 @@ static void judge(struct scanner *s, struct bytes message, struct scanned *out)
 	memset(&facts, 0, sizeof(facts));
 	facts.trust = ruleset_relay_trust(s->ruleset);
 	facts.redirects = scan_context_redirects(s->context);
+	facts.is_cut = out->bytes > message.len;
+	if (s->checks != NULL && ruleset_reads_signatures(s->ruleset))
+		facts.signatures_at_s = (int64_t)(clock_wall_us() / 1000000);
 	uint64_t begin = clock_now_us();
 	normalise(s->normaliser, without_from_line(message), &facts, s->selectors,
 	          s->selector_count, &out->normalised);

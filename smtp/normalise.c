@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "smtp/charset.h"
 #include "smtp/decode.h"
+#include "smtp/dkim.h"
 #include "smtp/facts_build.h"
 #include "smtp/header.h"
 #include "smtp/html_render.h"
@@ -34,6 +35,7 @@ struct normaliser {
 	struct html_render render;
 	struct sink scratch;
 	struct facts_build facts;
+	struct dkim *dkim;
 	struct fact_html html_unkept; /* of HTML parts beyond FACT_HTML_MAX */
 	struct segment full;
 	uint64_t defects;
@@ -83,7 +85,7 @@ size_t normaliser_bytes(size_t message_bytes_max)
 	       FIELDS_MAX * sizeof(struct header_field) +
 	       MIME_PARTS_MAX * sizeof(struct mime_part) + s.scratch + s.storage + s.rendered +
 	       s.work + ATTRIBUTE_BYTES_MAX + TITLE_BYTES_MAX + s.strings + RELAYS_TEXT_BYTES +
-	       facts_build_bytes() + text_build_bytes(s.body, s.body_segments) +
+	       facts_build_bytes() + dkim_bytes() + text_build_bytes(s.body, s.body_segments) +
 	       text_build_bytes(s.rawbody, s.rawbody_segments) +
 	       text_build_bytes(s.header, SELECTORS_MAX) + 4096;
 }
@@ -122,6 +124,9 @@ struct normaliser *normaliser_new(struct arena *arena, size_t message_bytes_max,
 	    !text_build_init(&n->rawbody, arena, s.rawbody, s.rawbody_segments) ||
 	    !text_build_init(&n->header, arena, s.header, SELECTORS_MAX) ||
 	    !uri_list_init(&n->uris, arena))
+		return NULL;
+	n->dkim = dkim_new(arena);
+	if (n->dkim == NULL)
 		return NULL;
 	/* The converters come last: nothing is left open when memory is out. */
 	n->charsets = charset_set_new(arena);
@@ -412,6 +417,23 @@ static uint32_t received_count(const struct header_table *headers)
 	return received;
 }
 
+static void build_signatures(struct normaliser *n, struct bytes message,
+                             const struct message_facts *facts)
+{
+	struct facts *out = &n->facts.facts;
+	struct dkim_signatures signatures = {0};
+
+	out->signatures_known = facts->signatures_at_s > 0;
+	if (out->signatures_known)
+		signatures = dkim_read(n->dkim, message, facts->is_cut || has(n, DEFECT_BIT_CUT),
+		                       facts->signatures_at_s);
+	out->signature = signatures.signature;
+	out->signature_count = signatures.count;
+	out->signature_fields = signatures.fields;
+	n->counters->signatures += signatures.count;
+	n->counters->signatures_left_out += signatures.left_out;
+}
+
 static void build_facts(struct normaliser *n, struct bytes message, size_t body)
 {
 	facts_build_close(&n->facts, &n->tree, &n->relays);
@@ -444,6 +466,7 @@ void normalise(struct normaliser *n, struct bytes message, const struct message_
 	build_uris(n);
 	build_header(n, bytes_slice(message, 0, body), selectors, selector_count);
 	build_facts(n, message, body);
+	build_signatures(n, message, facts);
 	collect_defects(n);
 	count(n, message.len);
 

@@ -47,6 +47,9 @@ struct message_facts {
 	bool in_session;                 /* false: offline; the fields above are unknown */
 	const struct relay_trust *trust; /* NULL: the rules say nothing */
 	struct redirects redirects;      /* find NULL: the rules know none */
+	int64_t
+	    signatures_at_s; /* since 1970: DKIM signatures are read, as of then; 0: they are not */
+	bool is_cut;         /* more of the message follows, which nobody judges */
 };
 
 enum message_defect { /* bits; names in defects.def */

@@ -28,11 +28,6 @@ void tls_accel_open_process(void)
 	(void)tls_accel_open_gcm();
 }
 
-bool tls_accel_open_thread(void)
-{
-	return tls_accel_open_p256();
-}
-
 void tls_accel_close_thread(void)
 {
 	tls_accel_close_p256();
@@ -120,6 +115,30 @@ static bool sign_ecdsa(EC_KEY *key, struct bytes digest, uint8_t *signature, siz
 	    ECDSA_sign(0, digest.data, (int)digest.len, signature, &len, key) != 1)
 		return false;
 	*out_len = len;
+	return true;
+}
+
+/* What libcrypto does when it signs for the first time in a process and in a thread (it looks for
+ * its algorithms, makes generators of random numbers) takes a millisecond: not in a client's turn.
+ */
+static void sign_once(void)
+{
+	const uint8_t digest[32] = {0};
+	EC_KEY *key = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+	uint8_t signature[128];
+	size_t len;
+
+	if (key == NULL || EC_KEY_generate_key(key) != 1 ||
+	    !sign_ecdsa(key, bytes_of(digest, sizeof(digest)), signature, sizeof(signature), &len))
+		ERR_clear_error();
+	EC_KEY_free(key);
+}
+
+bool tls_accel_open_thread(void)
+{
+	if (!tls_accel_open_p256())
+		return false;
+	sign_once();
 	return true;
 }
 

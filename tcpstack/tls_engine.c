@@ -235,9 +235,36 @@ static bool open_key_store(size_t keys)
 	return filled;
 }
 
+/* One exchange with itself in each group that handshakes use: what is done, found and mapped for
+ * the first time then took a step of the first handshakes more than a millisecond in all. */
+static bool exchange_once(psa_ecc_family_t family, size_t bits)
+{
+	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
+	uint8_t public[PSA_EXPORT_PUBLIC_KEY_MAX_SIZE],
+	    secret[PSA_RAW_KEY_AGREEMENT_OUTPUT_MAX_SIZE];
+	psa_key_id_t key = 0;
+	size_t public_len, secret_len;
+
+	psa_set_key_type(&attributes, PSA_KEY_TYPE_ECC_KEY_PAIR(family));
+	psa_set_key_bits(&attributes, bits);
+	psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_DERIVE);
+	psa_set_key_algorithm(&attributes, PSA_ALG_ECDH);
+	psa_status_t status = psa_generate_key(&attributes, &key);
+	if (status == PSA_SUCCESS)
+		status = psa_export_public_key(key, public, sizeof(public), &public_len);
+	if (status == PSA_SUCCESS)
+		status = psa_raw_key_agreement(PSA_ALG_ECDH, key, public, public_len, secret,
+		                               sizeof(secret), &secret_len);
+	ASSERT(key == 0 || psa_destroy_key(key) == PSA_SUCCESS);
+	mbedtls_platform_zeroize(secret, sizeof(secret));
+	return status == PSA_SUCCESS;
+}
+
 bool tls_thread_open(size_t keys)
 {
-	if (open_key_store(keys) && tls_accel_open_thread())
+	if (open_key_store(keys) && tls_accel_open_thread() &&
+	    exchange_once(PSA_ECC_FAMILY_MONTGOMERY, 255) &&
+	    exchange_once(PSA_ECC_FAMILY_SECP_R1, 256))
 		return true;
 	mbedtls_psa_crypto_free();
 	return false;

@@ -17,7 +17,7 @@ struct bench_options {
 	const char *rules[BENCH_RULES_MAX];
 	uint32_t rules_count;
 	uint32_t rounds, every, message_bytes_max, top;
-	bool brute, hits, memory;
+	bool brute, hits, memory, turns;
 	uint32_t memo_bytes; /* what rules found in texts is kept there; 0: nowhere */
 };
 

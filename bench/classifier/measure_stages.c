@@ -161,8 +161,8 @@ static void print_stages(const struct measuring *m)
 {
 	static const char *const kind_name[TEXT_KIND_COUNT] = {"body", "rawbody", "uri", "full",
 	                                                       "header"};
-	static const char *const stage_name[STAGE_COUNT] = {"",         "literal",  "gate",
-	                                                    "residual", "multiple", "memo"};
+	static const char *const stage_name[STAGE_COUNT] = {"",         "literal",   "gate",
+	                                                    "residual", "triggered", "memo"};
 	double per = m->ns_per_tick / 1000 / m->messages->count, all = 0, literal = 0;
 	uint64_t profiled = 0, evals = 0;
 
@@ -274,6 +274,24 @@ static void print_totals(const struct measuring *m)
 	      (double)m->messages->bytes / ((double)total * m->ns_per_tick) * 1000);
 }
 
+/* A round for each line, so that programs which are measured beside take turns with this one. */
+static void run_turns(struct measuring *m)
+{
+	char line[64];
+
+	while (fgets(line, sizeof(line), stdin) != NULL) {
+		memset(&m->engine->counters, 0, sizeof(m->engine->counters));
+		forget_texts(m->engine);
+		uint64_t start_ns = clock_thread_cpu_ns();
+		for (uint32_t i = 0; i < m->messages->count; i++)
+			run_plain(m, i);
+		uint64_t took_ns = clock_thread_cpu_ns() - start_ns;
+		m->counters = m->engine->counters;
+		print("round", "cpu", "us", (double)took_ns / 1000 / m->messages->count);
+		fflush(stdout);
+	}
+}
+
 bool bench_measure(struct bench_engine *engine, const struct bench_options *options,
                    const struct bench_messages *messages)
 {
@@ -282,10 +300,15 @@ bool bench_measure(struct bench_engine *engine, const struct bench_options *opti
 
 	if (good) {
 		m.ns_per_tick = calibrate();
-		run_rounds(&m, options->rounds);
+		if (options->turns)
+			run_turns(&m);
+		else
+			run_rounds(&m, options->rounds);
 		print_totals(&m);
-		print_stages(&m);
-		print_rules(&m, options->top);
+		if (!options->turns) {
+			print_stages(&m);
+			print_rules(&m, options->top);
+		}
 	}
 	free(m.sample);
 	free(m.cost);

@@ -20,7 +20,14 @@ struct identity {
 	size_t chain_len, key_len;
 };
 
-enum identity_kind { IDENTITY_ECDSA, IDENTITY_RSA, IDENTITY_RSA_4096, IDENTITY_COUNT };
+enum identity_kind {
+	IDENTITY_ECDSA, /* on P-256 */
+	IDENTITY_ECDSA_384,
+	IDENTITY_ECDSA_521,
+	IDENTITY_RSA, /* of 2048 bits */
+	IDENTITY_RSA_4096,
+	IDENTITY_COUNT
+};
 
 /* A new key and a certificate for "bench" that it signs itself. */
 void identity_make(enum identity_kind kind, struct identity *out_identity);

@@ -35,10 +35,23 @@ static size_t drain(BIO *bio, char *out, size_t bytes_max)
 	return (size_t)len;
 }
 
+static EVP_PKEY *key_make(enum identity_kind kind)
+{
+	switch (kind) {
+	case IDENTITY_ECDSA:
+		return EVP_EC_gen("P-256");
+	case IDENTITY_ECDSA_384:
+		return EVP_EC_gen("P-384");
+	case IDENTITY_ECDSA_521:
+		return EVP_EC_gen("P-521");
+	default:
+		return EVP_RSA_gen(kind == IDENTITY_RSA ? 2048u : 4096u);
+	}
+}
+
 void identity_make(enum identity_kind kind, struct identity *out_identity)
 {
-	EVP_PKEY *key = kind == IDENTITY_ECDSA ? EVP_EC_gen("P-256")
-	                                       : EVP_RSA_gen(kind == IDENTITY_RSA ? 2048u : 4096u);
+	EVP_PKEY *key = key_make(kind);
 	X509 *leaf = X509_new();
 	BIO *chain = BIO_new(BIO_s_mem()), *secret = BIO_new(BIO_s_mem());
 

@@ -50,7 +50,7 @@ def library(build, rounds, results):
         for row in rows:
             case = row["case"]
             if "handshake_us" in row:
-                if helpers and "rsa" not in case:
+                if helpers and "rsa" not in case and "key" not in case:
                     continue  # nothing of it is a helper's
                 theirs = row["openssl"]
                 results.add(case + suffix, "handshake_us", "us", row["handshake_us"], "lower", ("openssl", theirs["handshake_us"]))

@@ -109,6 +109,7 @@ static void print_evals(FILE *out)
 #define NAMED(directive, form)          directive,
 #define NAMED_AS(directive, name, form) directive,
 #define DELIST(directive, list)         directive,
+#define DELIST_SIGNERS(directive, list) directive,
 #define NAMED_DELIST(directive)         directive,
 #define CLEAR(directive, list)          directive,
 #define CLEAR_BOUNDARIES(directive)     directive,
@@ -144,7 +145,7 @@ static void print_evals(FILE *out)
 	fputs("\nFunctions marked (checks) and askdns rules ask the DNS when checks.dns_checks is "
 	      "on; else, and "
 	      "where they ask what is not\n"
-	      "supported (DKIM, DMARC, ARC, Razor, DCC, Pyzor), see below. "
+	      "supported (DMARC, ARC, Razor, DCC, Pyzor), see below. "
 	      "Without checks their value\n"
 	      "is 0; with them, that of what is not supported is unknown: neither they hit, nor "
 	      "what they decide.\n",

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """test_checks.py - rules that ask the DNS: a server of the test's own lists a client and a link, is slow, says nothing."""
+import base64
 import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -66,6 +68,14 @@ meta     NOT_LISTED    !LISTED_SPAM
 score    NOT_LISTED    0.5
 body     PLAIN_WORDS   /buy now/
 score    PLAIN_WORDS   3
+full     SIGNED        eval:check_dkim_signed()
+score    SIGNED        0.1
+full     SIGNED_WELL   eval:check_dkim_valid()
+score    SIGNED_WELL   -1
+full     BY_AUTHOR     eval:check_dkim_valid_author_sig()
+score    BY_AUTHOR     -1
+meta     SIGNED_BADLY  SIGNED && !SIGNED_WELL
+score    SIGNED_BADLY  2
 """
 RECORDS = {
     "A": {f"{REVERSED[LISTED]}.bl.lists.example": ["127.0.0.2"],
@@ -88,8 +98,31 @@ RECORDS = {
 }
 
 
+class Signer:
+    """Signs messages as they lie (c=simple/simple), with a key of its own."""
+
+    def __init__(self, folder, name):
+        self.key = f"{folder}/{name}.pem"
+        self.name, self.domain = name.split("._domainkey.")
+        subprocess.run(["openssl", "genrsa", "-out", self.key, "2048"], check=True, capture_output=True)
+        public = subprocess.run(["openssl", "rsa", "-in", self.key, "-pubout", "-outform", "DER"], check=True,
+                                capture_output=True).stdout
+        self.record = "v=DKIM1; k=rsa; p=" + base64.b64encode(public).decode()
+
+    def sign(self, message):
+        header, body = message.split("\r\n\r\n", 1)
+        fields = [line for line in header.split("\r\n") if line.lower().startswith(("from:", "subject:"))]
+        names = ":".join(line.split(":")[0] for line in fields)
+        digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
+        field = f"DKIM-Signature: v=1; a=rsa-sha256; d={self.domain}; s={self.name};\r\n h={names}; bh={digest};\r\n b="
+        what = "".join(line + "\r\n" for line in fields) + field
+        made = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=what.encode(), check=True,
+                              capture_output=True).stdout
+        return field + base64.b64encode(made).decode() + "\r\n" + message
+
+
 @in_namespace(f"{LAB}-test-client")
-def deliver(source, sender, body, pause=0, helo="client.example", fields=""):
+def deliver(source, sender, body, pause=0, helo="client.example", fields="", message=None):
     """One message from `source`: the last reply, and how long it took from the dot."""
     import socket
     with socket.create_connection((GATEWAY, 25), 20, (source, 0)) as conn:
@@ -109,7 +142,7 @@ def deliver(source, sender, body, pause=0, helo="client.example", fields=""):
                 return [answer, 0]
         time.sleep(pause)
         start = time.monotonic()
-        answer = say(fields + NOTE % (sender, body) + ".\r\n")
+        answer = say((message or fields + NOTE % (sender, body)) + ".\r\n")
         return [answer, time.monotonic() - start]
 
 
@@ -252,6 +285,31 @@ class Checks(Gateway):
         answer, seconds = deliver(CLEAN, "f@clean.example", "See http://late.example.com/ now.")
         assert answer.startswith("554 5.7.1") and seconds < TIMEOUT * 0.3, (answer, seconds)
 
+    def signatures_are_verified(self):
+        author = Signer(self.lab.folder, "key._domainkey.client.example")
+        signer = Signer(self.lab.folder, "key._domainkey.signer.example")
+        other = Signer(self.lab.folder, "other._domainkey.signer.example")
+        self.records(TXT={**RECORDS["TXT"], "key._domainkey.signer.example": [signer.record],
+                          "key._domainkey.client.example": [author.record],
+                          "other._domainkey.signer.example": [signer.record]}, silent=["_domainkey.silent.example"])
+        for sender, sign, hits in (
+                ("good@client.example", author.sign, {"SIGNED", "SIGNED_WELL", "BY_AUTHOR", "NOT_LISTED"}),
+                ("third@signer.example", signer.sign, {"SIGNED", "SIGNED_WELL", "NOT_LISTED"}),
+                ("body@signer.example", lambda text: signer.sign(text).replace("Good day", "Bad day"),
+                 {"SIGNED", "SIGNED_BADLY", "NOT_LISTED"}),
+                ("head@signer.example", lambda text: signer.sign(text).replace("From: ", "From:  "),
+                 {"SIGNED", "SIGNED_BADLY", "NOT_LISTED"}),
+                ("key@signer.example", other.sign, {"SIGNED", "SIGNED_BADLY", "NOT_LISTED"}),
+                ("none@signer.example", Signer(self.lab.folder, "none._domainkey.signer.example").sign,
+                 {"SIGNED", "SIGNED_BADLY", "NOT_LISTED"}),
+                # Nobody knows: neither that nor the contrary counts.
+                ("late@signer.example", Signer(self.lab.folder, "key._domainkey.silent.example").sign, {"SIGNED", "NOT_LISTED"}),
+                ("plain@signer.example", lambda text: text, {"NOT_LISTED"})):
+            answer, _ = deliver(CLEAN, sender, "", message=sign(NOTE % (sender, "Good day.")))
+            equal(answer[:3], "250", answer)
+            equal(self.hits_of(sender), hits, sender)
+        equal(self.queries().count("TXT key._domainkey.signer.example"), 1, "queries for the key")
+
     def without_management_nothing_is_asked(self):
         self.lab.stop("postern-mgmtd")
         time.sleep(0.3)
@@ -266,9 +324,10 @@ class Checks(Gateway):
 
 
 CASES = ("listed_client_is_refused", "clean_client_is_taken", "listed_links_are_refused", "sender_is_checked_by_spf",
-         "field_of_a_stranger_is_not_believed", "spf_is_asked_before_the_message", "names_and_digests_are_asked", "same_question_is_asked_once",
+         "field_of_a_stranger_is_not_believed", "spf_is_asked_before_the_message", "names_and_digests_are_asked",
+         "same_question_is_asked_once",
          "silent_server_costs_the_timeout_and_no_more", "others_go_on_while_one_waits", "late_answer_serves_the_next",
-         "without_management_nothing_is_asked")
+         "signatures_are_verified", "without_management_nothing_is_asked")
 
 
 def main():

@@ -1,4 +1,5 @@
 /* test_net.c - which questions rules ask of the network, and what answers make of them. */
+#include "base/dkim_question.h"
 #include "base/facts.h"
 #include "rules_fixture.h"
 
@@ -432,9 +433,29 @@ static void tags_without_value_ask_nothing(void **state)
 	value_is("SIGNED", 0);
 	value_is("OFF", 0);
 	assert_non_null(fixture_report(f, "eval:askdns"));
-	/* Whether a signature is valid nobody knows. */
-	fixture_header(f, "DKIM-Signature", "v=1; d=shop.example");
+}
+
+static void signers_are_asked_about_and_count_when_valid(void **state)
+{
+	static struct fact_signature signature = {.state = SIGNATURE_ASK,
+	                                          .domain = "shop.example",
+	                                          .domain_bytes = 12,
+	                                          .question = "signed",
+	                                          .question_bytes = 6};
+
+	(void)state;
+	open_rules("askdns SIGNED _DKIMDOMAIN_.w.example A\n");
+	assert_true(ruleset_reads_signatures(f->ruleset));
+	facts.signature = &signature;
+	facts.signature_count = 1;
+	EXPECT("address shop.example.w.example", "dkim signed");
+	know(QUESTION_ADDRESS, "shop.example.w.example", ANSWER_FOUND, "127.0.0.2");
 	value_is("SIGNED", OPEN);
+	know(QUESTION_DKIM, "signed", ANSWER_FOUND, NULL);
+	net.known[1].answer.value = DKIM_VERDICT_PASS;
+	value_is("SIGNED", 1);
+	net.known[1].answer.result = ANSWER_NONE;
+	value_is("SIGNED", 0);
 }
 
 static void names_that_are_none_are_not_asked(void **state)
@@ -743,6 +764,7 @@ int main(void)
 	    cmocka_unit_test_teardown(bad_lines_are_reported, teardown),
 	    cmocka_unit_test_teardown(templates_name_what_is_asked, teardown),
 	    cmocka_unit_test_teardown(tags_without_value_ask_nothing, teardown),
+	    cmocka_unit_test_teardown(signers_are_asked_about_and_count_when_valid, teardown),
 	    cmocka_unit_test_teardown(names_that_are_none_are_not_asked, teardown),
 	    cmocka_unit_test_teardown(subtests_of_records, teardown),
 	    cmocka_unit_test_teardown(addresses_of_names_need_not_be_a_lists, teardown),

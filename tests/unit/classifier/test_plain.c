@@ -64,9 +64,13 @@ static const char *const patterns[] = {
     "/^[^\\n]{1}/m",
     "/^.{3,}/m",
     "/^.{12}/m",
+    "/[\\x80-\\xff]/",
+    "/[\\x00\\x11\\x2f\\x7f\\x80\\x9a\\xf0\\xff]/",
+    "/(?:[\\x0f\\xe0-\\xef]|[\\x70\\x8f][\\x00-\\x7f])/",
 };
 
-#define PATTERNS (sizeof(patterns) / sizeof(patterns[0]))
+#define TEXT_OCTETS_MAX 300u /* more than a block of octets that are looked at together */
+#define PATTERNS        (sizeof(patterns) / sizeof(patterns[0]))
 
 static uint32_t random_state = 7;
 
@@ -76,11 +80,13 @@ static uint32_t chance(uint32_t below)
 	return (random_state >> 8) % below;
 }
 
+/* Full of what patterns look for, or with a little of it far from the beginning. */
 static void make_text(uint8_t *text, size_t bytes)
 {
 	static const uint8_t letters[] = "aaabbbccABCe \n\n\r\xc3\xc4\xe4\xa4\xa5\x00-1.";
 
-	for (size_t i = 0; i < bytes; i++)
+	memset(text, 'z', bytes);
+	for (size_t i = chance(3) == 0 ? chance(TEXT_OCTETS_MAX) : 0; i < bytes; i++)
 		text[i] = chance(40) == 0 ? (uint8_t)chance(256)
 		                          : letters[chance(sizeof(letters) - 1)];
 }
@@ -103,12 +109,12 @@ static void compare(const char *flags)
 	struct fixture *f = fixture_new(rules);
 	fixture_open(&brute, rules, &no_triggers);
 	for (uint32_t turn = 0; turn < 2000; turn++) {
-		uint8_t text[3][40];
+		uint8_t text[3][TEXT_OCTETS_MAX];
 
 		fixture_empty_texts(f);
 		fixture_empty_texts(&brute);
 		for (uint32_t k = 0; k < 3; k++) {
-			size_t bytes = chance(sizeof(text[k]));
+			size_t bytes = chance(chance(2) == 0 ? 40 : TEXT_OCTETS_MAX);
 
 			make_text(text[k], bytes);
 			fixture_append(f, TEXT_BODY, &f->segment[TEXT_BODY][k], text[k], bytes);

@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
+#include "base/dkim_question.h"
 #include "base/spf_question.h"
+
 #include "mgmt/asker.h"
 
 #define LOOKUPS_MAX 4096
@@ -245,6 +247,60 @@ static void domains_are_asked_by_their_servers(void **state)
 	assert_int_equal(asker.lookups_open, 0);
 }
 
+/* RFC 8463 A.2: the key, and a signature that is none of its. */
+#define KEY "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+
+static void ask_dkim(uint32_t worker, uint64_t id, const char *key_name, uint8_t first)
+{
+	uint8_t digest[DKIM_QUESTION_DIGEST_BYTES] = {first}, signature[64] = {first};
+	struct dkim_question dkim = {DKIM_ED25519_SHA256, bytes_text(key_name),
+	                             bytes_of(digest, sizeof(digest)),
+	                             bytes_of(signature, sizeof(signature))};
+	uint8_t text[QUESTION_BYTES];
+	struct question question;
+
+	question_write(&question, id, QUESTION_DKIM,
+	               bytes_of(text, dkim_question_write(&dkim, text)));
+	assert_true(question_push(question_rings_questions(&rings, worker), &question));
+	asker_run(&asker, now_us);
+}
+
+static void keys_are_kept_and_signatures_told_apart(void **state)
+{
+	struct dns_reply reply = {.result = ANSWER_FOUND, .ttl_s = 60, .text_len = sizeof(KEY)};
+	struct answer answer;
+
+	(void)state;
+	memcpy(reply.text, KEY, sizeof(KEY));
+	ask_dkim(0, 1, "a._domainkey.b", 1);
+	ask_dkim(1, 2, "a._domainkey.b", 2);
+	ask_dkim(0, 3, "c._domainkey.b", 2);
+	ask_dkim(0, 4, "d._domainkey.b", 2);
+	assert_int_equal(asked_count, 3);
+	assert_string_equal(asked[0].name, "a._domainkey.b");
+	assert_int_equal(asked[0].type, DNS_TYPE_TXT);
+	nothing_comes(0);
+	done(context, asked[0].lookup, &reply);
+	answer = taken(0, 1);
+	assert_int_equal(answer.result, ANSWER_FOUND);
+	assert_int_equal(answer.value, DKIM_VERDICT_FAIL);
+	assert_int_equal(taken(1, 2).value, DKIM_VERDICT_FAIL);
+	now_us += 59 * S;
+	ask_dkim(1, 5, "a._domainkey.b", 3);
+	assert_int_equal(taken(1, 5).value, DKIM_VERDICT_FAIL);
+	assert_int_equal(asked_count, 3);
+	reply_address(1, 0, 60);
+	answer = taken(0, 3);
+	assert_int_equal(answer.result, ANSWER_FOUND);
+	assert_int_equal(answer.value, DKIM_VERDICT_PERMERROR);
+	reply_failure(2);
+	assert_int_equal(taken(0, 4).result, ANSWER_FAILED);
+	now_us += 2 * S;
+	ask_dkim(1, 6, "a._domainkey.b", 3);
+	assert_int_equal(asked_count, 4);
+	/* What is left open is forgotten with the rings. */
+}
+
 static void nonsense_is_refused(void **state)
 {
 	(void)state;
@@ -256,7 +312,7 @@ static void nonsense_is_refused(void **state)
 	assert_int_equal(taken(0, 3).result, ANSWER_UNSUPPORTED);
 	ask(0, 4, QUESTION_DKIM, "a.example brisbane");
 	assert_int_equal(taken(0, 4).result, ANSWER_UNSUPPORTED);
-	assert_int_equal(asker.counts.malformed, 3);
+	assert_int_equal(asker.counts.malformed, 4);
 	assert_int_equal(asked_count, 0);
 }
 
@@ -447,6 +503,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(failures_are_said, setup, teardown),
 	    cmocka_unit_test_setup_teardown(hosts_are_asked_by_their_addresses, setup, teardown),
 	    cmocka_unit_test_setup_teardown(domains_are_asked_by_their_servers, setup, teardown),
+	    cmocka_unit_test_setup_teardown(keys_are_kept_and_signatures_told_apart, setup,
+	                                    teardown),
 	    cmocka_unit_test_setup_teardown(nonsense_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(spf_is_checked_step_by_step, setup, teardown),
 	    cmocka_unit_test_setup_teardown(senders_of_a_domain_share_what_is_common, setup,
