@@ -36,6 +36,7 @@ bool ruleset_reads_signatures(const struct ruleset *ruleset)
 {
 	for (uint32_t i = 0; i < ruleset->evals.count; i++)
 		if (eval_dkim_is_asked(ruleset->evals.eval[i].function) ||
+		    eval_dmarc_is_asked(ruleset->evals.eval[i].function) ||
 		    eval_tag_is_read(&ruleset->evals, &ruleset->evals.eval[i], EVAL_TAG_DKIMDOMAIN))
 			return true;
 	return false;
