@@ -42,6 +42,18 @@ struct eval_hosts { /* of links, that DNS lists are asked about; the same for al
 	} item[EVAL_HOSTS_MAX];
 };
 
+#define EVAL_LABELS_MAX   32u
+#define EVAL_LABELS_BYTES 4096u
+
+struct eval_labels { /* what a rule asks of a list: scratch of the function that runs */
+	uint32_t count, bytes;
+	struct {
+		struct bytes text;
+		bool ignored;
+	} item[EVAL_LABELS_MAX];
+	char memory[EVAL_LABELS_BYTES];
+};
+
 enum eval_spf_identity { EVAL_SPF_SENDER, EVAL_SPF_HELO, EVAL_SPF_IDENTITIES };
 
 struct eval_spf { /* eval_spf.c */
@@ -86,6 +98,7 @@ struct eval_state {                      /* of the message in hand */
 	struct eval_addresses emails; /* distinct freemail addresses of the body */
 	bool emails_known, emails_too_many;
 	struct eval_hosts hosts;
+	struct eval_labels labels;
 	struct eval_dkim dkim;
 	struct eval_spf spf;
 	bool dmarc_is_asked;
@@ -115,6 +128,11 @@ typedef int32_t eval_function(const struct eval_call *call);
 
 /* eval_freemail.c: see eval_bares_body; `call` needs no rule. */
 bool eval_bare_body(struct eval_call *call);
+
+/* eval_freemail.c: the end of what makes an address in a line one of quoted mail; 0: it is none. */
+size_t eval_quoted_email_end(struct bytes line, struct bytes email);
+/* The end of the web address that begins at `at` and holds a mail address; `at`: none does. */
+size_t eval_web_address_end(struct bytes line, size_t at);
 
 /* NULL when memory is out. */
 struct eval_state *eval_state_new(void);
@@ -182,6 +200,7 @@ bool eval_absent_matches(const struct eval_call *call);
 /* As eval_matches; gives the first group and the end of the match as offsets. */
 struct eval_match {
 	size_t group, group_len, end;
+	bool grouped; /* else the group is the whole match */
 };
 bool eval_find(const struct eval_call *call, enum eval_pattern pattern, struct bytes subject,
                size_t from, struct eval_match *out_match);
@@ -189,8 +208,8 @@ bool eval_find(const struct eval_call *call, enum eval_pattern pattern, struct b
 bool eval_rule_find(const struct eval_call *call, struct bytes subject, size_t from,
                     struct eval_match *out_match);
 
-/* What group `name` of a header rule's pattern holds in its header; empty when it does not match.
- */
+/* What group `name` of a header rule's pattern holds in its header, or of a URI rule's in the first
+ * URI where it holds something; empty when it does not match. */
 struct bytes eval_captured_text(const struct eval_call *call, uint32_t rule, struct bytes name);
 
 /* eval_domain.c */

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define REDIRECTORS_MAX    64u
-#define EVAL_ARGUMENTS_MAX 7u
+#define EVAL_ARGUMENTS_MAX 16u
 #define EVAL_SELECTORS_MAX 24u /* of one call */
 
 enum eval_function {
@@ -66,7 +66,50 @@ enum net_flag { /* of rules that ask the network: `number` of their first argume
 	        NET_FULL_HOST = 8,       /* the whole host of a URI, not its registered domain */
 	        NET_HOST_ADDRESS = 16,   /* by the addresses of the host */
 	        NET_SERVER_ADDRESS = 32, /* by the addresses of its domain's name servers */
-	        NET_FLAGS_END = 64
+	        NET_TEXT = 64,           /* texts are asked for, not addresses */
+	        NET_FLAGS_END = 128
+};
+
+#define ASKDNS_TAGS_MAX 4u /* different ones in a template */
+
+enum askdns_subtest { ASKDNS_ANY, ASKDNS_VALUE, ASKDNS_PATTERN, ASKDNS_CODES };
+
+enum hashbl_flag { /* of check_hashbl functions: `number` of their second argument */
+	           HASHBL_MD5 = 1,
+	           HASHBL_SHA1 = 2,
+	           HASHBL_SHA256 = 4, /* none of the three: the value itself */
+	           HASHBL_CASE = 8,
+	           HASHBL_NODOT = 0x10,
+	           HASHBL_NOTAG = 0x20,
+	           HASHBL_NOURI = 0x40,
+	           HASHBL_NOQUOTE = 0x80,
+	           HASHBL_USER = 0x100,
+	           HASHBL_HOST = 0x200,
+	           HASHBL_DOMAIN = 0x400,
+	           HASHBL_NUM = 0x800,
+	           HASHBL_IP = 0x1000,
+	           HASHBL_IPV4 = 0x2000,
+	           HASHBL_IPV6 = 0x4000,
+	           HASHBL_REVIP = 0x8000,
+	           HASHBL_FQDN = 0x10000,
+	           HASHBL_TLD = 0x20000,
+	           HASHBL_TRIM = 0x40000,
+	           HASHBL_TXT = 0x80000,       /* texts are asked for, not addresses */
+	           HASHBL_ALL_FROM = 0x100000, /* addresses the message says it is from */
+	           HASHBL_BODY = 0x200000
+};
+
+enum { /* whose addresses check_hashbl_emails asks about: `number` of its fifth argument */
+       HASHBL_ACCESS_NONE, /* those of domains that are not skipped */
+       HASHBL_ACCESS_ALL,
+       HASHBL_ACCESS_LISTS /* and the number of a list of domains */
+};
+
+enum eval_tag { /* `number` of arguments of kind t */
+#define TAG(name, selector, help) EVAL_TAG_##name,
+#include "classifier/eval_tags.def"
+	        EVAL_TAG_HEADER,  /* the first line of its selector */
+	        EVAL_TAG_CAPTURED /* and the number of a rule: what its group of this name holds */
 };
 
 struct blob_eval_argument {

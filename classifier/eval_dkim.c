@@ -8,6 +8,7 @@
 #include "classifier/eval_dkim.h"
 
 #include "base/dkim_question.h"
+#include "classifier/eval_net.h"
 
 #define AUTHORS_MAX 16u
 
@@ -35,7 +36,8 @@ bool ruleset_reads_signatures(const struct ruleset *ruleset)
 {
 	for (uint32_t i = 0; i < ruleset->evals.count; i++)
 		if (eval_dkim_is_asked(ruleset->evals.eval[i].function) ||
-		    eval_dmarc_is_asked(ruleset->evals.eval[i].function))
+		    eval_dmarc_is_asked(ruleset->evals.eval[i].function) ||
+		    eval_tag_is_read(&ruleset->evals, &ruleset->evals.eval[i], EVAL_TAG_DKIMDOMAIN))
 			return true;
 	return false;
 }

@@ -85,8 +85,7 @@ static bool has(const struct eval_addresses *addresses, struct bytes email)
 	return false;
 }
 
-/* The end of the web address that starts at `at` and holds a mail address; `at` when none does. */
-static size_t web_address_end(struct bytes line, size_t at)
+size_t eval_web_address_end(struct bytes line, size_t at)
 {
 	struct bytes rest = bytes_slice(line, at, SIZE_MAX);
 	size_t start = bytes_starts_nocase(rest, BYTES("http://"))    ? 7
@@ -125,7 +124,8 @@ static struct bytes without_web_addresses(struct eval_bare *bare, struct bytes l
 	size_t from = 0, end;
 
 	for (size_t at = 0; at + 8 < line.len; at++) {
-		if (eval_lower(line.data[at]) != 'h' || (end = web_address_end(line, at)) == at)
+		if (eval_lower(line.data[at]) != 'h' ||
+		    (end = eval_web_address_end(line, at)) == at)
 			continue;
 		if (at > from && line.data[at - 1] == '<')
 			at--;
@@ -140,7 +140,7 @@ static struct bytes without_web_addresses(struct eval_bare *bare, struct bytes l
 
 /* The end of what makes an address one of quoted mail: '>', or "wrote:" or the like, but for
  * "fax:" and "tel:"; 0 when it is none. */
-static size_t quoted_end(struct bytes line, struct bytes email)
+size_t eval_quoted_email_end(struct bytes line, struct bytes email)
 {
 	static const char *const own[] = {"fax",  "facsi", "tel",   "phone",
 	                                  "mail", "email", "e-mail"};
@@ -176,7 +176,7 @@ static struct bytes without_quoted(const struct ruleset *ruleset, struct eval_ba
 
 	bare->bytes = start;
 	while (eval_next_email(ruleset, line, &at, &email)) {
-		if ((end = quoted_end(line, email)) == 0)
+		if ((end = eval_quoted_email_end(line, email)) == 0)
 			continue;
 		size_t stop = (size_t)(email.data - line.data);
 		stop -= stop > from && line.data[stop - 1] == '<';

@@ -7,7 +7,7 @@
 #include <pcre2.h>
 
 #include "base/check.h"
-#include "classifier/eval.h"
+#include "classifier/eval_net.h"
 #include "classifier/pattern_set.h"
 #include "classifier/ruleset_pattern.h"
 
@@ -90,6 +90,8 @@ enum err eval_open(struct ruleset *ruleset, char *reason)
 		return ERR_NO_MEMORY;
 	if (err == OK)
 		err = uri_details_open(ruleset, reason);
+	if (err == OK)
+		err = hashbl_open(ruleset, reason);
 	return err == OK ? know_absent(ruleset) : err;
 }
 
@@ -155,7 +157,7 @@ static void set_match(const struct eval_call *call, int result, struct eval_matc
 
 	*out_match = (struct eval_match){grouped ? range[2] : range[0],
 	                                 grouped ? range[3] - range[2] : range[1] - range[0],
-	                                 range[1]};
+	                                 range[1], grouped};
 }
 
 bool eval_find(const struct eval_call *call, enum eval_pattern pattern, struct bytes subject,
@@ -186,27 +188,40 @@ bool eval_rule_find(const struct eval_call *call, struct bytes subject, size_t f
 	return true;
 }
 
-struct bytes eval_captured_text(const struct eval_call *call, uint32_t index, struct bytes name)
+/* Empty when the group is none of the pattern's, or took no part. */
+static struct bytes group_in(const struct eval_call *call, uint32_t rule, int group,
+                             struct bytes subject)
 {
 	const struct ruleset *r = call->ruleset;
-	const struct blob_rule *rule = &r->rule[index];
-	const struct text *headers = &call->texts->kind[TEXT_HEADER];
 	struct scan_context *c = call->context;
-	char name_text[64];
+	int result = match_code(call, r->pattern[rule], r->jit, subject, 0);
 
-	if (rule->selector >= headers->segment_count ||
-	    headers->segments[rule->selector].start == SEGMENT_ABSENT ||
-	    name.len >= sizeof(name_text))
-		return bytes_of("", 0);
-	struct bytes header = text_segment(headers, rule->selector);
-	memcpy(name_text, name.data, name.len);
-	name_text[name.len] = '\0';
-	int group = pcre2_substring_number_from_name(r->pattern[index], (PCRE2_SPTR)name_text);
-	int result = match_code(call, r->pattern[index], r->jit, header, 0);
 	if (group <= 0 || result < 0 || (result != 0 && result <= group) ||
 	    (uint32_t)group >= pcre2_get_ovector_count(c->match))
 		return bytes_of("", 0);
 	const PCRE2_SIZE *range = pcre2_get_ovector_pointer(c->match) + (size_t)2 * (size_t)group;
 	return range[0] == PCRE2_UNSET ? bytes_of("", 0)
-	                               : bytes_slice(header, range[0], range[1] - range[0]);
+	                               : bytes_slice(subject, range[0], range[1] - range[0]);
+}
+
+struct bytes eval_captured_text(const struct eval_call *call, uint32_t index, struct bytes name)
+{
+	const struct ruleset *r = call->ruleset;
+	const struct blob_rule *rule = &r->rule[index];
+	bool header = rule->text_kind == TEXT_HEADER;
+	const struct text *text = &call->texts->kind[rule->text_kind];
+	uint32_t first = header ? rule->selector : 0, end = header ? first + 1 : UINT32_MAX;
+	struct bytes found = bytes_of("", 0);
+	char name_text[64];
+
+	if (rule->kind != BLOB_RULE_PATTERN || (!header && rule->text_kind != TEXT_URI) ||
+	    r->pattern[index] == NULL || name.len >= sizeof(name_text))
+		return found;
+	memcpy(name_text, name.data, name.len);
+	name_text[name.len] = '\0';
+	int group = pcre2_substring_number_from_name(r->pattern[index], (PCRE2_SPTR)name_text);
+	for (uint32_t i = first; i < end && i < text->segment_count && found.len == 0; i++)
+		if (text->segments[i].start != SEGMENT_ABSENT)
+			found = group_in(call, index, group, text_segment(text, i));
+	return found;
 }

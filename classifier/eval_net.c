@@ -9,21 +9,10 @@
 
 #include "base/check.h"
 #include "classifier/eval_dkim.h"
+#include "classifier/eval_net.h"
 
 #define RELAYS_ASKED_MAX 32u
 #define LOOPBACK_NET     127u
-
-struct walk {
-	const struct eval_call *call;
-	/* False: enough. */
-	bool (*see)(struct walk *walk, enum question_kind kind, struct bytes name);
-	void *context;
-	/* of who looks at answers */
-	const struct eval_call *asker; /* whose subtest decides */
-	bool hit, open;
-	/* of who collects questions */
-	question_seen *seen;
-};
 
 static struct bytes lower_name(struct bytes text, char memory[QUESTION_NAME_BYTES])
 {
@@ -51,8 +40,43 @@ static bool ask_below(struct walk *walk, enum question_kind kind, struct bytes h
 	return !question_is_sound(&probe) || walk->see(walk, kind, bytes_of(text, (size_t)len));
 }
 
-/* As RFC 5782 has it: octets or nibbles, the last one first. */
-static struct bytes reversed(const struct addr *addr, char memory[ADDR_TEXT_MAX * 2])
+bool net_ask_below(struct walk *walk, enum question_kind kind, struct bytes host, struct bytes zone)
+{
+	return ask_below(walk, kind, host, zone);
+}
+
+bool net_ask(struct walk *walk, enum question_kind kind, struct bytes name)
+{
+	char memory[QUESTION_NAME_BYTES];
+
+	name = lower_name(name, memory);
+	return !question_name_is_sound(name) || walk->see(walk, kind, name);
+}
+
+bool net_is_full_name(struct bytes name)
+{
+	size_t label = 0, underscores = 0, ends = 0;
+
+	/* From its end on: labels of letters, digits and, inside, hyphens. */
+	for (size_t i = name.len; i > 0; i--) {
+		uint8_t c = name.data[i - 1];
+		bool at_end = i == name.len || name.data[i] == '.' || i == 1 ||
+		              name.data[i - 2] == '.';
+
+		if (c == '.') {
+			ends++;
+			label = 0;
+			continue;
+		}
+		label++;
+		underscores += c == '_' && ends < 2;
+		if (c == '-' && at_end)
+			return false;
+	}
+	return underscores == 0 && ends > 0 && label > 0;
+}
+
+struct bytes net_reversed(const struct addr *addr, char memory[REVERSED_BYTES])
 {
 	static const char hex[] = "0123456789abcdef";
 	const uint8_t *o = addr->octet;
@@ -73,9 +97,9 @@ static struct bytes reversed(const struct addr *addr, char memory[ADDR_TEXT_MAX 
 static bool ask_address(struct walk *walk, enum question_kind kind, const struct addr *addr,
                         struct bytes zone)
 {
-	char memory[ADDR_TEXT_MAX * 2];
+	char memory[REVERSED_BYTES];
 
-	return ask_below(walk, kind, reversed(addr, memory), zone);
+	return ask_below(walk, kind, net_reversed(addr, memory), zone);
 }
 
 /* Relays */
@@ -218,6 +242,52 @@ static void walk_senders(struct walk *walk)
 	}
 }
 
+/* A host or an address of either family. */
+static bool ask_host_or_address(struct walk *walk, struct bytes host)
+{
+	const struct eval_call *call = walk->call;
+	struct addr addr;
+
+	if (addr_parse(host, &addr) == OK)
+		return (flags(call) & NET_DOMAINS_ONLY) != 0 ||
+		       ask_address(walk, QUESTION_ADDRESS, &addr, eval_text(call, 1));
+	return !net_is_full_name(host) || ask_host(walk, QUESTION_ADDRESS, host);
+}
+
+/* Of each header the host of its first address, else the hosts it consists of. */
+static void walk_headers(struct walk *walk)
+{
+	const struct eval_call *call = walk->call;
+
+	for (uint32_t h = 0; h + 1 < call->eval->selector_count; h += 2) {
+		struct bytes host = bytes_behind_last(eval_first(call, h), '@'), line;
+		struct bytes rest = eval_header(call, h + 1);
+
+		if (host.len > 0) {
+			if (!ask_host(walk, QUESTION_ADDRESS, host))
+				return;
+			continue;
+		}
+		for (uint32_t i = 0; i < EVAL_ADDRESSES_MAX && eval_next_line(&rest, &line); i++)
+			if (!ask_host_or_address(walk, line))
+				return;
+	}
+}
+
+/* All that is known of the untrusted relay where the message began. */
+static void walk_furthest_relay(struct walk *walk)
+{
+	const struct facts *facts = walk->call->facts;
+	const struct fact_relay *relay;
+
+	if (facts->relays_untrusted == 0 || facts->relay_count == 0)
+		return;
+	relay = &facts->relay[facts->relay_count - 1];
+	if (!relay->is_trusted && ask_host_or_address(walk, relay->ip) &&
+	    ask_host_or_address(walk, relay->by) && ask_host_or_address(walk, relay->helo))
+		(void)ask_host_or_address(walk, relay->rdns);
+}
+
 /* Links */
 
 static bool is_skipped(const struct eval_call *call, struct bytes host)
@@ -309,13 +379,31 @@ static void walk_links(struct walk *walk)
 			return;
 }
 
+/* Of relays and senders: check_rbl_sub looks at them by their set. */
+static bool asks_for_set(const struct blob_eval *eval)
+{
+	switch (eval->function) {
+	case EVAL_check_rbl:
+	case EVAL_check_rbl_txt:
+	case EVAL_check_rbl_envfrom:
+	case EVAL_check_rbl_from_host:
+	case EVAL_check_rbl_from_domain:
+	case EVAL_check_rbl_headers:
+	case EVAL_check_rbl_rcvd:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void walk_rule(struct walk *walk)
 {
 	const struct eval_call *call = walk->call;
 	bool links = call->eval->function == EVAL_uri_in_zone;
+	bool lists = links || asks_for_set(call->eval);
 
-	if (call->ruleset->evals.setting[links ? EVAL_SETTING_SKIP_URIBL_CHECKS
-	                                       : EVAL_SETTING_SKIP_RBL_CHECKS] != 0)
+	if (lists && call->ruleset->evals.setting[links ? EVAL_SETTING_SKIP_URIBL_CHECKS
+	                                                : EVAL_SETTING_SKIP_RBL_CHECKS] != 0)
 		return;
 	switch (call->eval->function) {
 	case EVAL_check_rbl:
@@ -332,6 +420,21 @@ static void walk_rule(struct walk *walk)
 	case EVAL_uri_in_zone:
 		walk_links(walk);
 		break;
+	case EVAL_askdns:
+		askdns_walk(walk);
+		break;
+	case EVAL_check_hashbl_bodyre:
+	case EVAL_check_hashbl_emails:
+	case EVAL_check_hashbl_tag:
+	case EVAL_check_hashbl_uris:
+		hashbl_walk(walk);
+		break;
+	case EVAL_check_rbl_headers:
+		walk_headers(walk);
+		break;
+	case EVAL_check_rbl_rcvd:
+		walk_furthest_relay(walk);
+		break;
 	default: /* asks nothing by itself */
 		break;
 	}
@@ -344,8 +447,8 @@ static bool is_loopback(uint32_t address)
 	return address >> 24 == LOOPBACK_NET;
 }
 
-/* Two numbers and what stands between them, as the compiler wrote them. */
-static bool address_fits(uint32_t address, struct bytes subtest)
+/* Two numbers and what stands between them. */
+bool net_address_fits(uint32_t address, struct bytes subtest)
 {
 	size_t mark = 0;
 	uint64_t first = 0, second = 0;
@@ -386,7 +489,7 @@ static bool addresses_fit(const struct eval_call *asker, struct bytes subtest,
 		struct addr addr = addr_from_ip4(answer->address[i]);
 
 		if (link && subtest.len > 0) {
-			if (address_fits(answer->address[i], subtest))
+			if (net_address_fits(answer->address[i], subtest))
 				return true;
 			continue;
 		}
@@ -430,6 +533,10 @@ static bool look(struct walk *walk, enum question_kind kind, struct bytes name)
 
 	if (answer == NULL)
 		walk->open = true;
+	else if (walk->asker->eval->function == EVAL_askdns)
+		walk->hit = askdns_fits(walk->asker, kind, answer);
+	else if (answer->result == ANSWER_FOUND && eval_is_hashbl(walk->asker->eval))
+		walk->hit = hashbl_fits(walk->asker, answer);
 	else if (answer->result == ANSWER_FOUND)
 		walk->hit = addresses_fit(walk->asker, subtest, answer) ||
 		            texts_fit(walk->asker, subtest, answer);
@@ -483,19 +590,45 @@ int32_t eval_uri_in_zone(const struct eval_call *call)
 	return rule_value(call);
 }
 
+int32_t eval_check_rbl_headers(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_rbl_rcvd(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_askdns(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_hashbl_bodyre(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_hashbl_emails(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_hashbl_tag(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
+int32_t eval_check_hashbl_uris(const struct eval_call *call)
+{
+	return rule_value(call);
+}
+
 static bool asks(const struct blob_eval *eval)
 {
-	switch (eval->function) {
-	case EVAL_check_rbl:
-	case EVAL_check_rbl_txt:
-	case EVAL_check_rbl_envfrom:
-	case EVAL_check_rbl_from_host:
-	case EVAL_check_rbl_from_domain:
-	case EVAL_uri_in_zone:
-		return true;
-	default:
-		return false;
-	}
+	return asks_for_set(eval) || eval->function == EVAL_uri_in_zone ||
+	       eval->function == EVAL_askdns || eval_is_hashbl(eval);
 }
 
 /* Looks at the answers to the questions of all rules of its set. */
@@ -508,8 +641,7 @@ int32_t eval_check_rbl_sub(const struct eval_call *call)
 
 	for (uint32_t i = 0; i < e->count && !walk.hit; i++) {
 		other.eval = &e->eval[i];
-		if (asks(other.eval) && other.eval->function != EVAL_uri_in_zone &&
-		    bytes_equal(eval_text(&other, 0), set))
+		if (asks_for_set(other.eval) && bytes_equal(eval_text(&other, 0), set))
 			walk_rule(&walk);
 	}
 	return settle(call, &walk);

@@ -1,7 +1,7 @@
 /* eval_open.c - the eval sections of a generation: verified once, so that the functions need no
  * bounds check. */
 #include "base/check.h"
-#include "classifier/eval.h"
+#include "classifier/eval_net.h"
 #include "classifier/eval_signature.h"
 
 const struct eval_signature eval_signatures[EVAL_FUNCTION_COUNT] = {
@@ -86,6 +86,9 @@ static bool arguments_are_sound(const struct ruleset_evals *e, const struct blob
 		if (argument->kind != (uint8_t)*kinds ||
 		    !range_fits(argument->text, argument->bytes, e->text_bytes))
 			return false;
+		if ((*kinds == 's' || *kinds == 't') &&
+		    !(argument->number >= 0 && argument->number <= INT32_MAX))
+			return false;
 		if (*kinds == 'l' && argument->number != -1 &&
 		    !(argument->number >= 0 && argument->number < e->list_count))
 			return false;
@@ -103,7 +106,7 @@ static bool selectors_are_enough(const struct ruleset *r, const struct blob_eval
 	for (size_t i = 0; i < names.len; i++)
 		wanted += names.data[i] != ' ' && (i == 0 || names.data[i - 1] == ' ');
 	for (uint32_t i = 0; i < eval->argument_count; i++)
-		wanted += strchr("haw", e->argument[eval->argument + i].kind) != NULL;
+		wanted += strchr("hawt", e->argument[eval->argument + i].kind) != NULL;
 	if (wanted != eval->selector_count ||
 	    !range_fits(eval->selector, eval->selector_count, e->selector_count))
 		return false;
@@ -113,15 +116,21 @@ static bool selectors_are_enough(const struct ruleset *r, const struct blob_eval
 	return true;
 }
 
-/* The rule a captured text comes from is a pattern over a header. */
-static bool capture_is_sound(const struct ruleset *r, const struct blob_eval *eval)
+static bool is_rule(const struct ruleset *r, double number)
 {
-	if (eval->function != EVAL_captured)
-		return true;
-	double number = r->evals.argument[eval->argument + 1].number;
-	return number >= 0 && number < r->rule_count &&
-	       r->rule[(uint32_t)number].kind == BLOB_RULE_PATTERN &&
-	       r->rule[(uint32_t)number].text_kind == TEXT_HEADER;
+	return number >= 0 && number < r->rule_count;
+}
+
+/* Numbers of rules that capture texts; eval_captured_text() looks whether they do. */
+static bool captures_are_sound(const struct ruleset *r, const struct blob_eval *eval)
+{
+	const struct blob_eval_argument *a = &r->evals.argument[eval->argument];
+
+	for (uint32_t i = 0; i < eval->argument_count; i++)
+		if (a[i].kind == 't' && a[i].number >= EVAL_TAG_CAPTURED &&
+		    !is_rule(r, a[i].number - EVAL_TAG_CAPTURED))
+			return false;
+	return eval->function != EVAL_captured || is_rule(r, a[1].number);
 }
 
 /* Flags travel as the number of the first argument. */
@@ -146,7 +155,7 @@ static bool evals_are_sound(const struct ruleset *r)
 		    (i > 0 && eval->rule <= e->eval[i - 1].rule) ||
 		    eval->function >= EVAL_FUNCTION_COUNT || !arguments_are_sound(e, eval) ||
 		    !flags_are_sound(e, eval) || !selectors_are_enough(r, eval) ||
-		    !capture_is_sound(r, eval))
+		    !captures_are_sound(r, eval) || !hashbl_is_sound(e, eval))
 			return false;
 	}
 	return true;

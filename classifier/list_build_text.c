@@ -133,6 +133,9 @@ enum err list_target_add(struct list_builder *b, const struct list_target *targe
 		return add_addresses(target, text);
 	if (base == DIGEST && !is_digest(text))
 		return ERR_RANGE;
+	/* A whole URI would never match: its host is what is looked up. */
+	if (target->kind == LIST_KEY_URI && bytes_find(text, '/') < text.len)
+		return ERR_RANGE;
 	return add_text(b, target, text, base == DOMAIN);
 }
 

@@ -364,7 +364,8 @@ static void set_eval(struct rule_compiler *c, const struct rule_text *rule, stru
 			                             call.selector[i]));
 			return;
 		}
-	if (!set_call_pattern(c, rule, call.pattern, out))
+	if (!is_good_pattern(c, rule, call.second_pattern) ||
+	    !set_call_pattern(c, rule, call.pattern, out))
 		return;
 	out->kind = BLOB_RULE_EVAL;
 	out->text_kind = (uint8_t)rule_text_kind(rule->called_as);

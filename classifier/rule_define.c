@@ -458,15 +458,20 @@ static bool define_attribute(struct rule_reader *reader, const char *key, struct
 	return true;
 }
 
-/* Rules of a kind that is not known here: their names are, so that what leans on them is. They read
- * as a network check. */
-static void define_foreign(struct rule_reader *reader, struct bytes value)
+static void define_askdns(struct rule_reader *reader, struct bytes value)
 {
 	struct bytes name = rule_word(&value);
+	struct rule_text *rule;
 
-	if (valid_name(name))
-		redefine(reader, name, RULE_EVAL)->expr = rule_pool_text(&reader->pool,
-		                                                         "check_dns_ask()");
+	if (!valid_name(name) || value.len == 0) {
+		fault(reader, "askdns", name,
+		      "takes a rule's name, a template, a type of records and a subtest");
+		return;
+	}
+	rule = redefine(reader, name, RULE_EVAL);
+	rule->expr = rule_pool_printf(&reader->pool, "askdns(%.*s)", (int)value.len, value.data);
+	rule->called_as = RULE_EMPTY; /* what no line that has eval: is */
+	rule->rbl = true;
 }
 
 void rule_define(struct rule_reader *reader, const char *key, struct bytes value)
@@ -492,7 +497,7 @@ void rule_define(struct rule_reader *reader, const char *key, struct bytes value
 		return;
 	}
 	if (strcmp(key, "askdns") == 0) {
-		define_foreign(reader, value);
+		define_askdns(reader, value);
 		return;
 	}
 	if (!define_attribute(reader, key, value) && !define_replacement(reader, key, value) &&

@@ -462,6 +462,22 @@ static bool short_circuit(struct rule_reader *reader, const char *key, struct by
 	return true;
 }
 
+/* "hashbl_acl_NAME domain !domain": the list "#NAME", where only rules that ask look into it. */
+static bool access_list(struct rule_reader *reader, const char *key, struct bytes value)
+{
+	static const char prefix[] = "hashbl_acl_";
+	const struct list_directive directive = {key, ACTION_NAMED, 0, NULL, FORM_WORDS};
+	char *name;
+
+	if (strncmp(key, prefix, sizeof(prefix) - 1) != 0)
+		return false;
+	name = rule_pool_printf(&reader->pool, "#%s",
+	                        lower(reader, bytes_text(key + sizeof(prefix) - 1)));
+	if ((reader->score_column & 1) != 0)
+		add_words(reader, &directive, need_list(reader, false, bytes_text(name)), value);
+	return true;
+}
+
 bool rule_directive(struct rule_reader *reader, const char *key, struct bytes value)
 {
 	char modern[DIRECTIVE_BYTES_MAX];
@@ -478,6 +494,6 @@ bool rule_directive(struct rule_reader *reader, const char *key, struct bytes va
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		if (strcmp(ignored[i], modern) == 0)
 			return true;
-	return short_circuit(reader, key, value) || rule_net_directive(reader, modern, value) ||
-	       set_number(reader, modern, value);
+	return access_list(reader, key, value) || short_circuit(reader, key, value) ||
+	       rule_net_directive(reader, modern, value) || set_number(reader, modern, value);
 }

@@ -232,6 +232,9 @@ enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct r
 	memset(out_call, 0, sizeof(*out_call));
 	ASSERT(open < r.text.len);
 	struct bytes name = bytes_trim(bytes_slice(r.text, 0, open));
+	if (rule->called_as == RULE_EMPTY)
+		return rule_askdns(reader, bytes_slice(r.text, open + 1, r.text.len - open - 2),
+		                   out_call, out_why);
 	if (is_net_function(name) && (reader->score_column & 1) == 0)
 		return RULE_EVAL_NET;
 	if (bytes_equal(name, BYTES("check_uridnsbl")))
@@ -244,6 +247,9 @@ enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct r
 		open = name.len;
 	}
 	out_call->function = find_function(name);
+	/* It counts failures among records of type A and MX; a failure has none of them. */
+	if (bytes_equal(name, BYTES("check_dns_sender")))
+		return RULE_EVAL_NEVER;
 	/* Character sets named in the markup are not kept: asked for only where languages are. */
 	if (bytes_equal(name, BYTES("html_charset_faraway")))
 		return all_locales(reader) ? RULE_EVAL_NEVER : RULE_EVAL_UNKNOWN;
@@ -335,14 +341,14 @@ void rule_eval_uri_detail(const struct rule_text *rule, struct rule_call *out_ca
 	}
 }
 
-/* The header rule whose pattern has a group of this name; UINT32_MAX: none. */
-static uint32_t find_capture(const struct rule_reader *reader, const char *name)
+uint32_t rule_eval_capturing(const struct rule_reader *reader, enum rule_type type,
+                             const char *name)
 {
 	char group[96];
 
 	snprintf(group, sizeof(group), "(?<%.60s>", name);
 	for (uint32_t i = 0; i < reader->rule_count; i++)
-		if (reader->rule[i].type == RULE_HEADER && !reader->rule[i].negated &&
+		if (reader->rule[i].type == type && !reader->rule[i].negated &&
 		    strstr(reader->rule[i].pattern, group) != NULL)
 			return i;
 	return UINT32_MAX;
@@ -393,7 +399,8 @@ bool rule_eval_captured(struct rule_reader *reader, const struct rule_text *rule
 		*out_why = "only a URI rule may have captured text, once and at its end";
 		return false;
 	}
-	uint32_t capture = find_capture(reader, rule_pool_copy(&reader->pool, name));
+	uint32_t capture = rule_eval_capturing(reader, RULE_HEADER,
+	                                       rule_pool_copy(&reader->pool, name));
 	if (capture == UINT32_MAX) {
 		*out_why = "no header rule captures this text";
 		return false;
@@ -413,10 +420,15 @@ void rule_eval_renumber(struct rule_evals *evals, const uint32_t *index)
 	for (uint32_t i = 0; i < evals->eval_count; i++) {
 		const struct blob_eval *eval = &evals->eval[i];
 
-		if (eval->function != EVAL_captured)
-			continue;
-		struct blob_eval_argument *rule = &evals->argument[eval->argument + 1];
-		rule->number = index[(uint32_t)rule->number];
+		for (uint32_t k = 0; k < eval->argument_count; k++) {
+			struct blob_eval_argument *a = &evals->argument[eval->argument + k];
+
+			if (eval->function == EVAL_captured && k == 1)
+				a->number = index[(uint32_t)a->number];
+			else if (a->kind == 't' && a->number >= EVAL_TAG_CAPTURED)
+				a->number = EVAL_TAG_CAPTURED +
+				            (double)index[(uint32_t)a->number - EVAL_TAG_CAPTURED];
+		}
 	}
 }
 

@@ -21,7 +21,8 @@ struct rule_call { /* one call, read */
 	uint32_t argument_count;
 	char *selector[EVAL_SELECTORS_MAX];
 	uint32_t selector_count;
-	char *pattern; /* of an argument of kind p; NULL: none */
+	char *pattern;        /* of an argument of kind p; NULL: none */
+	char *second_pattern; /* another one, that an argument has; likewise */
 };
 
 struct rule_evals { /* what the sections are made of */
@@ -49,6 +50,19 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
                                       struct rule_call *in_out_call, const char **out_why);
 enum rule_eval_result rule_net_uri(struct rule_reader *reader, const struct rule_text *rule,
                                    struct rule_call *out_call, const char **out_why);
+/* rule_askdns.c: the call an askdns rule becomes; `text` is what follows its name. */
+enum rule_eval_result rule_askdns(struct rule_reader *reader, struct bytes text,
+                                  struct rule_call *out_call, const char **out_why);
+/* Adds an argument for a tag; false: it is not known. */
+bool rule_tag_add(struct rule_reader *reader, struct bytes name, struct rule_call *in_out_call);
+/* The rule of this type whose pattern captures text as `name`; UINT32_MAX: none. */
+uint32_t rule_eval_capturing(const struct rule_reader *reader, enum rule_type type,
+                             const char *name);
+/* rule_hashbl.c: what is left to do with the call of a check_hashbl function. */
+enum rule_eval_result rule_hashbl_finish(struct rule_reader *reader, struct rule_call *in_out_call,
+                                         const char **out_why);
+/* A zone in lower case, no dot at its end; NULL: it cannot be one. */
+char *rule_net_zone(struct rule_reader *reader, struct bytes text);
 /* The call a URI pattern with one %{NAME} at its end becomes, and in `out_pattern` what has to
  * match in front of it. False: the pattern is of another form, or no header rule captures NAME
  * (then `out_why` says so). */

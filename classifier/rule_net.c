@@ -12,8 +12,7 @@
 #include "classifier/eval_dkim.h"
 #include "classifier/rule_eval.h"
 
-/* Lower case, no dot at its end. NULL: it cannot be a zone. */
-static char *zone_text(struct rule_reader *reader, struct bytes text)
+char *rule_net_zone(struct rule_reader *reader, struct bytes text)
 {
 	while (text.len > 0 && text.data[text.len - 1] == '.')
 		text.len--;
@@ -55,18 +54,63 @@ static void set_subtest(struct rule_reader *reader, struct rule_call *call, uint
 		call->pattern = rule_pool_copy(&reader->pool, text);
 }
 
+static void put(struct rule_call *call, struct bytes text)
+{
+	call->argument[call->argument_count] = (struct blob_eval_argument){.kind = 's'};
+	call->text[call->argument_count++] = text;
+}
+
+/* Two arguments for each header that the fourth one names: its addresses, and all of it. */
+static bool put_headers(struct rule_reader *reader, struct rule_call *call)
+{
+	struct bytes rest = call->argument_count > 3
+	                        ? call->text[3]
+	                        : BYTES("EnvelopeFrom,Reply-To,Disposition-Notification-To");
+
+	while (call->argument_count < 4)
+		put(call, BYTES(""));
+	call->argument_count = 4;
+	call->selector_count = 0;
+	while (rest.len > 0) {
+		size_t end = bytes_find(rest, ',');
+		struct bytes name = bytes_trim(bytes_slice(rest, 0, end));
+
+		rest = bytes_slice(rest, end + 1, SIZE_MAX);
+		if (call->argument_count + 2 > EVAL_ARGUMENTS_MAX)
+			return false;
+		for (uint32_t i = 0; i < 2; i++) {
+			call->argument[call->argument_count].kind = i == 0 ? 'a' : 'h';
+			call->argument[call->argument_count].number = 0;
+			call->text[call->argument_count++] = name;
+			call->selector[call->selector_count++] = rule_pool_printf(
+			    &reader->pool, "%.*s%s", (int)name.len, (const char *)name.data,
+			    i == 0 ? ":addr" : "");
+		}
+	}
+	return true;
+}
+
 enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct rule_text *rule,
                                       struct rule_call *in_out_call, const char **out_why)
 {
 	struct rule_call *call = in_out_call;
 	bool is_sub = call->function == EVAL_check_rbl_sub;
 
+	switch (call->function) {
+	case EVAL_check_hashbl_bodyre:
+	case EVAL_check_hashbl_emails:
+	case EVAL_check_hashbl_tag:
+	case EVAL_check_hashbl_uris:
+		return rule_hashbl_finish(reader, call, out_why);
+	default:
+		break;
+	}
 	/* Those of SPF and DKIM take neither zones nor flags. */
 	if (call->argument_count == 0 || eval_dkim_is_asked((uint16_t)call->function))
 		return RULE_EVAL_OK;
 	call->argument[0].number = flags_of(rule);
 	if (!is_sub) {
-		const char *zone = zone_text(reader, call->text[1]);
+		const char *zone = rule_net_zone(reader, call->text[1]);
 
 		if (zone == NULL) {
 			*out_why = "the second argument is no name of a zone";
@@ -76,9 +120,11 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
 	}
 	if (is_sub)
 		set_subtest(reader, call, 1);
-	else if (call->argument_count > 2)
+	else if (call->argument_count > 2 && call->text[2].len > 0)
 		set_subtest(reader, call, 2);
-	return RULE_EVAL_OK;
+	return call->function != EVAL_check_rbl_headers || put_headers(reader, call)
+	           ? RULE_EVAL_OK
+	           : RULE_EVAL_UNKNOWN;
 }
 
 /* "16", "0x10" or "127.0.0.2"; anything else is no number of a subtest. */
@@ -150,7 +196,7 @@ bool rule_net_directive(struct rule_reader *reader, const char *key, struct byte
 	rule = rule_word(&value);
 	zone = rule_word(&value);
 	type = rule_word(&value);
-	zone_name = zone_text(reader, zone);
+	zone_name = rule_net_zone(reader, zone);
 	if (uri_keys[i].has_subtest)
 		subtest = uri_subtest(reader, rule_word(&value));
 	if (type.len == 0 || zone_name == NULL || subtest == NULL || value.len > 0)
@@ -163,12 +209,6 @@ bool rule_net_directive(struct rule_reader *reader, const char *key, struct byte
 		    bytes_text(rule_pool_printf(&reader->pool, "%s %s %.*s %s", key, zone_name,
 		                                (int)type.len, (const char *)type.data, subtest)));
 	return true;
-}
-
-static void put(struct rule_call *call, struct bytes text)
-{
-	call->argument[call->argument_count] = (struct blob_eval_argument){.kind = 's'};
-	call->text[call->argument_count++] = text;
 }
 
 /* By the addresses of name servers, unless the rule says "a"; it may say both. */

@@ -274,6 +274,8 @@ static void merge(struct asker_entry *entry, const struct dns_reply *reply)
 
 	if (reply->ttl_s < answer->ttl_s)
 		answer->ttl_s = reply->ttl_s;
+	if (entry->kind == QUESTION_ADDRESS || entry->kind == QUESTION_TEXT)
+		answer->value = reply->code;
 	if (reply->result != ANSWER_FOUND)
 		return;
 	answer->result = ANSWER_FOUND;

@@ -242,6 +242,7 @@ void dns_reply_parse(struct bytes packet, uint16_t type, struct dns_reply *out_r
 		take_name(&r, NULL);
 		(void)take(&r, 4);
 	}
+	out_reply->code = flags & RCODE_MASK;
 	out_reply->result = ANSWER_NONE;
 	out_reply->ttl_s = TTL_NONE_S;
 	for (uint32_t i = 0; i < answers && i < RECORDS_MAX && !r.bad; i++)

@@ -24,6 +24,7 @@
 
 struct dns_reply {
 	enum answer_result result; /* FOUND, NONE or FAILED */
+	uint32_t code;             /* as the server said (RFC 1035 4.1.1); of FOUND and NONE */
 	uint32_t ttl_s;
 	uint32_t address_count;
 	struct addr address[DNS_ADDRESSES_MAX]; /* of A and AAAA records */

@@ -303,8 +303,12 @@ void lists_load_score(struct lists_load *load, const char *list, const char *key
 		return;
 	}
 	if (try_key(kind, bytes_text(key)) != OK) {
-		outcome_fail(done, context, "%.128s: not a key of a list of kind %s", key,
-		             known->kind);
+		outcome_fail(done, context, "%.128s: not a key of a list of kind %s%s", key,
+		             known->kind,
+		             known->database[0] == '\0'
+		                 ? ""
+		                 : ", to which addresses and networks may be added; what is "
+		                   "looked for in its database stands in the configuration");
 		return;
 	}
 	snprintf(text, sizeof(text), "%.32s %.*s", known->name, LIST_TEXT_BYTES_MAX, key);

@@ -98,6 +98,12 @@ static void print_arguments(FILE *out, const char *kinds)
 
 static void print_evals(FILE *out)
 {
+	static const struct {
+		const char *name, *help;
+	} tags[] = {
+#define TAG(name, selector, help) {#name, help},
+#include "classifier/eval_tags.def"
+	};
 	static const char *const lists[] = {
 #define LIST(directive, list, form)     directive,
 #define NAMED(directive, form)          directive,
@@ -123,12 +129,23 @@ static void print_evals(FILE *out)
 		print_arguments(out, eval_signatures[i].arguments);
 		fprintf(out, " | %s |\n", eval_signatures[i].help);
 	}
+	fputs("\n## Tags in templates of askdns\n\n`_HEADER(selector)_` is the first line of a "
+	      "header, `_NAME_` what a header or URI rule captured with `(?<NAME>...)`. Asked for "
+	      "are A "
+	      "and TXT.\n\n| tag | what it is |\n|---|---|\n",
+	      out);
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
+		fprintf(out, "| `_%s_` | %s |\n", tags[i].name, tags[i].help);
 	fputs("\n## Lists and settings they heed\n\n", out);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		fprintf(out, "- `%s`\n", lists[i]);
-	fputs("\nFunctions marked (checks) ask DNS lists when checks.dns_checks is on; else, and "
+	fputs("- `hashbl_acl_NAME`: domains whose addresses check_hashbl_emails asks about; one "
+	      "behind ! is excepted\n",
+	      out);
+	fputs("\nFunctions marked (checks) and askdns rules ask the DNS when checks.dns_checks is "
+	      "on; else, and "
 	      "where they ask what is not\n"
-	      "supported (DMARC, ARC, askdns, Razor, DCC, Pyzor, HashBL), see below. "
+	      "supported (DMARC, ARC, Razor, DCC, Pyzor), see below. "
 	      "Without checks their value\n"
 	      "is 0; with them, that of what is not supported is unknown: neither they hit, nor "
 	      "what they decide.\n",

@@ -29,7 +29,17 @@ static const char rules[] =
     "uridnssub N list.example A 127.0.0.2\nbody N eval:check_uridnsbl('N')\n"
     "header O eval:check_rbl('o', 'list.example.', '^127')\n"
     "header P eval:check_rbl_sub('o', '127.0.0.2')\n"
-    "header Q eval:check_rbl_from_host('q', 'list.example.')\n";
+    "header Q eval:check_rbl_from_host('q', 'list.example.')\n"
+    "askdns R _AUTHORDOMAIN_._LASTEXTERNALREVIP_.list.example A 127.0.0.2\n"
+    "header __S Subject =~ /(?<WORD>[a-z]+)/\n"
+    "askdns S _WORD_.list.example TXT /^127/\n"
+    "hashbl_acl_free evil.example\n"
+    "header T eval:check_hashbl_emails('list.example', 'md5/nodot', 'body/Subject', '^127', "
+    "'free')\n"
+    "body U eval:check_hashbl_bodyre('list.example', 'raw/max=2', '([a-z]+)')\n"
+    "header V eval:check_hashbl_tag('list.example', 'sha256', 'WORD')\n"
+    "header W eval:check_rbl_headers('w', 'list.example.', '', 'Subject')\n"
+    "header X eval:check_rbl_rcvd('x', 'list.example.')\n";
 
 static const struct fact_relay relay = {.ip = {(const uint8_t *)"203.0.113.2", 11}};
 static const struct facts facts = {.relay = &relay, .relay_count = 1, .relays_untrusted = 1};

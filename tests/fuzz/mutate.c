@@ -1,9 +1,10 @@
 /* mutate.c - real messages and rules, damaged by seed, through everything that reads them.
  *
- * Each message is prepared and judged with the rules of the SpamAssassin installed; each sixteenth
- * turn damages a piece of a rule file instead. Number N is always damaged in the same way, so a
- * finding is told by its number. Now and then the first message is judged again: nothing may
- * linger.
+ * Each message is prepared and judged with the rules of the SpamAssassin installed and those of the
+ * corpus. What they ask of the network is answered by the hash of the question: known, not known,
+ * or not at all. Each sixteenth turn damages a piece of a rule file instead. Number N is always
+ * damaged in the same way, so a finding is told by its number. Now and then the first message is
+ * judged again: nothing may linger.
  *
  * usage: mutate [FIRST COUNT]; POSTERN_CORPUS names the corpus
  */
@@ -17,6 +18,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "classifier/classifier.h"
 #include "classifier/rule_compile.h"
 #include "mutation.h"
@@ -29,6 +31,7 @@
 #define STEPS_MAX         6
 #define RULES_EVERY       16
 #define AGAIN_EVERY       64
+#define QUESTIONS_MAX     4096u
 
 /* fuzz_rule_read.c: a rule file, read and looked into. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -51,6 +54,7 @@ struct judge {
 	struct judgement judgement;
 };
 
+static uint64_t questions;
 static struct files mails, rules;
 static struct files *walking;
 
@@ -95,15 +99,57 @@ static size_t read_file(const char *path, uint8_t *memory, size_t bytes_max)
 	return bytes;
 }
 
+/* A list's answer to two questions of five, and its silence to one. */
+static const struct answer *find_answer(void *context, enum question_kind kind, struct bytes text)
+{
+	static struct answer answer;
+	uint64_t hash = hash_checksum(text.data, text.len);
+
+	(void)context;
+	memset(&answer, 0, sizeof(answer));
+	if (hash % 5 == 0)
+		return NULL;
+	if (hash % 5 > 2)
+		answer.result = ANSWER_NONE;
+	answer.value = (uint32_t)(hash >> 8) % 12;
+	if (answer.result == ANSWER_FOUND && kind != QUESTION_TEXT) {
+		answer.address_count = 1;
+		answer.address[0] = 0x7f000001u + ((uint32_t)(hash >> 16) & 255);
+	} else if (answer.result == ANSWER_FOUND) {
+		int shown = (int)(text.len < 40 ? text.len : 40);
+
+		answer.text_len = (uint16_t)(snprintf(answer.text, sizeof(answer.text),
+		                                      "v=spf1 %.*s +all", shown,
+		                                      (const char *)text.data) +
+		                             1);
+	}
+	return &answer;
+}
+
+static void see_question(void *context, enum question_kind kind, struct bytes text)
+{
+	struct question question;
+
+	(void)context;
+	question_write(&question, 1, kind, text);
+	ASSERT(question_is_sound(&question));
+	ASSERT(++questions <= QUESTIONS_MAX);
+}
+
 static void open_judge(struct judge *j)
 {
-	struct rule_compile_options options = {.score_column = 0};
+	static const struct answers answers = {NULL, find_answer};
+	struct rule_compile_options options = {.score_column = 1};
 	struct rule_compiler *compiler = rule_compiler_new(&options);
 	char reason[200] = "";
 	int fd;
 
 	ASSERT(compiler != NULL);
 	ASSERT(rule_compiler_load(compiler, RULES_FOLDER) == OK);
+	for (uint32_t i = 0; i < rules.count; i++)
+		if (strstr(rules.path[i], ".cf") != NULL &&
+		    strncmp(rules.path[i], RULES_FOLDER, strlen(RULES_FOLDER)) != 0)
+			ASSERT(rule_compiler_load(compiler, rules.path[i]) == OK);
 	ASSERT(rule_compiler_finish(compiler, 1, 1, "mutate", &fd) == OK);
 	rule_compiler_free(compiler);
 	ASSERT(generation_open(&j->generation, fd) == OK);
@@ -114,6 +160,7 @@ static void open_judge(struct judge *j)
 	ASSERT(arena_init(&j->arena, normaliser_bytes(MESSAGE_BYTES_MAX), false) == OK);
 	j->normaliser = normaliser_new(&j->arena, MESSAGE_BYTES_MAX, &j->mime_counters);
 	ASSERT(j->context != NULL && j->normaliser != NULL);
+	scan_context_set_answers(j->context, &answers);
 }
 
 static void close_judge(struct judge *j)
@@ -154,6 +201,8 @@ static void judge(struct judge *j, const uint8_t *data, size_t bytes)
 	normalise(j->normaliser, bytes_of(exact, bytes), &facts, j->selectors, j->selector_count,
 	          &normalised);
 	check_texts(&normalised.texts);
+	questions = 0;
+	classifier_questions(j->context, &normalised.texts, see_question, NULL);
 	classifier_judge(j->context, &normalised.texts, 1, no_time, &j->judgement);
 	ASSERT(j->judgement.hit_count <= ruleset_rule_count(j->ruleset));
 	free(exact);

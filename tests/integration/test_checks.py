@@ -55,6 +55,16 @@ score    SPF_FITS      -0.5
 header   HELO_FITS     eval:check_for_spf_helo_pass()
 tflags   HELO_FITS     net nice
 score    HELO_FITS     -0.1
+askdns   FRESH_SHOP    _HEADER(X-Shop)_.fresh.lists.example. A /^127\.2\.0\.2$/
+score    FRESH_SHOP    15
+askdns   OPEN_SHOP     _HEADER(X-Shop)_ TXT /^v=spf1 \+all$/
+score    OPEN_SHOP     16
+header   LISTED_DIGEST eval:check_hashbl_emails('hash.lists.example', 'md5', 'Reply-To/body')
+tflags   LISTED_DIGEST net
+score    LISTED_DIGEST 17
+body     LISTED_PHONE  eval:check_hashbl_bodyre('hash.lists.example', 'raw/num', '((?:\d[ -]?){8,13})', '^127\.0\.1\.16$')
+tflags   LISTED_PHONE  net
+score    LISTED_PHONE  18
 header   DMARC_FITS    eval:check_dmarc_pass()
 tflags   DMARC_FITS    net nice
 score    DMARC_FITS    -0.2
@@ -81,10 +91,14 @@ RECORDS = {
           "5.113.0.203.bl.lists.example": ["127.0.0.3"],
           "ns1.shady.example": ["203.0.113.6"],
           "6.113.0.203.ns.lists.example": ["127.0.0.2"],
+          "fresh.example.fresh.lists.example": ["127.2.0.2"],
+          f"{hashlib.md5(b'bob@digest.example.com').hexdigest()}.hash.lists.example": ["127.0.0.2"],
+          "5550123456.hash.lists.example": ["127.0.1.16"],
           "out1.strict.example": ["203.0.113.77"], "out2.strict.example": [CLEAN]},
     "MX": {"strict.example": ["10 out1.strict.example", "20 out2.strict.example"]},
     "NS": {"example.org": ["ns1.shady.example"]},
     "TXT": {f"{REVERSED[LISTED]}.txt.lists.example": ["Spam source, see https://lists.example/"],
+            "open.example": ["v=spf1 +all"],
             "strict.example": ["unrelated=" + "x" * 300, "v=spf1 include:_spf.strict.example mx -all"],
             "_spf.strict.example": [f"v=spf1 ip4:{LISTED} -exists:%{{l}}.%{{ir}}.users.strict.example ~all"],
             "_dmarc.author.com": ["v=DMARC1; p=none; sp=reject"],
@@ -243,6 +257,14 @@ class Checks(Gateway):
         assert seconds < TIMEOUT * 0.3, f"waited {seconds:.2f} s"
         self.records()
 
+    def names_and_digests_are_asked(self):
+        for rule, fields, body in (("FRESH_SHOP", "X-Shop: fresh.example\r\n", "Good day."),
+                                   ("OPEN_SHOP", "X-Shop: Open.example\r\n", "Good day."),
+                                   ("LISTED_DIGEST", "", "Write to Bob@Digest.example.com today."),
+                                   ("LISTED_PHONE", "", "Call 555-012-3456 now.")):
+            answer, _ = deliver(CLEAN, f"{rule.lower()}@clean.example", body, fields=fields)
+            assert answer.startswith("554 5.7.1") and rule in answer, (rule, answer)
+
     def same_question_is_asked_once(self):
         before = self.queries()
         deliver(LISTED, "c@listed.example", "Good day.")
@@ -333,8 +355,9 @@ class Checks(Gateway):
 
 CASES = ("listed_client_is_refused", "clean_client_is_taken", "listed_links_are_refused", "sender_is_checked_by_spf",
          "field_of_a_stranger_is_not_believed", "wishes_of_the_author_count", "spf_is_asked_before_the_message",
-         "same_question_is_asked_once", "silent_server_costs_the_timeout_and_no_more", "others_go_on_while_one_waits",
-         "late_answer_serves_the_next", "signatures_are_verified", "without_management_nothing_is_asked")
+         "names_and_digests_are_asked", "same_question_is_asked_once", "silent_server_costs_the_timeout_and_no_more",
+         "others_go_on_while_one_waits", "late_answer_serves_the_next", "signatures_are_verified",
+         "without_management_nothing_is_asked")
 
 
 def main():

@@ -307,6 +307,7 @@ def scored_lists():
     files = [f for f in house.json("lists", "show")["files"] if f["action"] == "score"]
     equal([(f["list"], f["kind"], f["entries"]) for f in files], [("SEEN_BOT", "address", 1)], "files")
     for words, wrong in [(("SEEN_BOT", "example.org"), "not a key of a list of kind address"),
+                         (("BAD_LINK", "http://example.org/x"), "not a key of a list of kind uri"),
                          (("NO_LIST", "example.org"), "no such list")]:
         result = house.ctl("lists", "add", *words, check=1)
         assert wrong in result.stderr, result.stderr

@@ -381,6 +381,8 @@ static void every_scored_list_counts(void **state)
 	score(b, "names", LIST_KEY_HELO, "friend");
 	score(b, "senders", LIST_KEY_SENDER, "one@example.net");
 	score(b, "deep", LIST_KEY_URI, "a.b.example.org");
+	assert_int_equal(list_builder_score(b, "deep", LIST_KEY_URI, BYTES("http://example.org/x")),
+	                 ERR_RANGE);
 	add(b, "deny", LIST_DENY, "198.51.100.1");
 	struct lists *lists = open_built(b, GENERATION_LISTS, &g);
 

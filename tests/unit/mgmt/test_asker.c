@@ -518,6 +518,18 @@ static void sleep_is_said_and_ended(void **state)
 	asker_awake(&asker);
 }
 
+static void code_of_a_reply_is_told(void **state)
+{
+	struct dns_reply none = {.result = ANSWER_NONE, .code = 3, .ttl_s = 30};
+
+	(void)state;
+	ask(0, 1, QUESTION_ADDRESS, "no.example");
+	done(context, asked[0].lookup, &none);
+	struct answer answer = taken(0, 1);
+	assert_int_equal(answer.result, ANSWER_NONE);
+	assert_int_equal(answer.value, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +549,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_is_beyond_a_bound_fails_at_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(next_dataplane_gets_its_own_answers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(sleep_is_said_and_ended, setup, teardown),
+	    cmocka_unit_test_setup_teardown(code_of_a_reply_is_told, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

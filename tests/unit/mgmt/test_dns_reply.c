@@ -90,9 +90,11 @@ static void absence_is_remembered_as_the_zone_says(void **state)
 	      "\0\6\0\1\0\0\1\0\0\x16\0\0\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\x1e",
 	      DNS_TYPE_A);
 	assert_int_equal(reply.result, ANSWER_NONE);
+	assert_int_equal(reply.code, 3);
 	assert_int_equal(reply.ttl_s, 30);
 	PARSE(HEADER(OK_FLAGS, "\0", "\0") QUESTION_A, DNS_TYPE_A);
 	assert_int_equal(reply.result, ANSWER_NONE);
+	assert_int_equal(reply.code, 0);
 	assert_int_equal(reply.ttl_s, 60);
 }
 
