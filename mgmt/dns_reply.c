@@ -257,4 +257,6 @@ void dns_reply_parse(struct bytes packet, uint16_t type, struct dns_reply *out_r
 			r.bad = true;
 	if (r.bad && out_reply->result == ANSWER_NONE)
 		out_reply->result = ANSWER_FAILED;
+	out_reply->no_name = out_reply->result == ANSWER_NONE &&
+	                     (flags & RCODE_MASK) == RCODE_NO_NAME;
 }

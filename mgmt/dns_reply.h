@@ -24,6 +24,7 @@
 
 struct dns_reply {
 	enum answer_result result; /* FOUND, NONE or FAILED */
+	bool no_name;              /* of NONE: nothing of any type has that name */
 	uint32_t ttl_s;
 	uint32_t address_count;
 	struct addr address[DNS_ADDRESSES_MAX]; /* of A and AAAA records */

@@ -70,7 +70,7 @@ static const char *const patterns[] = {
 };
 
 #define TEXT_OCTETS_MAX 300u /* more than a block of octets that are looked at together */
-#define PATTERNS (sizeof(patterns) / sizeof(patterns[0]))
+#define PATTERNS        (sizeof(patterns) / sizeof(patterns[0]))
 
 static uint32_t random_state = 7;
 
