@@ -16,6 +16,8 @@
 bool eval_dkim_is_asked(uint16_t function)
 {
 	switch (function) {
+	case EVAL_check_arc_signed:
+	case EVAL_check_arc_valid:
 	case EVAL_check_dkim_adsp:
 	case EVAL_check_dkim_dependable:
 	case EVAL_check_dkim_signed:
@@ -265,6 +267,30 @@ int32_t eval_check_dkim_dependable(const struct eval_call *call)
 	return is_dependable(call->facts);
 }
 
+/* Chains of ARC */
+
+int32_t eval_check_arc_signed(const struct eval_call *call)
+{
+	return call->facts->arc.fields > 0;
+}
+
+/* It holds when all its signatures do. */
+int32_t eval_check_arc_valid(const struct eval_call *call)
+{
+	const struct fact_arc *arc = &call->facts->arc;
+	enum dkim_finding chain = DKIM_VALID;
+	uint32_t value;
+
+	if (arc->state != ARC_ASK)
+		return settle(call, arc->state == ARC_UNKNOWN ? DKIM_OPEN : DKIM_NOT_VALID);
+	for (uint32_t i = 0; i < arc->count; i++) {
+		enum dkim_finding one = finding_of(call, arc->signature[i], &value);
+
+		chain = one < chain ? one : chain;
+	}
+	return settle(call, chain);
+}
+
 /* Lists of those that sign */
 
 /* The domain a list names: of an address, what is behind its '@'. */
@@ -466,6 +492,8 @@ void eval_dkim_questions(const struct eval_call *call, question_seen *seen, void
 	for (uint32_t i = 0; i < facts->signature_count; i++)
 		if (facts->signature[i].state == SIGNATURE_ASK)
 			seen(seen_context, QUESTION_DKIM, question_of(&facts->signature[i]));
+	for (uint32_t i = 0; facts->arc.state == ARC_ASK && i < facts->arc.count; i++)
+		seen(seen_context, QUESTION_DKIM, question_of(facts->arc.signature[i]));
 	for (uint32_t i = 0; facts->signatures_known && i < e->count; i++) {
 		other.eval = &e->eval[i];
 		if (other.eval->function != EVAL_check_dkim_adsp)

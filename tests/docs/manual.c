@@ -128,7 +128,7 @@ static void print_evals(FILE *out)
 		fprintf(out, "- `%s`\n", lists[i]);
 	fputs("\nFunctions marked (checks) ask DNS lists when checks.dns_checks is on; else, and "
 	      "where they ask what is not\n"
-	      "supported (DMARC, ARC, askdns, Razor, DCC, Pyzor, HashBL), see below. "
+	      "supported (DMARC, askdns, Razor, DCC, Pyzor, HashBL), see below. "
 	      "Without checks their value\n"
 	      "is 0; with them, that of what is not supported is unknown: neither they hit, nor "
 	      "what they decide.\n",

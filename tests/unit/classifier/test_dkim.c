@@ -213,6 +213,35 @@ static void silence_leaves_rules_open(void **state)
 	assert_true(open);
 }
 
+static void chain_holds_when_all_its_signatures_do(void **state)
+{
+	(void)state;
+	open_rules("full SIGNED eval:check_arc_signed()\nfull VALID eval:check_arc_valid()\n");
+	assert_true(ruleset_reads_signatures(f->ruleset));
+	value_is("SIGNED", 0);
+	value_is("VALID", 0);
+	for (int i = 0; i < 3; i++)
+		add(SIGNATURE_ASK, "a.example", "a.example", PASS(2048));
+	facts.signature_count = 0;
+	facts.arc = (struct fact_arc){.state = ARC_ASK, .fields = 2, .set_count = 2, .count = 3};
+	for (int i = 0; i < 3; i++)
+		facts.arc.signature[i] = &signature[i];
+	asked_count = 0;
+	classifier_questions(f->context, &f->texts, see, NULL);
+	assert_int_equal(asked_count, 3);
+	value_is("SIGNED", 1);
+	value_is("VALID", 1);
+	answer[1].value = UNANSWERED;
+	value_is("VALID", OPEN);
+	answer[2].value = FAIL;
+	value_is("VALID", 0);
+	facts.arc.state = ARC_INVALID;
+	value_is("SIGNED", 1);
+	value_is("VALID", 0);
+	facts.arc.state = ARC_UNKNOWN;
+	value_is("VALID", OPEN);
+}
+
 #define LISTS \
 	"whitelist_from_dkim *@listed.example\n" \
 	"welcomelist_from_dkim jane@third.example *.signer.example\n" \
@@ -355,6 +384,7 @@ int main(void)
 	    cmocka_unit_test_teardown(key_may_forbid_subdomains, teardown),
 	    cmocka_unit_test_teardown(short_keys_speak_for_no_domain, teardown),
 	    cmocka_unit_test_teardown(silence_leaves_rules_open, teardown),
+	    cmocka_unit_test_teardown(chain_holds_when_all_its_signatures_do, teardown),
 	    cmocka_unit_test_teardown(lists_name_authors_and_who_signs_for_them, teardown),
 	    cmocka_unit_test_teardown(practices_count_for_mail_that_is_not_signed, teardown),
 	    cmocka_unit_test_teardown(practices_nobody_told_of_leave_rules_open, teardown),
