@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/dkim_question.h"
+#include "base/dmarc_question.h"
 #include "base/sealed.h"
 #include "base/spf_question.h"
 
@@ -102,6 +103,11 @@ bool question_is_sound(const struct question *question)
 		struct dkim_question dkim;
 
 		return dkim_question_read(text, &dkim);
+	}
+	if (question->kind == QUESTION_DMARC) {
+		struct dmarc_request request;
+
+		return dmarc_request_read(text, &request);
 	}
 	if (question->kind == QUESTION_SPF) {
 		struct spf_request request;

@@ -30,7 +30,7 @@ void eval_begin(struct scan_context *context)
 	state->recipients.known = state->emails_known = state->from_known = false;
 	state->vertical_known = state->upper_known = state->hosts.known = false;
 	state->dkim.known = false;
-	state->spf.known = false;
+	state->spf.known = state->dmarc_is_asked = false;
 	state->bare.count = state->bare.bytes = 0;
 	eval_words_forget(state->words);
 	eval_uris_forget(state->uris);

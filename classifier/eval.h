@@ -88,6 +88,7 @@ struct eval_state {                      /* of the message in hand */
 	struct eval_hosts hosts;
 	struct eval_dkim dkim;
 	struct eval_spf spf;
+	bool dmarc_is_asked;
 	bool vertical_known;
 	int32_t vertical_percent;
 	bool upper_known;
@@ -221,6 +222,10 @@ void eval_add_addresses(const struct eval_call *call, uint32_t header, struct ev
 /* eval_spf.c: whether the rule wants to know what SPF says, and of whom; asks it. */
 bool eval_spf_asks(const struct blob_eval *eval, enum eval_spf_identity *out_identity);
 void eval_spf_questions(const struct eval_call *call, question_seen *seen, void *seen_context);
+
+/* eval_dmarc.c: whether calls of a function look at what DMARC says; asks what the rule wants. */
+bool eval_dmarc_is_asked(uint16_t function);
+void eval_dmarc_questions(const struct eval_call *call, question_seen *seen, void *seen_context);
 
 /* eval_email.c: the next address in a line of text, from `*at` on, which moves behind it. Its
  * top-level domain exists. */

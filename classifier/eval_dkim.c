@@ -36,7 +36,8 @@ bool eval_dkim_is_asked(uint16_t function)
 bool ruleset_reads_signatures(const struct ruleset *ruleset)
 {
 	for (uint32_t i = 0; i < ruleset->evals.count; i++)
-		if (eval_dkim_is_asked(ruleset->evals.eval[i].function))
+		if (eval_dkim_is_asked(ruleset->evals.eval[i].function) ||
+		    eval_dmarc_is_asked(ruleset->evals.eval[i].function))
 			return true;
 	return false;
 }

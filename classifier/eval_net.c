@@ -540,8 +540,8 @@ void classifier_questions(struct scan_context *context, const struct texts *text
 		call.eval = &r->evals.eval[i];
 		if (asks(call.eval))
 			walk_rule(&walk);
-		else
-			eval_spf_questions(&call, seen, seen_context);
+		eval_spf_questions(&call, seen, seen_context);
+		eval_dmarc_questions(&call, seen, seen_context);
 	}
 	eval_dkim_questions(&call, seen, seen_context);
 }
@@ -573,7 +573,8 @@ bool ruleset_asks(const struct ruleset *ruleset)
 
 	for (uint32_t i = 0; i < ruleset->evals.count; i++)
 		if (asks(&ruleset->evals.eval[i]) ||
-		    eval_spf_asks(&ruleset->evals.eval[i], &identity))
+		    eval_spf_asks(&ruleset->evals.eval[i], &identity) ||
+		    eval_dmarc_is_asked(ruleset->evals.eval[i].function))
 			return true;
 	return ruleset_reads_signatures(ruleset);
 }

@@ -5,8 +5,9 @@
  * trusted relay stands between; fields that relays inside wrote are believed. Otherwise the network
  * is asked; while it has not answered the rule is open.
  */
+#include "classifier/eval_spf.h"
+
 #include "base/spf_question.h"
-#include "classifier/eval.h"
 
 /* Selectors of these functions in eval.def. */
 #define HEADER_SENDER   0
@@ -17,7 +18,7 @@ static const char *const result_texts[] = {
 #include "base/spf_results.def"
 };
 
-static const struct fact_relay *first_external(const struct facts *facts)
+const struct fact_relay *eval_first_external(const struct facts *facts)
 {
 	for (uint32_t i = 0; i < facts->relay_count; i++)
 		if (!facts->relay[i].is_internal)
@@ -27,7 +28,7 @@ static const struct fact_relay *first_external(const struct facts *facts)
 
 static void find_sender(const struct eval_call *call, struct eval_spf *spf)
 {
-	const struct fact_relay *relay = first_external(call->facts);
+	const struct fact_relay *relay = eval_first_external(call->facts);
 
 	spf->has_sender = relay != NULL && relay->has_envelope_from;
 	if (spf->has_sender) {
@@ -160,7 +161,7 @@ static size_t question_of(enum eval_spf_identity identity, const struct addr *cl
 static size_t question(const struct eval_call *call, enum eval_spf_identity identity,
                        char text[QUESTION_BYTES])
 {
-	const struct fact_relay *relay = first_external(call->facts);
+	const struct fact_relay *relay = eval_first_external(call->facts);
 	const struct eval_spf *spf = state_of(call);
 
 	return relay != NULL && !spf->is_given[identity]
@@ -175,8 +176,8 @@ static int32_t open_rule(const struct eval_call *call)
 	return 0;
 }
 
-static int32_t value(const struct eval_call *call, enum eval_spf_identity identity,
-                     enum spf_result wanted)
+enum eval_spf_finding eval_spf_find(const struct eval_call *call, enum eval_spf_identity identity,
+                                    enum spf_result *out_result)
 {
 	const struct answers *answers = call->context->answers;
 	const struct eval_spf *spf = state_of(call);
@@ -184,16 +185,33 @@ static int32_t value(const struct eval_call *call, enum eval_spf_identity identi
 	char text[QUESTION_BYTES];
 	size_t len;
 
+	*out_result = spf->given[identity];
 	if (spf->is_given[identity])
-		return spf->given[identity] == wanted;
+		return EVAL_SPF_KNOWN;
 	len = question(call, identity, text);
 	if (len == 0)
-		return 0;
+		return EVAL_SPF_NOT_CHECKED;
 	if (answers != NULL)
 		answer = answers->find(answers->context, QUESTION_SPF, bytes_of(text, len));
-	if (answer == NULL)
+	if (answer == NULL || answer->result != ANSWER_FOUND || answer->value >= SPF_RESULT_COUNT)
+		return EVAL_SPF_OPEN;
+	*out_result = (enum spf_result)answer->value;
+	return EVAL_SPF_KNOWN;
+}
+
+static int32_t value(const struct eval_call *call, enum eval_spf_identity identity,
+                     enum spf_result wanted)
+{
+	enum spf_result result;
+
+	switch (eval_spf_find(call, identity, &result)) {
+	case EVAL_SPF_KNOWN:
+		return result == wanted;
+	case EVAL_SPF_OPEN:
 		return open_rule(call);
-	return answer->result == ANSWER_FOUND && answer->value == wanted;
+	default:
+		return 0;
+	}
 }
 
 #define SPF_EVAL(name, identity, result) \
@@ -271,19 +289,28 @@ bool eval_spf_asks(const struct blob_eval *eval, enum eval_spf_identity *out_ide
 	}
 }
 
-/* Once a message, whatever the number of rules that want to know. */
-void eval_spf_questions(const struct eval_call *call, question_seen *seen, void *seen_context)
+/* Whatever the number of rules that want to know. */
+void eval_spf_ask(const struct eval_call *call, enum eval_spf_identity identity,
+                  question_seen *seen, void *seen_context)
 {
-	enum eval_spf_identity identity;
+	struct eval_spf *spf = state_of(call);
 	char text[QUESTION_BYTES];
 	size_t len;
 
-	if (!eval_spf_asks(call->eval, &identity) || state_of(call)->is_asked[identity])
+	if (spf->is_asked[identity])
 		return;
-	state_of(call)->is_asked[identity] = true;
+	spf->is_asked[identity] = true;
 	len = question(call, identity, text);
 	if (len > 0)
 		seen(seen_context, QUESTION_SPF, bytes_of(text, len));
+}
+
+void eval_spf_questions(const struct eval_call *call, question_seen *seen, void *seen_context)
+{
+	enum eval_spf_identity identity;
+
+	if (eval_spf_asks(call->eval, &identity))
+		eval_spf_ask(call, identity, seen, seen_context);
 }
 
 /* Of a client that is inside somebody else is asked about. */

@@ -19,9 +19,11 @@
 #define RATE_ENOUGH     1e-8
 #define RATE_MAX        6e-3
 #define STRETCHES_TRIED 24
+#define BESIDE_TELLING  0.5 /* share of mail text that stands beside a position */
 
 struct item {
 	struct octets first, rest;
+	struct octets last; /* what it may end with */
 	bool optional;
 	uint16_t len_min, len_max; /* octets; BEFORE_ENDLESS: nobody knows how many at most */
 };
@@ -31,6 +33,7 @@ struct items {
 	struct item *item;
 	struct octets head; /* what a match may begin with */
 	struct octets tail; /* what it may hold behind its first octet */
+	struct octets last; /* what it may end with */
 	bool maybe_empty;
 	uint16_t len_min, len_max; /* of a match */
 	struct gate_windows best;
@@ -64,8 +67,8 @@ static void put(struct items *items, const struct item *item)
 		items->item[items->count++] = *item;
 		return;
 	}
-	items->item[items->count - 1] = (struct item){every_octet, every_octet, true, 0,
-	                                              BEFORE_ENDLESS};
+	items->item[items->count - 1] = (struct item){every_octet, every_octet, every_octet,
+	                                              true,        0,           BEFORE_ENDLESS};
 }
 
 static void put_all(struct items *items, const struct items *more)
@@ -77,6 +80,9 @@ static void put_all(struct items *items, const struct items *more)
 	if (items->maybe_empty)
 		add_set(&items->head, &more->head);
 	add_set(&items->tail, &more->tail);
+	if (!more->maybe_empty)
+		memset(&items->last, 0, sizeof(items->last));
+	add_set(&items->last, &more->last);
 	items->maybe_empty &= more->maybe_empty;
 	items->len_min = length_plus(items->len_min, more->len_min);
 	items->len_max = length_plus(items->len_max, more->len_max);
@@ -96,6 +102,7 @@ static struct items single(struct search *s, const struct item *item)
 
 	items.head = item->first;
 	items.tail = item->rest;
+	items.last = item->last;
 	items.maybe_empty = item->optional;
 	items.len_min = item->len_min;
 	items.len_max = item->len_max;
@@ -107,13 +114,14 @@ static struct items single(struct search *s, const struct item *item)
  * that a position is active is that of entering it, divided by that of leaving. */
 struct stretch {
 	uint32_t from, len;
+	bool beside; /* begins with what stands beside its first position */
 	double rate;
 };
 
-static void measure(const double *step, const double *stay, uint32_t count, uint32_t from,
-                    struct stretch *best)
+static void measure(const double *step, const double *stay, const double *beside, uint32_t count,
+                    uint32_t from, struct stretch *best)
 {
-	struct stretch its = {from, 0, 1};
+	struct stretch its = {.from = from, .rate = 1};
 	double active = 1;
 
 	for (uint32_t i = from; i < count && i - from < GATE_POSITIONS_MAX; i++) {
@@ -128,6 +136,10 @@ static void measure(const double *step, const double *stay, uint32_t count, uint
 		active = leave > 0.02 ? enter / leave : 1;
 		if (active > 1)
 			active = 1;
+		/* It is entered anyhow: what comes next is rarer on its own, with what stands
+		 * beside it. */
+		if (active >= 1 && i + 1 < count && beside[i + 1] < BESIDE_TELLING)
+			break;
 	}
 	bool enough = best->rate < RATE_ENOUGH;
 	bool shorter = its.rate < RATE_ENOUGH && enough && its.len < best->len;
@@ -143,29 +155,6 @@ static double share(const struct search *s, const struct octets *set)
 		for (uint64_t left = set->bit[word]; left != 0; left &= left - 1)
 			sum += s->share[word * 64 + __builtin_ctzll(left)];
 	return sum < 1 ? sum : 1;
-}
-
-static uint32_t positions_of(const struct items *items, struct gate_position *out,
-                             struct gate_reach *out_reach)
-{
-	struct gate_reach before = {0, 0};
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < items->count; i++) {
-		const struct item *item = &items->item[i];
-
-		if (!item->optional) {
-			out_reach[count].min = length_plus(before.min, 1);
-			out_reach[count].max = length_plus(before.max, 1);
-			out[count++] = (struct gate_position){item->first, item->rest};
-		} else if (count > 0) {
-			add_set(&out[count - 1].stay, &item->first);
-			add_set(&out[count - 1].stay, &item->rest);
-		}
-		before.min = length_plus(before.min, item->len_min);
-		before.max = length_plus(before.max, item->len_max);
-	}
-	return count;
 }
 
 /* Windows of what begins behind that many octets of a match. */
@@ -207,7 +196,7 @@ static uint64_t walk(const struct gate_position *position, uint32_t count, const
 
 /* The rate of a stretch when common strings lead into it, or all the way through. */
 static double known_rate(const struct search *s, const struct gate_position *position,
-                         const double *step, const double *stay, const struct stretch *stretch)
+                         const double *step, const double *stay, uint32_t len)
 {
 	uint32_t count;
 	const struct common_string *common = common_strings(&count);
@@ -217,15 +206,15 @@ static double known_rate(const struct search *s, const struct gate_position *pos
 		uint64_t seen = 0;
 
 		if (common[i].kind == s->kind)
-			seen = walk(position + stretch->from, stretch->len, common[i].text);
-		for (uint32_t k = 0; k < stretch->len; k++)
+			seen = walk(position, len, common[i].text);
+		for (uint32_t k = 0; k < len; k++)
 			if ((seen >> k & 1) != 0 && common[i].rate > least[k])
 				least[k] = common[i].rate;
 	}
-	for (uint32_t k = 0; k < stretch->len; k++) {
-		double leave = 1 - stay[stretch->from + k];
+	for (uint32_t k = 0; k < len; k++) {
+		double leave = 1 - stay[k];
 
-		enter = active * step[stretch->from + k];
+		enter = active * step[k];
 		enter = enter > least[k] ? enter : least[k];
 		active = leave > 0.02 ? enter / leave : 1;
 		active = active < 1 ? active : 1;
@@ -233,35 +222,91 @@ static double known_rate(const struct search *s, const struct gate_position *pos
 	return enter;
 }
 
-/* The best stretch of the positions. What the octets alone say is checked against what is known of
- * common strings; where that is worse, the next best one is tried. */
-static struct stretch find_stretch(const struct search *s, const struct gate_position *position,
-                                   uint32_t count)
+/* The items of a node as positions of a gate. */
+struct positions {
+	uint32_t count;
+	struct gate_position at[ITEMS_MAX];
+	struct gate_reach reach[ITEMS_MAX];
+	struct octets beside[ITEMS_MAX]; /* what stands right before it in a match of the node */
+	double step[ITEMS_MAX], stay[ITEMS_MAX], share[ITEMS_MAX]; /* of mail text */
+};
+
+static void positions_of(const struct search *s, const struct items *items, struct positions *out)
 {
-	double step[ITEMS_MAX], stay[ITEMS_MAX];
-	bool poor[ITEMS_MAX] = {false};
-	struct stretch found = {0, 0, 1};
+	struct octets beside = every_octet;
+	struct gate_reach before = {0, 0};
+	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < count; i++) {
-		step[i] = share(s, &position[i].step);
-		stay[i] = share(s, &position[i].stay);
+	for (uint32_t i = 0; i < items->count; i++) {
+		const struct item *item = &items->item[i];
+
+		if (!item->optional) {
+			out->beside[count] = beside;
+			memset(&beside, 0, sizeof(beside));
+			out->reach[count].min = length_plus(before.min, 1);
+			out->reach[count].max = length_plus(before.max, 1);
+			out->at[count++] = (struct gate_position){item->first, item->rest};
+		} else if (count > 0) {
+			add_set(&out->at[count - 1].stay, &item->first);
+			add_set(&out->at[count - 1].stay, &item->rest);
+		}
+		add_set(&beside, &item->last);
+		before.min = length_plus(before.min, item->len_min);
+		before.max = length_plus(before.max, item->len_max);
 	}
-	for (int turn = 0; turn < STRETCHES_TRIED; turn++) {
-		struct stretch best = {0, 0, 1};
+	out->count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		out->step[i] = share(s, &out->at[i].step);
+		out->stay[i] = share(s, &out->at[i].stay);
+		out->share[i] = share(s, &out->beside[i]);
+	}
+}
 
-		for (uint32_t i = 0; i < count; i++)
+/* The rate of the stretch behind what stands beside its first position. */
+static double rate_beside(const struct search *s, const struct positions *p,
+                          const struct stretch *stretch)
+{
+	struct gate_position position[GATE_POSITIONS_MAX] = {{.step = p->beside[stretch->from]}};
+	double step[GATE_POSITIONS_MAX] = {p->share[stretch->from]};
+	double stay[GATE_POSITIONS_MAX] = {0};
+
+	memcpy(position + 1, p->at + stretch->from, stretch->len * sizeof(*position));
+	memcpy(step + 1, p->step + stretch->from, stretch->len * sizeof(*step));
+	memcpy(stay + 1, p->stay + stretch->from, stretch->len * sizeof(*stay));
+	return known_rate(s, position, step, stay, stretch->len + 1);
+}
+
+/* The best stretch of the positions. What the octets alone say is checked against what is known of
+ * common strings; where that is worse, what stands beside may tell them apart, and else the next
+ * best one is tried. */
+static struct stretch find_stretch(const struct search *s, const struct positions *p)
+{
+	bool poor[ITEMS_MAX] = {false};
+	struct stretch found = {.rate = 1};
+
+	for (int turn = 0; turn < STRETCHES_TRIED; turn++) {
+		struct stretch best = {.rate = 1};
+
+		for (uint32_t i = 0; i < p->count; i++)
 			if (!poor[i])
-				measure(step, stay, count, i, &best);
+				measure(p->step, p->stay, p->share, p->count, i, &best);
 		if (best.len == 0)
 			break;
 
-		double rate = known_rate(s, position, step, stay, &best);
-		bool as_expected = rate <= best.rate * 2;
+		double expected = best.rate * 2;
 		poor[best.from] = true;
-		best.rate = rate;
+		best.rate = known_rate(s, p->at + best.from, p->step + best.from,
+		                       p->stay + best.from, best.len);
+		/* Before the first position there may be nothing. */
+		if (best.rate > expected && best.from > 0 && best.len < GATE_POSITIONS_MAX) {
+			double rate = rate_beside(s, p, &best);
+
+			best.beside = rate < best.rate / 2;
+			best.rate = best.beside ? rate : best.rate;
+		}
 		if (found.len == 0 || best.rate < found.rate)
 			found = best;
-		if (as_expected)
+		if (best.rate <= expected)
 			break;
 	}
 	return found;
@@ -270,24 +315,26 @@ static struct stretch find_stretch(const struct search *s, const struct gate_pos
 /* The best stretch of the node's own items. */
 static void offer_own(struct search *s, struct items *items)
 {
-	struct gate_position position[ITEMS_MAX];
-	struct gate_reach reach[ITEMS_MAX];
-	uint32_t count = positions_of(items, position, reach);
-	struct stretch best = find_stretch(s, position, count);
+	struct positions *p = rule_pool_take(s->pool, sizeof(*p));
+	struct stretch best;
 
+	positions_of(s, items, p);
+	best = find_stretch(s, p);
 	if (best.len == 0 || best.rate > RATE_MAX)
 		return;
 
 	struct gate_window *window = rule_pool_take(s->pool, sizeof(*window));
-	window->count = best.len;
+	window->count = best.beside + best.len;
 	window->rate = best.rate;
-	memcpy(window->position, position + best.from, best.len * sizeof(*position));
+	window->position[0] = (struct gate_position){.step = p->beside[best.from]};
+	memcpy(window->position + best.beside, p->at + best.from,
+	       best.len * sizeof(window->position[0]));
 	/* Entering the last position is enough. */
-	memset(&window->position[best.len - 1].stay, 0, sizeof(struct octets));
+	memset(&window->position[window->count - 1].stay, 0, sizeof(struct octets));
 	offer(&items->best,
 	      &(struct gate_windows){.count = 1,
 	                             .window = {window},
-	                             .reach = {reach[best.from + best.len - 1]},
+	                             .reach = {p->reach[best.from + best.len - 1]},
 	                             .rate = best.rate},
 	      (struct gate_reach){0, 0});
 }
@@ -348,6 +395,7 @@ static struct items of_choice(struct search *s, uint32_t first)
 
 		add_set(&any.first, &branch->head);
 		add_set(&any.rest, &branch->tail);
+		add_set(&any.last, &branch->last);
 		any.optional |= branch->maybe_empty;
 		widen(&any, branch->len_min, branch->len_max);
 		aligned &= branch->count == model->count;
@@ -360,6 +408,7 @@ static struct items of_choice(struct search *s, uint32_t first)
 		sum = fresh(s, model->count);
 		sum.head = any.first;
 		sum.tail = any.rest;
+		sum.last = any.last;
 		sum.maybe_empty = any.optional;
 		sum.len_min = any.len_min;
 		sum.len_max = any.len_max;
@@ -375,6 +424,7 @@ static struct items of_choice(struct search *s, uint32_t first)
 
 			add_set(&sum.item[i].first, &more->first);
 			add_set(&sum.item[i].rest, &more->rest);
+			add_set(&sum.item[i].last, &more->last);
 			widen(&sum.item[i], more->len_min, more->len_max);
 		}
 	sum.best = unite(s, first);
@@ -393,17 +443,18 @@ static struct items of_repeat(struct search *s, const struct regex_node *node)
 	if (node->max > 1)
 		add_set(&tail, &child->head);
 	if (node->min == 0)
-		return single(s, &(struct item){child->head, tail, true, 0, len_max});
+		return single(s, &(struct item){child->head, tail, child->last, true, 0, len_max});
 
 	uint32_t copies = node->min < COPIES_MAX ? node->min : COPIES_MAX;
 	struct items sum = fresh(s, copies * child->count + 1);
 	for (uint32_t i = 0; i < copies; i++)
 		put_all(&sum, child);
 	if (copies < node->max)
-		put(&sum,
-		    &(struct item){all, all, true, length_times(node->min - copies, child->len_min),
-		                   length_times(node->max - copies, child->len_max)});
+		put(&sum, &(struct item){all, all, child->last, true,
+		                         length_times(node->min - copies, child->len_min),
+		                         length_times(node->max - copies, child->len_max)});
 	sum.tail = tail;
+	sum.last = child->last;
 	sum.len_min = length_times(node->min, child->len_min);
 	sum.len_max = len_max;
 	/* The first copy passes through them, whatever the others do. */
@@ -429,7 +480,8 @@ void rule_gate(struct rule_pool *pool, const struct regex *regex, enum text_kind
 		const struct regex_node *node = &regex->node[i];
 
 		if (node->kind == REGEX_OCTET)
-			s.found[i] = single(&s, &(struct item){node->set, none, false, 1, 1});
+			s.found[i] = single(
+			    &s, &(struct item){node->set, none, node->set, false, 1, 1});
 		else if (node->kind == REGEX_SEQUENCE)
 			s.found[i] = of_sequence(&s, node->child);
 		else if (node->kind == REGEX_CHOICE)
@@ -439,8 +491,9 @@ void rule_gate(struct rule_pool *pool, const struct regex *regex, enum text_kind
 		else if (node->kind == REGEX_EMPTY)
 			s.found[i] = fresh(&s, 0);
 		else
-			s.found[i] = single(
-			    &s, &(struct item){every_octet, every_octet, true, 0, BEFORE_ENDLESS});
+			s.found[i] = single(&s,
+			                    &(struct item){every_octet, every_octet, every_octet,
+			                                   true, 0, BEFORE_ENDLESS});
 	}
 	*out_windows = s.found[regex->root].best;
 }

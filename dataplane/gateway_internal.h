@@ -77,6 +77,15 @@ static_assert(SMTP_REPLY_LINE_BYTES_MAX < 1 << 12, "banner_bytes holds a reply")
 
 #define AWAITED_MAX 256 /* questions one message waits for */
 
+#define MAIL_SIGNATURES_MAX 4 /* of a message, that our Authentication-Results tells of */
+
+struct mail_signature {
+	const char *result; /* as RFC 8601 2.7.1 has them */
+	bool is_test;
+	uint16_t domain_bytes, selector_bytes;
+	char domain[QUESTION_NAME_BYTES], selector[QUESTION_NAME_BYTES];
+};
+
 enum mail_phase {
 	MAIL_ENVELOPE, /* MAIL accepted, recipients coming */
 	MAIL_BODY,     /* 354 sent, octets are held */
@@ -107,6 +116,9 @@ struct mail {
 	bool mail_sent, mail_refused;
 	bool retried;
 	bool trace_written;
+	bool signatures_known; /* signature[] is what came of those of DKIM, or that there are none
+	                        */
+	uint8_t signature_count;
 	bool policy_known;            /* `policy` is that of the recipients put to the backend */
 	uint32_t policy;              /* of their domains */
 	struct verdict_policy limits; /* what the verdict was made by */
@@ -126,6 +138,7 @@ struct mail {
 	char mail_text[160];
 	struct transaction transaction; /* large, and little of it is used */
 	/* Not touched by most: */
+	struct mail_signature signature[MAIL_SIGNATURES_MAX];
 	struct inquiry_ref awaited[AWAITED_MAX];
 	char discard_text[SMTP_REPLY_LINE_BYTES_MAX]; /* the whole reply line that waits for the end
 	                                                 of the body */
@@ -419,6 +432,8 @@ void login_backend_lost(struct gateway *g, struct login *login, bool stale);
 /* Before commit: takes out of the held octets what others wrote in our name. False: it must be
  * refused with *out_reply. */
 bool results_clean(struct gateway *g, struct mail *m, enum smtp_reply *out_reply);
+/* At commit, while the texts are the mail's: keeps what is told of its signatures. */
+void results_note(const struct gateway *g, struct mail *m);
 /* Our Authentication-Results, if there is to be one; `out` has RESULTS_BYTES_MAX left. */
 void results_write(struct gateway *g, const struct mail *m, struct buf *out);
 

@@ -29,6 +29,7 @@ void relay_commit(struct gateway *g, struct mail *m)
 		mail_refuse(g, m, reply, bytes_of(NULL, 0));
 		return;
 	}
+	results_note(g, m);
 	report_note_backend(g, m);
 	m->phase = MAIL_DATA;
 	if (!smtp_client_send_verb(&m->backend->client, SMTP_CLIENT_DATA, &out))

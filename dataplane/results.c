@@ -7,7 +7,10 @@
  * believes those knows why.
  */
 #include "base/check.h"
+#include "base/dkim_question.h"
+#include "base/facts.h"
 #include "base/relay_trust.h"
+#include "base/spf_question.h"
 #include "dataplane/gateway_internal.h"
 #include "smtp/auth_results.h"
 #include "smtp/auth_results_find.h"
@@ -15,6 +18,9 @@
 
 #define FIELDS_MAX 32 /* taken out of one message, those that touch being one */
 #define NAMES_MAX  (LISTENERS_MAX + 1)
+
+static_assert(4 + MAIL_SIGNATURES_MAX <= AUTH_RESULTS_ROWS_MAX,
+              "AUTH, TLS, two of SPF, and signatures");
 
 static bool is_off(const struct gateway *g)
 {
@@ -130,6 +136,123 @@ bool results_clean(struct gateway *g, struct mail *m, enum smtp_reply *out_reply
 	return false;
 }
 
+/* ---- what is known, as rows ---- */
+
+/* Of the one signature, RFC 8601 2.7.1. */
+static void note_signature(const struct gateway *g, const struct fact_signature *signature,
+                           struct mail_signature *out)
+{
+	const struct answer *answer = NULL;
+	uint32_t value = 0;
+
+	*out = (struct mail_signature){.result = "neutral",
+	                               .domain_bytes = signature->domain_bytes,
+	                               .selector_bytes = signature->selector_bytes};
+	memcpy(out->domain, signature->domain, signature->domain_bytes);
+	memcpy(out->selector, signature->selector, signature->selector_bytes);
+	if (signature->state == SIGNATURE_BODY)
+		out->result = "fail";
+	if (signature->state != SIGNATURE_ASK)
+		return;
+	if (g->inquiries != NULL)
+		answer = inquiry_answer(g->inquiries, QUESTION_DKIM,
+		                        bytes_of(signature->question, signature->question_bytes),
+		                        g->now_us);
+	if (answer != NULL && answer->result == ANSWER_FOUND)
+		value = answer->value;
+	switch (value & DKIM_VALUE_VERDICT) {
+	case DKIM_VERDICT_PASS:
+		out->result = (value & DKIM_VALUE_STRICT) != 0 && signature->identity_below
+		                  ? "permerror"
+		                  : "pass";
+		break;
+	case DKIM_VERDICT_FAIL:
+		out->result = "fail";
+		break;
+	case DKIM_VERDICT_PERMERROR:
+		out->result = "permerror";
+		break;
+	default: /* the key's server did not answer, or not in time */
+		out->result = "temperror";
+		break;
+	}
+	out->is_test = (value & DKIM_VALUE_TESTING) != 0;
+}
+
+void results_note(const struct gateway *g, struct mail *m)
+{
+	const struct facts *facts = g->normalised.texts.facts;
+
+	if (is_off(g) || facts == NULL || !facts->signatures_known)
+		return;
+	m->signatures_known = true;
+	m->signature_count = 0;
+	for (uint32_t i = 0; i < facts->signature_count && m->signature_count < MAIL_SIGNATURES_MAX;
+	     i++)
+		note_signature(g, &facts->signature[i], &m->signature[m->signature_count++]);
+}
+
+static uint32_t add_signatures(const struct mail *m, struct auth_results_row *rows)
+{
+	if (m->signatures_known && m->signature_count == 0) {
+		rows[0] = (struct auth_results_row){.method = "dkim", .result = "none"};
+		return 1;
+	}
+	for (uint32_t i = 0; i < m->signature_count; i++) {
+		const struct mail_signature *its = &m->signature[i];
+
+		rows[i] = (struct auth_results_row){.method = "dkim", .result = its->result};
+		if (its->is_test)
+			rows[i].comment = BYTES("test mode");
+		rows[i].property[0] = (struct auth_results_property){
+		    "header.d", bytes_of(its->domain, its->domain_bytes)};
+		rows[i].property[1] = (struct auth_results_property){
+		    "header.s", bytes_of(its->selector, its->selector_bytes)};
+	}
+	return m->signature_count;
+}
+
+/* RFC 8601 2.7.2, of the client we speak with: rules asked about it when its first recipient was
+ * taken (await.c). False: nobody did, or there is no answer. */
+static bool add_spf(const struct gateway *g, const struct spf_request *request,
+                    struct auth_results_row *row)
+{
+	static const char *const texts[SPF_RESULT_COUNT] = {
+#define SPF_RESULT(name, text, meaning) text,
+#include "base/spf_results.def"
+	};
+	char text[QUESTION_BYTES];
+	size_t len = g->inquiries != NULL ? spf_request_write(request, text, sizeof(text)) : 0;
+	const struct answer *answer = len > 0 ? inquiry_answer(g->inquiries, QUESTION_SPF,
+	                                                       bytes_of(text, len), g->now_us)
+	                                      : NULL;
+
+	if (answer == NULL || answer->result != ANSWER_FOUND || answer->value >= SPF_RESULT_COUNT)
+		return false;
+	*row = (struct auth_results_row){.method = "spf", .result = texts[answer->value]};
+	row->property[0] = request->sender.len > 0
+	                       ? (struct auth_results_property){"smtp.mailfrom", request->sender}
+	                       : (struct auth_results_property){"smtp.helo", request->helo};
+	return true;
+}
+
+static uint32_t add_sender(const struct gateway *g, const struct mail *m,
+                           struct auth_results_row *rows)
+{
+	struct endpoint local, remote;
+	struct spf_request request = {.helo = bytes_text(m->session->helo)};
+	uint32_t count = 0;
+
+	tcp_endpoints(m->session->leg.conn, &local, &remote);
+	request.client = remote.addr;
+	request.sender = transaction_path_text(&m->transaction, &m->transaction.sender);
+	if (request.sender.len > 0)
+		count += add_spf(g, &request, &rows[count]);
+	request.sender = BYTES("");
+	count += add_spf(g, &request, &rows[count]);
+	return count;
+}
+
 /* RFC 8601 2.7.4. That the backend took the login is why there is one. */
 static void add_login(const struct gateway *g, const struct session *s,
                       struct auth_results_row *row)
@@ -168,6 +291,9 @@ static uint32_t gather(struct gateway *g, const struct mail *m,
 		add_login(g, s, &rows[count++]);
 	if (tls.version[0] != '\0')
 		add_tls(&tls, &rows[count++]);
+	count += add_sender(g, m, &rows[count]);
+	count += add_signatures(m, &rows[count]);
+	ASSERT(count <= AUTH_RESULTS_ROWS_MAX);
 	return count;
 }
 

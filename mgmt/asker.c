@@ -14,11 +14,13 @@
 
 #include "base/check.h"
 #include "base/dkim_question.h"
+#include "base/dmarc_question.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "base/spf_question.h"
 
 #include "mgmt/dkim_key.h"
+#include "mgmt/dmarc.h"
 #include "mgmt/log.h"
 #include "mgmt/spf.h"
 
@@ -56,12 +58,14 @@ struct asker_waiter {
 };
 
 enum lookup_step {
-	STEP_LIST,     /* what is found is the answer */
-	STEP_HOST,     /* addresses to be looked up in the list */
-	STEP_SERVERS,  /* hosts likewise */
-	STEP_SPF,      /* what the check wants to know next */
-	STEP_PRACTICE, /* the record of the domain's practices; without one: */
-	STEP_EXISTS    /* whether there is such a domain */
+	STEP_LIST,        /* what is found is the answer */
+	STEP_HOST,        /* addresses to be looked up in the list */
+	STEP_SERVERS,     /* hosts likewise */
+	STEP_SPF,         /* what the check wants to know next */
+	STEP_PRACTICE,    /* the record of the domain's practices; without one: */
+	STEP_EXISTS,      /* whether there is such a domain */
+	STEP_POLICY,      /* of the author's domain */
+	STEP_POLICY_ABOVE /* of its organizational domain */
 };
 
 struct asker_check {
@@ -475,12 +479,51 @@ static void take_practice(struct asker *asker, struct asker_entry *entry, enum l
 	entry->answer.value = (uint32_t)practice;
 }
 
+static void ask_policy(struct asker *asker, struct asker_entry *entry, struct bytes domain,
+                       enum lookup_step step)
+{
+	char name[QUESTION_NAME_BYTES + 8];
+
+	snprintf(name, sizeof(name), "_dmarc.%.*s", (int)domain.len, (const char *)domain.data);
+	(void)look_up(asker, entry, name, DNS_TYPE_TXT, step);
+}
+
+/* RFC 7489, 6.6.3: the author's own record, else that of its organizational domain. */
+static void take_policy(struct asker *asker, struct asker_entry *entry, bool above,
+                        const struct dns_reply *reply)
+{
+	struct dmarc_request request;
+	struct dmarc_record record;
+	struct bytes organization;
+	bool any, usable;
+
+	if (!dmarc_request_read(bytes_text(entry->text), &request))
+		return;
+	if (reply->ttl_s < entry->answer.ttl_s)
+		entry->answer.ttl_s = reply->ttl_s;
+	entry->failed |= reply->result == ANSWER_FAILED;
+	if (reply->result == ANSWER_FAILED)
+		return;
+	usable = dmarc_record_choose(bytes_of(reply->text, reply->text_len), &record, &any);
+	organization = dmarc_organization(request.author);
+	if (!any && !above && organization.len < request.author.len) {
+		ask_policy(asker, entry, organization, STEP_POLICY_ABOVE);
+		return;
+	}
+	entry->answer.result = ANSWER_FOUND;
+	entry->answer.value = usable ? dmarc_value(&request, &record, above) : DMARC_MISSING;
+}
+
 static void take_reply(struct asker *asker, struct asker_entry *entry, enum lookup_step step,
                        const struct dns_reply *reply)
 {
 	if (step == STEP_SPF) {
 		spf_reply(&asker->check[entry->check - 1].spf, reply);
 		run_check(asker, entry);
+		return;
+	}
+	if (step == STEP_POLICY || step == STEP_POLICY_ABOVE) {
+		take_policy(asker, entry, step == STEP_POLICY_ABOVE, reply);
 		return;
 	}
 	entry->failed |= reply->result == ANSWER_FAILED;
@@ -567,6 +610,10 @@ static void start(struct asker *asker, struct asker_entry *entry, const struct q
 		(void)look_up(asker, entry, name, DNS_TYPE_TXT, STEP_PRACTICE);
 	} else if (entry->kind == QUESTION_SPF) {
 		begin_check(asker, entry, question);
+	} else if (entry->kind == QUESTION_DMARC) {
+		ask_policy(asker, entry,
+		           bytes_slice(bytes_text(entry->text), 0, strcspn(entry->text, " ")),
+		           STEP_POLICY);
 	} else {
 		(void)look_up(asker, entry, entry->text,
 		              entry->kind == QUESTION_ADDRESS ? DNS_TYPE_A : DNS_TYPE_TXT,

@@ -17,7 +17,7 @@ size_t uri_list_bytes(void)
 	return URI_DATA_BYTES + URIS_MAX * sizeof(struct segment) + URI_SLOTS * sizeof(uint32_t) +
 	       URI_BASE_BYTES_MAX + 5 * URI_WORK_BYTES + URI_RAW_BYTES +
 	       URIS_MAX * (sizeof(struct fact_uri) + sizeof(struct uri_note)) +
-	       (URI_SLOTS + URI_FORMS_MAX) * sizeof(uint16_t) +
+	       (URI_SLOTS + URI_FORMS_MAX + 2 * URIS_MAX) * sizeof(uint16_t) +
 	       URI_SUFFIXES_KNOWN * sizeof(struct uri_suffix) + 512;
 }
 
@@ -31,6 +31,8 @@ bool uri_list_init(struct uri_list *list, struct arena *arena)
 	list->detail = ARENA_TAKE(arena, URIS_MAX, struct fact_uri);
 	list->note = ARENA_TAKE(arena, URIS_MAX, struct uri_note);
 	list->detail_slot = ARENA_TAKE(arena, URI_SLOTS, uint16_t);
+	list->slot_at = ARENA_TAKE(arena, URIS_MAX, uint16_t);
+	list->detail_slot_at = ARENA_TAKE(arena, URIS_MAX, uint16_t);
 	list->form = ARENA_TAKE(arena, URI_FORMS_MAX, uint16_t);
 	list->raw = sink_over(arena_take(arena, URI_RAW_BYTES, 1, 1), URI_RAW_BYTES);
 	list->known_suffix = ARENA_TAKE(arena, URI_SUFFIXES_KNOWN, struct uri_suffix);
@@ -45,17 +47,19 @@ bool uri_list_init(struct uri_list *list, struct arena *arena)
 	list->suffixes = psl_builtin();
 	return data != NULL && list->segment != NULL && list->slot != NULL &&
 	       list->detail != NULL && list->note != NULL && list->detail_slot != NULL &&
-	       list->form != NULL && list->raw.data != NULL && list->known_suffix != NULL &&
-	       list->base_memory != NULL && list->work[0] != NULL && list->work[1] != NULL &&
-	       list->joined != NULL && list->cleaned != NULL && list->resolved != NULL;
+	       list->slot_at != NULL && list->detail_slot_at != NULL && list->form != NULL &&
+	       list->raw.data != NULL && list->known_suffix != NULL && list->base_memory != NULL &&
+	       list->work[0] != NULL && list->work[1] != NULL && list->joined != NULL &&
+	       list->cleaned != NULL && list->resolved != NULL;
 }
 
+/* Only what the last message took: most have few URIs, and the tables fill a cache. */
 void uri_list_reset(struct uri_list *list)
 {
-	if (list->count > 0)
-		memset(list->slot, 0, URI_SLOTS * sizeof(uint32_t));
-	if (list->detail_count > 0)
-		memset(list->detail_slot, 0, URI_SLOTS * sizeof(uint16_t));
+	for (uint32_t i = 0; i < list->count; i++)
+		list->slot[list->slot_at[i]] = 0;
+	for (uint32_t i = 0; i < list->detail_count; i++)
+		list->detail_slot[list->detail_slot_at[i]] = 0;
 	list->count = list->detail_count = list->form_count = list->html_part = 0;
 	list->idn_count = 0;
 	list->raw.len = 0;
@@ -164,7 +168,8 @@ uint32_t uri_detail_make(struct uri_list *list, struct bytes uri)
 	    .form_count = (uint16_t)(list->form_count - first),
 	};
 	list->note[index] = (struct uri_note){0};
-	list->detail_slot[detail_slot_of(list, uri)] = (uint16_t)++list->detail_count;
+	list->detail_slot_at[index] = (uint16_t)detail_slot_of(list, uri);
+	list->detail_slot[list->detail_slot_at[index]] = (uint16_t)++list->detail_count;
 	return index;
 }
 
@@ -182,6 +187,7 @@ uint32_t uri_keep(struct uri_list *list, struct bytes uri)
 		return FACT_NONE;
 	}
 	list->segment[list->count] = (struct segment){(uint32_t)list->data.len, (uint32_t)uri.len};
+	list->slot_at[list->count] = (uint16_t)at;
 	list->slot[at] = ++list->count;
 	sink_put(&list->data, uri);
 	return list->count - 1;

@@ -44,6 +44,7 @@ struct uri_list {
 	uint32_t count;
 	uint32_t
 	    *slot; /* open addressing over segments; URI_SLOTS entries, 0 = free, else index + 1 */
+	uint16_t *slot_at; /* by segment: its slot */
 	uint8_t *base_memory;
 	struct bytes base; /* of <base href>, empty when there is none */
 	bool cut;          /* a URI was longer than URI_BYTES_MAX */
@@ -57,6 +58,7 @@ struct uri_list {
 	struct fact_uri *detail;         /* URIS_MAX: URIs as they stood; their forms are kept */
 	struct uri_note *note;           /* by detail */
 	uint16_t *detail_slot;           /* as `slot`, over details */
+	uint16_t *detail_slot_at;        /* by detail: its slot */
 	uint16_t *form;                  /* URI_FORMS_MAX: what details refer to */
 	struct sink raw;                 /* URIs that are none of their own forms */
 	uint32_t detail_count, form_count;

@@ -43,7 +43,7 @@ VENDOR = {
     "hs.h":        RULE_COMPILERS,
     "pcre2.h":     RULE_COMPILERS,
     "nettle/":     ["smtp/mime_digest.c", "smtp/dkim_hash.h", "mgmt/dkim_key.c", "tests/*", "bench/common/sha256.c"],
-    "libpsl.h":    ["smtp/uri.c"],
+    "libpsl.h":    ["smtp/uri.c", "mgmt/dmarc.c"],
     "idn2.h":      ["smtp/uri_idn.c"],
     "ucl.h":       [],
     "jansson.h":   ["mgmt/*", "bench/*", "tests/*"],

@@ -63,32 +63,61 @@ def judge_all(peer, contents):
     return (peer.cpu_seconds() - before) * 1000 / len(contents)
 
 
-def beside_peers(build, quick, say):
-    sample = messages()[:: 160 if quick else 40]
+class Turns:
+    """postern-bench-classifier as a program that stays alive, like its peers: it judges the sample once when it is told to."""
+
+    def __init__(self, build, sample):
+        self.process = subprocess.Popen([f"{build}/bench/postern-bench-classifier", "--rules", RULES, "--turns", *sample],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def judge(self):
+        """CPU milliseconds a message."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("postern-bench-classifier ended")
+        return json.loads(line)["value"] / 1000
+
+    def stop(self):
+        self.process.communicate()
+
+
+def take_turns(build, sample, folder, rounds):
+    """CPU milliseconds a message by name, of every round; all of them are up and have judged some messages before."""
     contents = [open(path, "rb").read() for path in sample]
-    folder = tempfile.mkdtemp(prefix="postern-bench-")
-    os.chmod(folder, 0o755)
     started, taken = [], {"postern": []}
+    ours = Turns(build, sample)
     try:
+        taken["postern-first-round"] = [ours.judge()]
         for kind in peers.available():
             peer = kind(folder)
             started.append(peer)
             peer.run()
-            judge_all(peer, contents[:10])
+            judge_all(peer, contents)
             taken[peer.name] = []
-        for _ in range(2 if quick else 5):
-            row = {(r["case"], r["metric"]): r["value"] for r in run_bench(build, "--rounds", "1", *sample)}
-            taken["postern"].append(row["all", "total"] / 1000)
+        for _ in range(rounds):
+            taken["postern"].append(ours.judge())
             for peer in started:
                 taken[peer.name].append(judge_all(peer, contents))
     finally:
-        for peer in started:
+        for peer in [ours, *started]:
             peer.stop()
+    return taken
+
+
+def beside_peers(build, quick, say):
+    sample = messages()[:: 160 if quick else 40]
+    folder = tempfile.mkdtemp(prefix="postern-bench-")
+    os.chmod(folder, 0o755)
+    try:
+        taken = take_turns(build, sample, folder, 2 if quick else 5)
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
     base, results = statistics.median(taken["postern"]), []
     for name, values in taken.items():
         its = result(f"{name}/corpus", "cpu_ms_per_message", "ms", values)
-        if name != "postern":
+        if not name.startswith("postern"):
             its["baseline"] = {"name": "postern", "value": round(base, 4)}
             its["ratio"] = round(its["value"] / base, 1)
         say(f"{its['case']:40} {its['metric']:20} {its['value']:12.3f} ms" + (f"  {its['ratio']}x postern" if "ratio" in its else ""))

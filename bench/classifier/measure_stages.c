@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -274,20 +275,32 @@ static void print_totals(const struct measuring *m)
 	      (double)m->messages->bytes / ((double)total * m->ns_per_tick) * 1000);
 }
 
+static uint64_t page_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return (uint64_t)usage.ru_minflt;
+}
+
 /* A round for each line, so that programs which are measured beside take turns with this one. */
 static void run_turns(struct measuring *m)
 {
 	char line[64];
 
 	while (fgets(line, sizeof(line), stdin) != NULL) {
+		uint64_t faults = page_faults(), start_ns = clock_thread_cpu_ns();
+
 		memset(&m->engine->counters, 0, sizeof(m->engine->counters));
 		forget_texts(m->engine);
-		uint64_t start_ns = clock_thread_cpu_ns();
 		for (uint32_t i = 0; i < m->messages->count; i++)
 			run_plain(m, i);
 		uint64_t took_ns = clock_thread_cpu_ns() - start_ns;
 		m->counters = m->engine->counters;
-		print("round", "cpu", "us", (double)took_ns / 1000 / m->messages->count);
+		printf(
+		    "{\"case\": \"round\", \"metric\": \"cpu\", \"unit\": \"us\", \"value\": %.3f, "
+		    "\"faults\": %" PRIu64 "}\n",
+		    (double)took_ns / 1000 / m->messages->count, page_faults() - faults);
 		fflush(stdout);
 	}
 }

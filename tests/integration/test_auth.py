@@ -2,6 +2,7 @@
 """test_auth.py - logins relayed to backends: real clients, a backend that may fail, and Postfix with Cyrus SASL."""
 import base64
 import os
+import re
 import shutil
 import smtplib
 import socket
@@ -13,6 +14,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "deploy")]
 
+import dovecot_instance  # noqa: E402
 import postfix_instance  # noqa: E402
 from certificates import NAME, Authority  # noqa: E402
 from lab import LAB, Lab  # noqa: E402
@@ -56,6 +58,18 @@ def login(root, mechanism, user, password, senders=(), port=587, options=()):
             except smtplib.SMTPResponseException as error:
                 answers.append(error.smtp_code)
     return answers
+
+
+@CLIENT
+def bearer(root, user, token, sender):
+    """XOAUTH2; the answer to it, or to the mail after it. Who is refused answers the challenge that says why."""
+    with opened(root) as smtp:
+        try:
+            smtp.auth("XOAUTH2", lambda challenge=None: "" if challenge else f"user={user}\1auth=Bearer {token}\1\1")
+        except smtplib.SMTPAuthenticationError as error:
+            return error.smtp_code
+        smtp.sendmail(sender, ["bob@backend.example"], (MAIL % sender).encode())
+        return 250
 
 
 class Raw:
@@ -381,13 +395,79 @@ class Auth:
         for mechanism in ("PLAIN", "LOGIN", "CRAM-MD5"):
             assert f"sasl_method={mechanism}, sasl_username=alice" in log, log[-3000:]
 
+    def postfix_with_dovecot(self):
+        """SCRAM and bearer tokens end to end: Dovecot checks them for the Postfix behind the gateway, gsasl and curl log in before it."""
+        for program in ("dovecot", "gsasl", "curl"):
+            if not shutil.which(program):
+                raise Skip(f"{program} is not installed")
+        if not postfix_instance.available():
+            raise Skip("postfix is not installed")
+        self.lab.stop("backend")
+        folder = f"{self.lab.folder}/dovecot-postfix"
+        postfix_instance.make(folder, myhostname="backend.example", mynetworks="127.0.0.0/8", smtpd_tls_security_level="encrypt",
+                              smtpd_tls_cert_file=self.server[0], smtpd_tls_key_file=self.server[1], smtpd_tls_auth_only="yes",
+                              smtpd_sasl_auth_enable="yes", smtpd_sasl_type="dovecot", smtpd_sasl_path="private/auth",
+                              smtpd_relay_restrictions="permit_sasl_authenticated, reject")
+        key = os.urandom(32)
+        dovecot = dovecot_instance.make(f"{self.lab.folder}/dovecot", f"{folder}/queue/private/auth", {"alice": "secret"}, key)
+        self.lab.start("dovecot", "backend", *dovecot)
+        self.lab.wait_for(lambda: os.path.exists(f"{folder}/queue/private/auth"), 10, "dovecot", "opened its socket")
+        self.lab.start("postfix", "backend", *postfix_instance.command(folder))
+        self.lab.wait_port("backend", "10.26.0.1", 25)
+        self.restart()
+        offered = talk(self.root, ["EHLO c", "QUIT"])[0]
+        assert "SCRAM-SHA-1 SCRAM-SHA-256 OAUTHBEARER XOAUTH2" in offered, offered
+        try:
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN"):
+                self.gsasl(mechanism, "secret", True)
+                self.gsasl(mechanism, "wrong", False)
+            right, wrong = (dovecot_instance.token("alice", its) for its in (key, os.urandom(32)))
+            self.curl("OAUTHBEARER", right, 0)
+            self.curl("OAUTHBEARER", wrong, 67)
+            equal(bearer(self.root, "alice", right, "xoauth2@client.example"), 250)
+            equal(bearer(self.root, "alice", wrong, "xoauth2@client.example"), 535)
+        finally:
+            with open(f"{folder}/log") as file:
+                log = file.read()
+            self.lab.stop("postfix")
+            self.lab.stop("dovecot")
+        for mechanism in ("OAUTHBEARER", "XOAUTH2"):
+            assert re.search(f"from=<{mechanism.lower()}@client.example>.*", log), log[-3000:]
+            assert f"sasl_method={mechanism}, sasl_username=alice" in log, log[-3000:]
+            event = self.lab.event(f"{mechanism.lower()}@client.example")
+            equal(event["auth_mechanism"], mechanism)
+
+    def gsasl(self, mechanism, password, works):
+        hosts = f"{self.lab.folder}/hosts"  # it compares the certificate with the name it connects to
+        with open(hosts, "w") as file:
+            file.write(f"{GATEWAY} {NAME}\n")
+        done = subprocess.run(self.lab.inside(
+            "client", "unshare", "--mount", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh",
+            "timeout", "30", "gsasl", "--smtp", "--starttls", "--connect", f"{NAME}:587", "--x509-ca-file", self.root,
+            "--mechanism", mechanism, "--authentication-id", "alice", "--authorization-id", "" if mechanism == "PLAIN" else "alice",
+            "--password", password, "--no-cb"), input="QUIT\n", capture_output=True, text=True, errors="replace")
+        heard = done.stdout + done.stderr
+        equal("235 " in heard, works, f"{mechanism}: {heard}")
+        assert works or re.search(r"^535 5\.7\.8", heard, re.M), f"{mechanism}: {heard}"
+
+    def curl(self, mechanism, token, status):
+        mail = f"{self.lab.folder}/curl.eml"
+        with open(mail, "w") as file:
+            file.write(MAIL % mechanism)
+        done = subprocess.run(self.lab.inside(
+            "client", "curl", "--silent", "--show-error", "--max-time", "30", "--ssl-reqd", "--cacert", self.root,
+            "--resolve", f"{NAME}:587:{GATEWAY}", "--user", "alice:", "--oauth2-bearer", token, "--login-options", f"AUTH={mechanism}",
+            "--mail-from", f"{mechanism.lower()}@client.example", "--mail-rcpt", "bob@backend.example", "--upload-file", mail,
+            f"smtp://{NAME}:587/client.example"), capture_output=True, text=True)
+        equal(done.returncode, status, f"{mechanism}: {done.stdout} {done.stderr}")
+
 
 CASES = ("what_is_offered", "mechanisms_of_smtplib", "swaks", "wrong_passwords_end_the_session", "orders", "cancelled_and_malformed",
          "long_lines", "auth_is_the_last_of_its_group", "connections_are_not_mixed", "optional_and_in_the_clear",
          "a_backend_lost_in_the_middle", "a_login_does_not_survive_its_connection", "no_backend_at_all",
          "failures_of_one_source_are_bounded", "logins_at_once_are_bounded", "a_backend_without_auth", "a_backend_that_comes_later",
          "a_client_that_does_not_answer", "secrets_are_nowhere",
-         "postfix_with_sasl")
+         "postfix_with_sasl", "postfix_with_dovecot")
 
 
 def main():

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -54,6 +55,12 @@ score    SPF_FITS      -0.5
 header   HELO_FITS     eval:check_for_spf_helo_pass()
 tflags   HELO_FITS     net nice
 score    HELO_FITS     -0.1
+header   DMARC_FITS    eval:check_dmarc_pass()
+tflags   DMARC_FITS    net nice
+score    DMARC_FITS    -0.2
+header   DMARC_FAILS   eval:check_dmarc_reject()
+tflags   DMARC_FAILS   net
+score    DMARC_FAILS   16
 meta     NOT_LISTED    !LISTED_SPAM
 score    NOT_LISTED    0.5
 body     PLAIN_WORDS   /buy now/
@@ -80,6 +87,8 @@ RECORDS = {
     "TXT": {f"{REVERSED[LISTED]}.txt.lists.example": ["Spam source, see https://lists.example/"],
             "strict.example": ["unrelated=" + "x" * 300, "v=spf1 include:_spf.strict.example mx -all"],
             "_spf.strict.example": [f"v=spf1 ip4:{LISTED} -exists:%{{l}}.%{{ir}}.users.strict.example ~all"],
+            "_dmarc.author.com": ["v=DMARC1; p=none; sp=reject"],
+            "mail.author.com": [f"v=spf1 ip4:{CLEAN} ?all"],
             "helo.strict.example": ["v=spf1 a:out2.strict.example -all"]},
 }
 
@@ -198,10 +207,17 @@ class Checks(Gateway):
             answer, _ = deliver(CLEAN, f"{rule.lower()}@clean.example", f"Look at {link} today.")
             assert answer.startswith("554 5.7.1") and rule in answer, (rule, answer)
 
+    def results_of(self, sender):
+        """Rows of our Authentication-Results above what the backend has of that sender."""
+        field = re.match(rb"Authentication-Results: gateway\.example;((?:.*\r\n)(?:\t.*\r\n)*)Received: ", self.lab.stored(sender))
+        return [" ".join(row.split()) for row in field[1].decode().split(";")]
+
     def sender_is_checked_by_spf(self):
         answer, _ = deliver(CLEAN, "joe@strict.example", "Good day.", helo="helo.strict.example")
         equal(answer[:3], "250", answer)
         equal(self.hits_of("joe@strict.example"), {"SPF_FITS", "HELO_FITS", "NOT_LISTED"}, "hits")
+        equal(self.results_of("joe@strict.example"), [
+            "spf=pass smtp.mailfrom=joe@strict.example", "spf=pass smtp.helo=helo.strict.example", "dkim=none"], "results")
         answer, _ = deliver(STRANGER, "ann@strict.example", "Good day.")
         assert answer.startswith("554 5.7.1") and "SPF_OF_OTHERS" in answer, answer
         equal(self.hits_of("ann@strict.example"), {"SPF_OF_OTHERS", "NOT_LISTED"}, "hits")
@@ -210,6 +226,15 @@ class Checks(Gateway):
     def field_of_a_stranger_is_not_believed(self):
         answer, _ = deliver(STRANGER, "eve@strict.example", "Good day.", fields="Received-SPF: pass\r\n")
         assert answer.startswith("554 5.7.1") and "SPF_OF_OTHERS" in answer, answer
+
+    def wishes_of_the_author_count(self):
+        note = "From: Ann <ann@shop.author.com>\r\nSubject: A note\r\n\r\nGood day.\r\n"
+        answer, _ = deliver(CLEAN, "ann@mail.author.com", "", message=note)
+        equal(answer[:3], "250", answer)
+        equal(self.hits_of("ann@mail.author.com"), {"SPF_FITS", "DMARC_FITS", "NOT_LISTED"}, "hits")
+        answer, _ = deliver(STRANGER, "eve@mail.author.com", "", message=note)
+        assert answer.startswith("554 5.7.1") and "DMARC_FAILS" in answer, answer
+        equal(self.hits_of("eve@mail.author.com"), {"DMARC_FAILS", "NOT_LISTED"}, "hits")
 
     def spf_is_asked_before_the_message(self):
         self.records(delay={"slow.example": TIMEOUT * 0.4}, TXT={**RECORDS["TXT"], "slow.example": ["v=spf1 -all"]})
@@ -287,6 +312,11 @@ class Checks(Gateway):
             equal(answer[:3], "250", answer)
             equal(self.hits_of(sender), hits, sender)
         equal(self.queries().count("TXT key._domainkey.signer.example"), 1, "queries for the key")
+        for name, result in (("good@client", "pass header.d=client.example header.s=key"), ("third@signer", "pass header.d=signer.example header.s=key"),
+                             ("body@signer", "fail header.d=signer.example header.s=key"), ("head@signer", "fail header.d=signer.example header.s=key"),
+                             ("none@signer", "permerror header.d=signer.example header.s=none"),
+                             ("late@signer", "temperror header.d=silent.example header.s=key"), ("plain@signer", "none")):
+            equal([row for row in self.results_of(name + ".example") if row.startswith("dkim=")], [f"dkim={result}"], name)
 
     def without_management_nothing_is_asked(self):
         self.lab.stop("postern-mgmtd")
@@ -302,9 +332,9 @@ class Checks(Gateway):
 
 
 CASES = ("listed_client_is_refused", "clean_client_is_taken", "listed_links_are_refused", "sender_is_checked_by_spf",
-         "field_of_a_stranger_is_not_believed", "spf_is_asked_before_the_message", "same_question_is_asked_once",
-         "silent_server_costs_the_timeout_and_no_more", "others_go_on_while_one_waits", "late_answer_serves_the_next",
-         "signatures_are_verified", "without_management_nothing_is_asked")
+         "field_of_a_stranger_is_not_believed", "wishes_of_the_author_count", "spf_is_asked_before_the_message",
+         "same_question_is_asked_once", "silent_server_costs_the_timeout_and_no_more", "others_go_on_while_one_waits",
+         "late_answer_serves_the_next", "signatures_are_verified", "without_management_nothing_is_asked")
 
 
 def main():

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/dmarc_question.h"
 #include "base/question.h"
 #include "base/spf_question.h"
 
@@ -190,6 +191,45 @@ static void spf_is_asked_by_client_helo_and_sender(void **state)
 	assert_false(spf_request_read(BYTES("a.example b.example c"), &request));
 }
 
+static void dmarc_is_asked_by_author_and_domains(void **state)
+{
+	struct dmarc_request request = {.author = BYTES("Shop.Example.com."),
+	                                .domain = {{NULL, 0}}};
+	char text[QUESTION_BYTES], name[QUESTION_NAME_BYTES];
+	size_t len;
+
+	(void)state;
+	request.domain[DMARC_SENDER] = BYTES("Bounce.example.com");
+	request.domain[DMARC_HELO] = BYTES("[192.0.2.1]");
+	request.domain[DMARC_SIGNER + 1] = BYTES("esp.example");
+	len = dmarc_request_write(&request, text, sizeof(text));
+	assert_true(
+	    bytes_equal(bytes_of(text, len), BYTES("shop.example.com bounce.example.com - - "
+	                                           "esp.example - - - - - -")));
+	assert_true(dmarc_request_read(bytes_of(text, len), &request));
+	assert_true(bytes_equal(request.author, BYTES("shop.example.com")));
+	assert_true(bytes_equal(request.domain[DMARC_SENDER], BYTES("bounce.example.com")));
+	assert_int_equal(request.domain[DMARC_HELO].len, 0);
+	assert_true(bytes_equal(request.domain[DMARC_SIGNER + 1], BYTES("esp.example")));
+	assert_false(dmarc_request_read(bytes_of(text, len - 2), &request));
+	assert_false(
+	    dmarc_request_read(BYTES("a.example - - - - - - - - - - b.example"), &request));
+	request = (struct dmarc_request){.author = BYTES("localhost")};
+	assert_int_equal(dmarc_request_write(&request, text, sizeof(text)), 0);
+	/* Those that do not fit are left out. */
+	memset(name, 'a', sizeof(name));
+	for (size_t i = 60; i < 240; i += 60)
+		name[i] = '.';
+	request.author = bytes_of(name, 240);
+	for (int i = 0; i < DMARC_DOMAINS_MAX; i++)
+		request.domain[i] = bytes_of(name, 240);
+	len = dmarc_request_write(&request, text, sizeof(text));
+	assert_true(len > 0 && len <= sizeof(text));
+	assert_true(dmarc_request_read(bytes_of(text, len), &request));
+	assert_int_equal(request.domain[2].len, 240);
+	assert_int_equal(request.domain[9].len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +241,7 @@ int main(void)
 	    cmocka_unit_test(names_are_those_of_the_dns),
 	    cmocka_unit_test(unsound_records_are_known),
 	    cmocka_unit_test(spf_is_asked_by_client_helo_and_sender),
+	    cmocka_unit_test(dmarc_is_asked_by_author_and_domains),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

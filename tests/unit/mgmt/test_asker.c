@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/dkim_question.h"
+#include "base/dmarc_question.h"
 #include "base/spf_question.h"
 
 #include "mgmt/asker.h"
@@ -418,6 +419,39 @@ static void senders_of_a_domain_share_what_is_common(void **state)
 	assert_int_equal(asked_count, 5);
 }
 
+static void policies_are_looked_for_above_the_author(void **state)
+{
+	const uint32_t sender = 1u << DMARC_VALUE_ALIGNED;
+
+	(void)state;
+	ask(0, 1, QUESTION_DMARC, "shop.a.com bounce.a.com - - - - - - - - -");
+	assert_string_equal(asked[0].name, "_dmarc.shop.a.com");
+	assert_int_equal(asked[0].type, DNS_TYPE_TXT);
+	reply_text(0, "v=spf1 -all", 90);
+	assert_string_equal(asked[1].name, "_dmarc.a.com");
+	reply_text(1, "v=DMARC1; p=reject; sp=quarantine", 200);
+	struct answer answer = taken(0, 1);
+	assert_int_equal(answer.value, DMARC_QUARANTINE | sender);
+	assert_int_equal(answer.ttl_s, 90);
+	ask(0, 2, QUESTION_DMARC, "a.com shop.a.com - - - - - - - - -");
+	reply_text(2, "v=DMARC1; p=reject; aspf=s", 200);
+	assert_int_equal(taken(0, 2).value, DMARC_REJECT);
+	ask(0, 3, QUESTION_DMARC, "b.com - - - - - - - - - -");
+	reply_address(3, 0, 200);
+	assert_int_equal(taken(0, 3).result, ANSWER_FOUND);
+	ask(0, 4, QUESTION_DMARC, "b.com x.com - - - - - - - - -");
+	reply_failure(4);
+	assert_int_equal(taken(0, 4).result, ANSWER_FAILED);
+	/* What cannot be read is none, and nobody above is asked. */
+	ask(0, 5, QUESTION_DMARC, "shop.a.com - - - - - - - - - -");
+	reply_text(5, "v=DMARC1; p=no", 200);
+	answer = taken(0, 5);
+	assert_int_equal(answer.value, DMARC_MISSING);
+	assert_int_equal(asked_count, 6);
+	ask(0, 6, QUESTION_DMARC, "a.com b.com");
+	assert_int_equal(taken(0, 6).result, ANSWER_UNSUPPORTED);
+}
+
 static void checks_without_replies_are_given_up(void **state)
 {
 	char question[64];
@@ -527,6 +561,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(nonsense_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(spf_is_checked_step_by_step, setup, teardown),
 	    cmocka_unit_test_setup_teardown(senders_of_a_domain_share_what_is_common, setup,
+	                                    teardown),
+	    cmocka_unit_test_setup_teardown(policies_are_looked_for_above_the_author, setup,
 	                                    teardown),
 	    cmocka_unit_test_setup_teardown(checks_without_replies_are_given_up, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_beyond_a_bound_fails_at_once, setup, teardown),

@@ -1,0 +1,242 @@
+/* test_dmarc.c - what rules about DMARC ask, and how they put proofs and wishes together. */
+#include "base/dkim_question.h"
+#include "base/dmarc_question.h"
+#include "base/facts.h"
+#include "base/spf_question.h"
+#include "rules_fixture.h"
+
+#define RULES \
+	"util_rb_tld com\n" \
+	"header PASS eval:check_dmarc_pass()\n" \
+	"header REJECT eval:check_dmarc_reject()\n" \
+	"header QUARANTINE eval:check_dmarc_quarantine()\n" \
+	"header NONE eval:check_dmarc_none()\n" \
+	"header MISSING eval:check_dmarc_missing()\n"
+
+#define OPEN       (-1)
+#define UNANSWERED UINT32_MAX
+#define ALIGNED(i) (UINT32_C(1) << DMARC_VALUE_ALIGNED << (i))
+
+static struct answer sender, helo, dmarc, dkim[2]; /* value UNANSWERED: nobody has told */
+static char asked[8][QUESTION_BYTES];
+static uint32_t asked_count;
+static struct answers answers;
+static struct fact_relay relay;
+static struct fact_signature signature[2];
+static struct facts facts;
+static struct fixture *f;
+
+static const struct answer *told(const struct answer *answer)
+{
+	return answer->value != UNANSWERED ? answer : NULL;
+}
+
+static const struct answer *find(void *context, enum question_kind kind, struct bytes text)
+{
+	(void)context;
+	if (kind == QUESTION_DMARC)
+		return told(&dmarc);
+	if (kind == QUESTION_DKIM)
+		return told(&dkim[text.data[0]]);
+	assert_int_equal(kind, QUESTION_SPF);
+	return told(bytes_find(text, '@') < text.len ? &sender : &helo);
+}
+
+static void see(void *context, enum question_kind kind, struct bytes text)
+{
+	(void)context;
+	assert_true(asked_count < 8);
+	snprintf(asked[asked_count++], sizeof(asked[0]), "%s %.*s", question_kind_text(kind),
+	         (int)text.len, text.data);
+}
+
+static void say(struct answer *answer, uint32_t value)
+{
+	*answer = (struct answer){.result = ANSWER_FOUND, .value = value};
+}
+
+static void sign(const char *domain)
+{
+	struct fact_signature *s = &signature[facts.signature_count];
+
+	memset(s, 0, sizeof(*s));
+	s->domain_bytes = (uint16_t)snprintf(s->domain, sizeof(s->domain), "%s", domain);
+	s->question[0] = (uint8_t)facts.signature_count++;
+	s->question_bytes = 1;
+}
+
+static void open_rules(const char *author)
+{
+	memset(&facts, 0, sizeof(facts));
+	say(&sender, UNANSWERED);
+	say(&helo, UNANSWERED);
+	say(&dmarc, UNANSWERED);
+	say(&dkim[0], UNANSWERED);
+	say(&dkim[1], UNANSWERED);
+	relay = (struct fact_relay){.ip = BYTES("192.0.2.1"),
+	                            .addr = addr_from_ip4(0xc0000201),
+	                            .helo = BYTES("mx.a.com"),
+	                            .envelope_from = BYTES("bounce@Lists.a.com"),
+	                            .has_envelope_from = true};
+	facts.relay = &relay;
+	facts.relay_count = facts.relays_untrusted = 1;
+	facts.signature = signature;
+	facts.signatures_known = true;
+	f = malloc(sizeof(*f));
+	assert_non_null(f);
+	fixture_open(f, RULES, &(struct rule_compile_options){.score_column = 1});
+	f->texts.facts = &facts;
+	answers = (struct answers){NULL, find};
+	scan_context_set_answers(f->context, &answers);
+	fixture_header(f, "From:first:addr", author);
+	fixture_header(f, "EnvelopeFrom:addr", "bounce@Lists.a.com");
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	open_rules("joe@A.com");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fixture_free(f);
+	return 0;
+}
+
+/* Of the five rules in their order. */
+static void values_are(double pass, double reject, double quarantine, double none, double missing)
+{
+	fixture_judge(f);
+	assert_float_equal(fixture_value(f, "PASS"), pass, 0);
+	assert_float_equal(fixture_value(f, "REJECT"), reject, 0);
+	assert_float_equal(fixture_value(f, "QUARANTINE"), quarantine, 0);
+	assert_float_equal(fixture_value(f, "NONE"), none, 0);
+	assert_float_equal(fixture_value(f, "MISSING"), missing, 0);
+}
+
+static void all_that_may_be_proved_is_asked_about(void **state)
+{
+	(void)state;
+	sign("a.com");
+	sign("esp.example");
+	assert_true(ruleset_asks(f->ruleset));
+	assert_true(ruleset_reads_signatures(f->ruleset));
+	asked_count = 0;
+	classifier_questions(f->context, &f->texts, see, NULL);
+	assert_int_equal(asked_count, 5);
+	assert_string_equal(asked[0], "spf 192.0.2.1 mx.a.com bounce@lists.a.com");
+	assert_string_equal(asked[1], "spf 192.0.2.1 mx.a.com ");
+	assert_string_equal(asked[2],
+	                    "dmarc a.com lists.a.com mx.a.com a.com esp.example - - - - - -");
+	values_are(OPEN, OPEN, OPEN, OPEN, OPEN);
+}
+
+static void wishes_count_where_nothing_is_proved(void **state)
+{
+	(void)state;
+	say(&sender, SPF_FAIL);
+	say(&helo, SPF_NONE);
+	say(&dmarc, DMARC_REJECT | ALIGNED(DMARC_SENDER) | ALIGNED(DMARC_HELO));
+	values_are(0, 1, 0, 0, 0);
+	say(&dmarc, DMARC_QUARANTINE | ALIGNED(DMARC_SENDER));
+	values_are(0, 0, 1, 0, 0);
+	say(&dmarc, DMARC_NONE | ALIGNED(DMARC_SENDER));
+	values_are(0, 0, 0, 1, 0);
+	say(&dmarc, DMARC_MISSING);
+	values_are(0, 0, 0, 0, 1);
+	say(&dmarc, 200 | ALIGNED(DMARC_SENDER));
+	values_are(0, 0, 0, 0, 1);
+	say(&dmarc, DMARC_REJECT);
+	dmarc.result = ANSWER_FAILED;
+	values_are(OPEN, OPEN, OPEN, OPEN, OPEN);
+}
+
+static void the_sender_proves_it_when_aligned(void **state)
+{
+	(void)state;
+	say(&sender, SPF_PASS);
+	say(&dmarc, DMARC_REJECT | ALIGNED(DMARC_SENDER));
+	values_are(1, 0, 0, 0, 0);
+	/* One that passes and is another's is not helped by HELO. */
+	say(&helo, SPF_PASS);
+	say(&dmarc, DMARC_REJECT | ALIGNED(DMARC_HELO));
+	values_are(0, 1, 0, 0, 0);
+	say(&sender, SPF_SOFTFAIL);
+	values_are(1, 0, 0, 0, 0);
+}
+
+static void what_is_open_may_turn_it(void **state)
+{
+	(void)state;
+	say(&helo, SPF_NONE);
+	say(&dmarc, DMARC_REJECT | ALIGNED(DMARC_SENDER));
+	values_are(OPEN, OPEN, 0, 0, 0);
+	say(&dmarc, DMARC_REJECT);
+	values_are(0, 1, 0, 0, 0);
+	/* The sender may pass, and HELO not count then. */
+	say(&helo, SPF_PASS);
+	say(&dmarc, DMARC_QUARANTINE | ALIGNED(DMARC_HELO));
+	values_are(OPEN, 0, OPEN, 0, 0);
+	say(&dmarc, DMARC_QUARANTINE | ALIGNED(DMARC_HELO) | ALIGNED(DMARC_SENDER));
+	values_are(1, 0, 0, 0, 0);
+}
+
+static void a_signature_proves_it_when_aligned(void **state)
+{
+	(void)state;
+	sign("esp.example");
+	sign("a.com");
+	say(&sender, SPF_FAIL);
+	say(&helo, SPF_FAIL);
+	say(&dmarc, DMARC_REJECT | ALIGNED(DMARC_SIGNER + 1));
+	values_are(OPEN, OPEN, 0, 0, 0);
+	say(&dkim[0], DKIM_VERDICT_PASS);
+	values_are(OPEN, OPEN, 0, 0, 0);
+	say(&dkim[1], DKIM_VERDICT_FAIL);
+	values_are(0, 1, 0, 0, 0);
+	say(&dkim[1], DKIM_VERDICT_PASS);
+	values_are(1, 0, 0, 0, 0);
+	say(&sender, UNANSWERED);
+	values_are(1, 0, 0, 0, 0);
+	say(&dmarc, DMARC_REJECT | ALIGNED(DMARC_SIGNER));
+	say(&dkim[0], DKIM_VERDICT_FAIL);
+	values_are(0, 1, 0, 0, 0);
+}
+
+static void without_an_author_or_a_relay_nothing_is_said(void **state)
+{
+	(void)state;
+	facts.relay_count = facts.relays_untrusted = 0;
+	values_are(0, 0, 0, 0, 0);
+	facts.relay_count = 1;
+	teardown(NULL);
+	open_rules("undisclosed");
+	values_are(0, 0, 0, 0, 0);
+	teardown(NULL);
+	open_rules("joe@a.nowhere");
+	values_are(0, 0, 0, 0, 0);
+	teardown(NULL);
+	open_rules("joe@a!b.com");
+	values_are(0, 0, 0, 0, 1);
+	asked_count = 0;
+	classifier_questions(f->context, &f->texts, see, NULL);
+	assert_int_equal(asked_count, 2); /* SPF */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(all_that_may_be_proved_is_asked_about, setup, teardown),
+	    cmocka_unit_test_setup_teardown(wishes_count_where_nothing_is_proved, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_sender_proves_it_when_aligned, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_is_open_may_turn_it, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_signature_proves_it_when_aligned, setup, teardown),
+	    cmocka_unit_test_setup_teardown(without_an_author_or_a_relay_nothing_is_said, setup,
+	                                    teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
