@@ -165,6 +165,22 @@ struct fact_signature {
 
 #define FACT_SIGNATURES_MAX 8
 
+enum fact_arc_state {
+	ARC_NONE,    /* no set */
+	ARC_ASK,     /* whole; it holds when all its signatures do */
+	ARC_INVALID, /* broken, or somebody in it found it so */
+	ARC_UNKNOWN  /* cut, or longer than is looked at */
+};
+
+#define FACT_ARC_SETS_MAX 10 /* of the 50 RFC 8617 allows */
+
+struct fact_arc {
+	enum fact_arc_state state;
+	uint32_t fields; /* signatures and seals that are there */
+	uint32_t set_count, count;
+	const struct fact_signature *signature[FACT_ARC_SETS_MAX + 1];
+};
+
 static inline struct bytes fact_signature_domain(const struct fact_signature *signature)
 {
 	return bytes_of(signature->domain, signature->domain_bytes);
@@ -200,6 +216,7 @@ struct facts {
 	uint32_t
 	    signature_fields; /* of DKIM and DomainKeys, also those without a place in the array */
 	const struct fact_signature *signature;
+	struct fact_arc arc; /* likewise */
 };
 
 /* As rules write it: "a", "parsed". */

@@ -96,6 +96,9 @@ bool question_is_sound(const struct question *question)
 		return false;
 	if (question->kind == QUESTION_ADDRESS || question->kind == QUESTION_TEXT)
 		return question_name_is_sound(text);
+	if (question->kind == QUESTION_PRACTICES)
+		return question_name_is_sound(text) &&
+		       text.len + sizeof(QUESTION_PRACTICES_PREFIX) - 1 <= NAME_BYTES_MAX;
 	if (question->kind == QUESTION_DKIM) {
 		struct dkim_question dkim;
 

@@ -63,6 +63,9 @@ bool question_is_answered(enum question_kind kind);
 /* A domain name: labels of 1 to 63 letters, digits, '-' and '_', 253 octets at most, two labels or
  * more. */
 bool question_name_is_sound(struct bytes name);
+/* Where a domain says what it makes of mail it did not sign (RFC 5617 4.1): in front of its name.
+ */
+#define QUESTION_PRACTICES_PREFIX "_adsp._domainkey."
 /* `text`: fewer octets than QUESTION_BYTES; copied, nothing is behind it but zeros. */
 void question_write(struct question *out_question, uint64_t id, enum question_kind kind,
                     struct bytes text);

@@ -17,6 +17,8 @@
 bool eval_dkim_is_asked(uint16_t function)
 {
 	switch (function) {
+	case EVAL_check_arc_signed:
+	case EVAL_check_arc_valid:
 	case EVAL_check_dkim_adsp:
 	case EVAL_check_dkim_dependable:
 	case EVAL_check_dkim_signed:
@@ -45,15 +47,6 @@ bool ruleset_reads_signatures(const struct ruleset *ruleset)
 static struct bytes question_of(const struct fact_signature *s)
 {
 	return bytes_of(s->question, s->question_bytes);
-}
-
-void eval_dkim_questions(const struct eval_call *call, question_seen *seen, void *seen_context)
-{
-	const struct facts *facts = call->facts;
-
-	for (uint32_t i = 0; i < facts->signature_count; i++)
-		if (facts->signature[i].state == SIGNATURE_ASK)
-			seen(seen_context, QUESTION_DKIM, question_of(&facts->signature[i]));
 }
 
 static enum dkim_finding finding_of(const struct eval_call *call, const struct fact_signature *s,
@@ -277,6 +270,30 @@ int32_t eval_check_dkim_dependable(const struct eval_call *call)
 	return is_dependable(call->facts);
 }
 
+/* Chains of ARC */
+
+int32_t eval_check_arc_signed(const struct eval_call *call)
+{
+	return call->facts->arc.fields > 0;
+}
+
+/* It holds when all its signatures do. */
+int32_t eval_check_arc_valid(const struct eval_call *call)
+{
+	const struct fact_arc *arc = &call->facts->arc;
+	enum dkim_finding chain = DKIM_VALID;
+	uint32_t value;
+
+	if (arc->state != ARC_ASK)
+		return settle(call, arc->state == ARC_UNKNOWN ? DKIM_OPEN : DKIM_NOT_VALID);
+	for (uint32_t i = 0; i < arc->count; i++) {
+		enum dkim_finding one = finding_of(call, arc->signature[i], &value);
+
+		chain = one < chain ? one : chain;
+	}
+	return settle(call, chain);
+}
+
 /* Lists of those that sign */
 
 /* The domain a list names: of an address, what is behind its '@'. */
@@ -390,6 +407,36 @@ static enum dkim_finding author_signature(const struct eval_call *call, struct b
 	return found;
 }
 
+/* The domain as it is asked about; false: nobody can be. */
+static bool practice_question(struct bytes domain, char out_name[QUESTION_NAME_BYTES])
+{
+	struct question probe;
+
+	if (domain.len >= QUESTION_NAME_BYTES || !is_full_name(domain))
+		return false;
+	for (size_t i = 0; i < domain.len; i++)
+		out_name[i] = (char)bytes_lower(domain.data[i]);
+	question_write(&probe, 0, QUESTION_PRACTICES, bytes_of(out_name, domain.len));
+	return question_is_sound(&probe);
+}
+
+/* 0: there are none; `out_open`: nobody has told. */
+static char practice_of(const struct eval_call *call, struct bytes domain, bool *out_open)
+{
+	const struct answers *answers = call->context->answers;
+	char practice = overridden_practice(call, domain), name[QUESTION_NAME_BYTES];
+	const struct answer *answer;
+
+	*out_open = false;
+	if (practice != 0 || !practice_question(domain, name))
+		return practice;
+	answer = answers != NULL ? answers->find(answers->context, QUESTION_PRACTICES,
+	                                         bytes_of(name, domain.len))
+	                         : NULL;
+	*out_open = answer == NULL;
+	return answer != NULL && answer->result == ANSWER_FOUND ? (char)answer->value : 0;
+}
+
 static bool wants_practice(const struct eval_call *call, char practice)
 {
 	struct bytes wanted = eval_text(call, 0);
@@ -402,7 +449,7 @@ static bool wants_practice(const struct eval_call *call, char practice)
 /* Practices are those of all authors, the domains asked for any of theirs. */
 int32_t eval_check_dkim_adsp(const struct eval_call *call)
 {
-	bool practised = false, named = call->eval->argument_count < 2;
+	bool practised = false, open = false, named = call->eval->argument_count < 2;
 	struct authors authors;
 
 	if (!call->facts->signatures_known)
@@ -410,10 +457,51 @@ int32_t eval_check_dkim_adsp(const struct eval_call *call)
 	find_authors(call, &authors);
 	for (uint32_t i = 0; i < authors.count; i++) {
 		struct bytes domain = domain_of(authors.address[i]);
+		bool unknown;
 
 		named |= is_named(call, 1, domain);
-		if (is_full_name(domain) && author_signature(call, domain) == DKIM_NOT_VALID)
-			practised |= wants_practice(call, overridden_practice(call, domain));
+		if (!is_full_name(domain) || author_signature(call, domain) != DKIM_NOT_VALID)
+			continue;
+		practised |= wants_practice(call, practice_of(call, domain, &unknown));
+		open |= unknown;
 	}
-	return practised && named;
+	if (!named)
+		return 0;
+	return settle(call, practised ? DKIM_VALID : open ? DKIM_OPEN : DKIM_NOT_VALID);
+}
+
+/* Questions */
+
+static void ask_practices(const struct eval_call *call, question_seen *seen, void *seen_context)
+{
+	struct authors authors;
+
+	find_authors(call, &authors);
+	for (uint32_t i = 0; i < authors.count; i++) {
+		struct bytes domain = domain_of(authors.address[i]);
+		char name[QUESTION_NAME_BYTES];
+
+		if (overridden_practice(call, domain) == 0 && practice_question(domain, name))
+			seen(seen_context, QUESTION_PRACTICES, bytes_of(name, domain.len));
+	}
+}
+
+void eval_dkim_questions(const struct eval_call *call, question_seen *seen, void *seen_context)
+{
+	const struct ruleset_evals *e = &call->ruleset->evals;
+	const struct facts *facts = call->facts;
+	struct eval_call other = *call;
+
+	for (uint32_t i = 0; i < facts->signature_count; i++)
+		if (facts->signature[i].state == SIGNATURE_ASK)
+			seen(seen_context, QUESTION_DKIM, question_of(&facts->signature[i]));
+	for (uint32_t i = 0; facts->arc.state == ARC_ASK && i < facts->arc.count; i++)
+		seen(seen_context, QUESTION_DKIM, question_of(facts->arc.signature[i]));
+	for (uint32_t i = 0; facts->signatures_known && i < e->count; i++) {
+		other.eval = &e->eval[i];
+		if (other.eval->function != EVAL_check_dkim_adsp)
+			continue;
+		ask_practices(&other, seen, seen_context);
+		return; /* all such rules ask the same */
+	}
 }

@@ -62,6 +62,8 @@ enum lookup_step {
 	STEP_HOST,        /* addresses to be looked up in the list */
 	STEP_SERVERS,     /* hosts likewise */
 	STEP_SPF,         /* what the check wants to know next */
+	STEP_PRACTICE,    /* the record of the domain's practices; without one: */
+	STEP_EXISTS,      /* whether there is such a domain */
 	STEP_POLICY,      /* of the author's domain */
 	STEP_POLICY_ABOVE /* of its organizational domain */
 };
@@ -461,6 +463,24 @@ static void begin_check(struct asker *asker, struct asker_entry *entry,
 	run_check(asker, entry);
 }
 
+/* By MX records, as SpamAssassin; a name without them is one all the same. */
+static void take_practice(struct asker *asker, struct asker_entry *entry, enum lookup_step step,
+                          const struct dns_reply *reply)
+{
+	char practice = reply->code == DNS_CODE_NO_NAME ? 'N' : 'U';
+
+	if (reply->result == ANSWER_FAILED)
+		return;
+	if (step == STEP_PRACTICE && reply->result == ANSWER_NONE) {
+		(void)look_up(asker, entry, entry->text, DNS_TYPE_MX, STEP_EXISTS);
+		return;
+	}
+	if (step == STEP_PRACTICE)
+		practice = dkim_practice_read(bytes_of(reply->text, reply->text_len));
+	entry->answer.result = ANSWER_FOUND;
+	entry->answer.value = (uint32_t)practice;
+}
+
 static void ask_policy(struct asker *asker, struct asker_entry *entry, struct bytes domain,
                        enum lookup_step step)
 {
@@ -509,6 +529,8 @@ static void take_reply(struct asker *asker, struct asker_entry *entry, enum look
 		return;
 	}
 	entry->failed |= reply->result == ANSWER_FAILED;
+	if (step == STEP_PRACTICE || step == STEP_EXISTS)
+		take_practice(asker, entry, step, reply);
 	if (step == STEP_LIST)
 		merge(entry, reply);
 	else if (reply->ttl_s < entry->answer.ttl_s)
@@ -582,6 +604,12 @@ static void start(struct asker *asker, struct asker_entry *entry, const struct q
 			(void)look_up(asker, entry, host, DNS_TYPE_A, STEP_HOST);
 		else
 			(void)look_up(asker, entry, host, DNS_TYPE_NS, STEP_SERVERS);
+	} else if (entry->kind == QUESTION_PRACTICES) {
+		char name[sizeof(QUESTION_PRACTICES_PREFIX) + QUESTION_NAME_BYTES];
+
+		snprintf(name, sizeof(name), QUESTION_PRACTICES_PREFIX "%.*s",
+		         QUESTION_NAME_BYTES - 1, entry->text);
+		(void)look_up(asker, entry, name, DNS_TYPE_TXT, STEP_PRACTICE);
 	} else if (entry->kind == QUESTION_SPF) {
 		begin_check(asker, entry, question);
 	} else if (entry->kind == QUESTION_DMARC) {

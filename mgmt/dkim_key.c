@@ -171,3 +171,22 @@ uint32_t dkim_key_verify(const struct dkim_key *key, const struct dkim_question 
 	good = wanted == DKIM_KEY_RSA ? verify_rsa(key, question) : verify_ed25519(key, question);
 	return value | (good ? DKIM_VERDICT_PASS : DKIM_VERDICT_FAIL);
 }
+
+char dkim_practice_read(struct bytes records)
+{
+	struct dkim_tags tags;
+
+	while (records.len > 0) {
+		struct bytes record = bytes_slice(records, 0, bytes_find(records, '\0'));
+
+		records = bytes_slice(records, record.len + 1, SIZE_MAX);
+		/* RFC 5617 4.2.1: dkim= comes first, else it is another record. */
+		if (dkim_tags_parse(record, &tags) != DKIM_TAGS_OK || tags.count == 0 ||
+		    !bytes_equal(tags.tag[0].name, BYTES("dkim")))
+			continue;
+		if (bytes_equal_nocase(tags.tag[0].value, BYTES("all")))
+			return 'A';
+		return bytes_equal_nocase(tags.tag[0].value, BYTES("discardable")) ? 'D' : 'U';
+	}
+	return 'U';
+}

@@ -31,4 +31,8 @@ void dkim_key_read(struct bytes records, struct dkim_key *out_key);
 /* The number of the answer, see base/dkim_question.h. */
 uint32_t dkim_key_verify(const struct dkim_key *key, const struct dkim_question *question);
 
+/* Of the records at QUESTION_PRACTICES_PREFIX, NUL behind each: 'A' (the domain signs all mail),
+ * 'D' (and what it did not sign may be discarded) or 'U' (it does not say). */
+char dkim_practice_read(struct bytes records);
+
 #endif

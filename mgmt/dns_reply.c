@@ -7,7 +7,6 @@
 #define RECORDS_MAX     256
 #define LABELS_MAX      128 /* of one name, jumps included */
 #define RCODE_MASK      15
-#define RCODE_NO_NAME   3
 #define CLASS_IN        1
 #define TTL_NONE_S      60 /* of a reply that says nothing of its own */
 #define TTL_NONE_S_MAX  3600
@@ -236,7 +235,7 @@ void dns_reply_parse(struct bytes packet, uint16_t type, struct dns_reply *out_r
 	authorities = take(&r, 2);
 	(void)take(&r, 2);
 	if (r.bad || questions > 1 ||
-	    ((flags & RCODE_MASK) != 0 && (flags & RCODE_MASK) != RCODE_NO_NAME))
+	    ((flags & RCODE_MASK) != 0 && (flags & RCODE_MASK) != DNS_CODE_NO_NAME))
 		return;
 	if (questions == 1) {
 		take_name(&r, NULL);

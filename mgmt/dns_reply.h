@@ -17,6 +17,8 @@
 #define DNS_TYPE_TXT  16
 #define DNS_TYPE_AAAA 28
 
+#define DNS_CODE_NO_NAME 3 /* nothing of any type has that name */
+
 #define DNS_NAMES_MAX      11 /* one more than anybody follows */
 #define DNS_NAME_BYTES_MAX 253
 #define DNS_ADDRESSES_MAX  64

@@ -5,51 +5,15 @@
  * A LF alone ends a line of the header here, too: else a field could hide from a signature, which
  * who reads the message sees.
  */
-#include "smtp/dkim.h"
+#include "smtp/dkim_internal.h"
 
 #include <assert.h>
 #include <stdio.h>
 
 #include "base/check.h"
-#include "base/dkim_question.h"
-#include "smtp/dkim_hash.h"
-#include "smtp/dkim_tags.h"
 #include "smtp/header.h"
 
-#define BUCKETS 64u
-#define NONE    UINT32_MAX
-
 static_assert(DKIM_DIGEST_BYTES == DKIM_QUESTION_DIGEST_BYTES, "SHA-256");
-
-struct field {
-	struct bytes octets; /* with the end of its last line */
-	struct bytes name;
-	uint32_t hash;
-	uint32_t above; /* the next one further up in its bucket */
-};
-
-struct parsed { /* of a signature, what nobody outside needs */
-	uint32_t field;
-	struct bytes names, signature_text; /* h=; b= with all white space around it */
-	enum dkim_canon header_canon, body_canon;
-	enum dkim_algorithm algorithm;
-	uint64_t length;
-	uint8_t body_hash[DKIM_DIGEST_BYTES];
-	uint8_t signature[DKIM_SIGNATURE_BYTES_MAX];
-	size_t signature_bytes;
-};
-
-struct dkim {
-	struct field field[DKIM_FIELDS_MAX];
-	uint32_t field_count;
-	uint32_t bucket[BUCKETS]; /* the lowest field */
-	bool fields_left_out;
-	struct bytes body;
-	bool has_body; /* the header has an end */
-	bool crlf;
-	struct parsed parsed[FACT_SIGNATURES_MAX];
-	struct fact_signature signature[FACT_SIGNATURES_MAX];
-};
 
 size_t dkim_bytes(void)
 {
@@ -67,7 +31,7 @@ static void add_field(struct dkim *d, struct bytes octets)
 {
 	struct bytes line = bytes_slice(octets, 0, bytes_find(octets, '\n'));
 	struct bytes name = bytes_slice(line, 0, bytes_find(line, ':'));
-	struct field *field;
+	struct dkim_field *field;
 
 	if (name.len == line.len)
 		return; /* no field at all: nobody can sign it */
@@ -78,9 +42,9 @@ static void add_field(struct dkim *d, struct bytes octets)
 	while (name.len > 0 && dkim_is_blank(name.data[name.len - 1]))
 		name.len--;
 	field = &d->field[d->field_count];
-	*field = (struct field){octets, name, fact_name_hash(name), NONE};
-	field->above = d->bucket[field->hash % BUCKETS];
-	d->bucket[field->hash % BUCKETS] = d->field_count++;
+	*field = (struct dkim_field){octets, name, fact_name_hash(name), DKIM_NONE};
+	field->above = d->bucket[field->hash % DKIM_BUCKETS];
+	d->bucket[field->hash % DKIM_BUCKETS] = d->field_count++;
 }
 
 static void split(struct dkim *d, struct bytes message)
@@ -126,7 +90,7 @@ static bool put_lower(struct bytes text, char out[QUESTION_NAME_BYTES], uint16_t
 	return true;
 }
 
-static struct bytes value_of(const struct dkim_tags *tags, const char *name)
+struct bytes dkim_value(const struct dkim_tags *tags, const char *name)
 {
 	const struct dkim_tag *tag = dkim_tags_find(tags, name);
 
@@ -134,7 +98,7 @@ static struct bytes value_of(const struct dkim_tags *tags, const char *name)
 }
 
 /* "simple", "relaxed/simple" and their like; the body's is simple unless it is named. */
-static bool read_canon(const struct dkim_tags *tags, struct parsed *p)
+static bool read_canon(const struct dkim_tags *tags, struct dkim_parsed *p)
 {
 	const struct dkim_tag *tag = dkim_tags_find(tags, "c");
 	struct bytes header, body = BYTES("simple");
@@ -145,28 +109,27 @@ static bool read_canon(const struct dkim_tags *tags, struct parsed *p)
 	header = bytes_slice(tag->value, 0, bytes_find(tag->value, '/'));
 	if (header.len < tag->value.len)
 		body = bytes_slice(tag->value, header.len + 1, SIZE_MAX);
-	if (bytes_equal_nocase(header, BYTES("relaxed")))
+	if (bytes_equal(header, BYTES("relaxed")))
 		p->header_canon = DKIM_RELAXED;
-	else if (!bytes_equal_nocase(header, BYTES("simple")))
+	else if (!bytes_equal(header, BYTES("simple")))
 		return false;
-	if (bytes_equal_nocase(body, BYTES("relaxed")))
+	if (bytes_equal(body, BYTES("relaxed")))
 		p->body_canon = DKIM_RELAXED;
-	return p->body_canon == DKIM_RELAXED || bytes_equal_nocase(body, BYTES("simple"));
+	return p->body_canon == DKIM_RELAXED || bytes_equal(body, BYTES("simple"));
 }
 
 /* RFC 8301 3.1: rsa-sha1 is not to be verified. */
-static bool read_algorithm(const struct dkim_tags *tags, struct parsed *p)
+static bool read_algorithm(const struct dkim_tags *tags, struct dkim_parsed *p)
 {
-	struct bytes name = value_of(tags, "a");
+	struct bytes name = dkim_value(tags, "a");
 
 	p->algorithm = DKIM_RSA_SHA256;
-	if (bytes_equal_nocase(name, BYTES("ed25519-sha256")))
+	if (bytes_equal(name, BYTES("ed25519-sha256")))
 		p->algorithm = DKIM_ED25519_SHA256;
-	return p->algorithm == DKIM_ED25519_SHA256 || bytes_equal_nocase(name, BYTES("rsa-sha256"));
+	return p->algorithm == DKIM_ED25519_SHA256 || bytes_equal(name, BYTES("rsa-sha256"));
 }
 
-/* Decimal digits; what is too large is the largest there is. */
-static bool read_number(const struct dkim_tags *tags, const char *name, uint64_t *in_out_number)
+bool dkim_read_number(const struct dkim_tags *tags, const char *name, uint64_t *in_out_number)
 {
 	const struct dkim_tag *tag = dkim_tags_find(tags, name);
 
@@ -184,7 +147,7 @@ static bool read_times(const struct dkim_tags *tags, int64_t now_s)
 {
 	uint64_t signed_s = 0, expires_s = DKIM_WHOLE;
 
-	return read_number(tags, "t", &signed_s) && read_number(tags, "x", &expires_s) &&
+	return dkim_read_number(tags, "t", &signed_s) && dkim_read_number(tags, "x", &expires_s) &&
 	       expires_s > signed_s && (now_s < 0 || (uint64_t)now_s <= expires_s);
 }
 
@@ -203,13 +166,13 @@ static bool names_query(const struct dkim_tags *tags)
 }
 
 /* RFC 6376 5.4: From is always signed. */
-static bool read_names(const struct dkim_tags *tags, struct parsed *p)
+static bool read_names(const struct dkim_tags *tags, struct dkim_parsed *p)
 {
 	struct bytes rest, item;
 	uint32_t count = 0;
 	bool from = false;
 
-	p->names = rest = value_of(tags, "h");
+	p->names = rest = dkim_value(tags, "h");
 	while (dkim_next_item(&rest, &item)) {
 		from |= bytes_equal_nocase(item, BYTES("from"));
 		if (item.len == 0 || ++count > DKIM_NAMES_MAX)
@@ -238,29 +201,42 @@ static bool read_identity(const struct dkim_tags *tags, struct fact_signature *s
 	       (!s->identity_below || identity.data[identity.len - domain.len - 1] == '.');
 }
 
-static bool read_hashes(const struct dkim_tags *tags, struct parsed *p)
+static bool read_bits(const struct dkim_tags *tags, struct dkim_parsed *p)
 {
 	const struct dkim_tag *tag = dkim_tags_find(tags, "b");
 
-	if (tag == NULL ||
-	    dkim_base64(value_of(tags, "bh"), p->body_hash, DKIM_DIGEST_BYTES) != DKIM_DIGEST_BYTES)
+	if (tag == NULL)
 		return false;
 	p->signature_text = tag->raw;
 	p->signature_bytes = dkim_base64(tag->value, p->signature, DKIM_SIGNATURE_BYTES_MAX);
 	return p->signature_bytes != DKIM_BASE64_WRONG && p->signature_bytes > 0;
 }
 
-static bool read_signature(const struct dkim_tags *tags, int64_t now_s, struct parsed *p,
+bool dkim_read_signer(const struct dkim_tags *tags, struct dkim_parsed *p, struct fact_signature *s)
+{
+	bool named = put_lower(dkim_value(tags, "d"), s->domain, &s->domain_bytes);
+
+	named &= put_lower(dkim_value(tags, "s"), s->selector, &s->selector_bytes);
+	return named && read_algorithm(tags, p) && read_bits(tags, p);
+}
+
+bool dkim_read_body(const struct dkim_tags *tags, struct dkim_parsed *p)
+{
+	return read_canon(tags, p) && dkim_base64(dkim_value(tags, "bh"), p->body_hash,
+	                                          DKIM_DIGEST_BYTES) == DKIM_DIGEST_BYTES;
+}
+
+/* The signer first: rules ask by domains also of signatures that are wrong otherwise. */
+static bool read_signature(const struct dkim_tags *tags, int64_t now_s, struct dkim_parsed *p,
                            struct fact_signature *s)
 {
-	bool named = put_lower(value_of(tags, "d"), s->domain, &s->domain_bytes);
+	bool fine = dkim_read_signer(tags, p, s);
 
-	named &= put_lower(value_of(tags, "s"), s->selector, &s->selector_bytes);
-	named = named && read_identity(tags, s);
 	p->length = DKIM_WHOLE;
-	return named && bytes_equal(value_of(tags, "v"), BYTES("1")) && read_algorithm(tags, p) &&
-	       read_canon(tags, p) && read_hashes(tags, p) && read_names(tags, p) &&
-	       read_number(tags, "l", &p->length) && read_times(tags, now_s) && names_query(tags);
+	return s->domain_bytes > 0 && read_identity(tags, s) && fine &&
+	       bytes_equal(dkim_value(tags, "v"), BYTES("1")) && dkim_read_body(tags, p) &&
+	       read_names(tags, p) && dkim_read_number(tags, "l", &p->length) &&
+	       read_times(tags, now_s) && names_query(tags);
 }
 
 /* What the message says */
@@ -268,8 +244,8 @@ static bool read_signature(const struct dkim_tags *tags, int64_t now_s, struct p
 /* Compares the body with what the signatures of one canonicalisation say of it. */
 static void compare_bodies(struct dkim *d, uint32_t count, enum dkim_canon canon, bool cut)
 {
-	struct dkim_body_digest digest[FACT_SIGNATURES_MAX];
-	uint32_t of[FACT_SIGNATURES_MAX], digests = 0;
+	struct dkim_body_digest digest[FACT_SIGNATURES_MAX + 1];
+	uint32_t of[FACT_SIGNATURES_MAX + 1], digests = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t at = digests;
@@ -298,31 +274,32 @@ static void compare_bodies(struct dkim *d, uint32_t count, enum dkim_canon canon
 	}
 }
 
-/* The lowest field of this name above `below` (NONE: of all) other than `own`. */
+/* The lowest field of this name above `below` (DKIM_NONE: of all) other than `own`. */
 static uint32_t next_field(const struct dkim *d, struct bytes name, uint32_t hash, uint32_t below,
                            uint32_t own)
 {
-	uint32_t at = below == NONE ? d->bucket[hash % BUCKETS] : d->field[below].above;
+	uint32_t at = below == DKIM_NONE ? d->bucket[hash % DKIM_BUCKETS] : d->field[below].above;
 
-	while (at != NONE && (at == own || d->field[at].hash != hash ||
-	                      !bytes_equal_nocase(d->field[at].name, name)))
+	while (at != DKIM_NONE && (at == own || d->field[at].hash != hash ||
+	                           !bytes_equal_nocase(d->field[at].name, name)))
 		at = d->field[at].above;
 	return at;
 }
 
 /* RFC 6376 5.4.2: of a name that comes several times the fields from below; a name without a field
  * left stands for none. False: there is more than is hashed. */
-static bool hash_fields(const struct dkim *d, const struct parsed *p, struct dkim_header_hash *hash)
+static bool hash_fields(const struct dkim *d, const struct dkim_parsed *p,
+                        struct dkim_header_hash *hash)
 {
 	struct {
 		struct bytes name;
-		uint32_t hash, found; /* NONE: no more of that name */
+		uint32_t hash, found; /* DKIM_NONE: no more of that name */
 	} seen[DKIM_NAMES_MAX];
 	struct bytes rest = p->names, name;
 	uint32_t count = 0;
 
 	while (dkim_next_item(&rest, &name)) {
-		uint32_t before = count, below = NONE, found = NONE;
+		uint32_t before = count, below = DKIM_NONE, found = DKIM_NONE;
 		uint32_t name_hash = fact_name_hash(name);
 
 		while (before > 0 && (seen[before - 1].hash != name_hash ||
@@ -330,9 +307,9 @@ static bool hash_fields(const struct dkim *d, const struct parsed *p, struct dki
 			before--;
 		if (before > 0)
 			below = seen[before - 1].found;
-		if (before == 0 || below != NONE)
+		if (before == 0 || below != DKIM_NONE)
 			found = next_field(d, name, name_hash, below, p->field);
-		if (found != NONE)
+		if (found != DKIM_NONE)
 			dkim_header_field(hash, d->field[found].octets, d->field[found].name.len);
 		if (hash->bytes > DKIM_HEADER_BYTES_MAX)
 			return false;
@@ -343,22 +320,17 @@ static bool hash_fields(const struct dkim *d, const struct parsed *p, struct dki
 	return true;
 }
 
-static void make_question(const struct dkim *d, const struct parsed *p, struct fact_signature *s)
+void dkim_ask_hashed(const struct dkim *d, const struct dkim_parsed *p,
+                     struct dkim_header_hash *hash, struct fact_signature *s)
 {
 	char name[2 * QUESTION_NAME_BYTES + sizeof("._domainkey.")];
+	const struct dkim_field *own = &d->field[p->field];
 	uint8_t digest[DKIM_DIGEST_BYTES];
-	struct dkim_header_hash hash;
 	int len = snprintf(name, sizeof(name), "%.*s._domainkey.%.*s", s->selector_bytes,
 	                   s->selector, s->domain_bytes, s->domain);
 
-	dkim_header_begin(&hash, p->header_canon);
-	if (!hash_fields(d, p, &hash)) {
-		s->state = SIGNATURE_UNKNOWN;
-		return;
-	}
-	dkim_header_last(&hash, d->field[p->field].octets, d->field[p->field].name.len,
-	                 p->signature_text);
-	dkim_header_end(&hash, digest);
+	dkim_header_last(hash, own->octets, own->name.len, p->signature_text);
+	dkim_header_end(hash, digest);
 
 	struct dkim_question question = {.algorithm = p->algorithm,
 	                                 .key_name = bytes_of(name, (size_t)len),
@@ -369,10 +341,21 @@ static void make_question(const struct dkim *d, const struct parsed *p, struct f
 		s->state = SIGNATURE_INVALID;
 }
 
+void dkim_ask(const struct dkim *d, const struct dkim_parsed *p, struct fact_signature *s)
+{
+	struct dkim_header_hash hash;
+
+	dkim_header_begin(&hash, p->header_canon);
+	if (hash_fields(d, p, &hash))
+		dkim_ask_hashed(d, p, &hash, s);
+	else
+		s->state = SIGNATURE_UNKNOWN;
+}
+
 static void add_signature(struct dkim *d, uint32_t field, const struct dkim_tags *tags,
                           enum dkim_tags_result result, int64_t now_s, struct dkim_signatures *out)
 {
-	struct parsed *p = &d->parsed[out->count];
+	struct dkim_parsed *p = &d->parsed[out->count];
 	struct fact_signature *s = &d->signature[out->count];
 
 	if (out->count == FACT_SIGNATURES_MAX) {
@@ -387,35 +370,48 @@ static void add_signature(struct dkim *d, uint32_t field, const struct dkim_tags
 	                                                                       : SIGNATURE_INVALID;
 }
 
-struct dkim_signatures dkim_read(struct dkim *dkim, struct bytes message, bool cut, int64_t now_s)
+struct bytes dkim_field_value(const struct dkim_field *field)
 {
-	struct dkim_signatures out = {.signature = dkim->signature};
+	return bytes_slice(field->octets, bytes_find(field->octets, ':') + 1, SIZE_MAX);
+}
+
+static void find_signatures(struct dkim *dkim, int64_t now_s, struct dkim_signatures *out)
+{
 	struct dkim_tags tags;
 
-	dkim->crlf = header_lines_are_crlf(message);
-	split(dkim, message);
 	for (uint32_t i = 0; i < dkim->field_count; i++) {
-		const struct field *field = &dkim->field[i];
+		const struct dkim_field *field = &dkim->field[i];
 		bool is_dkim = bytes_equal_nocase(field->name, BYTES("dkim-signature"));
 		enum dkim_tags_result result;
 
 		if (!is_dkim && !bytes_equal_nocase(field->name, BYTES("domainkey-signature")))
 			continue;
-		result = dkim_tags_parse(
-		    bytes_slice(field->octets, bytes_find(field->octets, ':') + 1, SIZE_MAX),
-		    &tags);
-		out.fields += result != DKIM_TAGS_NONE;
+		result = dkim_tags_parse(dkim_field_value(field), &tags);
+		out->fields += result != DKIM_TAGS_NONE;
 		if (is_dkim && result != DKIM_TAGS_NONE)
-			add_signature(dkim, i, &tags, result, now_s, &out);
+			add_signature(dkim, i, &tags, result, now_s, out);
 	}
-	for (uint32_t i = 0; i < out.count; i++)
+}
+
+struct dkim_signatures dkim_read(struct dkim *dkim, struct bytes message, bool cut, int64_t now_s)
+{
+	struct dkim_signatures out = {.signature = dkim->signature};
+	uint32_t count;
+
+	dkim->crlf = header_lines_are_crlf(message);
+	split(dkim, message);
+	find_signatures(dkim, now_s, &out);
+	arc_read(dkim, out.count, &out.arc);
+	count = out.count + (out.arc.state == ARC_ASK);
+	for (uint32_t i = 0; i < count; i++)
 		if (dkim->signature[i].state == SIGNATURE_ASK &&
 		    (dkim->fields_left_out || (cut && !dkim->has_body)))
 			dkim->signature[i].state = SIGNATURE_UNKNOWN;
-	compare_bodies(dkim, out.count, DKIM_SIMPLE, cut);
-	compare_bodies(dkim, out.count, DKIM_RELAXED, cut);
+	compare_bodies(dkim, count, DKIM_SIMPLE, cut);
+	compare_bodies(dkim, count, DKIM_RELAXED, cut);
 	for (uint32_t i = 0; i < out.count; i++)
 		if (dkim->signature[i].state == SIGNATURE_ASK)
-			make_question(dkim, &dkim->parsed[i], &dkim->signature[i]);
+			dkim_ask(dkim, &dkim->parsed[i], &dkim->signature[i]);
+	arc_ask(dkim, out.count, &out.arc);
 	return out;
 }

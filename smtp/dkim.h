@@ -26,6 +26,7 @@ struct dkim_signatures {
 	const struct fact_signature *signature; /* in the order of the message */
 	uint32_t count;
 	uint32_t fields; /* all that are there, DomainKey-Signature and what is left out included */
+	struct fact_arc arc;
 	uint32_t left_out; /* beyond FACT_SIGNATURES_MAX */
 };
 

@@ -430,6 +430,7 @@ static void build_signatures(struct normaliser *n, struct bytes message,
 	out->signature = signatures.signature;
 	out->signature_count = signatures.count;
 	out->signature_fields = signatures.fields;
+	out->arc = signatures.arc;
 	n->counters->signatures += signatures.count;
 	n->counters->signatures_left_out += signatures.left_out;
 }

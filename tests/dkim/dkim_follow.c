@@ -2,7 +2,8 @@
  *
  * A line of input is a command, octets in hexadecimal ("-": none):
  *   key NAME RECORDS            from now on the key of NAME; answers "key KIND BITS"
- *   message NOW CUT OCTETS      answers a line "signature DOMAIN SELECTOR VERDICT" each, then "end"
+ *   message NOW CUT OCTETS      answers a line "signature DOMAIN SELECTOR VERDICT" each, "arc
+ * STATE", "end"
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +71,16 @@ static const char *verdict_of(const struct fact_signature *s)
 	return verdicts[value & DKIM_VALUE_VERDICT];
 }
 
+static const char *chain_of(const struct fact_arc *arc)
+{
+	static const char *const states[] = {"none", "pass", "fail", "unknown"};
+
+	for (uint32_t i = 0; arc->state == ARC_ASK && i < arc->count; i++)
+		if (strcmp(verdict_of(arc->signature[i]), "pass") != 0)
+			return "fail";
+	return states[arc->state];
+}
+
 static void judge(struct dkim *dkim, int64_t now_s, bool cut, char *hex)
 {
 	struct dkim_signatures all = dkim_read(dkim, bytes_of(hex, from_hex(hex)), cut, now_s);
@@ -80,7 +91,7 @@ static void judge(struct dkim *dkim, int64_t now_s, bool cut, char *hex)
 		printf("signature %.*s %.*s %s\n", (int)s->domain_bytes, s->domain,
 		       (int)s->selector_bytes, s->selector, verdict_of(s));
 	}
-	puts("end");
+	printf("arc %s\nend\n", chain_of(&all.arc));
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Signed messages and keys of the test suites others wrote, judged by our own readers: one TAP case each.
 
-suite.py DKIM_FOLLOW. They lie in the corpus (dkimpy, Mail::DKIM's FAKE_DNS.dat, hMailServer); nothing of them is kept here.
+suite.py DKIM_FOLLOW. They lie in the corpus (dkimpy, Mail::DKIM's FAKE_DNS.dat, hMailServer, ValiMail's suite for ARC); nothing of them is kept here.
 """
 import glob
 import os
@@ -49,10 +49,12 @@ class Follow:
         return ' '.join(self.line()[1:])
 
     def verdicts(self, message, now=THEN, cut=False):
-        self.say(f'message {now} {int(cut)} {message.hex()}')
+        self.say(f'message {now} {int(cut)} {message.hex() or "-"}')
         found = []
-        while (line := self.line())[0] != 'end':
+        while (line := self.line())[0] != 'arc':
             found.append(line[-1])
+        self.chain = line[-1]
+        equal(self.line(), ['end'], 'answer')
         return found
 
 
@@ -120,6 +122,27 @@ def hmailserver(follow, path, folder):
     assert 'pass' not in verdicts, verdicts
 
 
+def chain(follow, test):
+    """Where the suite leaves the result open (a seal says cv=fail), the chain has failed."""
+    follow.verdicts(test['message'].replace('\n', '\r\n').encode('utf-8', 'surrogateescape'))
+    equal(follow.chain, (test['cv'] or 'fail').lower(), test['description'])
+
+
+def chains(tap, follow, corpus):
+    try:
+        import yaml
+    except ImportError:
+        return
+    path = os.path.join(corpus, 'arc_test_suite', 'tests', 'arc-draft-validation-tests.yml')
+    for scenario in yaml.safe_load_all(read(path)):
+        for name in ('dummy', 'dummy2', '512', '1024', '2048', 'invalid'):
+            for domain in ('example.org', 'example2.org'):
+                name_of_key = f'{name}._domainkey.{domain}'
+                follow.key(name_of_key, scenario['txt-records'].get(name_of_key, ''))
+        for name, test in scenario['tests'].items():
+            tap.case(f'arc: {name}', chain, follow, test)
+
+
 def main():
     corpus = os.path.join(os.environ.get('POSTERN_CORPUS', ''), 'auth-vectors')
     if 'POSTERN_CORPUS' not in os.environ or not os.path.isdir(os.path.join(corpus, 'dkimpy-1.1.4')):
@@ -136,6 +159,7 @@ def main():
     for path in sorted(glob.glob(os.path.join(corpus, 'hmailserver-dkim/hmailserver/test/TestData/DKIM/*/*'))):
         folder = os.path.basename(os.path.dirname(path))
         tap.case(f'hmailserver: {folder}/{os.path.basename(path)}', hmailserver, follow, path, folder)
+    chains(tap, follow, corpus)
     follow.process.stdin.close()
     equal(follow.process.wait(), 0, 'dkim_follow')
     tap.done()

@@ -145,7 +145,7 @@ static void print_evals(FILE *out)
 	fputs("\nFunctions marked (checks) and askdns rules ask the DNS when checks.dns_checks is "
 	      "on; else, and "
 	      "where they ask what is not\n"
-	      "supported (DMARC, ARC, Razor, DCC, Pyzor), see below. "
+	      "supported (Razor, DCC, Pyzor), see below. "
 	      "Without checks their value\n"
 	      "is 0; with them, that of what is not supported is unknown: neither they hit, nor "
 	      "what they decide.\n",

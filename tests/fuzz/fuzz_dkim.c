@@ -73,6 +73,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ASSERT(all.count <= FACT_SIGNATURES_MAX && all.count + all.left_out <= all.fields);
 	for (uint32_t i = 0; i < all.count; i++)
 		check_signature(&all.signature[i]);
+	ASSERT(all.arc.count <= FACT_ARC_SETS_MAX + 1 && all.arc.state <= ARC_UNKNOWN);
+	for (uint32_t i = 0; all.arc.state == ARC_ASK && i < all.arc.count; i++) {
+		ASSERT(all.arc.signature[i]->state == SIGNATURE_ASK);
+		ASSERT(all.arc.signature[i]->question_bytes > 0);
+	}
 	check_body(input, (data[0] & 4) != 0, (data[0] & 8) != 0 ? DKIM_RELAXED : DKIM_SIMPLE);
 	return 0;
 }

@@ -10,6 +10,7 @@
 static struct facts facts;
 static struct fact_signature signature[FACT_SIGNATURES_MAX];
 static struct answer answer[FACT_SIGNATURES_MAX];
+static struct answer practice = {.result = ANSWER_FOUND, .value = 'N'};
 static struct answers answers;
 static struct fixture *f;
 static uint32_t asked_count;
@@ -17,6 +18,8 @@ static uint32_t asked_count;
 static const struct answer *find(void *context, enum question_kind kind, struct bytes text)
 {
 	(void)context;
+	if (kind == QUESTION_PRACTICES)
+		return bytes_equal(text, BYTES("gone.example")) ? &practice : NULL;
 	if (kind != QUESTION_DKIM)
 		return NULL;
 	assert_int_equal(text.len, 1);
@@ -26,8 +29,10 @@ static const struct answer *find(void *context, enum question_kind kind, struct 
 static void see(void *context, enum question_kind kind, struct bytes text)
 {
 	(void)context;
-	assert_int_equal(kind, QUESTION_DKIM);
-	assert_int_equal(text.len, 1);
+	if (kind == QUESTION_PRACTICES)
+		assert_true(bytes_equal(text, BYTES("gone.example")));
+	else
+		assert_int_equal(text.len, 1);
 	asked_count++;
 }
 
@@ -208,6 +213,35 @@ static void silence_leaves_rules_open(void **state)
 	assert_true(open);
 }
 
+static void chain_holds_when_all_its_signatures_do(void **state)
+{
+	(void)state;
+	open_rules("full SIGNED eval:check_arc_signed()\nfull VALID eval:check_arc_valid()\n");
+	assert_true(ruleset_reads_signatures(f->ruleset));
+	value_is("SIGNED", 0);
+	value_is("VALID", 0);
+	for (int i = 0; i < 3; i++)
+		add(SIGNATURE_ASK, "a.example", "a.example", PASS(2048));
+	facts.signature_count = 0;
+	facts.arc = (struct fact_arc){.state = ARC_ASK, .fields = 2, .set_count = 2, .count = 3};
+	for (int i = 0; i < 3; i++)
+		facts.arc.signature[i] = &signature[i];
+	asked_count = 0;
+	classifier_questions(f->context, &f->texts, see, NULL);
+	assert_int_equal(asked_count, 3);
+	value_is("SIGNED", 1);
+	value_is("VALID", 1);
+	answer[1].value = UNANSWERED;
+	value_is("VALID", OPEN);
+	answer[2].value = FAIL;
+	value_is("VALID", 0);
+	facts.arc.state = ARC_INVALID;
+	value_is("SIGNED", 1);
+	value_is("VALID", 0);
+	facts.arc.state = ARC_UNKNOWN;
+	value_is("VALID", OPEN);
+}
+
 #define LISTS \
 	"whitelist_from_dkim *@listed.example\n" \
 	"welcomelist_from_dkim jane@third.example *.signer.example\n" \
@@ -281,14 +315,37 @@ static void practices_count_for_mail_that_is_not_signed(void **state)
 {
 	(void)state;
 	practice_is("a@strict.example", "D", 1);
-	practice_is("a@sub.strict.example", "D", 0);
+	practice_is("a@gone.example", "N", 1);
+	practice_is("a@gone.example", "D", 0);
+	practice_is("a@gone.example", "ANY_STRICT", 1);
 	practice_is("a@b.c.low.example", "LOW", 1);
-	practice_is("a@low.example", "LOW", 0);
 	practice_is("a@a.low.example", "LOW", 0);
 	practice_is("a@all.example", "N", 1);
 	practice_is("a@all.example", "ALL", 0);
 	practice_is("a@strict.example", "ANY_STRICT", 1);
 	practice_is("a@strict.example", "ANY_COM", 0);
+}
+
+static void practices_nobody_told_of_leave_rules_open(void **state)
+{
+	(void)state;
+	open_rules(PRACTICES);
+	fixture_header(f, "From:addr", "a@Gone.example");
+	asked_count = 0;
+	classifier_questions(f->context, &f->texts, see, NULL);
+	assert_int_equal(asked_count, 1);
+	(void)teardown(NULL);
+	open_rules(PRACTICES);
+	fixture_header(f, "From:addr", "a@silent.example");
+	value_is("N", OPEN);
+	value_is("ANY_STRICT", OPEN);
+	value_is("ANY_COM", 0);
+	(void)teardown(NULL);
+	open_rules(PRACTICES);
+	fixture_header(f, "From:addr", "a@strict.example");
+	asked_count = 0;
+	classifier_questions(f->context, &f->texts, see, NULL);
+	assert_int_equal(asked_count, 0);
 }
 
 static void wrong_lines_are_reported(void **state)
@@ -327,8 +384,10 @@ int main(void)
 	    cmocka_unit_test_teardown(key_may_forbid_subdomains, teardown),
 	    cmocka_unit_test_teardown(short_keys_speak_for_no_domain, teardown),
 	    cmocka_unit_test_teardown(silence_leaves_rules_open, teardown),
+	    cmocka_unit_test_teardown(chain_holds_when_all_its_signatures_do, teardown),
 	    cmocka_unit_test_teardown(lists_name_authors_and_who_signs_for_them, teardown),
 	    cmocka_unit_test_teardown(practices_count_for_mail_that_is_not_signed, teardown),
+	    cmocka_unit_test_teardown(practices_nobody_told_of_leave_rules_open, teardown),
 	    cmocka_unit_test_teardown(wrong_lines_are_reported, teardown),
 	    cmocka_unit_test_teardown(without_checks_nothing_is_read, teardown),
 	};

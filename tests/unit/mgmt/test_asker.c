@@ -302,6 +302,36 @@ static void keys_are_kept_and_signatures_told_apart(void **state)
 	/* What is left open is forgotten with the rings. */
 }
 
+static void practices_of_domains_are_read(void **state)
+{
+	struct dns_reply none = {.result = ANSWER_NONE, .ttl_s = 30, .code = DNS_CODE_NO_NAME};
+	static struct dns_reply found = {.result = ANSWER_FOUND, .ttl_s = 60, .text_len = 29};
+
+	(void)state;
+	memcpy(found.text, "v=spf1 -all\0dkim=discardable;", 30);
+	ask(0, 1, QUESTION_PRACTICES, "a.example");
+	assert_string_equal(asked[0].name, "_adsp._domainkey.a.example");
+	assert_int_equal(asked[0].type, DNS_TYPE_TXT);
+	done(context, asked[0].lookup, &found);
+	assert_int_equal(taken(0, 1).value, 'D');
+	/* Without a record: is there such a domain? */
+	for (uint64_t id = 2; id < 4; id++) {
+		ask(0, id, QUESTION_PRACTICES, id == 2 ? "b.example" : "c.example");
+		done(context, asked[asked_count - 1].lookup, &none);
+		assert_string_equal(asked[asked_count - 1].name,
+		                    id == 2 ? "b.example" : "c.example");
+		assert_int_equal(asked[asked_count - 1].type, DNS_TYPE_MX);
+		nothing_comes(0);
+		none.code = id == 2 ? DNS_CODE_NO_NAME : 0;
+		done(context, asked[asked_count - 1].lookup, &none);
+		assert_int_equal(taken(0, id).value, id == 2 ? 'N' : 'U');
+		none.code = DNS_CODE_NO_NAME;
+	}
+	ask(0, 4, QUESTION_PRACTICES, "d.example");
+	reply_failure(asked_count - 1);
+	assert_int_equal(taken(0, 4).result, ANSWER_FAILED);
+}
+
 static void nonsense_is_refused(void **state)
 {
 	(void)state;
@@ -520,7 +550,7 @@ static void sleep_is_said_and_ended(void **state)
 
 static void code_of_a_reply_is_told(void **state)
 {
-	struct dns_reply none = {.result = ANSWER_NONE, .code = 3, .ttl_s = 30};
+	struct dns_reply none = {.result = ANSWER_NONE, .code = DNS_CODE_NO_NAME, .ttl_s = 30};
 
 	(void)state;
 	ask(0, 1, QUESTION_ADDRESS, "no.example");
@@ -539,6 +569,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(domains_are_asked_by_their_servers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(keys_are_kept_and_signatures_told_apart, setup,
 	                                    teardown),
+	    cmocka_unit_test_setup_teardown(practices_of_domains_are_read, setup, teardown),
 	    cmocka_unit_test_setup_teardown(nonsense_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(spf_is_checked_step_by_step, setup, teardown),
 	    cmocka_unit_test_setup_teardown(senders_of_a_domain_share_what_is_common, setup,

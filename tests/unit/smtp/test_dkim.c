@@ -414,6 +414,58 @@ static void field_cannot_hide_behind_a_lone_line_feed(void **state)
 	                  "d=a.b;s=c;h=from:from;b=;bh=" BH_OF_EMPTY);
 }
 
+#define SET(i, cv) \
+	"ARC-Seal: i=" i "; a=rsa-sha256; cv=" cv "; d=a.b; s=c; b=Zg==\r\n" \
+	"ARC-Message-Signature: i=" i "; a=rsa-sha256; c=relaxed/relaxed; d=a.b; s=c; h=from; " \
+	"bh=" BH_OF_EMPTY "; b=Zg==\r\n" \
+	"ARC-Authentication-Results: i=" i "; x\r\n"
+
+static struct fact_arc chain_of(const char *sets, bool cut)
+{
+	static char message[16384];
+
+	snprintf(message, sizeof(message), "%s" FROM "\r\n", sets);
+	return dkim_read(dkim, bytes_text(message), cut, NOW_S).arc;
+}
+
+/* RFC 8617 5.1.1: a seal is over all sets up to its own. */
+static void seals_are_over_the_sets_before_them(void **state)
+{
+	struct fact_arc arc = chain_of(SET("1", "none"), false);
+
+	(void)state;
+	assert_int_equal(arc.state, ARC_ASK);
+	assert_int_equal(arc.fields, 2);
+	assert_int_equal(arc.count, 2);
+	assert_signed(arc.signature[0],
+	              "from:a@example.com\r\narc-message-signature:i=1; a=rsa-sha256; "
+	              "c=relaxed/relaxed; d=a.b; s=c; h=from; bh=" BH_OF_EMPTY "; b=");
+	assert_signed(
+	    arc.signature[1],
+	    "arc-authentication-results:i=1; x\r\n"
+	    "arc-message-signature:i=1; a=rsa-sha256; c=relaxed/relaxed; d=a.b; s=c; h=from; "
+	    "bh=" BH_OF_EMPTY "; b=Zg==\r\n"
+	    "arc-seal:i=1; a=rsa-sha256; cv=none; d=a.b; s=c; b=");
+	arc = chain_of(SET("2", "pass") SET("1", "none"), false);
+	assert_int_equal(arc.state, ARC_ASK);
+	assert_int_equal(arc.count, 3);
+}
+
+static void chains_that_are_not_whole_have_failed(void **state)
+{
+	(void)state;
+	assert_int_equal(chain_of("", false).state, ARC_NONE);
+	assert_int_equal(chain_of("ARC-Seal: i=1; cv=none\r\n", false).state, ARC_INVALID);
+	assert_int_equal(chain_of(SET("1", "pass"), false).state, ARC_INVALID);
+	assert_int_equal(chain_of(SET("2", "pass"), false).state, ARC_INVALID);
+	assert_int_equal(chain_of(SET("1", "none") SET("1", "none"), false).state, ARC_INVALID);
+	assert_int_equal(chain_of(SET("2", "fail") SET("1", "none"), false).state, ARC_INVALID);
+	assert_int_equal(chain_of(SET("51", "pass") SET("1", "none"), false).state, ARC_INVALID);
+	assert_int_equal(chain_of(SET("0", "none"), false).state, ARC_INVALID);
+	assert_int_equal(chain_of(SET("11", "pass") SET("1", "none"), false).state, ARC_UNKNOWN);
+	assert_int_equal(chain_of(SET("1", "none"), true).state, ARC_UNKNOWN);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -444,6 +496,8 @@ int main(void)
 	    cmocka_unit_test(body_that_differs_needs_no_question),
 	    cmocka_unit_test(what_was_cut_or_is_too_much_is_unknown),
 	    cmocka_unit_test(signatures_beyond_the_bound_are_counted),
+	    cmocka_unit_test(seals_are_over_the_sets_before_them),
+	    cmocka_unit_test(chains_that_are_not_whole_have_failed),
 	    cmocka_unit_test(field_cannot_hide_behind_a_lone_line_feed),
 	};
 
