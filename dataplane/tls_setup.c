@@ -226,8 +226,9 @@ static void load_listener(struct loading *loading, const struct config_listener 
 		options.verify = strcmp(asked, "required") == 0 ? TLS_VERIFY_REQUIRED
 		                                                : TLS_VERIFY_OPTIONAL;
 	}
-	/* A resumed session would not show it again. */
-	if (config->tls_tickets && !out->certificate_for_mail) {
+	/* A resumed session shows no certificate again: who insists on one would not know whose. */
+	if (config->tls_tickets && !out->certificate_for_mail &&
+	    options.verify != TLS_VERIFY_REQUIRED) {
 		options.ticket_keys = loading->slot->key;
 		options.ticket_key_count = loading->slot->key_count;
 		options.ticket_lifetime_s = config->tls_ticket_lifetime_ms / 1000;

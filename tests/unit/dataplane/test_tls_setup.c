@@ -223,7 +223,7 @@ static void what_cannot_be_had_at_the_start_is_refused(void **state)
 }
 
 /* A resumed session would not show the certificate again. */
-static void certificates_for_mail_take_no_tickets(void **state)
+static void certificates_that_must_be_shown_take_no_tickets(void **state)
 {
 	struct tls_slot *slot;
 	const struct tls_setup *setup;
@@ -242,6 +242,15 @@ static void certificates_for_mail_take_no_tickets(void **state)
 	assert_int_equal(setup->listener[1].config->verify, TLS_VERIFY_OPTIONAL);
 	assert_int_equal(setup->listener[1].config->key_count, 0);
 	tls_slot_free(slot);
+	snprintf(config.listener[1].client_certificates,
+	         sizeof(config.listener[1].client_certificates), "required");
+	slot = loaded(1);
+	setup = tls_slot_current(slot, 0);
+	assert_int_equal(setup->listener[1].config->verify, TLS_VERIFY_REQUIRED);
+	assert_int_equal(setup->listener[1].config->key_count, 0);
+	tls_slot_free(slot);
+	snprintf(config.listener[1].client_certificates,
+	         sizeof(config.listener[1].client_certificates), "for_mail");
 	/* Without its authorities there is no TLS, and no mail in the clear either. */
 	unlink(config.tls_client_ca_file);
 	slot = tls_slot_new(1);
@@ -312,7 +321,7 @@ int main(void)
 	    cmocka_unit_test_setup(the_old_one_ends_when_nobody_uses_it, set_up),
 	    cmocka_unit_test_setup(a_bad_one_changes_nothing, set_up),
 	    cmocka_unit_test_setup(what_cannot_be_had_at_the_start_is_refused, set_up),
-	    cmocka_unit_test_setup(certificates_for_mail_take_no_tickets, set_up),
+	    cmocka_unit_test_setup(certificates_that_must_be_shown_take_no_tickets, set_up),
 	    cmocka_unit_test_setup(ticket_keys_are_rotated, set_up),
 	    cmocka_unit_test_setup(domains_that_want_tls, set_up),
 	};
