@@ -35,6 +35,14 @@ static bool sign_fast(mbedtls_pk_context *key, bool pss, struct bytes digest,
 	       tls_accel_sign(fast, scheme, digest, signature, signature_bytes, out_len);
 }
 
+/* The salt is as long as the digest (RFC 8446 4.2.3). Where it does not fit the library takes a
+ * shorter one, which peers refuse. */
+static bool fits(mbedtls_pk_type_t type, const mbedtls_pk_context *key, size_t hash_len)
+{
+	return type != MBEDTLS_PK_RSASSA_PSS ||
+	       (mbedtls_pk_get_bitlen(key) + 6) / 8 >= 2 * hash_len + 2;
+}
+
 /* With PSA the key is copied for each signature, and stays as it is. */
 static struct tls_memory *enter_key(mbedtls_pk_context *key)
 {
@@ -51,6 +59,8 @@ static int sign(mbedtls_pk_type_t type, mbedtls_pk_context *key, mbedtls_md_type
                 size_t signature_bytes, size_t *out_len,
                 int (*random)(void *, unsigned char *, size_t), void *random_context)
 {
+	if (!fits(type, key, hash_len))
+		return MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE;
 	if (sign_fast(key, type == MBEDTLS_PK_RSASSA_PSS, bytes_of(hash, hash_len), signature,
 	              signature_bytes, out_len))
 		return 0;
