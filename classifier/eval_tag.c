@@ -100,7 +100,7 @@ bool eval_tag_is_read(const struct ruleset_evals *e, const struct blob_eval *eva
 	const struct blob_eval_argument *a = &e->argument[eval->argument];
 
 	for (uint32_t i = 0; i < eval->argument_count; i++)
-		if (a[i].kind == 't' && a[i].number == tag)
+		if (a[i].kind == 't' && a[i].number == (double)tag)
 			return true;
 	return false;
 }
