@@ -10,8 +10,6 @@
 
 typedef uint64_t lanes __attribute__((vector_size(32), aligned(8)));
 
-#define LANES 4u
-
 struct rows { /* of a group of words, for each octet */
 	const uint64_t *step, *stay;
 	lanes begin, final;
@@ -66,7 +64,7 @@ static inline __attribute__((always_inline)) void scan_groups(const struct blob_
 	struct rows rows[2];
 
 	take_rows(gate, group, &rows[0]);
-	take_rows(gate, two ? group + LANES : group, &rows[1]);
+	take_rows(gate, two ? group + GATE_LANES : group, &rows[1]);
 	for (size_t at = 0, end; at < segment.len; at = end) {
 		lanes seen[2] = {{0, 0, 0, 0}, {0, 0, 0, 0}};
 
@@ -82,7 +80,7 @@ static inline __attribute__((always_inline)) void scan_groups(const struct blob_
 		seen[1] &= rows[1].final;
 		lanes both = seen[0] | seen[1];
 		if (any(&both))
-			tell(to, group, (const uint64_t *)seen, two ? 2 * LANES : LANES,
+			tell(to, group, (const uint64_t *)seen, two ? 2 * GATE_LANES : GATE_LANES,
 			     (uint32_t)at, (uint32_t)end);
 	}
 }
@@ -97,7 +95,7 @@ walk_block(const struct blob_gate *gate, const struct rows *rows, struct bytes s
 		walk(rows, (size_t)segment.data[i] * gate->words, state, &seen);
 	seen &= rows->final;
 	if (any(&seen))
-		tell(to, group, (const uint64_t *)&seen, LANES, (uint32_t)at, (uint32_t)end);
+		tell(to, group, (const uint64_t *)&seen, GATE_LANES, (uint32_t)at, (uint32_t)end);
 }
 
 /* One group over both halves of a long segment at once. What begins in the first half is then
@@ -123,11 +121,11 @@ static inline __attribute__((always_inline)) void scan_halves(const struct blob_
 		seen[0] &= rows.final;
 		seen[1] &= rows.final;
 		if (any(&seen[0]))
-			tell(to, group, (const uint64_t *)&seen[0], LANES, (uint32_t)at,
+			tell(to, group, (const uint64_t *)&seen[0], GATE_LANES, (uint32_t)at,
 			     (uint32_t)(at + GATE_BLOCK_OCTETS));
 		if (any(&seen[1]))
-			tell(to, group, (const uint64_t *)&seen[1], LANES, (uint32_t)(half + at),
-			     (uint32_t)(half + at + GATE_BLOCK_OCTETS));
+			tell(to, group, (const uint64_t *)&seen[1], GATE_LANES,
+			     (uint32_t)(half + at), (uint32_t)(half + at + GATE_BLOCK_OCTETS));
 	}
 	walk_block(gate, &rows, segment, half + at, segment.len, &state[1], to, group);
 	walk_block(gate, &rows, segment, at, half, &state[0], to, group);
@@ -140,53 +138,59 @@ static inline __attribute__((always_inline)) void scan_halves(const struct blob_
 		           &state[0], to, group);
 }
 
-static inline __attribute__((always_inline)) void
-scan_all(const struct blob_gate *gate, struct bytes segment, const struct telling *to)
+static inline __attribute__((always_inline)) void scan_all(const struct blob_gate *gate,
+                                                           struct gate_span span,
+                                                           struct bytes segment,
+                                                           const struct telling *to)
 {
-	uint32_t group = 0;
+	uint32_t group = span.from;
 
-	for (; group + 2 * LANES <= gate->words; group += 2 * LANES)
+	for (; group + 2 * GATE_LANES <= span.to; group += 2 * GATE_LANES)
 		scan_groups(gate, group, true, segment, to);
-	if (group < gate->words && segment.len > 2 * GATE_BLOCK_OCTETS)
+	if (group < span.to && segment.len > 2 * GATE_BLOCK_OCTETS)
 		scan_halves(gate, group, segment, to);
-	else if (group < gate->words)
+	else if (group < span.to)
 		scan_groups(gate, group, false, segment, to);
 }
 
-static void scan_plain(const struct blob_gate *gate, struct bytes segment, const struct telling *to)
+static void scan_plain(const struct blob_gate *gate, struct gate_span span, struct bytes segment,
+                       const struct telling *to)
 {
-	scan_all(gate, segment, to);
+	scan_all(gate, span, segment, to);
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static void
-scan_avx2(const struct blob_gate *gate, struct bytes segment, const struct telling *to)
+__attribute__((target("avx2"))) static void scan_avx2(const struct blob_gate *gate,
+                                                      struct gate_span span, struct bytes segment,
+                                                      const struct telling *to)
 {
-	scan_all(gate, segment, to);
+	scan_all(gate, span, segment, to);
 }
 
 /* Two steps of the chain less: logic of three operands. */
 __attribute__((target("avx2,avx512f,avx512vl"))) static void
-scan_avx512(const struct blob_gate *gate, struct bytes segment, const struct telling *to)
+scan_avx512(const struct blob_gate *gate, struct gate_span span, struct bytes segment,
+            const struct telling *to)
 {
-	scan_all(gate, segment, to);
+	scan_all(gate, span, segment, to);
 }
 #endif
 
-void gate_scan(const struct blob_gate *gate, struct bytes segment, gate_told *told, void *user)
+void gate_scan(const struct blob_gate *gate, struct gate_span span, struct bytes segment,
+               gate_told *told, void *user)
 {
 	const struct telling to = {told, user};
 
-	ASSERT(gate->words % LANES == 0);
+	ASSERT(span.from % GATE_LANES == 0 && span.to % GATE_LANES == 0 && span.to <= gate->words);
 #if defined(__x86_64__)
 	if (__builtin_cpu_supports("avx512vl")) {
-		scan_avx512(gate, segment, &to);
+		scan_avx512(gate, span, segment, &to);
 		return;
 	}
 	if (__builtin_cpu_supports("avx2")) {
-		scan_avx2(gate, segment, &to);
+		scan_avx2(gate, span, segment, &to);
 		return;
 	}
 #endif
-	scan_plain(gate, segment, &to);
+	scan_plain(gate, span, segment, &to);
 }

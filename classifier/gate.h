@@ -11,8 +11,16 @@
 /* Final bits of the word that were raised by octets in [from, to). */
 typedef void gate_told(void *user, uint32_t word, uint64_t bits, uint32_t from, uint32_t to);
 
-/* Runs all windows over the segment and tells of each block and word of final bits that were
- * raised, in no order. */
-void gate_scan(const struct blob_gate *gate, struct bytes segment, gate_told *told, void *user);
+/* Words [from, to) of a gate; both multiples of GATE_LANES. */
+#define GATE_LANES 4u
+
+struct gate_span {
+	uint32_t from, to;
+};
+
+/* Runs the windows of the span over the segment and tells of each block and word of final bits that
+ * were raised, in no order. */
+void gate_scan(const struct blob_gate *gate, struct gate_span span, struct bytes segment,
+               gate_told *told, void *user);
 
 #endif

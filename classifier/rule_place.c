@@ -120,7 +120,7 @@ static bool place_gate(struct placing *p, const struct blob_gate_rule *rule,
 		p->gate = rule_pool_grow(p->pool, p->gate, p->gate_count, &p->gate_room,
 		                         sizeof(*p->gate));
 		struct gate_use *use = &p->gate[p->gate_count++];
-		*use = (struct gate_use){window, *rule};
+		*use = (struct gate_use){window, *rule, p->gate_count};
 		use->to.reach_min = windows->reach[i].min;
 		use->to.reach_max = windows->reach[i].max;
 	}
@@ -261,8 +261,38 @@ static void set_window(const struct gate_tables *t, const struct gate_window *wi
 		}
 }
 
+/* By the field they look at: a scan of one field walks the words of its rules only. */
+static int by_selector(const void *one, const void *other)
+{
+	const struct gate_use *a = one, *b = other;
+
+	if (a->to.selector != b->to.selector)
+		return a->to.selector < b->to.selector ? -1 : 1;
+	return a->order < b->order ? -1 : 1;
+}
+
+/* In an order that wastes more bits there may be no room for all. */
+static void sort_gate(struct placing *p)
+{
+	struct gate_use *sorted = rule_pool_take(p->pool, p->gate_count * sizeof(*sorted));
+	uint32_t bit = 0;
+
+	memcpy(sorted, p->gate, p->gate_count * sizeof(*sorted));
+	qsort(sorted, p->gate_count, sizeof(*sorted), by_selector);
+	for (uint32_t i = 0; i < p->gate_count; i++)
+		bit = place_window(bit, sorted[i].window) + sorted[i].window->count;
+	if (bit > GATE_WORDS_MAX * WORD_BITS)
+		return;
+	p->gate = sorted;
+	p->gate_bits = bit;
+}
+
 static void finish_gate(struct placing *p, struct bytes *out_section)
 {
+	if (p->gate_count == 0)
+		return;
+	sort_gate(p);
+
 	uint32_t words = ((p->gate_bits + WORD_BITS - 1) / WORD_BITS + 3) & ~3u;
 	size_t bytes = sizeof(struct blob_gate) + (size_t)words * (2 + 512) * sizeof(uint64_t);
 	struct blob_gate *gate = rule_pool_take(p->pool, bytes);
@@ -271,8 +301,6 @@ static void finish_gate(struct placing *p, struct bytes *out_section)
 	                             gate->table + (size_t)(2 + 256) * words, words};
 	uint32_t bit = 0;
 
-	if (p->gate_count == 0)
-		return;
 	gate->words = words;
 	for (uint32_t i = 0; i < p->gate_count; i++) {
 		const struct gate_window *window = p->gate[i].window;

@@ -20,6 +20,7 @@ struct literal_use {
 struct gate_use {
 	const struct gate_window *window;
 	struct blob_gate_rule to; /* but for the bit */
+	uint32_t order;           /* in which it was placed */
 };
 
 struct placing {

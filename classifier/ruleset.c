@@ -286,6 +286,33 @@ static bool open_flanks(struct ruleset *r, int group, uint32_t rules_count)
 	return sound;
 }
 
+static void widen(struct gate_span *span, uint32_t word)
+{
+	uint32_t from = word - word % GATE_LANES;
+
+	if (span->to == 0 || from < span->from)
+		span->from = from;
+	if (from + GATE_LANES > span->to)
+		span->to = from + GATE_LANES;
+}
+
+/* A header field is looked at by few of its group's rules: which words theirs are in. */
+static bool note_spans(struct ruleset *r, int group)
+{
+	struct ruleset_group *k = &r->group[group];
+	bool fields = group_text((uint32_t)group) == TEXT_HEADER;
+	uint32_t count = fields ? k->segment_count : 1;
+
+	k->gate_span = calloc(count + 1, sizeof(*k->gate_span));
+	if (k->gate_span == NULL)
+		return false;
+	for (uint32_t i = 0; i < k->gate_rule_count; i++)
+		for (uint32_t s = 0; s < count; s++)
+			if (!fields || k->segments[s] == k->gate_rules[i].selector)
+				widen(&k->gate_span[s], k->gate_rules[i].bit / 64);
+	return true;
+}
+
 static bool open_literals(struct ruleset *r, int group)
 {
 	struct ruleset_group *k = &r->group[group];
@@ -436,7 +463,7 @@ static enum err open_all(struct ruleset *r, char *reason)
 	for (int group = 0; group < GROUP_COUNT && err == OK; group++) {
 		if (!open_gate(r, group) || !open_literals(r, group) || !open_plains(r, group))
 			return bad(reason, "what triggers the rules");
-		err = open_database(r, group, reason);
+		err = note_spans(r, group) ? open_database(r, group, reason) : ERR_NO_MEMORY;
 	}
 	if (err == OK)
 		err = scoring_open(r);
@@ -493,6 +520,8 @@ void ruleset_close(struct ruleset *ruleset)
 	scoring_close(ruleset);
 	guards_close(ruleset);
 	eval_lists_close(ruleset);
+	for (int group = 0; group < GROUP_COUNT; group++)
+		free(ruleset->group[group].gate_span);
 	free(ruleset->exists);
 	free(ruleset->plain);
 	free(ruleset->pattern);

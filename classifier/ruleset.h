@@ -6,6 +6,7 @@
 #include "base/relay_trust.h"
 #include "classifier/classifier.h"
 #include "classifier/eval_blob.h"
+#include "classifier/gate.h"
 #include "classifier/ruleset_blob.h"
 
 struct hs_database;
@@ -25,6 +26,8 @@ struct ruleset_group {                /* what triggers the rules of one group */
 	const struct blob_gate_rule *gate_rules;
 	uint32_t gate_rule_count;
 	uint32_t gate_start[GATE_WORDS_MAX]; /* by word: the first of gate_rules in it */
+	struct gate_span
+	    *gate_span; /* the gate's words for each of `segments`; else one, for all */
 	const struct blob_octets *plain_octets;
 	const uint32_t *segments; /* headers only: which to scan */
 	uint32_t segment_count;

@@ -567,7 +567,7 @@ static void scan_gate(struct scan_context *c)
 {
 	if (c->group->gate == NULL)
 		return;
-	gate_scan(c->group->gate, c->subject, on_gate, c);
+	gate_scan(c->group->gate, c->gate_span, c->subject, on_gate, c);
 	run_pending(c);
 }
 
@@ -645,6 +645,7 @@ static void scan_subject(struct scan_context *c)
 static void scan_segment(struct scan_context *c, uint32_t index)
 {
 	c->segment = c->kind == TEXT_HEADER ? c->group->segments[index] : index;
+	c->gate_span = c->group->gate_span[c->kind == TEXT_HEADER ? index : 0];
 	if (c->segment >= c->text->segment_count)
 		return;
 	c->subject = segment_of(c, c->segment);

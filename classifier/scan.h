@@ -2,6 +2,7 @@
 #ifndef CLASSIFIER_SCAN_H
 #define CLASSIFIER_SCAN_H
 
+#include "classifier/gate.h"
 #include "classifier/ruleset.h"
 
 struct hs_scratch;
@@ -92,8 +93,9 @@ struct scan_context {
 	const struct ruleset_group *group;
 	const struct text *text;
 	enum text_kind kind;
-	uint32_t segment; /* being scanned */
-	bool bare_body;   /* the body is seen without addresses of quoted mail */
+	uint32_t segment;           /* being scanned */
+	struct gate_span gate_span; /* words whose rules look at it */
+	bool bare_body;             /* the body is seen without addresses of quoted mail */
 	struct bytes subject;
 	bool runs_known, long_runs;           /* whether it has long runs of a letter, once asked */
 	uint64_t start_ns, slice_ns, left_ns; /* CPU time: of this slice; of the message's budget */
