@@ -446,14 +446,14 @@ bool eval_is_hashbl(const struct blob_eval *eval)
 
 bool hashbl_is_sound(const struct ruleset_evals *e, const struct blob_eval *eval)
 {
-	const struct blob_eval_argument *a = &e->argument[eval->argument];
-
 	if (!eval_is_hashbl(eval))
 		return true;
+
 	switch (eval->function) {
 	case EVAL_check_hashbl_emails:
 		return eval->argument_count >= REST &&
-		       a[ACCESS_LIST].number < HASHBL_ACCESS_LISTS + (double)e->list_count;
+		       e->argument[eval->argument + ACCESS_LIST].number <
+		           HASHBL_ACCESS_LISTS + (double)e->list_count;
 	case EVAL_check_hashbl_tag:
 		return eval->argument_count == REST;
 	default:
@@ -467,10 +467,11 @@ enum err hashbl_open(struct ruleset *ruleset, char *reason)
 	char why[PATTERN_REASON_BYTES];
 
 	for (uint32_t i = 0; i < e->count; i++) {
-		const struct blob_eval_argument *a = &e->argument[e->eval[i].argument + SUBTEST];
+		const struct blob_eval_argument *a;
 
 		if (!eval_is_hashbl(&e->eval[i]))
 			continue;
+		a = &e->argument[e->eval[i].argument + SUBTEST];
 		*subtest_of(e, &e->eval[i]) = pattern_set_take(
 		    ruleset->patterns, bytes_of(e->texts + a->text, a->bytes), why);
 		if (*subtest_of(e, &e->eval[i]) == NULL) {

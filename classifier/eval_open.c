@@ -124,8 +124,11 @@ static bool is_rule(const struct ruleset *r, double number)
 /* Numbers of rules that capture texts; eval_captured_text() looks whether they do. */
 static bool captures_are_sound(const struct ruleset *r, const struct blob_eval *eval)
 {
-	const struct blob_eval_argument *a = &r->evals.argument[eval->argument];
+	const struct blob_eval_argument *a;
 
+	if (eval->argument_count == 0)
+		return eval->function != EVAL_captured;
+	a = &r->evals.argument[eval->argument];
 	for (uint32_t i = 0; i < eval->argument_count; i++)
 		if (a[i].kind == 't' && a[i].number >= EVAL_TAG_CAPTURED &&
 		    !is_rule(r, a[i].number - EVAL_TAG_CAPTURED))

@@ -97,11 +97,12 @@ static void add_signers(const struct walk *walk, struct eval_tag_values *to)
 bool eval_tag_is_read(const struct ruleset_evals *e, const struct blob_eval *eval,
                       enum eval_tag tag)
 {
-	const struct blob_eval_argument *a = &e->argument[eval->argument];
+	for (uint32_t i = 0; i < eval->argument_count; i++) {
+		const struct blob_eval_argument *a = &e->argument[eval->argument + i];
 
-	for (uint32_t i = 0; i < eval->argument_count; i++)
-		if (a[i].kind == 't' && a[i].number == (double)tag)
+		if (a->kind == 't' && a->number == (double)tag)
 			return true;
+	}
 	return false;
 }
 
