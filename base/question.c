@@ -87,39 +87,43 @@ void question_write(struct question *out_question, uint64_t id, enum question_ki
 	memcpy(out_question->text, text.data, text.len);
 }
 
-bool question_is_sound(const struct question *question)
+bool question_text_is_sound(uint32_t kind, struct bytes text)
 {
-	struct bytes text = bytes_of(question->text, question->text_len);
 	size_t blank;
 
-	if (question->kind >= QUESTION_KIND_COUNT || text.len >= QUESTION_BYTES)
+	if (kind >= QUESTION_KIND_COUNT || text.len >= QUESTION_BYTES)
 		return false;
-	if (question->kind == QUESTION_ADDRESS || question->kind == QUESTION_TEXT)
+	if (kind == QUESTION_ADDRESS || kind == QUESTION_TEXT)
 		return question_name_is_sound(text);
-	if (question->kind == QUESTION_PRACTICES)
+	if (kind == QUESTION_PRACTICES)
 		return question_name_is_sound(text) &&
 		       text.len + sizeof(QUESTION_PRACTICES_PREFIX) - 1 <= NAME_BYTES_MAX;
-	if (question->kind == QUESTION_DKIM) {
+	if (kind == QUESTION_DKIM) {
 		struct dkim_question dkim;
 
 		return dkim_question_read(text, &dkim);
 	}
-	if (question->kind == QUESTION_DMARC) {
+	if (kind == QUESTION_DMARC) {
 		struct dmarc_request request;
 
 		return dmarc_request_read(text, &request);
 	}
-	if (question->kind == QUESTION_SPF) {
+	if (kind == QUESTION_SPF) {
 		struct spf_request request;
 
 		return spf_request_read(text, &request);
 	}
-	if (question->kind != QUESTION_HOST && question->kind != QUESTION_SERVERS)
+	if (kind != QUESTION_HOST && kind != QUESTION_SERVERS)
 		return text.len > 0;
 	blank = bytes_find(text, ' ');
 	return blank < text.len && text.len < QUESTION_NAME_BYTES &&
 	       question_name_is_sound(bytes_slice(text, 0, blank)) &&
 	       question_name_is_sound(bytes_slice(text, blank + 1, SIZE_MAX));
+}
+
+bool question_is_sound(const struct question *question)
+{
+	return question_text_is_sound(question->kind, bytes_of(question->text, question->text_len));
 }
 
 bool answer_is_sound(const struct answer *answer)

@@ -69,6 +69,8 @@ bool question_name_is_sound(struct bytes name);
 /* `text`: fewer octets than QUESTION_BYTES; copied, nothing is behind it but zeros. */
 void question_write(struct question *out_question, uint64_t id, enum question_kind kind,
                     struct bytes text);
+/* Whether such a question may be asked; `kind`: any number. */
+bool question_text_is_sound(uint32_t kind, struct bytes text);
 /* Of records from the other side. */
 bool question_is_sound(const struct question *question);
 bool answer_is_sound(const struct answer *answer);

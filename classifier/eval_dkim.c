@@ -410,14 +410,11 @@ static enum dkim_finding author_signature(const struct eval_call *call, struct b
 /* The domain as it is asked about; false: nobody can be. */
 static bool practice_question(struct bytes domain, char out_name[QUESTION_NAME_BYTES])
 {
-	struct question probe;
-
 	if (domain.len >= QUESTION_NAME_BYTES || !is_full_name(domain))
 		return false;
 	for (size_t i = 0; i < domain.len; i++)
 		out_name[i] = (char)bytes_lower(domain.data[i]);
-	question_write(&probe, 0, QUESTION_PRACTICES, bytes_of(out_name, domain.len));
-	return question_is_sound(&probe);
+	return question_text_is_sound(QUESTION_PRACTICES, bytes_of(out_name, domain.len));
 }
 
 /* 0: there are none; `out_open`: nobody has told. */

@@ -32,12 +32,11 @@ static bool ask_below(struct walk *walk, enum question_kind kind, struct bytes h
 	int len = snprintf(text, sizeof(text), "%.*s%c%.*s", (int)name.len, memory,
 	                   kind == QUESTION_HOST || kind == QUESTION_SERVERS ? ' ' : '.',
 	                   (int)zone.len, (const char *)zone.data);
-	struct question probe;
 
 	if (len < 0 || len >= QUESTION_NAME_BYTES)
 		return true;
-	question_write(&probe, 0, kind, bytes_of(text, (size_t)len));
-	return !question_is_sound(&probe) || walk->see(walk, kind, bytes_of(text, (size_t)len));
+	return !question_text_is_sound(kind, bytes_of(text, (size_t)len)) ||
+	       walk->see(walk, kind, bytes_of(text, (size_t)len));
 }
 
 bool net_ask_below(struct walk *walk, enum question_kind kind, struct bytes host, struct bytes zone)
