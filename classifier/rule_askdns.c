@@ -109,47 +109,6 @@ static char *template_text(struct rule_reader *reader, struct bytes text, struct
 	return out;
 }
 
-/* Decimal, hexadecimal with 0x, or an address. */
-static bool number_of(struct rule_reader *reader, struct bytes text, uint64_t *out_number,
-                      bool *in_out_address)
-{
-	struct addr addr;
-	char *end;
-
-	if (bytes_find(text, '.') < text.len && bytes_find(text, ':') == text.len &&
-	    addr_parse(text, &addr) == OK) {
-		*out_number = addr_ip4(&addr);
-		return *in_out_address = true;
-	}
-	if (text.len > 2 && text.len <= 10 && bytes_equal(bytes_slice(text, 0, 2), BYTES("0x"))) {
-		*out_number = strtoull(rule_pool_copy(&reader->pool, text) + 2, &end, 16);
-		return *end == '\0';
-	}
-	return bytes_to_u64(text, UINT32_MAX, out_number);
-}
-
-/* "n", "n-m" or "n/m" in decimal; an address alone is "n-n". NULL: it is none. */
-static char *number_text(struct rule_reader *reader, struct bytes text)
-{
-	size_t mark = 0;
-	uint64_t first, second;
-	bool address = false;
-
-	while (mark < text.len && text.data[mark] != '-' && text.data[mark] != '/')
-		mark++;
-	if (!number_of(reader, bytes_slice(text, 0, mark), &first, &address))
-		return NULL;
-	if (mark == text.len && !address)
-		return rule_pool_printf(&reader->pool, "%llu", (unsigned long long)first);
-	if (mark == text.len)
-		second = first;
-	else if (!number_of(reader, bytes_slice(text, mark + 1, SIZE_MAX), &second, &address))
-		return NULL;
-	return rule_pool_printf(&reader->pool, "%llu%c%llu", (unsigned long long)first,
-	                        mark == text.len ? '-' : text.data[mark],
-	                        (unsigned long long)second);
-}
-
 /* "[NXDOMAIN,2]" as "3 2"; NULL: it is no list of codes. */
 static char *code_text(struct rule_reader *reader, struct bytes text)
 {
@@ -213,7 +172,7 @@ static bool put_subtest(struct rule_reader *reader, struct bytes text, struct ru
 	else if (first == '[' && text.data[text.len - 1] == ']')
 		value = code_text(reader, text);
 	else
-		value = number_text(reader, text);
+		value = rule_net_numbers(reader, text);
 	put(call, 's', !quoted && first == '[' ? ASKDNS_CODES : ASKDNS_VALUE,
 	    bytes_text(value != NULL ? value : ""));
 	return value != NULL;

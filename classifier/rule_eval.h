@@ -63,6 +63,9 @@ enum rule_eval_result rule_hashbl_finish(struct rule_reader *reader, struct rule
                                          const char **out_why);
 /* A zone in lower case, no dot at its end; NULL: it cannot be one. */
 char *rule_net_zone(struct rule_reader *reader, struct bytes text);
+/* What answers are compared with: "n", "n-m" or "n/m" of numbers and IPv4 addresses, in decimal; an
+ * address alone is "n-n". NULL: it is no such thing. */
+char *rule_net_numbers(struct rule_reader *reader, struct bytes text);
 /* The call a URI pattern with one %{NAME} at its end becomes, and in `out_pattern` what has to
  * match in front of it. False: the pattern is of another form, or no header rule captures NAME
  * (then `out_why` says so). */

@@ -147,8 +147,7 @@ static bool number_of(struct rule_reader *reader, struct bytes text, uint64_t *o
 	return bytes_to_u64(text, UINT32_MAX, out_number);
 }
 
-/* In decimal; NULL when it cannot be read. */
-static char *uri_subtest(struct rule_reader *reader, struct bytes text)
+char *rule_net_numbers(struct rule_reader *reader, struct bytes text)
 {
 	size_t mark = 0;
 	uint64_t first, second;
@@ -198,7 +197,7 @@ bool rule_net_directive(struct rule_reader *reader, const char *key, struct byte
 	type = rule_word(&value);
 	zone_name = rule_net_zone(reader, zone);
 	if (uri_keys[i].has_subtest)
-		subtest = uri_subtest(reader, rule_word(&value));
+		subtest = rule_net_numbers(reader, rule_word(&value));
 	if (type.len == 0 || zone_name == NULL || subtest == NULL || value.len > 0)
 		fault(reader, key, rule,
 		      "takes a rule, a zone, A or TXT, and where it is a ...sub the answers that "
