@@ -22,7 +22,8 @@ enum html_kind {
 	HTML_START,
 	HTML_END,
 	HTML_COMMENT,
-	HTML_DECLARATION
+	HTML_DECLARATION,
+	HTML_INSTRUCTION /* <?...> */
 };
 
 struct html_attribute {
