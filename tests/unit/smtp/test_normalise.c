@@ -330,6 +330,12 @@ static void test_uris(void **state)
 	assert_true(has_uri("http://127.1.1.1/"));
 	assert_true(has_uri("http://g.com/"));
 	assert_true(has_uri("http://i.com/"));
+	/* More digits than an address has. */
+	run("X: y\r\n\r\nhttp://34133354660/a http://0x1c0000207/b http://3232235777/c\r\n", NULL,
+	    NULL);
+	assert_true(has_uri("http://127.40.26.138/a"));
+	assert_true(has_uri("http://192.0.2.7/b"));
+	assert_true(has_uri("http://192.168.1.1/c"));
 }
 
 static void test_full_is_the_message(void **state)
