@@ -322,6 +322,10 @@ static void knows_forged_providers(void **state)
 	HITS(hotmail, {"Received", "from hotmail.com (x.example [192.0.2.1]) by b\n"});
 	MISSES(hotmail, {"Received", "from hotmail.com (f1.law8.hotmail.com [192.0.2.1])\n"},
 	       {"X-Originating-Ip", "[192.0.2.7]\n"});
+	MISSES(hotmail, {"Received", "from hotmail.com (f1.law8.hotmail.com [192.0.2.1])\n"},
+	       {"X-Originating-Ip", "[::1]\n"});
+	HITS(hotmail, {"Received", "from hotmail.com (f1.law8.hotmail.com [192.0.2.1])\n"},
+	     {"X-Originating-Ip", "[1.2.3.999]\n"});
 	HITS(not_hotmail, {"From:addr", "a@hotmail.com"}, received);
 	MISSES(not_hotmail, {"From:addr", "a@mail.example"}, received);
 	HITS(juno, {"From:addr", "a@juno.com"}, received);
