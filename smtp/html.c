@@ -198,8 +198,8 @@ static bool comment_read(struct html_tokenizer *tokenizer, struct html_token *to
 	return true;
 }
 
-/* "<![CDATA[...]]>" at tokenizer->at: its text, up to the end when that is missing. */
-static bool cdata_read(struct html_tokenizer *tokenizer, struct html_token *token)
+/* "<![CDATA[" at tokenizer->at. */
+static bool cdata_begin(struct html_tokenizer *tokenizer, struct html_token *token)
 {
 	struct bytes in = tokenizer->in;
 	size_t at = skip_space(in, tokenizer->at + 3);
@@ -209,15 +209,26 @@ static bool cdata_read(struct html_tokenizer *tokenizer, struct html_token *toke
 	at = skip_space(in, at + 5);
 	if (at == in.len || in.data[at] != '[')
 		return false;
-	size_t start = at + 1, end = start;
+	give(tokenizer, token, HTML_DECLARATION, at + 1);
+	tokenizer->in_cdata = true;
+	return true;
+}
+
+/* Its text, up to the end when "]]>" is missing; then that. */
+static void cdata_read(struct html_tokenizer *tokenizer, struct html_token *token)
+{
+	struct bytes in = tokenizer->in;
+	size_t end = tokenizer->at;
+
 	while ((end = find(in, end, ']')) < in.len &&
 	       !bytes_starts_nocase(bytes_slice(in, end, SIZE_MAX), BYTES("]]>")))
 		end++;
-	give(tokenizer, token, end > start ? HTML_TEXT : HTML_DECLARATION,
-	     end < in.len ? end + 3 : end);
-	token->text = bytes_slice(in, start, end - start);
 	token->is_literal = true;
-	return true;
+	tokenizer->in_cdata = end > tokenizer->at && end < in.len;
+	if (end > tokenizer->at)
+		give(tokenizer, token, HTML_TEXT, end);
+	else
+		give(tokenizer, token, HTML_DECLARATION, end < in.len ? end + 3 : end);
 }
 
 /* Other names make a comment. */
@@ -270,7 +281,7 @@ static bool markup_read(struct html_tokenizer *tokenizer, struct html_token *tok
 		return false;
 	if (rest.data[1] == '!' && rest.len >= 4 && rest.data[2] == '-' && rest.data[3] == '-')
 		return comment_read(tokenizer, token);
-	if (rest.data[1] == '!' && rest.data[2] == '[' && cdata_read(tokenizer, token))
+	if (rest.data[1] == '!' && rest.data[2] == '[' && cdata_begin(tokenizer, token))
 		return true;
 	size_t close = bytes_find(rest, '>');
 	enum html_kind kind = rest.data[1] == '?' ? HTML_INSTRUCTION : HTML_COMMENT;
@@ -335,6 +346,10 @@ void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token)
 	struct bytes in = tokenizer->in;
 
 	out_token->is_literal = false;
+	if (tokenizer->in_cdata) {
+		cdata_read(tokenizer, out_token);
+		return;
+	}
 	if (tokenizer->literal != NULL && literal_read(tokenizer, out_token))
 		return;
 	if (tokenizer->title_open && (tokenizer->at == in.len || in.data[tokenizer->at] == '<')) {

@@ -51,9 +51,9 @@ static void test_tokens(void **state)
 	tokens_are("<!doctype -- a > -- >b<!doctype 'x>", "DT(b)C.");
 	tokens_are("a<_b>c<:d>e<-f>", "T(a)S(_b)T(c)S(:d)T(e)T(<-f>).");
 	tokens_are("a<?xml version='1.0'?>b", "T(a)IT(b).");
-	tokens_are("a<![CDATA[x&amp;<b>]]>c", "T(a)T(x&amp;<b>)T(c).");
-	tokens_are("a<![ cdata [b]>c]] >", "T(a)T(b]>c]] >).");
-	tokens_are("a<![CDATA[]]>b<![if x]>c<![endif]>", "T(a)DT(b)CT(c)C.");
+	tokens_are("a<![CDATA[x&amp;<b>]]>c", "T(a)DT(x&amp;<b>)DT(c).");
+	tokens_are("a<![ cdata [b]>c]] >", "T(a)DT(b]>c]] >).");
+	tokens_are("a<![CDATA[]]>b<![if x]>c<![endif]>", "T(a)DDT(b)CT(c)C.");
 }
 
 static void test_broken_markup(void **state)
