@@ -399,12 +399,19 @@ static void looks_up_hosts_of_uris(void **state)
 
 	fixture_add(f, TEXT_URI, "http://a.ok.short.example/x");
 	fixture_add(f, TEXT_URI, "mailto:me@short.example");
+	fixture_add(f, TEXT_URI, "http:=/short.example/x");
+	fixture_add(f, TEXT_URI, "3D\"www.short.example/\"");
+	fixture_add(f, TEXT_URI, "http://www-.short.example/");
 	fixture_judge(f);
 	assert_true(fixture_value(f, "A") == 0 && fixture_value(f, "B") == 0);
 	fixture_add(f, TEXT_URI, "http://u:p@www.Short.example:80/x");
 	fixture_add(f, TEXT_URI, "http://192.0.2.1/");
 	fixture_judge(f);
 	assert_true(fixture_value(f, "A") == 1 && fixture_value(f, "B") == 1);
+	fixture_empty_texts(f);
+	fixture_add(f, TEXT_URI, "me@short.example");
+	fixture_judge(f);
+	assert_true(fixture_value(f, "A") == 1);
 	fixture_empty_texts(f);
 	fixture_header(f, "DKIM-Signature", "v=1; bh=x; d=mail.short.example; s=y\n");
 	fixture_judge(f);
