@@ -477,6 +477,22 @@ static bool has_kanji_2(struct bytes in)
 	return bytes_find(in, 0x8F) < in.len;
 }
 
+/* In encoded words it only has to be well-formed: SpamAssassin puts the octets as they are into the
+ * header, and so do we. */
+static bool utf16_to_utf8(const struct charset *charset, struct bytes in, bool is_word,
+                          struct sink *out)
+{
+	size_t start = out->len;
+
+	if (!multi_to_utf8(charset->converter, in, true, false, out))
+		return false;
+	if (is_word) {
+		out->len = start;
+		sink_put(out, in);
+	}
+	return true;
+}
+
 /* Sets of seven bits; false when `declared` is none of them. */
 static bool shifted_to_utf8(const struct charset_set *set, struct bytes in, struct bytes declared,
                             struct sink *out)
@@ -507,9 +523,11 @@ static bool declared_to_utf8(struct charset_set *set, struct bytes in, struct by
 	}
 	const struct charset *charset = find(set, declared);
 	if (bytes_starts_nocase(declared, BYTES("utf-16")) ||
-	    bytes_starts_nocase(declared, BYTES("utf16")))
+	    bytes_starts_nocase(declared, BYTES("utf16"))) {
 		charset = guess_utf16(set, in);
-	else if (bytes_equal_nocase(declared, BYTES("utf-32")))
+		return charset != NULL && utf16_to_utf8(charset, in, insist, out);
+	}
+	if (bytes_equal_nocase(declared, BYTES("utf-32")))
 		charset = find_utf32(set, &in);
 	else if (charset == NULL && shifted_to_utf8(set, in, declared, out))
 		return true;
@@ -548,7 +566,7 @@ bool charset_to_utf8(struct charset_set *set, struct bytes in, struct bytes decl
 	bool try_declared = insist || !is_one_of(declared, ascii, 2);
 	declared = without_space(declared, memory);
 	if (is_utf7_name(declared))
-		return charset_put_utf7(in, out) || !plain;
+		return charset_put_utf7(in, out);
 	if (try_declared && declared_to_utf8(set, in, declared, insist, out))
 		return true;
 	if (plain) {

@@ -215,15 +215,26 @@ static size_t put_base64_utf16(struct bytes in, struct sink *out)
 	return at;
 }
 
+static bool is_encoded(struct bytes in)
+{
+	for (size_t at = 0; (at += bytes_find(bytes_slice(in, at, SIZE_MAX), '+') + 1) < in.len;)
+		if (base64_value(in.data[at]) >= 0)
+			return true;
+	return false;
+}
+
 bool charset_put_utf7(struct bytes in, struct sink *out)
 {
-	bool encoded = false;
+	bool encoded = is_encoded(in);
 
 	for (size_t at = 0; at < in.len;) {
 		uint8_t c = in.data[at++];
 
 		if (c != '+') {
-			charset_put_utf8(out, c);
+			if (encoded)
+				charset_put_utf8(out, c);
+			else
+				sink_octet(out, c);
 			continue;
 		}
 		if (at < in.len && in.data[at] == '-') {
@@ -236,7 +247,6 @@ bool charset_put_utf7(struct bytes in, struct sink *out)
 			sink_octet(out, '+');
 		at += len;
 		at += len > 0 && at < in.len && in.data[at] == '-';
-		encoded = encoded || len > 0;
 	}
 	return encoded;
 }

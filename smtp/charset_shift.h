@@ -12,7 +12,8 @@
  * not have is written as "\xA1", octet by octet; none of these fails. */
 void charset_put_iso_2022_jp(iconv_t euc_jp, struct bytes in, struct sink *out);
 void charset_put_iso_2022_kr(iconv_t euc_kr, struct bytes in, struct sink *out);
-/* UTF-7 (RFC 2152). True when some of it was encoded. */
+/* UTF-7 (RFC 2152). True when some of it was encoded; false when it was none: then it was copied,
+ * whatever octets it has. */
 bool charset_put_utf7(struct bytes in, struct sink *out);
 
 #endif

@@ -64,6 +64,12 @@ static void sets_of_more_octets(void **state)
 	/* UTF-16 of an odd length is none. */
 	gives_len("utf-16le", false, "a\0\xe9\0\xe9", 5, "a");
 	assert_true(decoded);
+	gives_len("utf-16", false, "a\0 \0\xe9\0", 6, "a \xc3\xa9");
+	gives("utf-16", "AB", "\xe4\x85\x82");
+	gives_len("utf-16", true, "AB", 2, "AB");
+	gives_len("utf-16", true, "AB\xd8\x41", 4,
+	          "AB\xc3\x98"
+	          "A");
 	gives_len("utf-32", false, "\xff\xfe\0\0\x60\x4f\0\0", 8, "\xe4\xbd\xa0");
 	gives_len("utf-32", false, "\0\0\xfe\xff\0\0\x4f\x60", 8, "\xe4\xbd\xa0");
 }
@@ -95,7 +101,7 @@ static void sets_of_seven_bits(void **state)
 	assert_true(decoded);
 	gives("UTF-7", "+2D3csA-~", "\xf0\x9f\x92\xb0~");
 	gives("utf-7", "+2D0-x", "\xef\xbf\xbdx");
-	gives("utf-7", "plain", "plain");
+	gives("utf-7", "plain\xe9+-", "plain\xe9+");
 	assert_false(decoded);
 }
 
