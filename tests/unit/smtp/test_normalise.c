@@ -200,6 +200,7 @@ static void test_header_values(void **state)
 	header_is("From: a@x.example (Ann Other)\r\n\r\n", "From:name", "Ann Other");
 	header_is("Subject: a\r\n\tb\r\n\r\n", "Subject", "a b\n");
 	header_is("Subject:  a\r\n\tb\r\n\r\n", "Subject:raw", "  a\n\tb\n");
+	header_is("To: x\nSubject: a\r\n\nb\n", "Subject:raw", " a\r\n");
 	header_is("To: x\r\n\r\n", "Cc", NULL);
 	header_is("Subject:\r\n\r\n", "subject", "\n");
 	header_is("X-Spam-Flag: YES\r\n\r\n", "X-Spam-Flag", NULL);
