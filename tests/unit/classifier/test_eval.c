@@ -68,6 +68,10 @@ static void reads_relays(void **state)
 	             "[ ip=192.0.2.1 rdns=a.one.example helo=h by=b.two.example ] "
 	             "[ ip=192.0.2.2 rdns=c.three.example helo=h by=d.four.example ] "
 	             "[ ip=192.0.2.3 rdns=e.five.example helo=h by=f.six.example ]"});
+	HITS(trail, {"X-Spam-Relays-Untrusted",
+	             "[ ip=192.0.2.1 rdns=a.one.example helo=h by=b.two.example ] "
+	             "[ ip=192.0.2.2 rdns=c.three.example helo=h by=four.example. ] "
+	             "[ ip=192.0.2.3 rdns=e.five.example helo=h by=f.six.example ]"});
 	MISSES(trail, {"X-Spam-Relays-Untrusted",
 	               "[ ip=192.0.2.1 rdns=a.one.example helo=h by=b.two.example ] "
 	               "[ ip=192.0.2.2 rdns=c.three.example helo=h by=d.one.example ] "
