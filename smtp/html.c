@@ -247,20 +247,27 @@ static bool is_declaration(struct bytes in)
 	return false;
 }
 
-/* The offset of the '>' of a declaration: behind quoted texts and comments ("-- x --"). */
+/* The offset of the '>' of a declaration, which consists of words, quoted texts and comments
+ * ("-- x --"); the length when one of them does not end, 0 when something else stands there. */
 static size_t declaration_end(struct bytes in)
 {
 	size_t at = 2;
 
-	while (at < in.len && in.data[at] != '>') {
-		uint8_t c = in.data[at++];
+	while ((at = skip_space(in, at)) < in.len && in.data[at] != '>') {
+		uint8_t c = in.data[at];
 
 		if (c == '"' || c == '\'') {
-			at = find(in, at, c) + 1;
-		} else if (c == '-' && at < in.len && in.data[at] == '-') {
-			while ((at = find(in, at + 1, '-')) + 1 < in.len && in.data[at + 1] != '-')
-				continue;
+			at = find(in, at + 1, c) + 1;
+		} else if (c == '-') {
+			if (at + 1 == in.len || in.data[at + 1] != '-')
+				return 0;
+			at = find(in, at + 2, '-');
+			while (at + 1 < in.len && in.data[at + 1] != '-')
+				at = find(in, at + 1, '-');
 			at += 2;
+		} else {
+			while (at < in.len && in.data[at] != '>' && !is_space(in.data[at]))
+				at++;
 		}
 	}
 	return at < in.len ? at : in.len;
@@ -286,8 +293,10 @@ static bool markup_read(struct html_tokenizer *tokenizer, struct html_token *tok
 	size_t close = bytes_find(rest, '>');
 	enum html_kind kind = rest.data[1] == '?' ? HTML_INSTRUCTION : HTML_COMMENT;
 	if (rest.data[1] == '!' && is_declaration(bytes_slice(rest, 2, SIZE_MAX))) {
-		kind = HTML_DECLARATION;
-		close = declaration_end(rest);
+		size_t end = declaration_end(rest);
+
+		kind = end > 0 ? HTML_DECLARATION : kind;
+		close = end > 0 ? end : close;
 	}
 	if (close == rest.len)
 		return false;
