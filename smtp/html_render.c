@@ -115,6 +115,27 @@ static bool is_blank(struct bytes text)
 	return true;
 }
 
+/* A no-break space that was taken for two characters is one space. */
+static void fold_garbled_space(struct sink *text, size_t start)
+{
+	static const uint8_t garbled[] = {0xC3, 0x82, 0xC2, 0xA0};
+	struct bytes piece = bytes_of(text->data + start, text->len - start);
+	size_t at = octets_ascii_end(piece, 0);
+
+	while (at < piece.len) {
+		uint8_t *found = memmem(text->data + start + at, text->len - start - at, garbled,
+		                        sizeof(garbled));
+
+		if (found == NULL)
+			return;
+		*found = ' ';
+		at = (size_t)(found + 1 - text->data) - start;
+		text->len -= sizeof(garbled) - 1;
+		memmove(found + 1, found + sizeof(garbled), text->len - start - at);
+		piece.len = text->len - start;
+	}
+}
+
 static void put_text(struct html_render *render, struct piece_state *state,
                      const struct html_token *token)
 {
@@ -130,6 +151,7 @@ static void put_text(struct html_render *render, struct piece_state *state,
 	bool invisible = !is_blank(piece) && html_styles_hide(&render->styles);
 	struct bytes before = bytes_of(text->data + state->last_start, start - state->last_start);
 	html_facts_text(&render->facts, state->any ? before : bytes_of(NULL, 0), piece);
+	fold_garbled_space(text, start);
 	fold_space(text, start, state->any && state->last_is_space && !invisible);
 	state->any = true;
 	state->last_is_space = false;
