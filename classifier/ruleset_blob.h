@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/texts.h"
 
-#define RULESET_BLOB_VERSION 10u
+#define RULESET_BLOB_VERSION 11u
 #define RULESET_RULES_MAX    65535u /* struct event_rule carries 16 bits */
 #define META_DEPTH_MAX       128u
 #define GATE_WORDS_MAX       64u
@@ -198,7 +198,7 @@ static_assert(sizeof(struct blob_plain) == 72 && sizeof(struct blob_octets) == 3
  * begin[words], final[words], step[256][words], stay[256][words]. */
 struct blob_gate {
 	uint32_t words; /* a multiple of 4, so that vectors need no tail */
-	uint32_t unused;
+	uint32_t unused[15]; /* no row of four words lies across two cache lines */
 	uint64_t table[];
 };
 
