@@ -197,7 +197,7 @@ static_assert(sizeof(struct blob_plain) == 72 && sizeof(struct blob_octets) == 3
  * pattern cannot match a segment in which its `final` bit never rises. Tables follow the head:
  * begin[words], final[words], step[256][words], stay[256][words]. */
 struct blob_gate {
-	uint32_t words; /* a multiple of 4, so that vectors need no tail */
+	uint32_t words;      /* a multiple of 4, so that vectors need no tail */
 	uint32_t unused[15]; /* no row of four words lies across two cache lines */
 	uint64_t table[];
 };
