@@ -44,6 +44,7 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->dirty = calloc(ruleset->order_count / 64 + 1, sizeof(*c->dirty));
 	c->spans = calloc(ruleset->rule_count + 1, sizeof(*c->spans));
 	c->held = calloc(ruleset->rule_count + 1, sizeof(*c->held));
+	c->seen = calloc(ruleset->rule_count + 1, sizeof(*c->seen));
 	c->pending = calloc(ruleset->rule_count + 1, sizeof(*c->pending));
 	c->deferred = calloc(1, deferred_bytes(ruleset));
 	c->eval = eval_state_new();
@@ -51,10 +52,11 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->match_context = pcre2_match_context_create(NULL);
 	c->jit_stack = pcre2_jit_stack_create(JIT_STACK_BYTES_MIN, JIT_STACK_BYTES_MAX, NULL);
 	bool failed = c->state == NULL || c->touched == NULL || c->eval == NULL ||
-	              c->value == NULL || c->held == NULL || c->changed == NULL ||
-	              c->hits == NULL || c->known == NULL || c->dirty == NULL ||
-	              c->pending == NULL || c->spans == NULL || c->deferred == NULL ||
-	              c->match == NULL || c->match_context == NULL || c->jit_stack == NULL;
+	              c->value == NULL || c->held == NULL || c->seen == NULL ||
+	              c->changed == NULL || c->hits == NULL || c->known == NULL ||
+	              c->dirty == NULL || c->pending == NULL || c->spans == NULL ||
+	              c->deferred == NULL || c->match == NULL || c->match_context == NULL ||
+	              c->jit_stack == NULL;
 	for (int group = 0; group < GROUP_COUNT && !failed; group++)
 		if (ruleset->group[group].database != NULL)
 			failed = hs_alloc_scratch(ruleset->group[group].database, &c->scratch) !=
@@ -107,6 +109,7 @@ void scan_context_free(struct scan_context *context)
 	free(context->changed);
 	free(context->pending);
 	free(context->held);
+	free(context->seen);
 	free(context->spans);
 	free(context->value);
 	free(context->touched);
@@ -264,13 +267,13 @@ static bool fits(const struct scan_context *c, const struct blob_literal_rule *l
 	                    literal->start != BLOB_START_ANYWHERE, out_from, out_to);
 }
 
-/* The string `literal` ends at `end` of the segment in hand. */
-static void trigger_literal(struct scan_context *c, const struct blob_literal_rule *literal,
-                            uint32_t end)
+/* Looks beside the string `literal`, which ends at `end` of the segment in hand. */
+static void look_beside(struct scan_context *c, const struct blob_literal_rule *literal,
+                        uint32_t end)
 {
 	uint32_t from, to;
 
-	if (!is_of_segment(c, literal) || end < literal->reach_min ||
+	if (end < literal->reach_min ||
 	    !flank_is_likely(literal, c->subject, end - literal->bytes, end) ||
 	    !fits(c, literal, end, &from, &to) || !is_looking(c, literal->rule))
 		return;
@@ -286,6 +289,40 @@ static void trigger_literal(struct scan_context *c, const struct blob_literal_ru
 		look(c, literal->rule, from, to);
 }
 
+/* Whether the segment holds as many strings of the rule as a match does; those that came before are
+ * looked beside when it does. */
+static bool are_enough(struct scan_context *c, const struct blob_literal_rule *literal,
+                       uint32_t index, uint32_t end)
+{
+	struct rule_state *state = &c->state[literal->rule];
+	struct seen *seen = &c->seen[literal->rule];
+
+	scan_touch(c, literal->rule);
+	if (state->seen_segment != c->segment + 1) {
+		state->seen_segment = c->segment + 1;
+		state->seen = 0;
+	}
+	if (state->seen + 1 < literal->strings) {
+		seen->literal[state->seen] = index;
+		seen->end[state->seen++] = end;
+		return false;
+	}
+	for (uint32_t i = 0; i < state->seen && state->seen < literal->strings; i++)
+		look_beside(c, &c->group->literal_rules[seen->literal[i]], seen->end[i]);
+	state->seen = literal->strings;
+	return true;
+}
+
+/* The string of place `index` ends at `end` of the segment in hand. */
+static void trigger_literal(struct scan_context *c, uint32_t index, uint32_t end)
+{
+	const struct blob_literal_rule *literal = &c->group->literal_rules[index];
+
+	if (is_of_segment(c, literal) &&
+	    (literal->strings <= 1 || are_enough(c, literal, index, end)))
+		look_beside(c, literal, end);
+}
+
 static int on_literal(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
                       void *user)
 {
@@ -298,7 +335,7 @@ static int on_literal(unsigned id, unsigned long long from, unsigned long long t
 	if (id >= group->literal_count)
 		return 0;
 	for (uint32_t i = group->literal_start[id]; i < group->literal_start[id + 1]; i++)
-		trigger_literal(c, &group->literal_rules[i], (uint32_t)to);
+		trigger_literal(c, i, (uint32_t)to);
 	return 0;
 }
 

@@ -15,6 +15,7 @@ struct rule_state {
 	uint32_t count;              /* hits */
 	uint32_t last_segment;       /* 1 + the segment whose `spans` it has */
 	uint32_t held_segment, held; /* strings found there: 1 + segment, how many */
+	uint32_t seen_segment, seen; /* the same before anybody looked what stands beside them */
 	uint32_t deferred;           /* 1 + its place among those that wait; 0: it does not */
 	bool not_run;                /* a budget or a limit kept it from being settled */
 	bool unanswered;             /* the network has not said, and might have */
@@ -50,6 +51,10 @@ struct scan_profile {
 
 struct held { /* where matches may begin, while a rule waits for more of its strings */
 	uint32_t from[LITERAL_NEED_MAX], to[LITERAL_NEED_MAX];
+};
+
+struct seen { /* strings that nobody looked beside while there were too few of them */
+	uint32_t literal[LITERAL_NEED_MAX], end[LITERAL_NEED_MAX];
 };
 
 #define SPANS_MAX 4
@@ -91,6 +96,7 @@ struct scan_context {
 	uint32_t memo_reader;
 	uint64_t memo_limits; /* match limits reached before the text in hand */
 	struct held *held;    /* by rule */
+	struct seen *seen;    /* by rule */
 	struct spans *spans;  /* by rule */
 	struct value stack[META_DEPTH_MAX];
 	uint32_t *pending; /* rules to be looked for in `spans` of the segment in hand */
