@@ -359,7 +359,8 @@ static void scan_literals(struct scan_context *c)
 /* What others find in the same text by the memo is asked anew. */
 static bool defer(struct scan_context *c, uint32_t index)
 {
-	if (!scan_is_deferred(c, index) || !deferred_put_spans(c, index, &c->spans[index]))
+	if (!scan_is_deferred(c, index) ||
+	    !deferred_put_spans(c, index, &c->spans[index], (struct memo_text){0, 0}))
 		return false;
 	if (c->memo != NULL)
 		memo_note_unasked(c->memo, index);
@@ -444,7 +445,7 @@ static void ask_again(struct scan_context *c, uint32_t index)
 {
 	const struct spans all = {1, {0}, {(uint32_t)c->subject.len}};
 
-	if (!scan_is_deferred(c, index) || !deferred_put_spans(c, index, &all))
+	if (!scan_is_deferred(c, index) || !deferred_put_spans(c, index, &all, memo_text(c->memo)))
 		(void)scan_confirm(c, index, c->subject, 0, c->subject.len);
 }
 
@@ -477,8 +478,8 @@ static bool recall(struct scan_context *c)
 	return true;
 }
 
-/* What was cut short says nothing about the text. */
-static void keep(struct scan_context *c)
+/* What was cut short says nothing about the text. `deferred`: spans there were before it. */
+static void keep(struct scan_context *c, uint32_t deferred)
 {
 	if (c->over_budget || c->scan_failed || c->counters->match_limits != c->memo_limits) {
 		memo_drop(c->memo);
@@ -488,6 +489,7 @@ static void keep(struct scan_context *c)
 
 	c->counters->memo_evictions += kept == MEMO_KEPT_FOR_ANOTHER;
 	c->counters->memo_too_large += kept == MEMO_TOO_LARGE;
+	deferred_name_text(c->deferred, deferred, memo_text(c->memo));
 }
 
 static void scan_subject(struct scan_context *c)
@@ -516,10 +518,11 @@ static void scan_segment(struct scan_context *c, uint32_t index)
 		scan_subject(c);
 	} else {
 		scan_enter_stage(c, STAGE_MEMO);
+		uint32_t deferred = deferred_spans(c->deferred);
 		if (!recall(c)) {
 			scan_subject(c);
 			scan_enter_stage(c, STAGE_MEMO);
-			keep(c);
+			keep(c, deferred);
 		}
 	}
 	scan_enter_stage(c, STAGE_NONE);

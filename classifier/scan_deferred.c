@@ -16,6 +16,7 @@
 struct deferred_span {
 	uint32_t segment, from, to;
 	uint32_t next; /* 1 + the rule's next one; 0: none */
+	struct memo_text text;
 };
 
 struct deferred_rule {
@@ -59,7 +60,8 @@ void deferred_put(struct scan_context *context, uint32_t rule)
 	(void)place_of(context, rule);
 }
 
-bool deferred_put_spans(struct scan_context *context, uint32_t rule, const struct spans *spans)
+bool deferred_put_spans(struct scan_context *context, uint32_t rule, const struct spans *spans,
+                        struct memo_text text)
 {
 	struct deferred *d = context->deferred;
 
@@ -67,8 +69,10 @@ bool deferred_put_spans(struct scan_context *context, uint32_t rule, const struc
 		return false;
 	struct deferred_rule *place = place_of(context, rule);
 	for (uint32_t i = 0; i < spans->count; i++) {
-		d->span[d->span_count++] = (struct deferred_span){context->segment, spans->from[i],
-		                                                  spans->to[i], 0};
+		d->span[d->span_count++] = (struct deferred_span){.segment = context->segment,
+		                                                  .from = spans->from[i],
+		                                                  .to = spans->to[i],
+		                                                  .text = text};
 		if (place->first == 0)
 			place->first = d->span_count;
 		else
@@ -76,6 +80,17 @@ bool deferred_put_spans(struct scan_context *context, uint32_t rule, const struc
 		place->last = d->span_count;
 	}
 	return true;
+}
+
+uint32_t deferred_spans(const struct deferred *deferred)
+{
+	return deferred->span_count;
+}
+
+void deferred_name_text(struct deferred *deferred, uint32_t first, struct memo_text text)
+{
+	for (uint32_t i = first; i < deferred->span_count; i++)
+		deferred->span[i].text = text;
 }
 
 /* Spans of one segment stand side by side, no more than a rule has at once. */
@@ -98,17 +113,32 @@ static uint32_t take_segment(struct scan_context *c, uint32_t rule, uint32_t at)
 	return at;
 }
 
+/* What was found in one text is found in it again, unless it was cut short. */
+static void learn(struct scan_context *c, const struct deferred_span *span, uint32_t rule,
+                  uint32_t before, uint32_t max)
+{
+	const struct rule_state *state = &c->state[rule];
+
+	if (c->memo != NULL && !state->not_run && (state->count < max || max == 1))
+		memo_learn(c->memo, span->text, rule, state->count - before);
+}
+
 static void look_for(struct scan_context *c, const struct deferred_rule *place)
 {
 	uint32_t max = scan_hits_max(&c->ruleset->rule[place->rule]), at = place->first;
+	const struct rule_state *state = &c->state[place->rule];
 
 	scan_enter_group(c, place->group);
 	scan_enter_stage(c, STAGE_DEFERRED);
 	if (at == 0)
 		scan_run_residual(c, place->rule);
-	while (at != 0 && c->state[place->rule].count < max) {
+	while (at != 0 && state->count < max) {
+		const struct deferred_span *span = &c->deferred->span[at - 1];
+		uint32_t before = state->count;
+
 		at = take_segment(c, place->rule, at);
 		scan_run_spans(c, place->rule);
+		learn(c, span, place->rule, before, max);
 	}
 	scan_enter_stage(c, STAGE_NONE);
 }

@@ -2,6 +2,7 @@
 #ifndef CLASSIFIER_SCAN_INTERNAL_H
 #define CLASSIFIER_SCAN_INTERNAL_H
 
+#include "classifier/memo.h"
 #include "classifier/scan.h"
 
 /* How often a rule may hit at most. */
@@ -54,10 +55,15 @@ static inline bool scan_is_deferred(const struct scan_context *context, uint32_t
 size_t deferred_bytes(const struct ruleset *ruleset);
 /* Those of the message before are forgotten. */
 void deferred_begin(struct deferred *deferred);
-/* Keeps where a rule would be looked for: in `spans` of the segment in hand. False when there is no
- * room; then it has to be looked for at once. */
-bool deferred_put_spans(struct scan_context *context, uint32_t rule, const struct spans *spans);
-/* The same of a rule that is looked for in every segment. */
+/* Keeps where a rule would be looked for: in `spans` of the segment in hand, whose place in the
+ * memo is `text`. False when there is no room; then it has to be looked for at once. */
+bool deferred_put_spans(struct scan_context *context, uint32_t rule, const struct spans *spans,
+                        struct memo_text text);
+/* How many spans there are; those from `first` on are of a text that has got a place in the memo.
+ */
+uint32_t deferred_spans(const struct deferred *deferred);
+void deferred_name_text(struct deferred *deferred, uint32_t first, struct memo_text text);
+/* A rule that would be looked for in every segment. */
 void deferred_put(struct scan_context *context, uint32_t rule);
 
 #endif
