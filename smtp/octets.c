@@ -148,6 +148,76 @@ size_t octets_ascii_end(struct bytes in, size_t from)
 	return at;
 }
 
+#ifdef __SSE2__
+/* The sum of the octets of `ones`, in each half. */
+static __m128i block_sums(__m128i ones)
+{
+	return _mm_sad_epu8(ones, _mm_setzero_si128());
+}
+
+static uint32_t sums_total(__m128i sums)
+{
+	return (uint32_t)_mm_cvtsi128_si32(sums) +
+	       (uint32_t)_mm_cvtsi128_si32(_mm_srli_si128(sums, 8));
+}
+#endif
+
+size_t octets_ascii_spaces(struct bytes in, size_t from, uint32_t *io_space_count)
+{
+	size_t at = from;
+
+#ifdef __SSE2__
+	const __m128i tab = _mm_set1_epi8('\t'), span = _mm_set1_epi8('\r' - '\t');
+	const __m128i blank = _mm_set1_epi8(' '), one = _mm_set1_epi8(1);
+	__m128i sums = _mm_setzero_si128();
+
+	for (; in.len - at >= BLOCK_BYTES; at += BLOCK_BYTES) {
+		__m128i block = block_load(in.data + at);
+		__m128i behind_tab = _mm_sub_epi8(block, tab);
+
+		if (_mm_movemask_epi8(block) != 0)
+			break;
+		__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(behind_tab, span), behind_tab);
+		__m128i space = _mm_or_si128(control, _mm_cmpeq_epi8(block, blank));
+		sums = _mm_add_epi64(sums, block_sums(_mm_and_si128(space, one)));
+	}
+	*io_space_count += sums_total(sums);
+#endif
+	for (; at < in.len && in.data[at] < 0x80; at++)
+		*io_space_count += in.data[at] == ' ' ||
+		                   (in.data[at] >= '\t' && in.data[at] <= '\r');
+	return at;
+}
+
+size_t octets_find_pair(struct bytes in, size_t from, const uint8_t pair[2], const uint8_t set[2])
+{
+	size_t at = from;
+
+#ifdef __SSE2__
+	const __m128i first = _mm_set1_epi8((char)pair[0]), second = _mm_set1_epi8((char)pair[1]);
+	const __m128i a = _mm_set1_epi8((char)set[0]), b = _mm_set1_epi8((char)set[1]);
+
+	for (; in.len - at > BLOCK_BYTES; at += BLOCK_BYTES) {
+		__m128i block = block_load(in.data + at), next = block_load(in.data + at + 1);
+		__m128i both = _mm_and_si128(_mm_cmpeq_epi8(block, first),
+		                             _mm_cmpeq_epi8(next, second));
+		__m128i any = _mm_or_si128(_mm_cmpeq_epi8(block, a), _mm_cmpeq_epi8(block, b));
+		unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(both, any));
+
+		if (mask != 0)
+			return at + (size_t)__builtin_ctz(mask);
+	}
+#endif
+	for (; at < in.len; at++) {
+		uint8_t octet = in.data[at];
+
+		if (octet == set[0] || octet == set[1] ||
+		    (octet == pair[0] && at + 1 < in.len && in.data[at + 1] == pair[1]))
+			break;
+	}
+	return at;
+}
+
 uint32_t octets_characters(struct bytes in)
 {
 	uint32_t count = 0;
@@ -160,13 +230,29 @@ uint32_t octets_characters(struct bytes in)
 	for (; in.len - at >= BLOCK_BYTES; at += BLOCK_BYTES) {
 		__m128i begins = _mm_cmpgt_epi8(block_load(in.data + at), last);
 
-		sum = _mm_add_epi64(sum,
-		                    _mm_sad_epu8(_mm_and_si128(begins, ones), _mm_setzero_si128()));
+		sum = _mm_add_epi64(sum, block_sums(_mm_and_si128(begins, ones)));
 	}
-	count = (uint32_t)_mm_cvtsi128_si32(sum) +
-	        (uint32_t)_mm_cvtsi128_si32(_mm_srli_si128(sum, 8));
+	count = sums_total(sum);
 #endif
 	for (; at < in.len; at++)
 		count += (in.data[at] & 0xC0) != 0x80;
 	return count;
+}
+
+/* FNV-1a's steps, eight octets at a time. */
+uint32_t octets_hash(struct bytes b)
+{
+	uint64_t hash = UINT64_C(14695981039346656037) ^ b.len, word = 0;
+	size_t at = 0;
+
+	for (; b.len - at >= sizeof(word); at += sizeof(word)) {
+		memcpy(&word, b.data + at, sizeof(word));
+		hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+		hash ^= hash >> 32;
+	}
+	word = 0;
+	if (at < b.len)
+		memcpy(&word, b.data + at, b.len - at);
+	hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+	return (uint32_t)(hash >> 32);
 }

@@ -22,8 +22,15 @@ size_t octets_find_text(struct bytes in, size_t from, struct bytes text, bool no
 size_t octets_words_end(struct bytes in, size_t from, bool high);
 /* The first octet at or behind `from` that is not ASCII. */
 size_t octets_ascii_end(struct bytes in, size_t from);
+/* As octets_ascii_end; adds how many octets in front of it are white space (HTAB to CR, and blanks)
+ * to *io_space_count. */
+size_t octets_ascii_spaces(struct bytes in, size_t from, uint32_t *io_space_count);
+/* The first place at or behind `from` where one of `set` or the two octets of `pair` stand. */
+size_t octets_find_pair(struct bytes in, size_t from, const uint8_t pair[2], const uint8_t set[2]);
 /* How many octets are no continuation octets of UTF-8: characters, when it is well-formed. */
 uint32_t octets_characters(struct bytes in);
+/* Not keyed: for tables so small that nobody gains by making others meet. */
+uint32_t octets_hash(struct bytes in);
 
 static inline bool octets_has_nocase(struct bytes in, struct bytes text)
 {

@@ -69,6 +69,27 @@ static void check_text(struct bytes in, size_t from, struct bytes text, bool noc
 	assert_int_equal(octets_find_text(in, from, text, nocase), at);
 }
 
+static void check_spaces(struct bytes in, size_t from, size_t end)
+{
+	uint32_t count = 7, expected = 7;
+
+	for (size_t i = from; i < end; i++)
+		expected += in.data[i] == ' ' || (in.data[i] >= '\t' && in.data[i] <= '\r');
+	assert_int_equal(octets_ascii_spaces(in, from, &count), end);
+	assert_int_equal(count, expected);
+}
+
+static void check_pair(struct bytes in, size_t from)
+{
+	static const uint8_t pair[2] = {'b', 'a'}, set[2] = {'{', 0xC0};
+	size_t at = from;
+
+	while (at < in.len && in.data[at] != '{' && in.data[at] != 0xC0 &&
+	       (in.data[at] != 'b' || at + 1 == in.len || in.data[at + 1] != 'a'))
+		at++;
+	assert_int_equal(octets_find_pair(in, from, pair, set), at);
+}
+
 static void test_searches(void **state)
 {
 	static const uint8_t set[4] = {'@', '\n', 0x80, 0};
@@ -85,6 +106,8 @@ static void test_searches(void **state)
 		for (at = from; at < in.len && in.data[at] < 0x80;)
 			at++;
 		assert_int_equal(octets_ascii_end(in, from), at);
+		check_spaces(in, from, at);
+		check_pair(in, from);
 		for (size_t i = 0; i < in.len; i++)
 			characters += (in.data[i] & 0xC0) != 0x80;
 		assert_int_equal(octets_characters(in), characters);
