@@ -19,33 +19,89 @@ static unsigned block_equal(__m128i block, __m128i octet)
 {
 	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(block, octet));
 }
+
+/* What is left behind whole blocks is looked at in the last one of the text, together with octets
+ * that were seen. */
+static const uint8_t *block_last(struct bytes in)
+{
+	return in.data + in.len - BLOCK_BYTES;
+}
+
+/* The first place at or behind `at` that `mask` of the last block has, or in.len. */
+static size_t first_of_rest(struct bytes in, size_t at, unsigned mask)
+{
+	mask >>= at - (in.len - BLOCK_BYTES);
+	return mask == 0 ? in.len : at + (size_t)__builtin_ctz(mask);
+}
+
+struct block_set {
+	__m128i a, b, c, d;
+};
+
+static inline struct block_set block_set_of(const uint8_t set[4])
+{
+	return (struct block_set){_mm_set1_epi8((char)set[0]), _mm_set1_epi8((char)set[1]),
+	                          _mm_set1_epi8((char)set[2]), _mm_set1_epi8((char)set[3])};
+}
+
+static inline unsigned block_any(__m128i block, const struct block_set *set)
+{
+	__m128i one = _mm_or_si128(_mm_cmpeq_epi8(block, set->a), _mm_cmpeq_epi8(block, set->b));
+	__m128i other = _mm_or_si128(_mm_cmpeq_epi8(block, set->c), _mm_cmpeq_epi8(block, set->d));
+
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(one, other));
+}
 #endif
+
+static bool is_any(uint8_t octet, const uint8_t set[4])
+{
+	return octet == set[0] || octet == set[1] || octet == set[2] || octet == set[3];
+}
 
 size_t octets_find_any(struct bytes in, size_t from, const uint8_t set[4])
 {
 	size_t at = from;
 
 #ifdef __SSE2__
-	__m128i a = _mm_set1_epi8((char)set[0]), b = _mm_set1_epi8((char)set[1]);
-	__m128i c = _mm_set1_epi8((char)set[2]), d = _mm_set1_epi8((char)set[3]);
+	const struct block_set blocks = block_set_of(set);
 
 	for (; in.len - at >= BLOCK_BYTES; at += BLOCK_BYTES) {
-		__m128i block = block_load(in.data + at);
-		__m128i one = _mm_or_si128(_mm_cmpeq_epi8(block, a), _mm_cmpeq_epi8(block, b));
-		__m128i other = _mm_or_si128(_mm_cmpeq_epi8(block, c), _mm_cmpeq_epi8(block, d));
-		unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(one, other));
+		unsigned mask = block_any(block_load(in.data + at), &blocks);
 
 		if (mask != 0)
 			return at + (size_t)__builtin_ctz(mask);
 	}
-#endif
-	for (; at < in.len; at++) {
-		uint8_t octet = in.data[at];
+	if (in.len >= BLOCK_BYTES) {
+		unsigned mask = block_any(block_load(block_last(in)), &blocks);
 
-		if (octet == set[0] || octet == set[1] || octet == set[2] || octet == set[3])
-			break;
+		return first_of_rest(in, at, mask);
 	}
+#endif
+	while (at < in.len && !is_any(in.data[at], set))
+		at++;
 	return at;
+}
+
+uint64_t octets_mask(struct bytes in, size_t from, const uint8_t set[4])
+{
+	struct bytes window = bytes_slice(in, from, 64);
+	uint64_t mask = 0;
+	size_t at = 0;
+
+#ifdef __SSE2__
+	const struct block_set blocks = block_set_of(set);
+
+	for (; window.len - at >= BLOCK_BYTES; at += BLOCK_BYTES)
+		mask |= (uint64_t)block_any(block_load(window.data + at), &blocks) << at;
+	if (window.len >= BLOCK_BYTES) {
+		size_t last = window.len - BLOCK_BYTES;
+
+		return mask | (uint64_t)block_any(block_load(window.data + last), &blocks) << last;
+	}
+#endif
+	for (; at < window.len; at++)
+		mask |= (uint64_t)is_any(window.data[at], set) << at;
+	return mask;
 }
 
 static bool is_letter(uint8_t octet)
@@ -75,18 +131,22 @@ size_t octets_find_text(struct bytes in, size_t from, struct bytes text, bool no
 	__m128i first = _mm_set1_epi8((char)(text.data[0] | bits[0]));
 	__m128i second = _mm_set1_epi8((char)(text.data[1] | bits[1]));
 
-	/* The block of second octets reaches one octet further: text is at least two long. */
-	for (; at < end && end - at >= BLOCK_BYTES; at += BLOCK_BYTES) {
-		__m128i one = _mm_or_si128(block_load(in.data + at), first_bits);
-		__m128i two = _mm_or_si128(block_load(in.data + at + 1), second_bits);
+	/* The block of second octets reaches one octet further: text is at least two long. What is
+	 * left behind whole blocks is looked at in the last one, together with places that were
+	 * seen. */
+	while (at < end && end >= BLOCK_BYTES) {
+		size_t block = end - at >= BLOCK_BYTES ? at : end - BLOCK_BYTES;
+		__m128i one = _mm_or_si128(block_load(in.data + block), first_bits);
+		__m128i two = _mm_or_si128(block_load(in.data + block + 1), second_bits);
 		unsigned mask = block_equal(one, first) & block_equal(two, second);
 
-		for (; mask != 0; mask &= mask - 1) {
-			size_t place = at + (size_t)__builtin_ctz(mask);
+		for (mask = mask >> (at - block) << (at - block); mask != 0; mask &= mask - 1) {
+			size_t place = block + (size_t)__builtin_ctz(mask);
 
 			if (stands_at(in.data + place, text, nocase))
 				return place;
 		}
+		at = block + BLOCK_BYTES;
 	}
 #endif
 	for (; at < end; at++)
@@ -142,6 +202,9 @@ size_t octets_ascii_end(struct bytes in, size_t from)
 		if (mask != 0)
 			return at + (size_t)__builtin_ctz(mask);
 	}
+	if (in.len >= BLOCK_BYTES)
+		return first_of_rest(in, at,
+		                     (unsigned)_mm_movemask_epi8(block_load(block_last(in))));
 #endif
 	while (at < in.len && in.data[at] < 0x80)
 		at++;
@@ -216,6 +279,43 @@ size_t octets_find_pair(struct bytes in, size_t from, const uint8_t pair[2], con
 			break;
 	}
 	return at;
+}
+
+#ifdef __SSE2__
+/* Notes in *seen where a pair stands that begins in `block`; `next` is one octet further. */
+static inline void note_pair(__m128i *seen, __m128i block, __m128i next, const char pair[2])
+{
+	__m128i first = _mm_cmpeq_epi8(block, _mm_set1_epi8(pair[0]));
+	__m128i second = _mm_cmpeq_epi8(next, _mm_set1_epi8(pair[1]));
+
+	*seen = _mm_or_si128(*seen, _mm_and_si128(first, second));
+}
+#endif
+
+unsigned octets_pairs(struct bytes in, const char pairs[4][2])
+{
+	unsigned found = 0;
+	size_t at = 0;
+
+#ifdef __SSE2__
+	__m128i seen[4] = {_mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128(),
+	                   _mm_setzero_si128()};
+
+	for (; in.len - at > BLOCK_BYTES; at += BLOCK_BYTES) {
+		__m128i block = block_load(in.data + at), next = block_load(in.data + at + 1);
+
+		note_pair(&seen[0], block, next, pairs[0]);
+		note_pair(&seen[1], block, next, pairs[1]);
+		note_pair(&seen[2], block, next, pairs[2]);
+		note_pair(&seen[3], block, next, pairs[3]);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		found |= (unsigned)(_mm_movemask_epi8(seen[i]) != 0) << i;
+#endif
+	for (; at + 1 < in.len; at++)
+		for (unsigned i = 0; i < 4; i++)
+			found |= (unsigned)(memcmp(in.data + at, pairs[i], 2) == 0) << i;
+	return found;
 }
 
 uint32_t octets_characters(struct bytes in)

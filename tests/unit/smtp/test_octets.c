@@ -90,6 +90,28 @@ static void check_pair(struct bytes in, size_t from)
 	assert_int_equal(octets_find_pair(in, from, pair, set), at);
 }
 
+static void check_pairs(struct bytes in)
+{
+	static const char pairs[4][2] = {{'a', 'b'}, {'b', 'B'}, {'B', ' '}, {'\n', 'a'}};
+	unsigned found = 0;
+
+	for (size_t at = 0; at + 1 < in.len; at++)
+		for (unsigned i = 0; i < 4; i++)
+			if (in.data[at] == (uint8_t)pairs[i][0] &&
+			    in.data[at + 1] == (uint8_t)pairs[i][1])
+				found |= 1u << i;
+	assert_int_equal(octets_pairs(in, pairs), found);
+}
+
+static void check_mask(struct bytes in, size_t from, const uint8_t set[4])
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; i < 64 && from + i < in.len; i++)
+		mask |= (uint64_t)(memchr(set, in.data[from + i], 4) != NULL) << i;
+	assert_true(octets_mask(in, from, set) == mask);
+}
+
 static void test_searches(void **state)
 {
 	static const uint8_t set[4] = {'@', '\n', 0x80, 0};
@@ -108,6 +130,8 @@ static void test_searches(void **state)
 		assert_int_equal(octets_ascii_end(in, from), at);
 		check_spaces(in, from, at);
 		check_pair(in, from);
+		check_pairs(in);
+		check_mask(in, from, set);
 		for (size_t i = 0; i < in.len; i++)
 			characters += (in.data[i] & 0xC0) != 0x80;
 		assert_int_equal(octets_characters(in), characters);
