@@ -2,6 +2,7 @@
 #include "smtp/header.h"
 
 #include "base/check.h"
+#include "base/facts.h"
 #include "smtp/header_words.h"
 
 #define HEADER_ERRORS_MAX 3 /* lines that are no field; one more begins the body */
@@ -18,15 +19,7 @@ bool header_lines_are_crlf(struct bytes message)
 
 uint32_t header_hash(struct bytes name)
 {
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = 0; i < name.len; i++) {
-		uint8_t octet = name.data[i];
-
-		octet |= (uint8_t)((octet >= 'A' && octet <= 'Z') << 5);
-		hash = (hash ^ octet) * 16777619u;
-	}
-	return hash;
+	return fact_name_hash(name);
 }
 
 struct bytes header_trim(struct bytes b)

@@ -460,6 +460,11 @@ static void put_special(const struct selector *selector, struct joiner *joiner)
 void selector_put(const struct selector *selector, struct selector_source *source,
                   struct text_build *out)
 {
+	if (selector->special == SELECTOR_PLAIN &&
+	    !header_may_have(source->headers, selector->name_hash)) {
+		text_build_absent(out);
+		return;
+	}
 	struct joiner joiner = {
 	    .source = source, .out = out, .modifiers = selector->modifiers, .start = out->data.len};
 
