@@ -134,13 +134,21 @@ static bool is_blank_escape(struct bytes line, size_t at)
 /* Needless escapes of one line; blanks at its end may need them. */
 static uint32_t needless_escapes(struct bytes line)
 {
+	static const uint8_t marks[4] = {'=', '=', '=', '='};
 	uint32_t count = 0;
+	size_t next = 0; /* what is in front of it belongs to an escape */
 
-	for (size_t i = 0; i + 2 < line.len; i++) {
-		i += bytes_find(bytes_slice(line, i, SIZE_MAX), '=');
-		if (i + 2 < line.len && is_needless(bytes_slice(line, i, 3))) {
+	for (size_t from = 0; from < line.len; from += 64) {
+		uint64_t mask = octets_mask(line, from, marks);
+
+		for (; mask != 0; mask &= mask - 1) {
+			size_t at = from + (size_t)__builtin_ctzll(mask);
+
+			if (at < next || at + 2 >= line.len ||
+			    !is_needless(bytes_slice(line, at, 3)))
+				continue;
 			count++;
-			i += 2;
+			next = at + 3;
 		}
 	}
 	while (line.len > 0 && header_is_space(line.data[line.len - 1]))

@@ -34,6 +34,21 @@ static size_t first_of_rest(struct bytes in, size_t at, unsigned mask)
 	return mask == 0 ? in.len : at + (size_t)__builtin_ctz(mask);
 }
 
+/* All bits of the octets that are white space. */
+static __m128i space_octets(__m128i block)
+{
+	__m128i behind_tab = _mm_sub_epi8(block, _mm_set1_epi8('\t'));
+	__m128i near = _mm_min_epu8(behind_tab, _mm_set1_epi8('\r' - '\t'));
+
+	return _mm_or_si128(_mm_cmpeq_epi8(near, behind_tab),
+	                    _mm_cmpeq_epi8(block, _mm_set1_epi8(' ')));
+}
+
+static unsigned block_spaces(__m128i block)
+{
+	return (unsigned)_mm_movemask_epi8(space_octets(block));
+}
+
 struct block_set {
 	__m128i a, b, c, d;
 };
@@ -52,6 +67,11 @@ static inline unsigned block_any(__m128i block, const struct block_set *set)
 	return (unsigned)_mm_movemask_epi8(_mm_or_si128(one, other));
 }
 #endif
+
+static bool is_space(uint8_t octet)
+{
+	return octet == ' ' || (octet >= '\t' && octet <= '\r');
+}
 
 static bool is_any(uint8_t octet, const uint8_t set[4])
 {
@@ -230,25 +250,20 @@ size_t octets_ascii_spaces(struct bytes in, size_t from, uint32_t *io_space_coun
 	size_t at = from;
 
 #ifdef __SSE2__
-	const __m128i tab = _mm_set1_epi8('\t'), span = _mm_set1_epi8('\r' - '\t');
-	const __m128i blank = _mm_set1_epi8(' '), one = _mm_set1_epi8(1);
+	const __m128i one = _mm_set1_epi8(1);
 	__m128i sums = _mm_setzero_si128();
 
 	for (; in.len - at >= BLOCK_BYTES; at += BLOCK_BYTES) {
 		__m128i block = block_load(in.data + at);
-		__m128i behind_tab = _mm_sub_epi8(block, tab);
 
 		if (_mm_movemask_epi8(block) != 0)
 			break;
-		__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(behind_tab, span), behind_tab);
-		__m128i space = _mm_or_si128(control, _mm_cmpeq_epi8(block, blank));
-		sums = _mm_add_epi64(sums, block_sums(_mm_and_si128(space, one)));
+		sums = _mm_add_epi64(sums, block_sums(_mm_and_si128(space_octets(block), one)));
 	}
 	*io_space_count += sums_total(sums);
 #endif
 	for (; at < in.len && in.data[at] < 0x80; at++)
-		*io_space_count += in.data[at] == ' ' ||
-		                   (in.data[at] >= '\t' && in.data[at] <= '\r');
+		*io_space_count += is_space(in.data[at]);
 	return at;
 }
 
@@ -279,6 +294,26 @@ size_t octets_find_pair(struct bytes in, size_t from, const uint8_t pair[2], con
 			break;
 	}
 	return at;
+}
+
+uint64_t octets_space_mask(struct bytes in, size_t from)
+{
+	struct bytes window = bytes_slice(in, from, 64);
+	uint64_t mask = 0;
+	size_t at = 0;
+
+#ifdef __SSE2__
+	for (; window.len - at >= BLOCK_BYTES; at += BLOCK_BYTES)
+		mask |= (uint64_t)block_spaces(block_load(window.data + at)) << at;
+	if (window.len >= BLOCK_BYTES) {
+		size_t last = window.len - BLOCK_BYTES;
+
+		return mask | (uint64_t)block_spaces(block_load(window.data + last)) << last;
+	}
+#endif
+	for (; at < window.len; at++)
+		mask |= (uint64_t)is_space(window.data[at]) << at;
+	return mask;
 }
 
 #ifdef __SSE2__

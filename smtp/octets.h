@@ -29,6 +29,8 @@ size_t octets_ascii_spaces(struct bytes in, size_t from, uint32_t *io_space_coun
 size_t octets_find_pair(struct bytes in, size_t from, const uint8_t pair[2], const uint8_t set[2]);
 /* Which of the 64 octets from `from` on are one of `set`: a bit each, the first one's is 1. */
 uint64_t octets_mask(struct bytes in, size_t from, const uint8_t set[4]);
+/* The same for white space: HTAB to CR, and blanks. */
+uint64_t octets_space_mask(struct bytes in, size_t from);
 /* Which of four pairs of octets stand in `in`: a bit each, the first one's is 1. */
 unsigned octets_pairs(struct bytes in, const char pairs[4][2]);
 /* How many octets are no continuation octets of UTF-8: characters, when it is well-formed. */

@@ -110,6 +110,12 @@ static void check_mask(struct bytes in, size_t from, const uint8_t set[4])
 	for (size_t i = 0; i < 64 && from + i < in.len; i++)
 		mask |= (uint64_t)(memchr(set, in.data[from + i], 4) != NULL) << i;
 	assert_true(octets_mask(in, from, set) == mask);
+	mask = 0;
+	for (size_t i = 0; i < 64 && from + i < in.len; i++)
+		mask |= (uint64_t)(in.data[from + i] == ' ' ||
+		                   (in.data[from + i] >= '\t' && in.data[from + i] <= '\r'))
+		        << i;
+	assert_true(octets_space_mask(in, from) == mask);
 }
 
 static void test_searches(void **state)
