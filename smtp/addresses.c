@@ -74,7 +74,7 @@ void address_walk_open(struct address_walk *walk, struct bytes value, struct sin
 	walk->rest = without_group(without_pairs(walk, value));
 	if (skip_space(walk->rest, 0) == walk->rest.len)
 		walk->rest.len = 0;
-	walk->items_end = false;
+	walk->items_end = walk->addresses_only = false;
 }
 
 /* The offset behind what `close` ends, from `at` behind the opening octet; `open` does not stand
@@ -341,12 +341,13 @@ static void put_without_comments(struct address_walk *walk, struct bytes in)
 {
 	size_t from = 0, end;
 
-	for (size_t i = 0; i < in.len; i++) {
-		if (!comment_end(in, i, &end))
+	for (size_t at = 0; (at += bytes_find(bytes_slice(in, at, SIZE_MAX), '(')) < in.len;) {
+		if (!comment_end(in, at, &end)) {
+			at++;
 			continue;
-		sink_put(&walk->storage, bytes_slice(in, from, i - from));
-		from = end;
-		i = end - 1;
+		}
+		sink_put(&walk->storage, bytes_slice(in, from, at - from));
+		at = from = end;
 	}
 	sink_put(&walk->storage, bytes_slice(in, from, SIZE_MAX));
 }
@@ -431,6 +432,10 @@ static void item_take(struct address_walk *walk, const struct item *item, struct
 	if (item->inside.data != NULL)
 		address = inside_text(walk, item->inside);
 	mailbox->address = is_address(address) ? address : none;
+	if (walk->addresses_only && mailbox->address.len > 0) {
+		mailbox->address = until_second_at(mailbox->address);
+		return;
+	}
 	mailbox->name = item->phrase.data != NULL ? phrase_text(walk, item->phrase) : none;
 	if (mailbox->address.len == 0 && mailbox->name.data != NULL &&
 	    looks_like_mail(mailbox->name)) {

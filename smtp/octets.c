@@ -391,3 +391,33 @@ uint32_t octets_hash(struct bytes b)
 	hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
 	return (uint32_t)(hash >> 32);
 }
+
+size_t octets_copy_line(struct bytes in, size_t from, uint8_t *out)
+{
+	size_t at = from;
+
+#ifdef __SSE2__
+	const __m128i end = _mm_set1_epi8('\n');
+	size_t ahead = (size_t)((uintptr_t)(in.data + from) - (uintptr_t)out);
+	/* Octets behind the line are written, too: into room that is free, or that is written again
+	 * before it is read. Not so where `out` is less than a block in front of what is read. */
+	size_t left = ahead == 0 || ahead >= BLOCK_BYTES ? in.len : 0;
+
+	for (; left >= at + BLOCK_BYTES; at += BLOCK_BYTES) {
+		__m128i block = block_load(in.data + at);
+		unsigned mask = block_equal(block, end);
+
+		_mm_storeu_si128((__m128i *)(void *)(out + (at - from)), block);
+		if (mask != 0)
+			return at + (size_t)__builtin_ctz(mask) + 1;
+	}
+#endif
+	while (at < in.len) {
+		uint8_t octet = in.data[at++];
+
+		out[at - 1 - from] = octet;
+		if (octet == '\n')
+			break;
+	}
+	return at;
+}

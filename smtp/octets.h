@@ -38,6 +38,10 @@ uint32_t octets_characters(struct bytes in);
 /* Not keyed: for tables so small that nobody gains by making others meet. */
 uint32_t octets_hash(struct bytes in);
 
+/* Copies from `from` on up to the first LF, itself included, or the end, and returns where that is.
+ * `out` holds as much as `in` has from `from` on; it may lie in front of it in the same memory. */
+size_t octets_copy_line(struct bytes in, size_t from, uint8_t *out);
+
 static inline bool octets_has_nocase(struct bytes in, struct bytes text)
 {
 	return octets_find_text(in, 0, text, true) < in.len;

@@ -263,6 +263,7 @@ static struct bytes first_address(struct header_table *headers, uint32_t index)
 	struct mailbox mailbox;
 
 	address_walk_open(&walk, headers->field[index].raw, headers->storage);
+	walk.addresses_only = true;
 	while (address_walk_next(&walk, &mailbox)) {
 		if (mailbox.address.len == 0)
 			continue;

@@ -255,6 +255,7 @@ static void put_addresses(struct joiner *joiner, struct bytes value)
 	struct mailbox mailbox;
 
 	address_walk_open(&walk, value, joiner->source->scratch);
+	walk.addresses_only = (joiner->modifiers & SELECTOR_ADDR) != 0;
 	while (address_walk_next(&walk, &mailbox)) {
 		if ((joiner->modifiers & SELECTOR_ADDR) != 0 && mailbox.address.len > 0) {
 			put_address(joiner, mailbox.address);

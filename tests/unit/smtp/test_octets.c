@@ -118,6 +118,37 @@ static void check_mask(struct bytes in, size_t from, const uint8_t set[4])
 	assert_true(octets_space_mask(in, from) == mask);
 }
 
+/* Into other memory, and down in the same: what is not copied yet stays. */
+static void check_copy(struct bytes in, size_t from)
+{
+	static const size_t distances[] = {0, 1, 7, 15, 16, 40};
+	size_t end = from;
+
+	while (end < in.len && in.data[end++] != '\n')
+		;
+	for (unsigned i = 0; i < sizeof(distances) / sizeof(distances[0]); i++) {
+		size_t ahead = distances[i];
+		uint8_t *memory = malloc(ahead + in.len + 1);
+
+		assert_non_null(memory);
+		if (in.len > 0)
+			memcpy(memory + ahead, in.data, in.len);
+		struct bytes copy = bytes_of(memory + ahead, in.len);
+		assert_int_equal(octets_copy_line(copy, from, memory + from), end);
+		if (end > from)
+			assert_memory_equal(memory + from, in.data + from, end - from);
+		if (end < in.len)
+			assert_memory_equal(copy.data + end, in.data + end, in.len - end);
+		free(memory);
+	}
+	uint8_t *other = malloc(in.len - from + 1);
+	assert_non_null(other);
+	assert_int_equal(octets_copy_line(in, from, other), end);
+	if (end > from)
+		assert_memory_equal(other, in.data + from, end - from);
+	free(other);
+}
+
 static void test_searches(void **state)
 {
 	static const uint8_t set[4] = {'@', '\n', 0x80, 0};
@@ -137,6 +168,7 @@ static void test_searches(void **state)
 		check_spaces(in, from, at);
 		check_pair(in, from);
 		check_pairs(in);
+		check_copy(in, from);
 		check_mask(in, from, set);
 		for (size_t i = 0; i < in.len; i++)
 			characters += (in.data[i] & 0xC0) != 0x80;
