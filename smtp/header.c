@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/facts.h"
 #include "smtp/header_words.h"
+#include "smtp/octets.h"
 
 #define HEADER_ERRORS_MAX 3 /* lines that are no field; one more begins the body */
 
@@ -208,10 +209,9 @@ uint32_t header_last_of(const struct header_table *table, struct bytes name, uin
 	return HEADER_NONE;
 }
 
-void header_put_raw(const struct header_field *field, struct sink *out)
+/* Where there may be no room for all of it. */
+static void put_raw_that_fits(struct bytes rest, struct sink *out)
 {
-	struct bytes rest = field->raw;
-
 	while (rest.len > 0) {
 		size_t end = bytes_find(rest, '\n');
 
@@ -223,6 +223,24 @@ void header_put_raw(const struct header_field *field, struct sink *out)
 		sink_put(out, bytes_slice(rest, 0, text));
 		sink_octet(out, '\n');
 		rest = bytes_slice(rest, end + 1, SIZE_MAX);
+	}
+}
+
+void header_put_raw(const struct header_field *field, struct sink *out)
+{
+	struct bytes raw = field->raw;
+
+	if (out->bytes_max - out->len < raw.len) {
+		put_raw_that_fits(raw, out);
+		return;
+	}
+	for (size_t at = 0; at < raw.len;) {
+		size_t end = octets_copy_line(raw, at, out->data + out->len);
+
+		out->len += end - at;
+		if (end - at >= 2 && raw.data[end - 2] == '\r' && raw.data[end - 1] == '\n')
+			out->data[--out->len - 1] = '\n';
+		at = end;
 	}
 }
 
@@ -272,6 +290,10 @@ static struct bytes unfold(struct header_table *table, struct bytes value)
 /* `value` as UTF-8 without folds, and with its encoded words decoded unless it is structured. */
 static struct bytes decode(struct header_table *table, struct bytes value, bool structured)
 {
+	static const uint8_t marks[2] = {'\n', '='};
+
+	if (octets_plain_end(value, 0, marks) == value.len)
+		return value;
 	value = unfold(table, value);
 	if (!charset_is_ascii(value)) {
 		size_t start = table->storage.len;

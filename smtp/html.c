@@ -168,13 +168,13 @@ static bool start_read(struct html_tokenizer *tokenizer, struct html_token *toke
 static bool end_read(struct html_tokenizer *tokenizer, struct html_token *token)
 {
 	struct bytes in = tokenizer->in;
-	size_t start = tokenizer->at + 2, end = start;
-	size_t close = find(in, start, '>');
+	size_t start = tokenizer->at + 2;
+	size_t end = find_class(in, start, SPACE | ENDS_TAG), close = end;
 
+	if (end < in.len && in.data[end] != '>')
+		close = find(in, end, '>');
 	if (close == in.len)
 		return false;
-	while (end < close && !is_space(in.data[end]))
-		end++;
 	token->attribute_count = 0;
 	name_take(bytes_slice(in, start, end - start), token);
 	give(tokenizer, token, end > start ? HTML_END : HTML_COMMENT, close + 1);

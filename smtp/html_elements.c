@@ -28,8 +28,10 @@ enum html_element html_element_find(const struct html_token *token)
 		first += html_name_key(names[first + half]) <= token->name_key ? half : 0;
 		count -= half;
 	}
-	return strcmp(names[first], token->name) == 0 ? (enum html_element)first
-	                                              : HTML_ELEMENT_COUNT;
+	/* What a name has beyond its number is left to compare, if anything. */
+	bool found = html_name_key(names[first]) == token->name_key &&
+	             (token->name[7] == '\0' || strcmp(names[first], token->name) == 0);
+	return found ? (enum html_element)first : HTML_ELEMENT_COUNT;
 }
 
 const struct html_traits *html_element_traits(enum html_element element)

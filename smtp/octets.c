@@ -245,6 +245,30 @@ static uint32_t sums_total(__m128i sums)
 }
 #endif
 
+size_t octets_plain_end(struct bytes in, size_t from, const uint8_t set[2])
+{
+	size_t at = from;
+
+#ifdef __SSE2__
+	const __m128i a = _mm_set1_epi8((char)set[0]), b = _mm_set1_epi8((char)set[1]);
+
+	while (at < in.len && in.len >= BLOCK_BYTES) {
+		size_t start = in.len - at >= BLOCK_BYTES ? at : in.len - BLOCK_BYTES;
+		__m128i block = block_load(in.data + start);
+		__m128i any = _mm_or_si128(_mm_cmpeq_epi8(block, a), _mm_cmpeq_epi8(block, b));
+		unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(block, any)) >>
+		                (at - start);
+
+		if (mask != 0)
+			return at + (size_t)__builtin_ctz(mask);
+		at = start + BLOCK_BYTES;
+	}
+#endif
+	while (at < in.len && in.data[at] < 0x80 && in.data[at] != set[0] && in.data[at] != set[1])
+		at++;
+	return at;
+}
+
 size_t octets_ascii_spaces(struct bytes in, size_t from, uint32_t *io_space_count)
 {
 	size_t at = from;

@@ -518,10 +518,10 @@ static void emit_mail_forms(struct canon *canon, struct bytes uri)
 
 static bool is_mail(struct bytes uri)
 {
-	size_t at = bytes_find(uri, '@');
-
-	return bytes_starts_nocase(uri, BYTES("mailto:")) ||
-	       (at < uri.len && bytes_find(uri, ':') > at);
+	if (bytes_starts_nocase(uri, BYTES("mailto:")))
+		return true;
+	size_t at = octets_find_any(uri, 0, (const uint8_t *)"@:::");
+	return at < uri.len && uri.data[at] == '@';
 }
 
 /* Without line ends inside and white space at the ends. */
@@ -531,7 +531,7 @@ static struct bytes clean(struct bytes uri, uint8_t *memory)
 
 	if (uri.len > URI_BYTES_MAX)
 		uri.len = URI_BYTES_MAX;
-	if (bytes_find(uri, '\n') == uri.len && bytes_find(uri, '\r') == uri.len) {
+	if (octets_find_any(uri, 0, (const uint8_t *)"\r\n\n\n") == uri.len) {
 		struct bytes trimmed = header_trim(uri);
 
 		if (trimmed.len > 0)

@@ -79,6 +79,16 @@ static void check_spaces(struct bytes in, size_t from, size_t end)
 	assert_int_equal(count, expected);
 }
 
+static void check_plain(struct bytes in, size_t from)
+{
+	static const uint8_t set[2] = {'{', '\n'};
+	size_t at = from;
+
+	while (at < in.len && in.data[at] < 0x80 && in.data[at] != '{' && in.data[at] != '\n')
+		at++;
+	assert_int_equal(octets_plain_end(in, from, set), at);
+}
+
 static void check_pair(struct bytes in, size_t from)
 {
 	static const uint8_t pair[2] = {'b', 'a'}, set[2] = {'{', 0xC0};
@@ -168,6 +178,7 @@ static void test_searches(void **state)
 		check_spaces(in, from, at);
 		check_pair(in, from);
 		check_pairs(in);
+		check_plain(in, from);
 		check_copy(in, from);
 		check_mask(in, from, set);
 		for (size_t i = 0; i < in.len; i++)
