@@ -195,11 +195,24 @@ uint32_t header_next(const struct header_table *table, struct bytes name, uint32
 	return index;
 }
 
+/* The last message field of this name. */
+static uint32_t last_of_message(const struct header_table *table, struct bytes name, uint32_t hash)
+{
+	uint32_t last = HEADER_NONE;
+
+	for (uint32_t i = header_first(table, name, hash); i != HEADER_NONE;
+	     i = header_next(table, name, i))
+		last = i;
+	return last;
+}
+
 uint32_t header_last_of(const struct header_table *table, struct bytes name, uint32_t first,
                         uint32_t count)
 {
 	uint32_t hash = header_hash(name);
 
+	if (first == 0 && count == table->message_count)
+		return last_of_message(table, name, hash);
 	for (uint32_t i = first + count; i > first; i--) {
 		const struct header_field *field = &table->field[i - 1];
 

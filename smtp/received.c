@@ -52,6 +52,25 @@ static const struct form forms[] = {
 #include "smtp/received_forms.def"
 };
 
+/* What most forms are told apart by, closely packed: the group, and how the pattern begins. */
+struct form_head {
+	uint8_t group;
+	char pattern[6];
+};
+
+#define HEAD(group, text) \
+	{ \
+		group, \
+		{ \
+			(text)[0], (text)[1], (text)[2], (text)[3], (text)[4], (text)[5] \
+		} \
+	}
+
+static const struct form_head heads[] = {
+#define FORM(group, needs, outcome, flags, pattern) HEAD(GROUP_##group, pattern "\0\0\0\0\0"),
+#include "smtp/received_forms.def"
+};
+
 static bool is_digit(uint8_t c)
 {
 	return c >= '0' && c <= '9';
@@ -420,7 +439,7 @@ static void take_xmail(struct bytes line, struct received *received)
 }
 
 /* Whether an element of a pattern may begin with `octet`. */
-static bool may_begin(char element, uint8_t octet)
+static inline bool may_begin(char element, uint8_t octet)
 {
 	switch (element) {
 	case 'c':
@@ -441,7 +460,7 @@ static bool may_begin(char element, uint8_t octet)
 }
 
 /* Whether what begins at `pattern` may stand at `at`, by its first octet. */
-static bool is_at(struct bytes line, size_t at, const char *pattern)
+static inline bool is_at(struct bytes line, size_t at, const char *pattern)
 {
 	if (pattern[0] == '\0')
 		return true;
@@ -450,9 +469,9 @@ static bool is_at(struct bytes line, size_t at, const char *pattern)
 	return at < line.len && line.data[at] == (uint8_t)pattern[0];
 }
 
-/* Whether a pattern may fit by the octets around the first word, which ends at `word`: most do not,
- * and are not looked at further. */
-static bool may_fit(const char *pattern, struct bytes line, size_t word)
+/* Whether a pattern that begins so may fit by the octets around the first word, which ends at
+ * `word`: most do not, and are not looked at further. */
+static bool may_fit(const char pattern[6], struct bytes line, size_t word)
 {
 	if (pattern[0] != '%')
 		return is_at(line, 0, pattern) &&
@@ -493,7 +512,7 @@ static bool forms_try(struct bytes line, uint32_t marks, enum group group, bool 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		const struct form *form = &forms[i];
 
-		if ((groups >> form->group & 1) == 0 || !may_fit(form->pattern, line, word) ||
+		if ((groups >> heads[i].group & 1) == 0 || !may_fit(heads[i].pattern, line, word) ||
 		    (form->needs[0] != '\0' && !received_has(line, form->needs)) ||
 		    !received_match(form->pattern, line, &captures) ||
 		    (form->outcome == OUTCOME_RELAY && !form_take(form, line, &captures, received)))
