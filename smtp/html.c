@@ -73,6 +73,9 @@ static void literal_enter(struct html_tokenizer *tokenizer, const char *name)
 	static const char *const list[] = {"script",    "style", "xmp",     "iframe",
 	                                   "plaintext", "title", "textarea"};
 
+	/* Most names have one or two letters: none of these. */
+	if (name[0] == '\0' || name[1] == '\0' || name[2] == '\0')
+		return;
 	for (unsigned i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
 		if (name[0] == list[i][0] && name[1] == list[i][1] && strcmp(name, list[i]) == 0) {
 			tokenizer->literal = list[i];

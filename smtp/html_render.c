@@ -75,12 +75,44 @@ static bool is_blank(struct bytes text)
 	return true;
 }
 
+/* The text in front of what is put at `start`. */
+static struct bytes piece_before(const struct html_render *render, const struct piece_state *state,
+                                 size_t start)
+{
+	return state->any
+	           ? bytes_of(render->text->data + state->last_start, start - state->last_start)
+	           : bytes_of(NULL, 0);
+}
+
+static void piece_end(struct piece_state *state, size_t start, bool invisible)
+{
+	state->any = true;
+	state->last_is_space = false;
+	state->last_is_invisible = invisible;
+	state->last_start = start;
+}
+
+/* White space alone, as most texts between tags: one space, or none behind a tag's. */
+static void put_blank(struct html_render *render, struct piece_state *state, struct bytes blank)
+{
+	size_t start = render->text->len;
+
+	html_facts_text(&render->facts, piece_before(render, state, start), blank);
+	if (blank.len > 0 && !(state->any && state->last_is_space))
+		sink_octet(render->text, ' ');
+	piece_end(state, start, false);
+}
+
 static void put_text(struct html_render *render, struct piece_state *state,
                      const struct html_token *token)
 {
 	struct sink *text = render->text;
 	size_t start = text->len;
 
+	if (is_blank(token->text)) {
+		put_blank(render, state, token->text);
+		return;
+	}
 	if (token->is_literal) {
 		sink_put(text, token->text);
 	} else if (html_decode(token->text, true, text) > 0xFF) {
@@ -88,13 +120,9 @@ static void put_text(struct html_render *render, struct piece_state *state,
 	}
 	struct bytes piece = bytes_of(text->data + start, text->len - start);
 	bool invisible = !is_blank(piece) && html_styles_hide(&render->styles);
-	struct bytes before = bytes_of(text->data + state->last_start, start - state->last_start);
-	html_facts_text(&render->facts, state->any ? before : bytes_of(NULL, 0), piece);
+	html_facts_text(&render->facts, piece_before(render, state, start), piece);
 	fold_space(text, start, state->any && state->last_is_space && !invisible);
-	state->any = true;
-	state->last_is_space = false;
-	state->last_is_invisible = invisible;
-	state->last_start = start;
+	piece_end(state, start, invisible);
 }
 
 /* The value of an attribute with its references decoded, in render->scratch. */

@@ -248,10 +248,9 @@ static uint32_t background_colour(struct bytes text)
 }
 
 /* "color: x" or "background-color: x"; the value, or NULL data. */
-static struct bytes colour_value(struct bytes part, bool *out_background)
+static struct bytes colour_value(struct bytes rest, bool *out_background)
 {
-	struct bytes rest = header_trim(part), background = BYTES("background-"),
-	             colour = BYTES("color:");
+	struct bytes background = BYTES("background-"), colour = BYTES("color:");
 
 	*out_background = bytes_starts_nocase(rest, background);
 	if (*out_background)
@@ -281,9 +280,13 @@ static void take_colour(struct html_style *style, struct bytes value, bool backg
 static void take_declaration(struct html_style *style, struct bytes part)
 {
 	bool background;
-	struct bytes value = colour_value(part, &background);
 	struct bytes trimmed = header_trim(part), name = BYTES("background:");
+	uint8_t first = trimmed.len == 0 ? 0 : trimmed.data[0] | 0x20;
 
+	/* background, color, display and visibility count. */
+	if (first != 'b' && first != 'c' && first != 'd' && first != 'v')
+		return;
+	struct bytes value = colour_value(trimmed, &background);
 	if (value.data != NULL) {
 		take_colour(style, value, background);
 		return;
