@@ -92,11 +92,8 @@ void header_add(struct header_table *table, struct bytes name, struct bytes raw)
 
 size_t header_name_len(struct bytes line, size_t *out_colon)
 {
-	size_t len = 0;
+	size_t len = octets_name_end(line, 0), colon = len;
 
-	while (len < line.len && header_is_name_octet(line.data[len]))
-		len++;
-	size_t colon = len;
 	while (colon < line.len && (line.data[colon] == ' ' || line.data[colon] == '\t'))
 		colon++;
 	if (len == 0 || colon == line.len || line.data[colon] != ':')

@@ -245,6 +245,31 @@ static uint32_t sums_total(__m128i sums)
 }
 #endif
 
+size_t octets_name_end(struct bytes in, size_t from)
+{
+	size_t at = from;
+
+#ifdef __SSE2__
+	const __m128i blank = _mm_set1_epi8(' '), last = _mm_set1_epi8(0x7E);
+	const __m128i colon = _mm_set1_epi8(':');
+
+	/* Octets from 0x80 on are less than a blank here. */
+	for (; in.len - at >= BLOCK_BYTES; at += BLOCK_BYTES) {
+		__m128i block = block_load(in.data + at);
+		__m128i none = _mm_or_si128(_mm_cmpgt_epi8(block, last),
+		                            _mm_cmpeq_epi8(block, colon));
+		__m128i visible = _mm_andnot_si128(none, _mm_cmpgt_epi8(block, blank));
+		unsigned mask = (unsigned)_mm_movemask_epi8(visible) ^ 0xFFFF;
+
+		if (mask != 0)
+			return at + (size_t)__builtin_ctz(mask);
+	}
+#endif
+	while (at < in.len && in.data[at] > ' ' && in.data[at] < 0x7F && in.data[at] != ':')
+		at++;
+	return at;
+}
+
 size_t octets_plain_end(struct bytes in, size_t from, const uint8_t set[2])
 {
 	size_t at = from;
@@ -434,6 +459,13 @@ size_t octets_copy_line(struct bytes in, size_t from, uint8_t *out)
 		_mm_storeu_si128((__m128i *)(void *)(out + (at - from)), block);
 		if (mask != 0)
 			return at + (size_t)__builtin_ctz(mask) + 1;
+	}
+	if (left != 0 && in.len - from >= BLOCK_BYTES) {
+		__m128i block = block_load(block_last(in));
+		size_t rest = first_of_rest(in, at, block_equal(block, end));
+
+		_mm_storeu_si128((__m128i *)(void *)(out + (in.len - BLOCK_BYTES - from)), block);
+		return rest < in.len ? rest + 1 : rest;
 	}
 #endif
 	while (at < in.len) {

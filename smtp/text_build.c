@@ -179,7 +179,11 @@ static size_t fold_run(struct bytes text, size_t at, bool wide, struct sink *out
 	size_t first = text.len, last = 0, start = at;
 	unsigned step;
 
-	for (; at < text.len && (step = space_len(text, at, wide)) > 0; at += step) {
+	for (; at < text.len; at += step) {
+		step = text.data[at] < 0x80 ? header_is_space(text.data[at])
+		                            : space_len(text, at, wide);
+		if (step == 0)
+			break;
 		if (text.data[at] != '\n')
 			continue;
 		first = at < first ? at : first;

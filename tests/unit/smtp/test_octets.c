@@ -24,8 +24,8 @@ static uint32_t next_random(void)
 /* A text of few different octets, in a block of its exact size. */
 static struct bytes text_new(void)
 {
-	static const uint8_t of[] = {' ', ' ',  'a', 'B',  'b',  'A',  '@',  '[',  '{',
-	                             '`', '\n', 0,   0x7F, 0x80, 0xBF, 0xC0, 0xFF, '\t'};
+	static const uint8_t of[] = {' ',  ' ', 'a',  'B', 'b', 'A',  '@',  '[',  '{',  '`',
+	                             '\n', 0,   0x7F, ':', '~', 0x80, 0xBF, 0xC0, 0xFF, '\t'};
 	size_t len = next_random() % TEXT_BYTES_MAX;
 	/* Half of the texts are mostly words, so that runs get longer than a block. */
 	uint32_t kinds = next_random() % 2 == 0 ? sizeof(of) : 6;
@@ -87,6 +87,10 @@ static void check_plain(struct bytes in, size_t from)
 	while (at < in.len && in.data[at] < 0x80 && in.data[at] != '{' && in.data[at] != '\n')
 		at++;
 	assert_int_equal(octets_plain_end(in, from, set), at);
+	for (at = from;
+	     at < in.len && in.data[at] > ' ' && in.data[at] < 0x7F && in.data[at] != ':';)
+		at++;
+	assert_int_equal(octets_name_end(in, from), at);
 }
 
 static void check_pair(struct bytes in, size_t from)
