@@ -29,7 +29,7 @@ struct header_field {
 	bool is_decoded;
 };
 
-#define HEADER_BUCKETS 64
+#define HEADER_BUCKETS 128
 
 struct header_table {
 	struct header_field *field; /* all parts' fields in document order */

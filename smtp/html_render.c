@@ -125,9 +125,12 @@ static void put_text(struct html_render *render, struct piece_state *state,
 	piece_end(state, start, invisible);
 }
 
-/* The value of an attribute with its references decoded, in render->scratch. */
+/* The value of an attribute with its references decoded, in render->scratch if it has any. */
 static struct bytes value_decoded(struct html_render *render, struct bytes value)
 {
+	if (value.len > 0 && value.len <= render->scratch.bytes_max &&
+	    bytes_find(value, '&') == value.len)
+		return value;
 	render->scratch.len = 0;
 	html_decode(value, false, &render->scratch);
 	return sink_bytes(&render->scratch);

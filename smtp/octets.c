@@ -385,13 +385,17 @@ unsigned octets_pairs(struct bytes in, const char pairs[4][2])
 	__m128i seen[4] = {_mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128(),
 	                   _mm_setzero_si128()};
 
-	for (; in.len - at > BLOCK_BYTES; at += BLOCK_BYTES) {
-		__m128i block = block_load(in.data + at), next = block_load(in.data + at + 1);
+	/* What is left behind whole blocks is looked at with what was seen. */
+	while (in.len > BLOCK_BYTES && at + 1 < in.len) {
+		size_t start = in.len - at > BLOCK_BYTES ? at : in.len - BLOCK_BYTES - 1;
+		__m128i block = block_load(in.data + start);
+		__m128i next = block_load(in.data + start + 1);
 
 		note_pair(&seen[0], block, next, pairs[0]);
 		note_pair(&seen[1], block, next, pairs[1]);
 		note_pair(&seen[2], block, next, pairs[2]);
 		note_pair(&seen[3], block, next, pairs[3]);
+		at = start + BLOCK_BYTES;
 	}
 	for (unsigned i = 0; i < 4; i++)
 		found |= (unsigned)(_mm_movemask_epi8(seen[i]) != 0) << i;

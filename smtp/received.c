@@ -135,13 +135,11 @@ static struct bytes read_id(struct bytes line)
 {
 	for (size_t at = 0; (at = received_find(line, at, " id ")) < line.len; at++) {
 		struct bytes rest = bytes_slice(line, at + 4, SIZE_MAX);
-		size_t end = 0;
 
 		if (rest.len > 0 && rest.data[0] == '<')
 			rest = bytes_slice(rest, 1, SIZE_MAX);
-		while (end < rest.len && rest.data[end] != 0 &&
-		       strchr(" <>;", rest.data[end]) == NULL)
-			end++;
+		size_t end = octets_find_any(rest, 0, (const uint8_t *)" <>;");
+		end = bytes_find(bytes_slice(rest, 0, end), '\0');
 		if (end >= 3)
 			return bytes_slice(rest, 0, end);
 	}

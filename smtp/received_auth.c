@@ -48,15 +48,36 @@ static inline uint64_t mark_letters(void)
 	    ;
 }
 
-static uint32_t word_marks(struct bytes rest)
+/* Their second and third octets, a bit each by their last five bits. */
+static inline uint32_t mark_seconds(void)
 {
-	uint8_t first = rest.data[0];
+	return 0
+#define MARK(name, text) | UINT32_C(1) << (text[1] & 31)
+#define PAIR(name, text)
+#include "smtp/received_marks.def"
+	    ;
+}
+
+static inline uint32_t mark_thirds(void)
+{
+	return 0
+#define MARK(name, text) | UINT32_C(1) << (text[2] & 31)
+#define PAIR(name, text)
+#include "smtp/received_marks.def"
+	    ;
+}
+
+static inline uint32_t word_marks(struct bytes rest)
+{
 	uint32_t found = 0;
 
-	if (first <= '@' || first >= 0x7F || (mark_letters() >> (first - '@') & 1) == 0 ||
-	    rest.len < 3)
+	if (rest.len < 3)
 		return 0;
-	uint32_t head = HEAD(first, rest.data[1], rest.data[2]);
+	uint8_t first = rest.data[0], second = rest.data[1], third = rest.data[2];
+	if (first <= '@' || first >= 0x7F || (mark_letters() >> (first - '@') & 1) == 0 ||
+	    (mark_seconds() >> (second & 31) & mark_thirds() >> (third & 31) & 1) == 0)
+		return 0;
+	uint32_t head = HEAD(first, second, third);
 	for (unsigned i = 0; i < WORD_COUNT; i++)
 		if (heads[i] == head && rest.len >= words[i].len &&
 		    memcmp(rest.data, words[i].text, words[i].len) == 0)
