@@ -19,24 +19,6 @@ static inline bool are_same(uint64_t a, uint64_t b)
 	return a == b || lower_eight(a) == lower_eight(b);
 }
 
-static inline uint64_t load_eight(const uint8_t *data)
-{
-	uint64_t octets;
-
-	memcpy(&octets, data, sizeof(octets));
-	return octets;
-}
-
-/* Four octets from the start and four from the end of `len`, which is 4 to 7. */
-static inline uint64_t load_both_ends(const uint8_t *data, size_t len)
-{
-	uint32_t first, last;
-
-	memcpy(&first, data, sizeof(first));
-	memcpy(&last, data + len - sizeof(last), sizeof(last));
-	return (uint64_t)first << 32 | last;
-}
-
 bool bytes_same_nocase(const uint8_t *a, const uint8_t *b, size_t len)
 {
 	if (len < 4) {
@@ -46,11 +28,11 @@ bool bytes_same_nocase(const uint8_t *a, const uint8_t *b, size_t len)
 		return true;
 	}
 	if (len < 8)
-		return are_same(load_both_ends(a, len), load_both_ends(b, len));
+		return are_same(bytes_load_ends(a, len), bytes_load_ends(b, len));
 	for (size_t at = 0; at + 8 < len; at += 8)
-		if (!are_same(load_eight(a + at), load_eight(b + at)))
+		if (!are_same(bytes_load_eight(a + at), bytes_load_eight(b + at)))
 			return false;
-	return are_same(load_eight(a + len - 8), load_eight(b + len - 8));
+	return are_same(bytes_load_eight(a + len - 8), bytes_load_eight(b + len - 8));
 }
 
 static inline bool is_blank(uint8_t octet)

@@ -228,17 +228,15 @@ static inline uint32_t fact_name_hash(struct bytes name)
 {
 	const uint64_t case_bits = UINT64_C(0x2020202020202020);
 	const uint64_t mix = UINT64_C(0x9E3779B97F4A7C15);
-	uint64_t hash = name.len * mix, word = 0;
-	size_t at = 0;
+	uint64_t hash = name.len * mix, last;
 
-	for (; name.len - at >= sizeof(word); at += sizeof(word)) {
-		memcpy(&word, name.data + at, sizeof(word));
-		hash = (hash ^ (word | case_bits)) * mix;
+	for (size_t at = 0; at + 8 < name.len; at += 8) {
+		hash = (hash ^ (bytes_load_eight(name.data + at) | case_bits)) * mix;
 		hash ^= hash >> 32;
 	}
-	for (word = 0; at < name.len; at++)
-		word = word << 8 | name.data[at];
-	hash = (hash ^ (word | case_bits)) * mix;
+	last = name.len < 8 ? bytes_load_few(name.data, name.len)
+	                    : bytes_load_eight(name.data + name.len - 8);
+	hash = (hash ^ (last | case_bits)) * mix;
 	return (uint32_t)(hash >> 32);
 }
 

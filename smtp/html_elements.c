@@ -28,9 +28,9 @@ enum html_element html_element_find(const struct html_token *token)
 		first += html_name_key(names[first + half]) <= token->name_key ? half : 0;
 		count -= half;
 	}
-	/* What a name has beyond its number is left to compare, if anything. */
-	bool found = html_name_key(names[first]) == token->name_key &&
-	             (token->name[7] == '\0' || strcmp(names[first], token->name) == 0);
+	/* What a name has beyond its number is left to compare; one that holds a NUL ends there. */
+	bool found = (html_name_key(names[first]) == token->name_key && token->name[7] == '\0') ||
+	             strcmp(names[first], token->name) == 0;
 	return found ? (enum html_element)first : HTML_ELEMENT_COUNT;
 }
 

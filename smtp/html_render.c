@@ -248,10 +248,24 @@ static void add_anchor(struct html_render *render)
 	html_facts_anchor(&render->facts, value, uri_add_anchor(render->uris, value));
 }
 
+static enum html_element element_of(struct html_render *render, const struct html_token *token)
+{
+	uint64_t slot = token->name_key * UINT64_C(0x9E3779B97F4A7C15) >> 58;
+	struct html_recent *recent = &render->recent[slot % HTML_RECENT];
+
+	/* Names of eight octets and more are not told by their numbers alone. */
+	if (recent->name_key == token->name_key && recent->number != 0 && token->name[7] == '\0')
+		return (enum html_element)(recent->number - 1);
+	enum html_element element = html_element_find(token);
+	if (token->name[7] == '\0')
+		*recent = (struct html_recent){token->name_key, (uint32_t)element + 1};
+	return element;
+}
+
 static void put_tag(struct html_render *render, struct piece_state *state, bool starts)
 {
 	struct html_token *token = &render->token;
-	enum html_element element = html_element_find(token);
+	enum html_element element = element_of(render, token);
 
 	if (element == HTML_ELEMENT_COUNT) {
 		html_facts_tag(&render->facts, token, element, false, starts);

@@ -427,22 +427,18 @@ uint32_t octets_characters(struct bytes in)
 	return count;
 }
 
-/* FNV-1a's steps, eight octets at a time. */
+/* FNV-1a's steps, eight octets at a time; the last eight may have been among those before. */
 uint32_t octets_hash(struct bytes b)
 {
-	uint64_t hash = UINT64_C(14695981039346656037) ^ b.len, word = 0;
-	size_t at = 0;
+	const uint64_t mix = UINT64_C(0x9E3779B97F4A7C15);
+	uint64_t hash = UINT64_C(14695981039346656037) ^ b.len, last;
 
-	for (; b.len - at >= sizeof(word); at += sizeof(word)) {
-		memcpy(&word, b.data + at, sizeof(word));
-		hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+	for (size_t at = 0; at + 8 < b.len; at += 8) {
+		hash = (hash ^ bytes_load_eight(b.data + at)) * mix;
 		hash ^= hash >> 32;
 	}
-	word = 0;
-	if (at < b.len)
-		memcpy(&word, b.data + at, b.len - at);
-	hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-	return (uint32_t)(hash >> 32);
+	last = b.len < 8 ? bytes_load_few(b.data, b.len) : bytes_load_eight(b.data + b.len - 8);
+	return (uint32_t)((hash ^ last) * mix >> 32);
 }
 
 size_t octets_copy_line(struct bytes in, size_t from, uint8_t *out)

@@ -24,8 +24,8 @@ size_t octets_words_end(struct bytes in, size_t from, bool high);
 size_t octets_ascii_end(struct bytes in, size_t from);
 /* The first octet at or behind `from` that is not ASCII or is one of `set`. */
 size_t octets_plain_end(struct bytes in, size_t from, const uint8_t set[2]);
-/* The first octet at or behind `from` that no name of a header field has (RFC 5322 2.2): what is not
- * visible ASCII, or ':'. */
+/* The first octet at or behind `from` that no name of a header field has (RFC 5322 2.2): what is
+ * not visible ASCII, or ':'. */
 size_t octets_name_end(struct bytes in, size_t from);
 /* As octets_ascii_end; adds how many octets in front of it are white space (HTAB to CR, and blanks)
  * to *io_space_count. */

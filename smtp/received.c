@@ -52,6 +52,23 @@ static const struct form forms[] = {
 #include "smtp/received_forms.def"
 };
 
+/* What stands behind the blank behind the first word where a form may fit; SHAPE_ANY: that does not
+ * tell. */
+#define SHAPE_ANY 1
+#define IS_WORD(element) \
+	((element) == 'h' || (element) == 'r' || (element) == 'd' || (element) == 'w')
+#define SHAPE(text) \
+	((text)[0] == '%' && IS_WORD((text)[1]) && (text)[2] == ' ' && (text)[3] != '%' \
+	     ? (uint8_t)(text)[3] \
+	     : SHAPE_ANY)
+
+static const uint8_t shapes[] = {
+#define FORM(group, needs, outcome, flags, pattern) SHAPE(pattern "\0\0\0"),
+#include "smtp/received_forms.def"
+};
+
+#define FORM_COUNT (sizeof(forms) / sizeof(forms[0]))
+
 /* What most forms are told apart by, closely packed: the group, and how the pattern begins. */
 struct form_head {
 	uint8_t group;
@@ -506,8 +523,11 @@ static bool forms_try(struct bytes line, uint32_t marks, enum group group, bool 
 	uint32_t groups = groups_tried(line, marks, group, capitals);
 	struct received_captures captures;
 	size_t word = bytes_find(line, ' ');
+	uint8_t behind = word + 1 < line.len ? line.data[word + 1] : SHAPE_ANY;
+	const uint8_t set[4] = {behind, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY};
 
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+	for (size_t i = 0; (i = octets_find_any(bytes_of(shapes, FORM_COUNT), i, set)) < FORM_COUNT;
+	     i++) {
 		const struct form *form = &forms[i];
 
 		if ((groups >> heads[i].group & 1) == 0 || !may_fit(heads[i].pattern, line, word) ||
