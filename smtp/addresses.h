@@ -18,10 +18,11 @@ struct address_walk {
 	struct bytes rest;
 	struct sink storage; /* names and addresses without quotes, escapes and comments */
 	bool items_end;      /* the rest cannot be read item by item */
+	bool addresses_only; /* items that have an address are told without their names */
 };
 
-/* Walks over `value` (raw, folds included). `storage` holds what is not in it as it
- * is read: at most 3 * value.len octets. */
+/* Walks over `value` (raw, folds included); who needs no names sets addresses_only then. `storage`
+ * holds what is not in it as it is read: at most 3 * value.len octets. */
 void address_walk_open(struct address_walk *walk, struct bytes value, struct sink storage);
 /* The next item; false at the end. */
 bool address_walk_next(struct address_walk *walk, struct mailbox *out_mailbox);
