@@ -4,6 +4,10 @@
  * angle brackets, or a bare address, or a phrase alone; a comment; a separator. What stands inside
  * angle brackets may be nearly anything, so the closing bracket is the last one that lets the item
  * end. Where no item can be read, addresses in brackets further on are still found.
+ *
+ * Where that gives fewer items than the value has commas for, the grammar of RFC 5322 is tried as
+ * well (address_grammar.h), and counts when it finds more: as SpamAssassin does where
+ * Email::Address::XS is installed.
  */
 #include "smtp/addresses.h"
 
@@ -14,6 +18,7 @@
 #define STEPS_MAX        8192 /* of one item; one that takes more is none */
 #define DOMAIN_BYTES_MAX 253
 #define LABEL_BYTES_MAX  63
+#define WHOLE_NAMES_MAX  16 /* items of one value that may be called by all of it */
 
 struct item {
 	struct bytes phrase, inside, bare, comment; /* data NULL: not there */
@@ -68,13 +73,20 @@ static struct bytes without_pairs(struct address_walk *walk, struct bytes value)
 
 void address_walk_open(struct address_walk *walk, struct bytes value, struct sink storage)
 {
-	walk->storage = storage;
-	while (value.len > 0 && header_is_space(value.data[value.len - 1]))
-		value.len--;
-	walk->rest = without_group(without_pairs(walk, value));
+	*walk = (struct address_walk){.storage = storage};
+	for (size_t i = 0; i < value.len; i++)
+		walk->commas += value.data[i] == ',';
+	size_t blanks = 0;
+
+	while (blanks < value.len && header_is_space(value.data[value.len - 1 - blanks]))
+		blanks++;
+	value = without_pairs(walk, value);
+	walk->whole = value;
+	value.len -= blanks < value.len ? blanks : value.len;
+	walk->rest = without_group(value);
 	if (skip_space(walk->rest, 0) == walk->rest.len)
 		walk->rest.len = 0;
-	walk->items_end = walk->addresses_only = false;
+	walk->decided = skip_space(value, 0) == value.len;
 }
 
 /* The offset behind what `close` ends, from `at` behind the opening octet; `open` does not stand
@@ -472,16 +484,78 @@ static bool next_in_brackets(struct address_walk *walk, struct mailbox *mailbox)
 	return false;
 }
 
-bool address_walk_next(struct address_walk *walk, struct mailbox *out_mailbox)
+static bool next_item(struct address_walk *walk, struct mailbox *mailbox)
 {
 	struct item item;
 
-	*out_mailbox = (struct mailbox){bytes_of(NULL, 0), bytes_of(NULL, 0)};
+	*mailbox = (struct mailbox){bytes_of(NULL, 0), bytes_of(NULL, 0)};
 	if (!walk->items_end && walk->rest.len > 0 && item_read(walk->rest, &item)) {
-		item_take(walk, &item, out_mailbox);
+		item_take(walk, &item, mailbox);
 		walk->rest = bytes_slice(walk->rest, item.end, SIZE_MAX);
 		return true;
 	}
 	walk->items_end = true;
-	return next_in_brackets(walk, out_mailbox);
+	return next_in_brackets(walk, mailbox);
+}
+
+/* An item without phrase and address has the whole value for a name. */
+static bool next_by_grammar(struct address_walk *walk, struct mailbox *mailbox)
+{
+	struct grammar_item item;
+
+	if (!grammar_walk_next(&walk->grammar, &walk->storage, &item))
+		return false;
+	*mailbox = (struct mailbox){item.address, item.phrase};
+	if (item.address.len == 0 && !item.has_user && item.comment.data == NULL &&
+	    item.phrase.data != NULL && looks_like_mail(item.phrase))
+		*mailbox = (struct mailbox){item.phrase, bytes_of(NULL, 0)};
+	else if (item.phrase.data == NULL)
+		mailbox->name = item.comment;
+	if (mailbox->name.data == NULL && mailbox->address.len == 0 &&
+	    walk->whole_names++ < WHOLE_NAMES_MAX)
+		mailbox->name = walk->whole;
+	return true;
+}
+
+/* How many items either reading gives, up to `most`. `walk` is a copy: nothing is kept. */
+static size_t items_count(struct address_walk walk, size_t most)
+{
+	struct mailbox mailbox;
+	size_t count = 0, start = walk.storage.len;
+
+	while (count < most &&
+	       (walk.by_grammar ? next_by_grammar(&walk, &mailbox) : next_item(&walk, &mailbox))) {
+		walk.storage.len = start;
+		count++;
+	}
+	return count;
+}
+
+/* `items`: how many the loose reading gives. */
+static void try_grammar(struct address_walk *walk, size_t items)
+{
+	walk->by_grammar = true;
+	grammar_walk_open(&walk->grammar, walk->whole);
+	walk->by_grammar = items_count(*walk, items + 1) > items;
+}
+
+bool address_walk_next(struct address_walk *walk, struct mailbox *out_mailbox)
+{
+	bool is_first = !walk->decided;
+
+	walk->decided = true;
+	if (is_first && walk->commas > 0) {
+		size_t items = items_count(*walk, walk->commas + 1);
+
+		if (items <= walk->commas)
+			try_grammar(walk, items);
+	}
+	if (walk->by_grammar)
+		return next_by_grammar(walk, out_mailbox);
+	if (next_item(walk, out_mailbox))
+		return true;
+	if (!is_first || walk->commas > 0)
+		return false;
+	try_grammar(walk, 0);
+	return walk->by_grammar && next_by_grammar(walk, out_mailbox);
 }

@@ -78,8 +78,8 @@ void header_add(struct header_table *table, struct bytes name, struct bytes raw)
 	raw.len = len;
 	uint32_t index = table->count++;
 	struct header_field *field = &table->field[index];
-	*field = (struct header_field){name,        raw,  bytes_of(NULL, 0), header_hash(name),
-	                               HEADER_NONE, false};
+	*field = (struct header_field){
+	    name, raw, bytes_of(NULL, 0), header_hash(name), HEADER_NONE, false, false};
 	if (table->message_count != UINT32_MAX)
 		return;
 	uint32_t bucket = field->name_hash % HEADER_BUCKETS;
@@ -103,7 +103,7 @@ size_t header_name_len(struct bytes line, size_t *out_colon)
 }
 
 /* The lines collected as one field: with a colon it is one, whatever its name looks like. */
-static void add_collected(struct header_table *table, struct bytes lines, bool skip_own)
+static void add_collected(struct header_table *table, struct bytes lines, bool crlf, bool skip_own)
 {
 	size_t colon = bytes_find(lines, ':');
 
@@ -114,7 +114,10 @@ static void add_collected(struct header_table *table, struct bytes lines, bool s
 		name.len--;
 	if (skip_own && bytes_starts_nocase(name, BYTES("x-spam-")))
 		return;
+	uint32_t index = table->count;
 	header_add(table, name, bytes_slice(lines, colon + 1, SIZE_MAX));
+	if (table->count > index)
+		table->field[index].keeps_cr = !crlf;
 }
 
 static bool is_line_end(struct bytes line, bool crlf)
@@ -146,7 +149,7 @@ size_t header_split(struct header_table *table, struct bytes message, bool crlf,
 		}
 		if (collecting)
 			add_collected(table, bytes_slice(message, field_start, at - field_start),
-			              skip_own);
+			              crlf, skip_own);
 		collecting = false;
 		if (is_line_end(line, crlf))
 			return at + line.len;
@@ -159,7 +162,8 @@ size_t header_split(struct header_table *table, struct bytes message, bool crlf,
 		at += line.len;
 	}
 	if (collecting)
-		add_collected(table, bytes_slice(message, field_start, at - field_start), skip_own);
+		add_collected(table, bytes_slice(message, field_start, at - field_start), crlf,
+		              skip_own);
 	*out_no_separator = true;
 	return at;
 }
@@ -229,7 +233,8 @@ static void put_raw_that_fits(struct bytes rest, struct sink *out)
 			sink_put(out, rest);
 			return;
 		}
-		size_t text = end > 0 && rest.data[end - 1] == '\r' ? end - 1 : end;
+		bool has_cr = !field->keeps_cr && end > 0 && rest.data[end - 1] == '\r';
+		size_t text = has_cr ? end - 1 : end;
 		sink_put(out, bytes_slice(rest, 0, text));
 		sink_octet(out, '\n');
 		rest = bytes_slice(rest, end + 1, SIZE_MAX);

@@ -27,6 +27,7 @@ struct header_field {
 	uint32_t
 	    next; /* the next field of this message with the same hash bucket, or HEADER_NONE */
 	bool is_decoded;
+	bool keeps_cr; /* its lines end in LF alone: a CR is text */
 };
 
 #define HEADER_BUCKETS 128

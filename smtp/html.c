@@ -26,6 +26,12 @@ static bool is_space(uint8_t c)
 	return (classes[c] & SPACE) != 0;
 }
 
+/* What a name of a tag may start with. */
+static bool starts_name(uint8_t c)
+{
+	return is_alpha(c) || c == '_' || c == ':';
+}
+
 static bool is_word(uint8_t c)
 {
 	return is_alpha(c) || (c >= '0' && c <= '9') || c == '_';
@@ -209,6 +215,81 @@ static bool comment_read(struct html_tokenizer *tokenizer, struct html_token *to
 	return true;
 }
 
+/* "<![CDATA[" at tokenizer->at. */
+static bool cdata_begin(struct html_tokenizer *tokenizer, struct html_token *token)
+{
+	struct bytes in = tokenizer->in;
+	size_t at = skip_space(in, tokenizer->at + 3);
+
+	if (!bytes_starts_nocase(bytes_slice(in, at, SIZE_MAX), BYTES("cdata")))
+		return false;
+	at = skip_space(in, at + 5);
+	if (at == in.len || in.data[at] != '[')
+		return false;
+	give(tokenizer, token, HTML_DECLARATION, at + 1);
+	tokenizer->in_cdata = true;
+	return true;
+}
+
+/* Its text, up to the end when "]]>" is missing; then that. */
+static void cdata_read(struct html_tokenizer *tokenizer, struct html_token *token)
+{
+	struct bytes in = tokenizer->in;
+	size_t end = tokenizer->at;
+
+	while ((end = find(in, end, ']')) < in.len &&
+	       !bytes_starts_nocase(bytes_slice(in, end, SIZE_MAX), BYTES("]]>")))
+		end++;
+	token->is_literal = true;
+	tokenizer->in_cdata = end > tokenizer->at && end < in.len;
+	if (end > tokenizer->at)
+		give(tokenizer, token, HTML_TEXT, end);
+	else
+		give(tokenizer, token, HTML_DECLARATION, end < in.len ? end + 3 : end);
+}
+
+/* Other names make a comment. */
+static bool is_declaration(struct bytes in)
+{
+	static const char *const names[] = {"doctype", "entity"};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct bytes name = bytes_text(names[i]);
+		uint8_t next = in.len > name.len ? in.data[name.len] : ' ';
+
+		if (bytes_starts_nocase(in, name) && !is_word(next) && next != '-' && next != '.' &&
+		    next != ':')
+			return true;
+	}
+	return false;
+}
+
+/* The offset of the '>' of a declaration, which consists of words, quoted texts and comments
+ * ("-- x --"); the length when one of them does not end, 0 when something else stands there. */
+static size_t declaration_end(struct bytes in)
+{
+	size_t at = 2;
+
+	while ((at = skip_space(in, at)) < in.len && in.data[at] != '>') {
+		uint8_t c = in.data[at];
+
+		if (c == '"' || c == '\'') {
+			at = find(in, at + 1, c) + 1;
+		} else if (c == '-') {
+			if (at + 1 == in.len || in.data[at + 1] != '-')
+				return 0;
+			at = find(in, at + 2, '-');
+			while (at + 1 < in.len && in.data[at + 1] != '-')
+				at = find(in, at + 1, '-');
+			at += 2;
+		} else {
+			while (at < in.len && in.data[at] != '>' && !is_space(in.data[at]))
+				at++;
+		}
+	}
+	return at < in.len ? at : in.len;
+}
+
 /* Markup at tokenizer->at, a '<'; false when it is text. */
 static bool markup_read(struct html_tokenizer *tokenizer, struct html_token *token)
 {
@@ -216,7 +297,7 @@ static bool markup_read(struct html_tokenizer *tokenizer, struct html_token *tok
 
 	if (rest.len < 3)
 		return false;
-	if (is_alpha(rest.data[1]))
+	if (starts_name(rest.data[1]))
 		return start_read(tokenizer, token);
 	if (rest.data[1] == '/')
 		return end_read(tokenizer, token);
@@ -224,12 +305,19 @@ static bool markup_read(struct html_tokenizer *tokenizer, struct html_token *tok
 		return false;
 	if (rest.data[1] == '!' && rest.len >= 4 && rest.data[2] == '-' && rest.data[3] == '-')
 		return comment_read(tokenizer, token);
+	if (rest.data[1] == '!' && rest.data[2] == '[' && cdata_begin(tokenizer, token))
+		return true;
 	size_t close = bytes_find(rest, '>');
+	enum html_kind kind = rest.data[1] == '?' ? HTML_INSTRUCTION : HTML_COMMENT;
+	if (rest.data[1] == '!' && is_declaration(bytes_slice(rest, 2, SIZE_MAX))) {
+		size_t end = declaration_end(rest);
+
+		kind = end > 0 ? HTML_DECLARATION : kind;
+		close = end > 0 ? end : close;
+	}
 	if (close == rest.len)
 		return false;
-	bool declares = rest.data[1] == '!' && is_alpha(rest.data[2]);
-	give(tokenizer, token, declares ? HTML_DECLARATION : HTML_COMMENT,
-	     tokenizer->at + close + 1);
+	give(tokenizer, token, kind, tokenizer->at + close + 1);
 	return true;
 }
 
@@ -284,6 +372,10 @@ void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token)
 	struct bytes in = tokenizer->in;
 
 	out_token->is_literal = false;
+	if (tokenizer->in_cdata) {
+		cdata_read(tokenizer, out_token);
+		return;
+	}
 	if (tokenizer->literal != NULL && literal_read(tokenizer, out_token))
 		return;
 	if (tokenizer->title_open && (tokenizer->at == in.len || in.data[tokenizer->at] == '<')) {
@@ -306,7 +398,7 @@ void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token)
 	/* Markup that never ends takes all the rest with it, as a comment; so nothing is looked at
 	 * twice. */
 	uint8_t next = tokenizer->at + 1 < in.len ? in.data[tokenizer->at + 1] : '!';
-	if (is_alpha(next) || next == '!' || next == '?' || next == '/') {
+	if (starts_name(next) || next == '!' || next == '?' || next == '/') {
 		give(tokenizer, out_token, HTML_COMMENT, in.len);
 		return;
 	}

@@ -22,7 +22,8 @@ enum html_kind {
 	HTML_START,
 	HTML_END,
 	HTML_COMMENT,
-	HTML_DECLARATION
+	HTML_DECLARATION,
+	HTML_INSTRUCTION /* <?...> */
 };
 
 struct html_attribute {
@@ -44,6 +45,7 @@ struct html_tokenizer {
 	size_t at;
 	const char *literal; /* the element whose end is awaited, or NULL */
 	bool literal_cdata;
+	bool in_cdata;      /* behind "<![CDATA[" */
 	bool title_open;    /* a title without an end: it ends at the next markup */
 	bool comment_short; /* an unclosed comment was found: comments now end at '>' */
 };

@@ -295,6 +295,7 @@ static void render_token(struct html_render *render, struct piece_state *state)
 
 	switch (token->kind) {
 	case HTML_END_OF_TEXT:
+	case HTML_INSTRUCTION:
 		break;
 	case HTML_TEXT:
 		if (html_facts_is_open(facts, HTML_ELEMENT_script))

@@ -14,7 +14,8 @@
 
 /* What the walk keeps of the part it is at. */
 struct walked {
-	struct bytes type, encoding, disposition, charset;
+	struct bytes type, encoding, disposition;
+	struct bytes charset; /* data NULL: none is given */
 	struct fact_mime *mime;
 };
 
@@ -230,7 +231,7 @@ static void take_leaf(const struct walked *part, struct bytes content)
 		take_quoted_printable(mime, content);
 	if (!plain)
 		return;
-	if (part->charset.len == 0 || bytes_equal_nocase(part->charset, BYTES("us-ascii")))
+	if (part->charset.data == NULL || bytes_equal_nocase(part->charset, BYTES("us-ascii")))
 		take_ascii(mime, content);
 	if (part->encoding.len == 0 || bytes_equal_nocase(part->encoding, BYTES("7bit")) ||
 	    bytes_equal_nocase(part->encoding, BYTES("8bit")))

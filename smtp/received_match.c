@@ -33,7 +33,7 @@ static bool is_word(uint8_t c)
 	return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_';
 }
 
-/* Four decimal octets at `at`: their length, or 0. */
+/* Four decimal octets at `at`, without zeros in front: their length, or 0. */
 static size_t ip4_len(struct bytes line, size_t at)
 {
 	size_t start = at;
@@ -42,6 +42,8 @@ static size_t ip4_len(struct bytes line, size_t at)
 		unsigned value = 0, digits = 0;
 
 		if (part > 0 && (at == line.len || line.data[at++] != '.'))
+			return 0;
+		if (at + 1 < line.len && line.data[at] == '0' && is_digit(line.data[at + 1]))
 			return 0;
 		for (; at < line.len && is_digit(line.data[at]) && digits < 4; at++, digits++)
 			value = value * 10 + line.data[at] - '0';

@@ -324,6 +324,8 @@ static bool is_number_piece(struct bytes piece)
 	return piece.len > 0;
 }
 
+/* Of more than eight hexadecimal digits the last eight count when they were written so, the first
+ * eight of a decimal number. */
 static void emit_ulong(struct canon *canon, const struct web_uri *web, struct bytes number)
 {
 	uint8_t memory[16];
@@ -332,10 +334,15 @@ static void emit_ulong(struct canon *canon, const struct web_uri *web, struct by
 	uint64_t value = 0;
 
 	for (size_t i = hex ? 2 : 0; i < number.len; i++) {
-		value = hex ? (value << 4 | (uint64_t)decode_hex_digit(number.data[i]))
-		            : value * 10 + number.data[i] - '0';
-		value &= hex ? 0xFFFFFFFF : UINT64_MAX >> 8;
+		unsigned digit = (unsigned)decode_hex_digit(number.data[i]);
+
+		if (hex)
+			value = (value << 4 | digit) & 0xFFFFFFFF;
+		else
+			value = value > (UINT64_MAX - digit) / 10 ? UINT64_MAX : value * 10 + digit;
 	}
+	while (value > 0xFFFFFFFF)
+		value >>= 4;
 	for (int shift = 24; shift >= 0; shift -= 8) {
 		unsigned octet = (unsigned)(value >> shift) & 0xFF;
 
