@@ -14,7 +14,7 @@
 #define EVAL_SELECTORS_MAX 24u /* of one call */
 
 enum eval_function {
-#define EVAL(name, help, arguments, selectors, facts) EVAL_##name,
+#define EVAL(name, help, arguments, selectors, facts, asks) EVAL_##name,
 #include "classifier/eval.def"
 	EVAL_FUNCTION_COUNT
 };

@@ -9,6 +9,7 @@
 #include "base/dmarc_question.h"
 #include "classifier/eval.h"
 #include "classifier/eval_dkim.h"
+#include "classifier/eval_signature.h"
 #include "classifier/eval_spf.h"
 
 /* Selectors of these functions in eval.def. */
@@ -178,20 +179,6 @@ int32_t eval_check_dmarc_missing(const struct eval_call *call)
 	return value_of(call, OUTCOME_MISSING, DMARC_MISSING);
 }
 
-bool eval_dmarc_is_asked(uint16_t function)
-{
-	switch (function) {
-	case EVAL_check_dmarc_pass:
-	case EVAL_check_dmarc_reject:
-	case EVAL_check_dmarc_quarantine:
-	case EVAL_check_dmarc_none:
-	case EVAL_check_dmarc_missing:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* Once a message; signatures are asked about for all. */
 void eval_dmarc_questions(const struct eval_call *call, question_seen *seen, void *seen_context)
 {
@@ -199,7 +186,7 @@ void eval_dmarc_questions(const struct eval_call *call, question_seen *seen, voi
 	enum outcome without;
 	size_t len;
 
-	if (!eval_dmarc_is_asked(call->eval->function) || call->state->dmarc_is_asked)
+	if (eval_asks(call->eval) != ASKS_DMARC || call->state->dmarc_is_asked)
 		return;
 	call->state->dmarc_is_asked = true;
 	eval_spf_ask(call, EVAL_SPF_SENDER, seen, seen_context);

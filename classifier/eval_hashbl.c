@@ -11,6 +11,7 @@
 
 #include "base/addr.h"
 #include "classifier/eval_net.h"
+#include "classifier/eval_signature.h"
 #include "classifier/pattern_set.h"
 #include "classifier/ruleset_pattern.h"
 
@@ -431,22 +432,9 @@ bool hashbl_fits(const struct eval_call *asker, const struct answer *answer)
 	return false;
 }
 
-bool eval_is_hashbl(const struct blob_eval *eval)
-{
-	switch (eval->function) {
-	case EVAL_check_hashbl_bodyre:
-	case EVAL_check_hashbl_emails:
-	case EVAL_check_hashbl_tag:
-	case EVAL_check_hashbl_uris:
-		return true;
-	default:
-		return false;
-	}
-}
-
 bool hashbl_is_sound(const struct ruleset_evals *e, const struct blob_eval *eval)
 {
-	if (!eval_is_hashbl(eval))
+	if (eval_asks(eval) != ASKS_DIGESTS)
 		return true;
 
 	switch (eval->function) {
@@ -469,7 +457,7 @@ enum err hashbl_open(struct ruleset *ruleset, char *reason)
 	for (uint32_t i = 0; i < e->count; i++) {
 		const struct blob_eval_argument *a;
 
-		if (!eval_is_hashbl(&e->eval[i]))
+		if (eval_asks(&e->eval[i]) != ASKS_DIGESTS)
 			continue;
 		a = &e->argument[e->eval[i].argument + SUBTEST];
 		*subtest_of(e, &e->eval[i]) = pattern_set_take(

@@ -58,7 +58,6 @@ bool askdns_fits(const struct eval_call *asker, enum question_kind kind,
                  const struct answer *answer);
 
 /* eval_hashbl.c */
-bool eval_is_hashbl(const struct blob_eval *eval);
 void hashbl_walk(struct walk *walk);
 bool hashbl_fits(const struct eval_call *asker, const struct answer *answer);
 /* Of a generation that is opened. */

@@ -9,7 +9,7 @@
 
 #include "base/addr.h"
 #include "base/question.h"
-#include "classifier/eval_dkim.h"
+#include "classifier/eval_signature.h"
 #include "classifier/rule_eval.h"
 
 char *rule_net_zone(struct rule_reader *reader, struct bytes text)
@@ -94,20 +94,22 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
                                       struct rule_call *in_out_call, const char **out_why)
 {
 	struct rule_call *call = in_out_call;
-	bool is_sub = call->function == EVAL_check_rbl_sub;
+	enum eval_asks asks = eval_signatures[call->function].asks;
+	bool is_sub = asks == ASKS_SET;
 
-	switch (call->function) {
-	case EVAL_check_hashbl_bodyre:
-	case EVAL_check_hashbl_emails:
-	case EVAL_check_hashbl_tag:
-	case EVAL_check_hashbl_uris:
+	switch (asks) {
+	case ASKS_DIGESTS:
 		return rule_hashbl_finish(reader, call, out_why);
-	default:
+	case ASKS_RELAYS:
+	case ASKS_RELAY_TEXTS:
+	case ASKS_SENDERS:
+	case ASKS_HEADERS:
+	case ASKS_FURTHEST_RELAY:
+	case ASKS_SET:
 		break;
-	}
-	/* Those of SPF and DKIM take neither zones nor flags. */
-	if (call->argument_count == 0 || eval_dkim_is_asked((uint16_t)call->function))
+	default: /* those of SPF, DKIM and DMARC take neither zones nor flags */
 		return RULE_EVAL_OK;
+	}
 	call->argument[0].number = flags_of(rule);
 	if (!is_sub) {
 		const char *zone = rule_net_zone(reader, call->text[1]);
@@ -122,9 +124,7 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
 		set_subtest(reader, call, 1);
 	else if (call->argument_count > 2 && call->text[2].len > 0)
 		set_subtest(reader, call, 2);
-	return call->function != EVAL_check_rbl_headers || put_headers(reader, call)
-	           ? RULE_EVAL_OK
-	           : RULE_EVAL_UNKNOWN;
+	return asks != ASKS_HEADERS || put_headers(reader, call) ? RULE_EVAL_OK : RULE_EVAL_UNKNOWN;
 }
 
 /* "16", "0x10" or "127.0.0.2"; anything else is no number of a subtest. */

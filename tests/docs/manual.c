@@ -104,6 +104,12 @@ static void print_evals(FILE *out)
 #define TAG(name, selector, help) {#name, help},
 #include "classifier/eval_tags.def"
 	};
+	static const struct {
+		const char *name, *asks;
+	} absent[] = {
+#define ABSENT(name, asks) {#name, asks},
+#include "classifier/eval_absent.def"
+	};
 	static const char *const lists[] = {
 #define LIST(directive, list, form)     directive,
 #define NAMED(directive, form)          directive,
@@ -143,13 +149,14 @@ static void print_evals(FILE *out)
 	      "behind ! is excepted\n",
 	      out);
 	fputs("\nFunctions marked (checks) and askdns rules ask the DNS when checks.dns_checks is "
-	      "on; else, and "
-	      "where they ask what is not\n"
-	      "supported (Razor, DCC, Pyzor), see below. "
-	      "Without checks their value\n"
+	      "on. Without checks their value\n"
 	      "is 0; with them, that of what is not supported is unknown: neither they hit, nor "
-	      "what they decide.\n",
+	      "what they decide.\n\n"
+	      "## Known and not as functions\n\n"
+	      "| function | what it asks |\n|---|---|\n",
 	      out);
+	for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+		fprintf(out, "| `%s` | %s |\n", absent[i].name, absent[i].asks);
 }
 
 int main(int argc, char **argv)

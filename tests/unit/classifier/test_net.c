@@ -242,6 +242,32 @@ static void without_a_network_they_are_zero(void **state)
 	assert_true(fixture_value(f, "NOT_A") == 1);
 }
 
+/* Those no row of eval.def is of: zero without a network, and with one never hit. */
+static void absent_functions_are_known_to_ask(void **state)
+{
+	const char *rules = "full R eval:check_razor2()\n"
+	                    "body D eval:check_uridnsbl('D')\n"
+	                    "header S eval:check_dkim_signsome()\n"
+	                    "body NONE eval:check_razor2_of_tomorrow()\n"
+	                    "meta NOT_R !R\nmeta NOT_D !D\nmeta NOT_S !S\nmeta NOT_NONE !NONE\n";
+
+	(void)state;
+	f = fixture_new(rules);
+	assert_null(fixture_report(f, "eval:check_razor2"));
+	assert_non_null(fixture_report(f, "eval:check_razor2_of_tomorrow"));
+	value_is("NOT_R", 1);
+	value_is("NOT_D", 1);
+	value_is("NOT_S", 1);
+	value_is("NOT_NONE", OPEN);
+	teardown(NULL);
+	open_rules(rules);
+	assert_non_null(fixture_report(f, "eval:check_razor2"));
+	assert_false(ruleset_asks(f->ruleset));
+	value_is("NOT_R", OPEN);
+	value_is("NOT_D", 1);
+	value_is("NOT_S", 1);
+}
+
 static void bad_lines_are_reported(void **state)
 {
 	(void)state;
@@ -302,6 +328,7 @@ int main(void)
 	    cmocka_unit_test_teardown(senders_are_asked_by_host_or_domain, teardown),
 	    cmocka_unit_test_teardown(client_is_asked_about_ahead, teardown),
 	    cmocka_unit_test_teardown(without_a_network_they_are_zero, teardown),
+	    cmocka_unit_test_teardown(absent_functions_are_known_to_ask, teardown),
 	    cmocka_unit_test_teardown(bad_lines_are_reported, teardown),
 	    cmocka_unit_test_teardown(headers_and_the_furthest_relay_are_asked, teardown),
 	};
