@@ -67,7 +67,9 @@ enum net_flag { /* of rules that ask the network: `number` of their first argume
 	        NET_HOST_ADDRESS = 16,   /* by the addresses of the host */
 	        NET_SERVER_ADDRESS = 32, /* by the addresses of its domain's name servers */
 	        NET_TEXT = 64,           /* texts are asked for, not addresses */
-	        NET_FLAGS_END = 128
+	        NET_SERVER_NAME = 128,   /* by the names of the name servers */
+	        NET_SERVER_DOMAIN = 256, /* by the domains of the name servers */
+	        NET_FLAGS_END = 512
 };
 
 #define ASKDNS_TAGS_MAX 4u /* different ones in a template */

@@ -31,8 +31,8 @@ static bool ask_below(struct walk *walk, enum question_kind kind, struct bytes h
 	char memory[QUESTION_NAME_BYTES], text[QUESTION_NAME_BYTES + 1];
 	struct bytes name = lower_name(host, memory);
 	int len = snprintf(text, sizeof(text), "%.*s%c%.*s", (int)name.len, memory,
-	                   kind == QUESTION_HOST || kind == QUESTION_SERVERS ? ' ' : '.',
-	                   (int)zone.len, (const char *)zone.data);
+	                   question_kind_is_of_list(kind) ? ' ' : '.', (int)zone.len,
+	                   (const char *)zone.data);
 
 	if (len < 0 || len >= QUESTION_NAME_BYTES)
 		return true;
@@ -242,6 +242,22 @@ static void walk_senders(struct walk *walk)
 	}
 }
 
+/* The first address of the envelope whose domain has a dot. */
+static void walk_sender_server(struct walk *walk)
+{
+	const struct eval_call *call = walk->call;
+	struct bytes rest = eval_header(call, 0), line;
+
+	for (uint32_t i = 0; i < EVAL_ADDRESSES_MAX && eval_next_line(&rest, &line); i++) {
+		struct bytes host = bytes_behind_last(line, '@');
+
+		if (host.len == line.len || bytes_find(host, '.') == host.len)
+			continue;
+		(void)ask_below(walk, QUESTION_PRIMARY, host, eval_text(call, 1));
+		return;
+	}
+}
+
 /* A host or an address of either family. */
 static bool ask_host_or_address(struct walk *walk, struct bytes host)
 {
@@ -347,6 +363,33 @@ static const struct eval_hosts *link_hosts(const struct eval_call *call)
 	return hosts;
 }
 
+#define NET_LINK_FLAGS (NET_HOST_ADDRESS | NET_SERVER_ADDRESS | NET_SERVER_NAME | NET_SERVER_DOMAIN)
+
+/* What the host or its servers are asked about by: management finds that out. */
+static bool ask_about_link(struct walk *walk, struct bytes host, struct bytes domain, bool texts)
+{
+	static const struct {
+		uint32_t flag;
+		enum question_kind kind;
+	} ways[] = {{NET_HOST_ADDRESS, QUESTION_HOST},
+	            {NET_SERVER_ADDRESS, QUESTION_SERVERS},
+	            {NET_SERVER_NAME, QUESTION_SERVER_NAMES},
+	            {NET_SERVER_DOMAIN, QUESTION_SERVER_DOMAINS}};
+	struct bytes zone = eval_text(walk->call, 0);
+	char memory[QUESTION_NAME_BYTES];
+	int len = snprintf(memory, sizeof(memory), "%.*s%s", (int)zone.len, (const char *)zone.data,
+	                   texts ? " txt" : "");
+
+	if (len < 0 || len >= QUESTION_NAME_BYTES)
+		return true;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if ((flags(walk->call) & ways[i].flag) != 0 &&
+		    !ask_below(walk, ways[i].kind, ways[i].flag == NET_HOST_ADDRESS ? host : domain,
+		               bytes_of(memory, (size_t)len)))
+			return false;
+	return true;
+}
+
 /* One host of a link, by what the rule looks at. */
 static bool ask_link(struct walk *walk, struct bytes host, struct bytes domain)
 {
@@ -354,20 +397,16 @@ static bool ask_link(struct walk *walk, struct bytes host, struct bytes domain)
 	struct bytes zone = eval_text(call, 0);
 	uint32_t f = flags(call);
 	struct addr addr;
-	enum question_kind kind = bytes_equal_nocase(eval_text(call, 1), BYTES("TXT"))
-	                              ? QUESTION_TEXT
-	                              : QUESTION_ADDRESS;
+	bool texts = bytes_equal_nocase(eval_text(call, 1), BYTES("TXT"));
+	enum question_kind kind = texts ? QUESTION_TEXT : QUESTION_ADDRESS;
 
 	if (eval_is_ip4(host) && addr_parse(host, &addr) == OK)
-		return (f & (NET_DOMAINS_ONLY | NET_HOST_ADDRESS | NET_SERVER_ADDRESS)) != 0 ||
+		return (f & (NET_DOMAINS_ONLY | NET_LINK_FLAGS)) != 0 ||
 		       ask_address(walk, kind, &addr, zone);
-	if ((f & NET_IPS_ONLY) != 0)
-		return true;
-	if ((f & (NET_HOST_ADDRESS | NET_SERVER_ADDRESS)) == 0)
-		return ask_below(walk, kind, (f & NET_FULL_HOST) != 0 ? host : domain, zone);
-	if ((f & NET_HOST_ADDRESS) != 0 && !ask_below(walk, QUESTION_HOST, host, zone))
-		return false;
-	return (f & NET_SERVER_ADDRESS) == 0 || ask_below(walk, QUESTION_SERVERS, domain, zone);
+	if ((f & NET_LINK_FLAGS) != 0)
+		return ask_about_link(walk, host, domain, texts);
+	return (f & NET_IPS_ONLY) != 0 ||
+	       ask_below(walk, kind, (f & NET_FULL_HOST) != 0 ? host : domain, zone);
 }
 
 static void walk_links(struct walk *walk)
@@ -388,6 +427,7 @@ static bool asks_for_set(const struct blob_eval *eval)
 	case ASKS_SENDERS:
 	case ASKS_HEADERS:
 	case ASKS_FURTHEST_RELAY:
+	case ASKS_SENDER_SERVER:
 		return true;
 	default:
 		return false;
@@ -422,6 +462,9 @@ static void walk_rule(struct walk *walk)
 		break;
 	case ASKS_FURTHEST_RELAY:
 		walk_furthest_relay(walk);
+		break;
+	case ASKS_SENDER_SERVER:
+		walk_sender_server(walk);
 		break;
 	case ASKS_LINKS:
 		walk_links(walk);
@@ -503,12 +546,14 @@ static bool texts_fit(const struct eval_call *asker, struct bytes subtest,
                       const struct answer *answer)
 {
 	struct bytes rest = bytes_of(answer->text, answer->text_len);
+	bool link = eval_asks(asker->eval) == ASKS_LINKS;
 
 	while (rest.len > 0) {
 		size_t end = bytes_find(rest, '\0');
 		struct bytes record = bytes_slice(rest, 0, end);
 
-		if (subtest.len == 0 || record_fits(asker, subtest, record))
+		if (subtest.len == 0 ||
+		    (link ? bytes_equal(subtest, record) : record_fits(asker, subtest, record)))
 			return true;
 		rest = bytes_slice(rest, end + 1, SIZE_MAX);
 	}
@@ -569,6 +614,7 @@ NET_EVAL(check_rbl_envfrom)
 NET_EVAL(check_rbl_from_host)
 NET_EVAL(check_rbl_from_domain)
 NET_EVAL(check_rbl_headers)
+NET_EVAL(check_rbl_ns_from)
 NET_EVAL(check_rbl_rcvd)
 NET_EVAL(uri_in_zone)
 NET_EVAL(askdns)

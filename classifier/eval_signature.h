@@ -13,10 +13,11 @@ enum eval_asks { /* what a function asks the network */
 	         ASKS_SENDERS,     /* of hosts of senders, */
 	         ASKS_HEADERS,     /* of hosts headers name, */
 	         ASKS_FURTHEST_RELAY,
-	         ASKS_LINKS,   /* of hosts of URIs, */
-	         ASKS_DIGESTS, /* of what a message has */
-	         ASKS_NAMES,   /* names made by a template */
-	         ASKS_SET,     /* what rules of the same set ask */
+	         ASKS_SENDER_SERVER, /* of who answers for the sender's domain, */
+	         ASKS_LINKS,         /* of hosts of URIs, */
+	         ASKS_DIGESTS,       /* of what a message has */
+	         ASKS_NAMES,         /* names made by a template */
+	         ASKS_SET,           /* what rules of the same set ask */
 	         ASKS_SPF_SENDER,
 	         ASKS_SPF_HELO,
 	         ASKS_ABOUT_SPF, /* whether there is somebody to be asked about */

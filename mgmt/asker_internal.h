@@ -37,7 +37,8 @@ struct asker_waiter {
 enum lookup_step {
 	STEP_LIST,        /* what is found is the answer */
 	STEP_HOST,        /* addresses to be looked up in the list */
-	STEP_SERVERS,     /* hosts likewise */
+	STEP_SERVERS,     /* hosts likewise, or to be looked up themselves */
+	STEP_PRIMARY,     /* the server that says there are none, likewise */
 	STEP_SPF,         /* what the check wants to know next */
 	STEP_PRACTICE,    /* the record of the domain's practices; without one: */
 	STEP_EXISTS,      /* whether there is such a domain */

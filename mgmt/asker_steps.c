@@ -70,19 +70,65 @@ static void merge(struct asker_entry *entry, const struct dns_reply *reply)
 	add_texts(answer, bytes_of(reply->text, reply->text_len));
 }
 
-/* The addresses of a host in the list whose zone stands behind the blank. */
+/* What the list of the question says of `host`. */
+static void look_up_in_list(struct asker *asker, struct asker_entry *entry, struct bytes host)
+{
+	char name[2 * QUESTION_NAME_BYTES];
+	struct question_of_list list;
+	int len;
+
+	if (!question_of_list_read(bytes_text(entry->text), &list))
+		return;
+	len = snprintf(name, sizeof(name), "%.*s.%.*s", (int)host.len, (const char *)host.data,
+	               (int)list.zone.len, (const char *)list.zone.data);
+	if (question_name_is_sound(bytes_of(name, (size_t)len)))
+		(void)look_up(asker, entry, name, list.texts ? DNS_TYPE_TXT : DNS_TYPE_A,
+		              STEP_LIST);
+}
+
+/* The addresses of a host in the list. */
 static void look_up_addresses(struct asker *asker, struct asker_entry *entry,
                               const struct dns_reply *reply)
 {
-	const char *zone = strchr(entry->text, ' ');
-	char name[QUESTION_NAME_BYTES + 32];
+	char text[ADDR_TEXT_MAX];
 
 	for (uint32_t i = 0; i < reply->address_count && i < ADDRESSES_ASKED; i++) {
 		uint32_t a = addr_ip4(&reply->address[i]); /* of an A record */
 
-		snprintf(name, sizeof(name), "%u.%u.%u.%u.%s", a & 255, a >> 8 & 255, a >> 16 & 255,
-		         a >> 24, zone + 1);
-		(void)look_up(asker, entry, name, DNS_TYPE_A, STEP_LIST);
+		snprintf(text, sizeof(text), "%u.%u.%u.%u", a & 255, a >> 8 & 255, a >> 16 & 255,
+		         a >> 24);
+		look_up_in_list(asker, entry, bytes_text(text));
+	}
+}
+
+/* Of a server what is looked up in the list: its name, or the domain somebody registered. */
+static struct bytes listed_name(const struct asker_entry *entry, const char *server)
+{
+	struct bytes name = bytes_text(server);
+
+	return entry->kind == QUESTION_SERVER_DOMAINS ? dmarc_organization(name) : name;
+}
+
+/* Each domain once, however many servers it has. */
+static bool is_looked_up(const struct asker_entry *entry, const struct dns_reply *reply,
+                         uint32_t index)
+{
+	struct bytes name = listed_name(entry, reply->name[index]);
+
+	for (uint32_t i = 0; i < index; i++)
+		if (bytes_equal(listed_name(entry, reply->name[i]), name))
+			return true;
+	return false;
+}
+
+static void look_up_servers(struct asker *asker, struct asker_entry *entry,
+                            const struct dns_reply *reply)
+{
+	for (uint32_t i = 0; i < reply->name_count && i < SERVERS_ASKED; i++) {
+		if (entry->kind == QUESTION_SERVERS)
+			(void)look_up(asker, entry, reply->name[i], DNS_TYPE_A, STEP_HOST);
+		else if (!is_looked_up(entry, reply, i))
+			look_up_in_list(asker, entry, listed_name(entry, reply->name[i]));
 	}
 }
 
@@ -261,23 +307,26 @@ void asker_take_reply(struct asker *asker, struct asker_entry *entry, enum looku
 		entry->answer.ttl_s = reply->ttl_s;
 	if (step == STEP_HOST)
 		look_up_addresses(asker, entry, reply);
-	for (uint32_t i = 0; step == STEP_SERVERS && i < reply->name_count && i < SERVERS_ASKED;
-	     i++)
-		(void)look_up(asker, entry, reply->name[i], DNS_TYPE_A, STEP_HOST);
+	if (step == STEP_SERVERS)
+		look_up_servers(asker, entry, reply);
+	if (step == STEP_PRIMARY && reply->result == ANSWER_NONE)
+		look_up_in_list(asker, entry, bytes_text(reply->authority));
 }
 
 void asker_begin(struct asker *asker, struct asker_entry *entry, const struct question *question)
 {
 	if (entry->kind == QUESTION_DKIM && entry->dkim == NULL) {
 		entry->failed = true; /* out of memory */
-	} else if (entry->kind == QUESTION_HOST || entry->kind == QUESTION_SERVERS) {
+	} else if (question_kind_is_of_list(entry->kind)) {
 		char host[QUESTION_NAME_BYTES];
 
 		snprintf(host, sizeof(host), "%.*s", (int)strcspn(entry->text, " "), entry->text);
 		if (entry->kind == QUESTION_HOST)
 			(void)look_up(asker, entry, host, DNS_TYPE_A, STEP_HOST);
 		else
-			(void)look_up(asker, entry, host, DNS_TYPE_NS, STEP_SERVERS);
+			(void)look_up(asker, entry, host, DNS_TYPE_NS,
+			              entry->kind == QUESTION_PRIMARY ? STEP_PRIMARY
+			                                              : STEP_SERVERS);
 	} else if (entry->kind == QUESTION_PRACTICES) {
 		char name[sizeof(QUESTION_PRACTICES_PREFIX) + QUESTION_NAME_BYTES];
 

@@ -131,22 +131,30 @@ static void add_text(const struct reading *r, const struct record *record, struc
 	put(out, '\0');
 }
 
+/* Of a name that can be looked up, without the dot at its end. */
+static bool take_sound_name(struct reading *r, char out[QUESTION_NAME_BYTES])
+{
+	size_t len;
+
+	memset(out, 0, QUESTION_NAME_BYTES);
+	take_name(r, out);
+	len = r->bad ? 0 : strlen(out);
+	if (len > 0 && out[len - 1] == '.')
+		out[--len] = '\0';
+	return dns_name_is_sound(bytes_of(out, len));
+}
+
 static void add_name(const struct reading *r, const struct record *record, uint16_t type,
                      struct dns_reply *out)
 {
 	struct reading data = {.packet = r->packet, .at = record->data};
-	char name[QUESTION_NAME_BYTES] = "";
-	size_t len;
+	char name[QUESTION_NAME_BYTES];
 
 	if (out->name_count == DNS_NAMES_MAX)
 		return;
 	if (type == DNS_TYPE_MX)
 		(void)take(&data, 2); /* its preference */
-	take_name(&data, name);
-	len = data.bad ? 0 : strlen(name);
-	if (len > 0 && name[len - 1] == '.')
-		name[--len] = '\0';
-	if (dns_name_is_sound(bytes_of(name, len)))
+	if (take_sound_name(&data, name))
 		memcpy(out->name[out->name_count++], name, sizeof(name));
 }
 
@@ -166,7 +174,7 @@ static void add_record(const struct reading *r, const struct record *record, uin
 		add_name(r, record, type, out);
 }
 
-/* RFC 2308: how long it may be remembered that there is nothing. */
+/* RFC 2308: how long it may be remembered that there is nothing, and who says so. */
 static void note_negative(const struct reading *r, const struct record *record,
                           struct dns_reply *out)
 {
@@ -175,6 +183,10 @@ static void note_negative(const struct reading *r, const struct record *record,
 
 	if (record->type != DNS_TYPE_SOA || record->data_bytes < 4)
 		return;
+	data.at = record->data;
+	if (!take_sound_name(&data, out->authority))
+		out->authority[0] = '\0';
+	data.bad = false;
 	data.at = record->data + record->data_bytes - 4;
 	minimum = take(&data, 4);
 	out->ttl_s = minimum < record->ttl_s ? minimum : record->ttl_s;

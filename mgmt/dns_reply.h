@@ -32,6 +32,8 @@ struct dns_reply {
 	struct addr address[DNS_ADDRESSES_MAX]; /* of A and AAAA records */
 	uint32_t name_count;
 	char name[DNS_NAMES_MAX][QUESTION_NAME_BYTES]; /* of NS, MX and PTR records, lower case */
+	char authority[QUESTION_NAME_BYTES]; /* of NONE: the server the zone's SOA names, lower
+	                                        case; empty: it names none */
 	uint32_t text_len;
 	char
 	    text[DNS_TEXT_BYTES]; /* of TXT records, NUL behind each; not cleared behind the last */

@@ -172,6 +172,55 @@ static void subtests_of_links(void **state)
 	value_is("NOT", 0);
 }
 
+static void links_are_asked_by_their_servers(void **state)
+{
+	(void)state;
+	open_rules(ZONES "urinsrhsbl DOMAINS d.zone.example A\n"
+	                 "body DOMAINS eval:check_uridnsbl('DOMAINS')\n"
+	                 "urifullnsrhssub NAMES n.zone.example. TXT 2\n"
+	                 "body NAMES eval:check_uridnsbl('NAMES')\n"
+	                 "tflags NAMES net ips_only\n"
+	                 "uridnsbl TEXTS t.zone.example TXT\n"
+	                 "body TEXTS eval:check_uridnsbl('TEXTS')\n"
+	                 "tflags TEXTS net a\n");
+	fixture_add(f, TEXT_URI, "http://www.shop.co.example/");
+	fixture_add(f, TEXT_URI, "http://203.0.113.7/");
+	EXPECT("server_domains shop.co.example d.zone.example",
+	       "server_names shop.co.example n.zone.example txt",
+	       "host www.shop.co.example t.zone.example txt");
+	know(QUESTION_SERVER_DOMAINS, "shop.co.example d.zone.example", ANSWER_FOUND, "127.0.0.2");
+	know(QUESTION_TEXT, "", ANSWER_FOUND, "2");
+	net.known[1].kind = QUESTION_SERVER_NAMES;
+	net.known[1].name = "shop.co.example n.zone.example txt";
+	value_is("DOMAINS", 1);
+	value_is("NAMES", 1);
+	value_is("TEXTS", OPEN);
+	/* What is no number is compared as it stands, and a number is no mask of a text. */
+	snprintf(net.known[1].answer.text, sizeof(net.known[1].answer.text), "127.0.0.2");
+	net.known[1].answer.text_len = 10;
+	value_is("NAMES", 0);
+	net.known[0].answer.result = ANSWER_NONE;
+	net.known[0].answer.address_count = 0;
+	value_is("DOMAINS", 0);
+}
+
+static void senders_are_asked_by_who_answers_for_them(void **state)
+{
+	(void)state;
+	open_rules("header NS eval:check_rbl_ns_from('ns', 'z.example.')\n"
+	           "header SUB eval:check_rbl_sub('ns', '127.0.0.4')\n");
+	assert_true(ruleset_asks(f->ruleset));
+	fixture_header(f, "EnvelopeFrom:addr", "nobody\njoe@localhost\njoe@Mail.Shop.example");
+	EXPECT("primary mail.shop.example z.example");
+	know(QUESTION_PRIMARY, "mail.shop.example z.example", ANSWER_FOUND, "127.0.0.4");
+	value_is("NS", 1);
+	value_is("SUB", 1);
+	fixture_header(f, "EnvelopeFrom:addr", "joe@localhost");
+	ask();
+	assert_int_equal(net.asked_count, 0);
+	value_is("NS", 0);
+}
+
 static void hostile_hosts_ask_nothing(void **state)
 {
 	char uri[600] = "http://";
@@ -324,6 +373,8 @@ int main(void)
 	    cmocka_unit_test_teardown(one_answer_is_enough_to_hit, teardown),
 	    cmocka_unit_test_teardown(links_are_asked_by_domain_or_host, teardown),
 	    cmocka_unit_test_teardown(subtests_of_links, teardown),
+	    cmocka_unit_test_teardown(links_are_asked_by_their_servers, teardown),
+	    cmocka_unit_test_teardown(senders_are_asked_by_who_answers_for_them, teardown),
 	    cmocka_unit_test_teardown(hostile_hosts_ask_nothing, teardown),
 	    cmocka_unit_test_teardown(senders_are_asked_by_host_or_domain, teardown),
 	    cmocka_unit_test_teardown(client_is_asked_about_ahead, teardown),

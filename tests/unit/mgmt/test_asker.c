@@ -248,6 +248,61 @@ static void domains_are_asked_by_their_servers(void **state)
 	assert_int_equal(asker.lookups_open, 0);
 }
 
+static void servers_are_asked_about_by_name(void **state)
+{
+	struct dns_reply servers = {.result = ANSWER_FOUND,
+	                            .ttl_s = 50,
+	                            .name_count = 3,
+	                            .name = {"ns1.a.co.uk", "ns2.a.co.uk", "we rd.b.com"}};
+
+	(void)state;
+	ask(0, 1, QUESTION_SERVER_NAMES, "shop.example list.example");
+	assert_int_equal(asked[0].type, DNS_TYPE_NS);
+	done(context, asked[0].lookup, &servers);
+	assert_int_equal(asked_count, 3);
+	assert_string_equal(asked[1].name, "ns1.a.co.uk.list.example");
+	assert_string_equal(asked[2].name, "ns2.a.co.uk.list.example");
+	assert_int_equal(asked[2].type, DNS_TYPE_A);
+	reply_address(1, 0, 50);
+	reply_address(2, 0x7f000002, 50);
+	assert_int_equal(taken(0, 1).address[0], 0x7f000002);
+	ask(0, 2, QUESTION_SERVER_DOMAINS, "shop.example list.example txt");
+	done(context, asked[3].lookup, &servers);
+	assert_int_equal(asked_count, 6);
+	assert_string_equal(asked[4].name, "a.co.uk.list.example");
+	assert_int_equal(asked[4].type, DNS_TYPE_TXT);
+	assert_string_equal(asked[5].name, "b.com.list.example");
+	reply_failure(4);
+	reply_failure(5);
+	assert_int_equal(taken(0, 2).result, ANSWER_FAILED);
+}
+
+static void who_answers_for_a_host_is_asked_about(void **state)
+{
+	struct dns_reply none = {.result = ANSWER_NONE, .ttl_s = 50, .authority = "ns.isp.example"};
+	struct dns_reply servers = {
+	    .result = ANSWER_FOUND, .ttl_s = 50, .name_count = 1, .name = {"ns1.example"}};
+
+	(void)state;
+	ask(0, 1, QUESTION_PRIMARY, "mail.shop.example list.example");
+	assert_string_equal(asked[0].name, "mail.shop.example");
+	assert_int_equal(asked[0].type, DNS_TYPE_NS);
+	done(context, asked[0].lookup, &none);
+	assert_string_equal(asked[1].name, "ns.isp.example.list.example");
+	reply_address(1, 0x7f000003, 50);
+	assert_int_equal(taken(0, 1).address[0], 0x7f000003);
+	/* A domain that has servers, and one of which nobody says who answers for it. */
+	ask(0, 2, QUESTION_PRIMARY, "shop.example list.example");
+	done(context, asked[2].lookup, &servers);
+	assert_int_equal(taken(0, 2).result, ANSWER_NONE);
+	none.authority[0] = '\0';
+	ask(0, 3, QUESTION_PRIMARY, "gone.example list.example");
+	done(context, asked[3].lookup, &none);
+	assert_int_equal(taken(0, 3).result, ANSWER_NONE);
+	assert_int_equal(asked_count, 4);
+	assert_int_equal(asker.lookups_open, 0);
+}
+
 /* RFC 8463 A.2: the key, and a signature that is none of its. */
 #define KEY "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 
@@ -567,6 +622,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(failures_are_said, setup, teardown),
 	    cmocka_unit_test_setup_teardown(hosts_are_asked_by_their_addresses, setup, teardown),
 	    cmocka_unit_test_setup_teardown(domains_are_asked_by_their_servers, setup, teardown),
+	    cmocka_unit_test_setup_teardown(servers_are_asked_about_by_name, setup, teardown),
+	    cmocka_unit_test_setup_teardown(who_answers_for_a_host_is_asked_about, setup, teardown),
 	    cmocka_unit_test_setup_teardown(keys_are_kept_and_signatures_told_apart, setup,
 	                                    teardown),
 	    cmocka_unit_test_setup_teardown(practices_of_domains_are_read, setup, teardown),

@@ -92,6 +92,16 @@ static void absence_is_remembered_as_the_zone_says(void **state)
 	assert_int_equal(reply.result, ANSWER_NONE);
 	assert_int_equal(reply.code, 3);
 	assert_int_equal(reply.ttl_s, 30);
+	assert_string_equal(reply.authority, "");
+	PARSE(HEADER(NO_NAME, "\0", "\1") QUESTION_A NAME
+	      "\0\6\0\1\0\0\1\0\0\x1a\2NS" NAME "\0\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\x1e",
+	      DNS_TYPE_A);
+	assert_string_equal(reply.authority, "ns.a.example");
+	assert_int_equal(reply.ttl_s, 30);
+	/* Its name goes beyond the packet. */
+	PARSE(HEADER(NO_NAME, "\0", "\1") QUESTION_A NAME "\0\6\0\1\0\0\1\0\0\4\x3fNS\x1e",
+	      DNS_TYPE_A);
+	assert_string_equal(reply.authority, "");
 	PARSE(HEADER(OK_FLAGS, "\0", "\0") QUESTION_A, DNS_TYPE_A);
 	assert_int_equal(reply.result, ANSWER_NONE);
 	assert_int_equal(reply.code, 0);
