@@ -87,6 +87,22 @@ void question_write(struct question *out_question, uint64_t id, enum question_ki
 	memcpy(out_question->text, text.data, text.len);
 }
 
+uint16_t question_record_type(struct bytes word)
+{
+	static const struct {
+		const char *word;
+		uint16_t code;
+	} types[] = {
+#define RECORD_TYPE(name, word, code) {word, code},
+#include "base/record_types.def"
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (bytes_equal(word, bytes_text(types[i].word)))
+			return types[i].code;
+	return 0;
+}
+
 bool question_kind_is_of_list(uint32_t kind)
 {
 	switch (kind) {
@@ -123,6 +139,12 @@ bool question_text_is_sound(uint32_t kind, struct bytes text)
 		return false;
 	if (kind == QUESTION_ADDRESS || kind == QUESTION_TEXT)
 		return question_name_is_sound(text);
+	if (kind == QUESTION_RECORDS || kind == QUESTION_CODE) {
+		size_t blank = bytes_find(text, ' ');
+
+		return question_record_type(bytes_slice(text, 0, blank)) != 0 &&
+		       question_name_is_sound(bytes_slice(text, blank + 1, SIZE_MAX));
+	}
 	if (kind == QUESTION_PRACTICES)
 		return question_name_is_sound(text) &&
 		       text.len + sizeof(QUESTION_PRACTICES_PREFIX) - 1 <= NAME_BYTES_MAX;

@@ -69,10 +69,18 @@ enum net_flag { /* of rules that ask the network: `number` of their first argume
 	        NET_TEXT = 64,           /* texts are asked for, not addresses */
 	        NET_SERVER_NAME = 128,   /* by the names of the name servers */
 	        NET_SERVER_DOMAIN = 256, /* by the domains of the name servers */
-	        NET_FLAGS_END = 512
+	        NET_CODE = 512,          /* codes of replies are asked for, of failures too */
+	        NET_FLAGS_END = 1024
 };
 
 #define ASKDNS_TAGS_MAX 4u /* different ones in a template */
+
+enum { /* arguments of askdns; tags are behind them */
+       ASKDNS_TEMPLATE,
+       ASKDNS_SUBTEST,
+       ASKDNS_TYPES,
+       ASKDNS_TAG
+};
 
 enum askdns_subtest { ASKDNS_ANY, ASKDNS_VALUE, ASKDNS_PATTERN, ASKDNS_CODES };
 

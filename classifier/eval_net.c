@@ -53,6 +53,21 @@ bool net_ask(struct walk *walk, enum question_kind kind, struct bytes name)
 	return !question_name_is_sound(name) || walk->see(walk, kind, name);
 }
 
+bool net_ask_records(struct walk *walk, enum question_kind kind, struct bytes type,
+                     struct bytes name)
+{
+	char memory[QUESTION_NAME_BYTES], text[QUESTION_NAME_BYTES + 8];
+	int len;
+
+	name = lower_name(name, memory);
+	len = snprintf(text, sizeof(text), "%.*s %.*s", (int)type.len, (const char *)type.data,
+	               (int)name.len, memory);
+	if (len < 0 || (size_t)len >= sizeof(text))
+		return true;
+	return !question_text_is_sound(kind, bytes_of(text, (size_t)len)) ||
+	       walk->see(walk, kind, bytes_of(text, (size_t)len));
+}
+
 bool net_is_full_name(struct bytes name)
 {
 	size_t label = 0, underscores = 0, ends = 0;

@@ -36,6 +36,8 @@ struct asker_waiter {
 
 enum lookup_step {
 	STEP_LIST,        /* what is found is the answer */
+	STEP_RECORDS,     /* what is found, of any type, as texts */
+	STEP_CODE,        /* what a server says, even that it has failed */
 	STEP_HOST,        /* addresses to be looked up in the list */
 	STEP_SERVERS,     /* hosts likewise, or to be looked up themselves */
 	STEP_PRIMARY,     /* the server that says there are none, likewise */

@@ -31,7 +31,7 @@ static bool look_up(struct asker *asker, struct asker_entry *entry, const char *
 	entry->open++;
 	asker->lookups_open++;
 	asker->counts.lookups++;
-	resolver_ask(asker->resolver, name, type, lookup);
+	resolver_ask(asker->resolver, name, type, step == STEP_CODE, lookup);
 	return true;
 }
 
@@ -54,7 +54,8 @@ static void merge(struct asker_entry *entry, const struct dns_reply *reply)
 
 	if (reply->ttl_s < answer->ttl_s)
 		answer->ttl_s = reply->ttl_s;
-	if (entry->kind == QUESTION_ADDRESS || entry->kind == QUESTION_TEXT)
+	if ((entry->kind == QUESTION_ADDRESS || entry->kind == QUESTION_TEXT) &&
+	    reply->result != ANSWER_FAILED)
 		answer->value = reply->code;
 	if (reply->result != ANSWER_FOUND)
 		return;
@@ -68,6 +69,32 @@ static void merge(struct asker_entry *entry, const struct dns_reply *reply)
 		if (addr_is_ip4(&reply->address[i]))
 			answer->address[answer->address_count++] = addr_ip4(&reply->address[i]);
 	add_texts(answer, bytes_of(reply->text, reply->text_len));
+}
+
+static void take_code(struct asker_entry *entry, const struct dns_reply *reply)
+{
+	entry->failed = reply->code == DNS_CODE_NONE;
+	entry->answer.ttl_s = reply->ttl_s;
+	if (!entry->failed)
+		entry->answer.value = reply->code;
+}
+
+static void take_records(struct asker_entry *entry, const struct dns_reply *reply)
+{
+	struct answer *answer = &entry->answer;
+	struct dns_records records;
+
+	answer->ttl_s = reply->ttl_s;
+	entry->failed = reply->result == ANSWER_FAILED;
+	if (entry->failed)
+		return;
+	answer->value = reply->code;
+	dns_reply_records(reply->packet, &records);
+	if (records.count == 0)
+		return;
+	answer->result = ANSWER_FOUND;
+	answer->ttl_s = records.ttl_s;
+	add_texts(answer, bytes_of(records.text, records.text_len));
 }
 
 /* What the list of the question says of `host`. */
@@ -298,6 +325,13 @@ void asker_take_reply(struct asker *asker, struct asker_entry *entry, enum looku
 		take_policy(asker, entry, step == STEP_POLICY_ABOVE, reply);
 		return;
 	}
+	if (step == STEP_RECORDS || step == STEP_CODE) {
+		if (step == STEP_CODE)
+			take_code(entry, reply);
+		else
+			take_records(entry, reply);
+		return;
+	}
 	entry->failed |= reply->result == ANSWER_FAILED;
 	if (step == STEP_PRACTICE || step == STEP_EXISTS)
 		take_practice(asker, entry, step, reply);
@@ -317,6 +351,12 @@ void asker_begin(struct asker *asker, struct asker_entry *entry, const struct qu
 {
 	if (entry->kind == QUESTION_DKIM && entry->dkim == NULL) {
 		entry->failed = true; /* out of memory */
+	} else if (entry->kind == QUESTION_RECORDS || entry->kind == QUESTION_CODE) {
+		size_t blank = strcspn(entry->text, " ");
+		uint16_t type = question_record_type(bytes_of(entry->text, blank));
+
+		(void)look_up(asker, entry, entry->text + blank + 1, type,
+		              entry->kind == QUESTION_CODE ? STEP_CODE : STEP_RECORDS);
 	} else if (question_kind_is_of_list(entry->kind)) {
 		char host[QUESTION_NAME_BYTES];
 

@@ -137,8 +137,8 @@ static void print_evals(FILE *out)
 	}
 	fputs("\n## Tags in templates of askdns\n\n`_HEADER(selector)_` is the first line of a "
 	      "header, `_NAME_` what a header or URI rule captured with `(?<NAME>...)`. Asked for "
-	      "are A "
-	      "and TXT.\n\n| tag | what it is |\n|---|---|\n",
+	      "are A, AAAA, CNAME, MX, NS, PTR, SOA, SPF, TXT and ANY.\n\n| tag | what it is "
+	      "|\n|---|---|\n",
 	      out);
 	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
 		fprintf(out, "| `_%s_` | %s |\n", tags[i].name, tags[i].help);

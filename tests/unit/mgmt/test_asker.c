@@ -23,6 +23,7 @@
 static struct {
 	char name[QUESTION_NAME_BYTES];
 	uint16_t type;
+	bool once;
 	void *lookup;
 } asked[LOOKUPS_MAX];
 static uint32_t asked_count;
@@ -37,7 +38,8 @@ static uint64_t now_us;
 struct resolver *__wrap_resolver_new(const char *server, uint32_t timeout_ms,
                                      resolver_done *its_done, void *resolver_context, char *reason);
 void __wrap_resolver_free(struct resolver *resolver);
-void __wrap_resolver_ask(struct resolver *resolver, const char *name, uint16_t type, void *lookup);
+void __wrap_resolver_ask(struct resolver *resolver, const char *name, uint16_t type, bool once,
+                         void *lookup);
 uint32_t __wrap_resolver_poll_fds(struct resolver *resolver, struct pollfd *out_fds);
 int __wrap_resolver_wait_ms(struct resolver *resolver, int most_ms);
 void __wrap_resolver_run(struct resolver *resolver);
@@ -58,7 +60,8 @@ void __wrap_resolver_free(struct resolver *resolver)
 	(void)resolver;
 }
 
-void __wrap_resolver_ask(struct resolver *resolver, const char *name, uint16_t type, void *lookup)
+void __wrap_resolver_ask(struct resolver *resolver, const char *name, uint16_t type, bool once,
+                         void *lookup)
 {
 	const struct dns_reply failed = {.result = ANSWER_FAILED, .ttl_s = 5};
 
@@ -70,6 +73,7 @@ void __wrap_resolver_ask(struct resolver *resolver, const char *name, uint16_t t
 	assert_true(asked_count < LOOKUPS_MAX);
 	snprintf(asked[asked_count].name, sizeof(asked[0].name), "%s", name);
 	asked[asked_count].type = type;
+	asked[asked_count].once = once;
 	asked[asked_count++].lookup = lookup;
 }
 
@@ -603,6 +607,51 @@ static void sleep_is_said_and_ended(void **state)
 	asker_awake(&asker);
 }
 
+static void records_of_a_type_are_told(void **state)
+{
+	static const uint8_t
+	    packet[] = "\0\0\x81\x80\0\0\0\1\0\0\0\0"
+	               "\0\0\x1c\0\1\0\0\0\x3c\0\x10\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1";
+	struct dns_reply reply = {
+	    .result = ANSWER_FOUND, .ttl_s = 99, .packet = bytes_of(packet, sizeof(packet) - 1)};
+
+	(void)state;
+	ask(0, 1, QUESTION_RECORDS, "aaaa a.example");
+	assert_string_equal(asked[0].name, "a.example");
+	assert_int_equal(asked[0].type, DNS_TYPE_AAAA);
+	done(context, asked[0].lookup, &reply);
+	struct answer answer = taken(0, 1);
+	assert_int_equal(answer.result, ANSWER_FOUND);
+	assert_int_equal(answer.ttl_s, 60);
+	assert_string_equal(answer.text, "aaaa 2001:db8::1");
+	assert_false(asked[0].once);
+	reply = (struct dns_reply){.result = ANSWER_FAILED, .ttl_s = 5, .code = 5};
+	ask(0, 2, QUESTION_RECORDS, "any a.example");
+	assert_int_equal(asked[1].type, DNS_TYPE_ANY);
+	done(context, asked[1].lookup, &reply);
+	assert_int_equal(taken(0, 2).result, ANSWER_FAILED);
+}
+
+/* What a server says that fails is an answer; silence is none. */
+static void codes_of_failures_are_told(void **state)
+{
+	struct dns_reply reply = {.result = ANSWER_FAILED, .ttl_s = 5, .code = 5};
+
+	(void)state;
+	ask(0, 1, QUESTION_CODE, "mx a.example");
+	assert_true(asked[0].once);
+	assert_int_equal(asked[0].type, DNS_TYPE_MX);
+	done(context, asked[0].lookup, &reply);
+	struct answer answer = taken(0, 1);
+	assert_int_equal(answer.result, ANSWER_NONE);
+	assert_int_equal(answer.value, 5);
+	assert_int_equal(answer.ttl_s, 5);
+	reply.code = DNS_CODE_NONE;
+	ask(0, 2, QUESTION_CODE, "soa a.example");
+	done(context, asked[1].lookup, &reply);
+	assert_int_equal(taken(0, 2).result, ANSWER_FAILED);
+}
+
 static void code_of_a_reply_is_told(void **state)
 {
 	struct dns_reply none = {.result = ANSWER_NONE, .code = DNS_CODE_NO_NAME, .ttl_s = 30};
@@ -637,6 +686,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_is_beyond_a_bound_fails_at_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(next_dataplane_gets_its_own_answers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(sleep_is_said_and_ended, setup, teardown),
+	    cmocka_unit_test_setup_teardown(records_of_a_type_are_told, setup, teardown),
+	    cmocka_unit_test_setup_teardown(codes_of_failures_are_told, setup, teardown),
 	    cmocka_unit_test_setup_teardown(code_of_a_reply_is_told, setup, teardown),
 	};
 
