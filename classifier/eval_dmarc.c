@@ -195,3 +195,40 @@ void eval_dmarc_questions(const struct eval_call *call, question_seen *seen, voi
 	if (len > 0)
 		seen(seen_context, QUESTION_DMARC, bytes_of(text, len));
 }
+
+bool classifier_dmarc(struct scan_context *context, const struct texts *texts,
+                      struct dmarc_result *out_result)
+{
+	const struct ruleset_evals *e = &context->ruleset->evals;
+	struct eval_call call = {.context = context,
+	                         .ruleset = context->ruleset,
+	                         .texts = texts,
+	                         .facts = texts->facts,
+	                         .state = context->eval};
+	enum dmarc_policy policy;
+
+	for (uint32_t i = 0; i < e->count && call.eval == NULL; i++)
+		if (eval_asks(&e->eval[i]) == ASKS_DMARC)
+			call.eval = &e->eval[i];
+	if (call.eval == NULL || texts->facts == NULL)
+		return false;
+	switch (outcome_of(&call, &policy)) {
+	case OUTCOME_OPEN:
+		out_result->finding = DMARC_FINDING_OPEN;
+		break;
+	case OUTCOME_MISSING:
+		out_result->finding = DMARC_FINDING_NONE;
+		break;
+	case OUTCOME_PASS:
+		out_result->finding = DMARC_FINDING_PASS;
+		break;
+	case OUTCOME_FAIL:
+		out_result->finding = DMARC_FINDING_FAIL;
+		break;
+	default:
+		return false;
+	}
+	out_result->policy = policy;
+	out_result->author = domain_of(eval_first(&call, HEADER_AUTHOR));
+	return true;
+}

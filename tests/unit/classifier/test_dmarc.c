@@ -106,10 +106,37 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* What is told beside the rules' values, of which it follows. */
+static void finding_is(double pass, double failed, double missing, enum dmarc_policy policy)
+{
+	struct dmarc_result result;
+	bool known = classifier_dmarc(f->context, &f->texts, &result);
+
+	assert_int_equal(known, pass != 0 || failed != 0 || missing != 0);
+	if (!known)
+		return;
+	assert_true(bytes_equal_nocase(result.author, BYTES("a.com")) ||
+	            bytes_equal(result.author, BYTES("a!b.com")));
+	if (pass == OPEN || failed == OPEN || missing == OPEN)
+		assert_int_equal(result.finding, DMARC_FINDING_OPEN);
+	else if (missing == 1)
+		assert_int_equal(result.finding, DMARC_FINDING_NONE);
+	else
+		assert_int_equal(result.finding,
+		                 pass == 1 ? DMARC_FINDING_PASS : DMARC_FINDING_FAIL);
+	if (failed == 1)
+		assert_int_equal(result.policy, policy);
+}
+
 /* Of the five rules in their order. */
 static void values_are(double pass, double reject, double quarantine, double none, double missing)
 {
 	fixture_judge(f);
+	finding_is(pass, reject + quarantine + none < 0 ? OPEN : reject + quarantine + none,
+	           missing,
+	           reject == 1       ? DMARC_REJECT
+	           : quarantine == 1 ? DMARC_QUARANTINE
+	                             : DMARC_NONE);
 	assert_float_equal(fixture_value(f, "PASS"), pass, 0);
 	assert_float_equal(fixture_value(f, "REJECT"), reject, 0);
 	assert_float_equal(fixture_value(f, "QUARANTINE"), quarantine, 0);
