@@ -131,6 +131,7 @@ void asker_attach(struct asker *asker, int fd, bool wake)
 static void send_answer(struct asker *asker, uint32_t worker, uint64_t id, struct answer answer)
 {
 	answer.id = id;
+	asker->counts.answers++;
 	if (asker->attached && worker < asker->rings.worker_count &&
 	    !answer_push(question_rings_answers(&asker->rings, worker), &answer))
 		asker->counts.lost++;
@@ -147,7 +148,8 @@ static void refuse(struct asker *asker, uint32_t worker, uint64_t id, enum answe
 }
 
 /* What the key of the entry says of a signature. */
-static struct answer verified(const struct asker_entry *entry, const struct question *question)
+static struct answer verified(struct asker *asker, const struct asker_entry *entry,
+                              const struct question *question)
 {
 	struct answer answer = entry->answer;
 	struct dkim_question dkim;
@@ -158,6 +160,7 @@ static struct answer verified(const struct asker_entry *entry, const struct ques
 	answer.result = ANSWER_FOUND;
 	answer.ttl_s = TTL_VERIFIED_S;
 	answer.value = dkim_key_verify(entry->dkim, &dkim);
+	asker->counts.signatures++;
 	return answer;
 }
 
@@ -176,7 +179,7 @@ static void conclude(struct asker *asker, struct asker_entry *entry)
 		struct asker_waiter *waiter = &asker->waiter[entry->waiter - 1];
 
 		send_answer(asker, waiter->worker, waiter->id,
-		            waiter->dkim != NULL ? verified(entry, waiter->dkim) : *answer);
+		            waiter->dkim != NULL ? verified(asker, entry, waiter->dkim) : *answer);
 		drop_waiter(asker, entry);
 	}
 }
@@ -243,6 +246,8 @@ static void done(void *context, void *argument, const struct dns_reply *reply)
 	lookup->next = asker->lookup_free;
 	asker->lookup_free = (uint32_t)(lookup - asker->lookup) + 1;
 	asker->lookups_open--;
+	asker->counts.lookups_timed_out += reply->timed_out;
+	asker->counts.lookups_failed += reply->result == ANSWER_FAILED && !reply->timed_out;
 	asker_take_reply(asker, entry, step, reply);
 	if (--entry->open == 0)
 		conclude(asker, entry);
@@ -341,14 +346,16 @@ static void take(struct asker *asker, uint32_t worker, const struct question *qu
 		asker->counts.remembered++;
 		answer.ttl_s = (uint32_t)((entry->expires_us - asker->now_us) / 1000000);
 		if (question->kind == QUESTION_DKIM)
-			answer = verified(entry, question);
+			answer = verified(asker, entry, question);
 		send_answer(asker, worker, question->id, answer);
 		return;
 	}
+	asker->counts.joined += entry != NULL;
 	if (entry == NULL)
 		entry = asker_make_room(asker, key);
 	if (entry == NULL || !add_waiter(asker, entry, worker, question)) {
-		asker->counts.full++;
+		asker->counts.refused_room += entry == NULL;
+		asker->counts.refused_waiters += entry != NULL;
 		refuse(asker, worker, question->id, ANSWER_FAILED);
 		return;
 	}

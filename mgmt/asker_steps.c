@@ -20,7 +20,7 @@ static bool look_up(struct asker *asker, struct asker_entry *entry, const char *
 	struct asker_lookup *lookup;
 
 	if (asker->lookup_free == NONE) {
-		asker->counts.full++;
+		asker->counts.lookups_refused++;
 		entry->failed = true;
 		return false;
 	}
@@ -246,7 +246,7 @@ static void begin_check(struct asker *asker, struct asker_entry *entry,
 
 	if (asker->check_free == NONE ||
 	    !spf_request_read(bytes_of(entry->text, question->text_len), &request)) {
-		asker->counts.full++;
+		asker->counts.spf_refused++;
 		entry->failed = true;
 		return;
 	}

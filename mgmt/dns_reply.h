@@ -26,6 +26,7 @@ struct dns_reply {
 	enum answer_result result; /* FOUND, NONE or FAILED */
 	uint32_t code;             /* as the server said (RFC 1035 4.1.1) */
 	uint32_t ttl_s;
+	bool timed_out;      /* no server replied in time */
 	struct bytes packet; /* all of it, while the reply is told of; empty: there is none */
 	uint32_t address_count;
 	struct addr address[DNS_ADDRESSES_MAX]; /* of A and AAAA records */

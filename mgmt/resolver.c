@@ -94,6 +94,7 @@ static void replied(void *argument, int status, int timeouts, unsigned char *pac
 		reply.packet = bytes_of(packet, (size_t)bytes);
 	if (reply.result == ANSWER_FAILED)
 		reply.ttl_s = TTL_FAILED;
+	reply.timed_out = status == ARES_ETIMEOUT;
 	if (!resolver->closing)
 		resolver->done(resolver->context, pending->lookup, &reply);
 	free(pending);

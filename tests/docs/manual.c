@@ -30,6 +30,10 @@ static void print_counters(FILE *out)
 #define COUNTER(name, help) {#name, help},
 #include "dataplane/xdp/steer_counters.def"
 	};
+	static const struct counter_info asker[] = {
+#define COUNTER(name, help) {#name, help},
+#include "mgmt/asker_counters.def"
+	};
 	uint32_t count;
 	const struct counter_group *const *groups = worker_counter_groups(&count);
 
@@ -40,6 +44,12 @@ static void print_counters(FILE *out)
 	for (uint32_t i = 0; i < count; i++)
 		print_group(out, groups[i]->name, groups[i]->info, groups[i]->count);
 	print_group(out, "steer", steer, sizeof(steer) / sizeof(steer[0]));
+	print_group(out, "asker", asker, sizeof(asker) / sizeof(asker[0]));
+	fputs("\n`asker` is counted by management, from its start on and once for all workers: "
+	      "only the "
+	      "Prometheus\nendpoint shows it, with `checks.dns_checks`, and the gauge "
+	      "`postern_asker_lookups_open` beside it.\n",
+	      out);
 }
 
 static void print_replies(FILE *out)

@@ -176,11 +176,15 @@ static void question_of_many_is_looked_up_once(void **state)
 	reply_address(0, 0x7f000002, 60);
 	assert_int_equal(taken(0, 1).address[0], 0x7f000002);
 	assert_int_equal(taken(1, 2).ttl_s, 60);
+	assert_int_equal(asker.counts.joined, 1);
+	assert_int_equal(asker.counts.answers, 2);
 	/* Remembered, for as long as it has left. */
 	now_us += 20 * S;
 	ask(1, 3, QUESTION_ADDRESS, "a.example");
 	assert_int_equal(asked_count, 1);
 	assert_int_equal(taken(1, 3).ttl_s, 40);
+	assert_int_equal(asker.counts.remembered, 1);
+	assert_int_equal(asker.counts.lookups, 1);
 	ask(1, 4, QUESTION_TEXT, "a.example");
 	assert_int_equal(asked_count, 2);
 	assert_int_equal(asked[1].type, DNS_TYPE_TXT);
@@ -197,6 +201,14 @@ static void failures_are_said(void **state)
 	struct answer answer = taken(0, 1);
 	assert_int_equal(answer.result, ANSWER_FAILED);
 	assert_int_equal(answer.ttl_s, 5);
+	assert_int_equal(asker.counts.failed, 1);
+	assert_int_equal(asker.counts.lookups_failed, 1);
+	const struct dns_reply late = {.result = ANSWER_FAILED, .ttl_s = 5, .timed_out = true};
+	ask(0, 4, QUESTION_ADDRESS, "late.example");
+	done(context, asked[1].lookup, &late);
+	assert_int_equal(taken(0, 4).result, ANSWER_FAILED);
+	assert_int_equal(asker.counts.lookups_failed, 1);
+	assert_int_equal(asker.counts.lookups_timed_out, 1);
 	at_once = true;
 	ask(0, 2, QUESTION_ADDRESS, "b.example");
 	assert_int_equal(taken(0, 2).result, ANSWER_FAILED);
@@ -537,7 +549,7 @@ static void checks_without_replies_are_given_up(void **state)
 		ask(0, 10 + i, QUESTION_SPF, question);
 	}
 	assert_int_equal(taken(0, 10 + ASKER_CHECKS_MAX).result, ANSWER_FAILED);
-	assert_int_equal(asker.counts.full, 1);
+	assert_int_equal(asker.counts.spf_refused, 1);
 	for (uint32_t i = 3; i < asked_count; i++)
 		reply_failure(i);
 	for (uint32_t i = 0; i < ASKER_CHECKS_MAX; i++)
@@ -566,7 +578,8 @@ static void what_is_beyond_a_bound_fails_at_once(void **state)
 		while (answer_pop(question_rings_answers(&rings, 1), &answer))
 			assert_int_equal(answer.result, ANSWER_FAILED);
 	}
-	assert_true(asker.counts.full > 0);
+	assert_true(asker.counts.lookups_refused > 0);
+	assert_int_equal(asker.counts.questions, 2 * ASKER_LOOKUPS_MAX);
 	assert_int_equal(asker.lookups_open, ASKER_LOOKUPS_MAX);
 	/* What was asked before is answered all the same. */
 	for (uint32_t i = 0; i < asked_count; i++)
