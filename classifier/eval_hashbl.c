@@ -22,6 +22,7 @@
 
 /* Arguments; what is behind them are headers, or a tag. */
 enum { LIST, OPTIONS, WHAT, SUBTEST, ACCESS_LIST, REST };
+enum { PART_LEAST = ACCESS_LIST, PART_MOST, PART_ARGUMENTS };
 
 enum { EMAIL_RECIPIENTS = 6, EMAIL_RECIPIENTS_END = 10 }; /* headers, behind FROM_HEADERS */
 
@@ -117,24 +118,31 @@ static bool is_ignored(const struct eval_call *call, struct bytes text)
 	return eval_list_find(call->ruleset, EVAL_LIST_HASHBL_IGNORE, text, false) != NULL;
 }
 
+/* The label that was written behind the last one, unless it is among them. */
+static void add_label(const struct eval_call *call, size_t len, bool ignored)
+{
+	struct eval_labels *labels = &call->state->labels;
+	struct bytes label = bytes_of(labels->memory + labels->bytes, len);
+
+	for (uint32_t i = 0; i < labels->count; i++)
+		if (bytes_equal(labels->item[i].text, label))
+			return;
+	labels->item[labels->count].text = label;
+	labels->item[labels->count++].ignored = ignored || is_ignored(call, label);
+	labels->bytes += (uint32_t)len;
+}
+
 static void add_value(const struct eval_call *call, struct bytes value)
 {
 	struct eval_labels *labels = &call->state->labels;
-	char *memory = labels->memory + labels->bytes;
 	size_t len;
 
 	if (is_full(call))
 		return;
-	len = write_label(options(call), value, memory, sizeof(labels->memory) - labels->bytes);
-	if (len == 0)
-		return;
-	for (uint32_t i = 0; i < labels->count; i++)
-		if (bytes_equal(labels->item[i].text, bytes_of(memory, len)))
-			return;
-	labels->item[labels->count].text = bytes_of(memory, len);
-	labels->item[labels->count++].ignored = is_ignored(call, value) ||
-	                                        is_ignored(call, bytes_of(memory, len));
-	labels->bytes += (uint32_t)len;
+	len = write_label(options(call), value, labels->memory + labels->bytes,
+	                  sizeof(labels->memory) - labels->bytes);
+	if (len > 0)
+		add_label(call, len, is_ignored(call, value));
 }
 
 static bool is_skipped(const struct eval_call *call, struct bytes host)
@@ -316,6 +324,67 @@ static void add_uris(const struct eval_call *call)
 	}
 }
 
+/* Parts */
+
+static bool is_of_size(const struct eval_call *call, uint32_t bytes)
+{
+	uint32_t most = (uint32_t)eval_number(call, PART_MOST);
+
+	return bytes > 0 && bytes >= (uint32_t)eval_number(call, PART_LEAST) &&
+	       (most == 0 || bytes <= most);
+}
+
+/* False: nobody knows its digest. */
+static bool add_part(const struct eval_call *call, uint32_t index)
+{
+	static const struct {
+		uint32_t flag;
+		enum part_digest kind;
+		size_t bytes;
+	} kinds[] = {{HASHBL_SHA256, PART_SHA256, SHA256_DIGEST_SIZE},
+	             {HASHBL_SHA1, PART_SHA1, SHA1_DIGEST_SIZE},
+	             {HASHBL_MD5, PART_MD5, MD5_DIGEST_SIZE}};
+	const struct part_digests *digests = &call->facts->digests;
+	const struct fact_part *part = &call->facts->part[index];
+	struct eval_labels *labels = &call->state->labels;
+	uint8_t digest[PART_DIGEST_BYTES];
+	char *label = labels->memory + labels->bytes;
+	uint32_t part_bytes;
+	size_t k = 0;
+
+	if (is_ignored(call, part->type) || is_ignored(call, part->name))
+		return true;
+	if (sizeof(labels->memory) - labels->bytes < DIGEST_TEXT_BYTES)
+		return false;
+	while (k + 1 < sizeof(kinds) / sizeof(kinds[0]) && (options(call) & kinds[k].flag) == 0)
+		k++;
+	if (digests->find == NULL ||
+	    !digests->find(digests->context, index, kinds[k].kind, digest, &part_bytes))
+		return false;
+	if (is_of_size(call, part_bytes))
+		add_label(call,
+		          kinds[k].kind == PART_SHA256 ? write_base32(digest, kinds[k].bytes, label)
+		                                       : write_hex(digest, kinds[k].bytes, label),
+		          false);
+	return true;
+}
+
+static void add_parts(struct walk *walk)
+{
+	const struct eval_call *call = walk->call;
+	const struct facts *facts = call->facts;
+	uint32_t end = facts->part_count;
+
+	while (facts->is_cut && end > 0 && !facts->part[end - 1].is_leaf)
+		end--;
+	if (facts->is_cut && end > 0)
+		end--;
+	for (uint32_t i = 0; i < end && !is_full(call); i++)
+		if (facts->part[i].is_leaf && facts->part[i].type.len > 0)
+			walk->open |= !add_part(call, i);
+	walk->open |= facts->is_cut && !is_full(call);
+}
+
 /* Matches and tags */
 
 static void add_matches(const struct eval_call *call)
@@ -393,6 +462,9 @@ void hashbl_walk(struct walk *walk)
 	case EVAL_check_hashbl_bodyre:
 		add_matches(call);
 		break;
+	case EVAL_check_hashbl_attachments:
+		add_parts(walk);
+		break;
 	default:
 		add_tag(walk);
 		break;
@@ -444,6 +516,8 @@ bool hashbl_is_sound(const struct ruleset_evals *e, const struct blob_eval *eval
 		           HASHBL_ACCESS_LISTS + (double)e->list_count;
 	case EVAL_check_hashbl_tag:
 		return eval->argument_count == REST;
+	case EVAL_check_hashbl_attachments:
+		return eval->argument_count == PART_ARGUMENTS;
 	default:
 		return eval->argument_count == ACCESS_LIST;
 	}

@@ -145,6 +145,72 @@ static void matches_and_tags_are_asked(void **state)
 	value_is("P", 1);
 }
 
+/* Of part 1 "one", of 3 "three", of 5 nobody knows. */
+static bool find_digest(void *context, uint32_t part, enum part_digest kind,
+                        uint8_t out_digest[PART_DIGEST_BYTES], uint32_t *out_part_bytes)
+{
+	assert_ptr_equal(context, f);
+	memset(out_digest, 0, PART_DIGEST_BYTES);
+	out_digest[0] = (uint8_t)(part << 4 | kind);
+	*out_part_bytes = part * 1000;
+	return part != 5;
+}
+
+static void parts_are_asked_by_digest(void **state)
+{
+	const struct fact_part part[] = {
+	    {.type = BYTES("multipart/mixed")},
+	    {.type = BYTES("text/plain"), .is_leaf = true},
+	    {.type = BYTES("text/html"), .is_leaf = true},
+	    {.type = BYTES("image/png"), .name = BYTES("Logo.png"), .is_leaf = true},
+	    {.type = BYTES("image/png"), .name = BYTES("ok.png"), .is_leaf = true},
+	};
+
+	(void)state;
+	open_rules(
+	    "hashbl_ignore text/html OK.png\n"
+	    "body SHA1 eval:check_hashbl_attachments('a.example')\n"
+	    "body MD5 eval:check_hashbl_attachments('b.example/TXT', 'md5/minsize=1001')\n"
+	    "body SHA256 eval:check_hashbl_attachments('c.example', 'sha256/maxsize=2999', '^x')\n"
+	    "body ONE eval:check_hashbl_attachments('d.example', 'sha1/max=1')\n");
+	facts.part = part;
+	facts.part_count = 5;
+	facts.digests = (struct part_digests){f, find_digest};
+#define ZEROS_38 "00000000000000000000000000000000000000"
+	EXPECT("address 11" ZEROS_38 ".a.example", "address 31" ZEROS_38 ".a.example",
+	       "text 30000000000000000000000000000000.b.example",
+	       "address ciaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.c.example",
+	       "address 11" ZEROS_38 ".d.example");
+	know(QUESTION_ADDRESS, "31" ZEROS_38 ".a.example", ANSWER_FOUND, "127.0.0.2");
+	know(QUESTION_ADDRESS, "ciaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.c.example",
+	     ANSWER_FOUND, "127.0.0.2");
+	know(QUESTION_TEXT, "30000000000000000000000000000000.b.example", ANSWER_NONE, NULL);
+	know(QUESTION_ADDRESS, "11" ZEROS_38 ".d.example", ANSWER_NONE, NULL);
+	value_is("SHA1", 1);
+	value_is("SHA256", 0);
+	value_is("MD5", 0);
+	value_is("ONE", 0);
+	/* What follows a cut is unknown, and the last part is not whole; the first is. */
+	facts.is_cut = true;
+	value_is("MD5", OPEN);
+	value_is("ONE", 0);
+}
+
+static void parts_without_a_digest_leave_rules_open(void **state)
+{
+	const struct fact_part part[6] = {[5] = {.type = BYTES("text/plain"), .is_leaf = true}};
+
+	(void)state;
+	open_rules("body SHA1 eval:check_hashbl_attachments('a.example')\n");
+	facts.part = part;
+	facts.part_count = 6;
+	value_is("SHA1", OPEN);
+	facts.digests = (struct part_digests){f, find_digest};
+	value_is("SHA1", OPEN);
+	facts.part_count = 5;
+	value_is("SHA1", 0);
+}
+
 static void hashbl_calls_are_checked(void **state)
 {
 	(void)state;
@@ -156,13 +222,14 @@ static void hashbl_calls_are_checked(void **state)
 	           "body F eval:check_hashbl_bodyfuzzy('a.example/TXT', 'sim_threshold=95')\n"
 	           "header G eval:check_hashbl_tag('a.example', 'md5', 'STRANGE')\n"
 	           "header H eval:check_hashbl_emails('a.example', 'md5', 'a/b/c/d/e/f/g/h/i')\n"
+	           "body I eval:check_hashbl_attachments('a.example', 'max=5')\n"
 	           "body SURE /sure/\n");
 	uint32_t count, faults = 0;
 	const struct rule_report *report = rule_compiler_reports(f->compiler, &count);
 
 	for (uint32_t k = 0; k < count; k++)
 		faults += report[k].fault;
-	assert_int_equal(faults, 5);
+	assert_int_equal(faults, 6);
 	assert_non_null(fixture_report(f, "eval:check_hashbl_bodyfuzzy"));
 	assert_non_null(fixture_report(f, "eval:check_hashbl_tag"));
 	assert_false(ruleset_asks(f->ruleset));
@@ -178,6 +245,8 @@ int main(void)
 	    cmocka_unit_test_teardown(addresses_of_the_body, teardown),
 	    cmocka_unit_test_teardown(uris_are_asked_by_digest, teardown),
 	    cmocka_unit_test_teardown(matches_and_tags_are_asked, teardown),
+	    cmocka_unit_test_teardown(parts_are_asked_by_digest, teardown),
+	    cmocka_unit_test_teardown(parts_without_a_digest_leave_rules_open, teardown),
 	    cmocka_unit_test_teardown(hashbl_calls_are_checked, teardown),
 	};
 
