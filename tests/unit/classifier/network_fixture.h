@@ -2,8 +2,7 @@
 #ifndef TESTS_UNIT_CLASSIFIER_NETWORK_FIXTURE_H
 #define TESTS_UNIT_CLASSIFIER_NETWORK_FIXTURE_H
 
-#include "base/facts.h"
-#include "rules_fixture.h"
+#include "checks_fixture.h"
 
 #define KNOWN_MAX 16
 #define ASKED_MAX 128
@@ -19,13 +18,9 @@ struct network {
 	uint32_t known_count;
 	char asked[ASKED_MAX][QUESTION_NAME_BYTES + 16];
 	uint32_t asked_count;
-	struct answers answers;
 };
 
 static struct network net;
-static struct fact_relay relay[8];
-static struct facts facts;
-static struct fixture *f;
 
 static inline const struct answer *find(void *context, enum question_kind kind, struct bytes name)
 {
@@ -73,32 +68,13 @@ static inline void see(void *context, enum question_kind kind, struct bytes name
 
 static inline void add_relay(const char *ip, bool trusted, bool internal)
 {
-	relay[facts.relay_count++] = (struct fact_relay){
-	    .ip = bytes_text(ip), .is_trusted = trusted, .is_internal = internal};
-	facts.relays_trusted += trusted;
-	facts.relays_untrusted += !trusted;
+	(void)add_hop(ip, trusted, internal);
 }
 
 static inline void open_rules(const char *rules)
 {
 	memset(&net, 0, sizeof(net));
-	memset(&facts, 0, sizeof(facts));
-	facts.relay = relay;
-	f = malloc(sizeof(*f));
-	assert_non_null(f);
-	fixture_open(f, rules, &(struct rule_compile_options){.score_column = 1});
-	f->texts.facts = &facts;
-	net.answers = (struct answers){&net, find};
-	scan_context_set_answers(f->context, &net.answers);
-}
-
-static inline int teardown(void **state)
-{
-	(void)state;
-	if (f != NULL)
-		fixture_free(f);
-	f = NULL;
-	return 0;
+	open_checks(rules, &net, find);
 }
 
 static inline void ask(void)
@@ -124,8 +100,6 @@ static inline void value_is(const char *rule, double value)
 	fixture_judge(f);
 	assert_true(fixture_value(f, rule) == value);
 }
-
-#define OPEN (-1)
 
 static inline void three_relays(void)
 {

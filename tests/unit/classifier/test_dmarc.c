@@ -1,9 +1,8 @@
 /* test_dmarc.c - what rules about DMARC ask, and how they put proofs and wishes together. */
 #include "base/dkim_question.h"
 #include "base/dmarc_question.h"
-#include "base/facts.h"
 #include "base/spf_question.h"
-#include "rules_fixture.h"
+#include "checks_fixture.h"
 
 #define RULES \
 	"util_rb_tld com\n" \
@@ -13,18 +12,12 @@
 	"header NONE eval:check_dmarc_none()\n" \
 	"header MISSING eval:check_dmarc_missing()\n"
 
-#define OPEN       (-1)
 #define UNANSWERED UINT32_MAX
 #define ALIGNED(i) (UINT32_C(1) << DMARC_VALUE_ALIGNED << (i))
 
 static struct answer sender, helo, dmarc, dkim[2]; /* value UNANSWERED: nobody has told */
 static char asked[8][QUESTION_BYTES];
 static uint32_t asked_count;
-static struct answers answers;
-static struct fact_relay relay;
-static struct fact_signature signature[2];
-static struct facts facts;
-static struct fixture *f;
 
 static const struct answer *told(const struct answer *answer)
 {
@@ -55,39 +48,20 @@ static void say(struct answer *answer, uint32_t value)
 	*answer = (struct answer){.result = ANSWER_FOUND, .value = value};
 }
 
-static void sign(const char *domain)
-{
-	struct fact_signature *s = &signature[facts.signature_count];
-
-	memset(s, 0, sizeof(*s));
-	s->domain_bytes = (uint16_t)snprintf(s->domain, sizeof(s->domain), "%s", domain);
-	s->question[0] = (uint8_t)facts.signature_count++;
-	s->question_bytes = 1;
-}
-
 static void open_rules(const char *author)
 {
-	memset(&facts, 0, sizeof(facts));
+	struct fact_relay *r;
+
 	say(&sender, UNANSWERED);
 	say(&helo, UNANSWERED);
 	say(&dmarc, UNANSWERED);
 	say(&dkim[0], UNANSWERED);
 	say(&dkim[1], UNANSWERED);
-	relay = (struct fact_relay){.ip = BYTES("192.0.2.1"),
-	                            .addr = addr_from_ip4(0xc0000201),
-	                            .helo = BYTES("mx.a.com"),
-	                            .envelope_from = BYTES("bounce@Lists.a.com"),
-	                            .has_envelope_from = true};
-	facts.relay = &relay;
-	facts.relay_count = facts.relays_untrusted = 1;
-	facts.signature = signature;
-	facts.signatures_known = true;
-	f = malloc(sizeof(*f));
-	assert_non_null(f);
-	fixture_open(f, RULES, &(struct rule_compile_options){.score_column = 1});
-	f->texts.facts = &facts;
-	answers = (struct answers){NULL, find};
-	scan_context_set_answers(f->context, &answers);
+	open_checks(RULES, NULL, find);
+	r = add_hop("192.0.2.1", false, false);
+	r->helo = BYTES("mx.a.com");
+	r->envelope_from = BYTES("bounce@Lists.a.com");
+	r->has_envelope_from = true;
 	fixture_header(f, "From:first:addr", author);
 	fixture_header(f, "EnvelopeFrom:addr", "bounce@Lists.a.com");
 }
@@ -96,13 +70,6 @@ static int setup(void **state)
 {
 	(void)state;
 	open_rules("joe@A.com");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fixture_free(f);
 	return 0;
 }
 
@@ -147,8 +114,8 @@ static void values_are(double pass, double reject, double quarantine, double non
 static void all_that_may_be_proved_is_asked_about(void **state)
 {
 	(void)state;
-	sign("a.com");
-	sign("esp.example");
+	add_signature("a.com");
+	add_signature("esp.example");
 	assert_true(ruleset_asks(f->ruleset));
 	assert_true(ruleset_reads_signatures(f->ruleset));
 	asked_count = 0;
@@ -214,8 +181,8 @@ static void what_is_open_may_turn_it(void **state)
 static void a_signature_proves_it_when_aligned(void **state)
 {
 	(void)state;
-	sign("esp.example");
-	sign("a.com");
+	add_signature("esp.example");
+	add_signature("a.com");
 	say(&sender, SPF_FAIL);
 	say(&helo, SPF_FAIL);
 	say(&dmarc, DMARC_REJECT | ALIGNED(DMARC_SIGNER + 1));
