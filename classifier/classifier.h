@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/event.h"
 #include "base/generation.h"
+#include "base/hash.h"
 #include "base/question.h"
 #include "base/redirects.h"
 #include "base/texts.h"
@@ -86,6 +87,9 @@ struct answers {
 	void *context;
 	/* NULL: not known. What it gives stays until the message is judged. */
 	const struct answer *(*find)(void *context, enum question_kind kind, struct bytes name);
+	/* Of what is drawn by lot, the same for the same message: whoever knows it can choose mail
+	 * that is spared. NULL: nobody minds. */
+	const struct hash_key *lot_key;
 };
 typedef void question_seen(void *context, enum question_kind kind, struct bytes name);
 /* Calls `seen` for what the rules will ask about these texts, before they are judged; the same
@@ -112,7 +116,7 @@ enum dmarc_finding {                     /* RFC 7489 11.2 */
 
 struct dmarc_result {
 	enum dmarc_finding finding;
-	enum dmarc_policy policy; /* of PASS and FAIL */
+	enum dmarc_policy policy; /* of PASS and FAIL: as published */
 	struct bytes author;      /* the domain; points into the texts */
 };
 

@@ -110,7 +110,43 @@ static enum proof proof_by_dkim(const struct eval_call *call, uint32_t value)
 	return proof;
 }
 
-static enum outcome outcome_of(const struct eval_call *call, enum dmarc_policy *out_policy)
+/* A number below 100 that is the same whenever this message is judged. */
+static uint32_t lot_of(const struct eval_call *call)
+{
+	static const struct hash_key no_key;
+	static const char *const names[] = {"message-id", "date", "subject"};
+	const struct facts *facts = call->facts;
+	const struct hash_key *key = call->context->answers->lot_key;
+	struct bytes author = eval_first(call, HEADER_AUTHOR);
+	uint64_t lot;
+
+	if (key == NULL)
+		key = &no_key;
+	lot = hash64(key, author.data, author.len);
+	for (size_t i = 0; facts->part_count > 0 && i < sizeof(names) / sizeof(names[0]); i++) {
+		uint32_t at = facts_field(facts, &facts->part[0], bytes_text(names[i]),
+		                          facts->part[0].field_first);
+		struct bytes raw = at != FACT_NONE ? facts->field[at].raw : BYTES("");
+		uint64_t pair[2] = {lot, hash64(key, raw.data, raw.len)};
+
+		lot = hash64(key, pair, sizeof(pair));
+	}
+	return (uint32_t)(lot % 100);
+}
+
+/* What is done with mail that fails: the policy, or for some of it the next milder one (6.6.4). */
+static enum dmarc_policy wish_for(const struct eval_call *call, uint32_t value)
+{
+	enum dmarc_policy policy = (enum dmarc_policy)(value & DMARC_VALUE_POLICY);
+	uint32_t spared = dmarc_value_spared(value);
+
+	return spared > 0 && lot_of(call) < spared ? dmarc_milder(policy) : policy;
+}
+
+/* `out_policy`: what is done when it fails, `out_value`: the answer; MISSING and 0 before that is
+ * known. */
+static enum outcome outcome_of(const struct eval_call *call, enum dmarc_policy *out_policy,
+                               uint32_t *out_value)
 {
 	const struct answers *answers = call->context->answers;
 	const struct answer *answer = NULL;
@@ -119,6 +155,7 @@ static enum outcome outcome_of(const struct eval_call *call, enum dmarc_policy *
 	size_t len = question_of(call, text, &without);
 
 	*out_policy = DMARC_MISSING;
+	*out_value = 0;
 	if (len == 0)
 		return without;
 	if (answers != NULL)
@@ -128,6 +165,8 @@ static enum outcome outcome_of(const struct eval_call *call, enum dmarc_policy *
 	*out_policy = (enum dmarc_policy)(answer->value & DMARC_VALUE_POLICY);
 	if (*out_policy == DMARC_MISSING || *out_policy >= DMARC_POLICY_COUNT)
 		return OUTCOME_MISSING;
+	*out_policy = wish_for(call, answer->value);
+	*out_value = answer->value;
 	switch (best(proof_by_spf(call, answer->value), proof_by_dkim(call, answer->value))) {
 	case PROOF_GIVEN:
 		return OUTCOME_PASS;
@@ -142,7 +181,8 @@ static int32_t value_of(const struct eval_call *call, enum outcome wanted,
                         enum dmarc_policy wanted_policy)
 {
 	enum dmarc_policy policy;
-	enum outcome outcome = outcome_of(call, &policy);
+	uint32_t value;
+	enum outcome outcome = outcome_of(call, &policy, &value);
 	/* Where the policy is known, only one of the rules about failures can still hit. */
 	bool possible = policy == DMARC_MISSING || wanted == OUTCOME_PASS ||
 	                (wanted == OUTCOME_FAIL && policy == wanted_policy);
@@ -206,13 +246,14 @@ bool classifier_dmarc(struct scan_context *context, const struct texts *texts,
 	                         .facts = texts->facts,
 	                         .state = context->eval};
 	enum dmarc_policy policy;
+	uint32_t value;
 
 	for (uint32_t i = 0; i < e->count && call.eval == NULL; i++)
 		if (eval_asks(&e->eval[i]) == ASKS_DMARC)
 			call.eval = &e->eval[i];
 	if (call.eval == NULL || texts->facts == NULL)
 		return false;
-	switch (outcome_of(&call, &policy)) {
+	switch (outcome_of(&call, &policy, &value)) {
 	case OUTCOME_OPEN:
 		out_result->finding = DMARC_FINDING_OPEN;
 		break;
@@ -228,7 +269,7 @@ bool classifier_dmarc(struct scan_context *context, const struct texts *texts,
 	default:
 		return false;
 	}
-	out_result->policy = policy;
+	out_result->policy = (enum dmarc_policy)(value & DMARC_VALUE_POLICY);
 	out_result->author = domain_of(eval_first(&call, HEADER_AUTHOR));
 	return true;
 }
