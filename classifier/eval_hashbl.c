@@ -195,8 +195,33 @@ static bool is_asked(const struct eval_call *call, struct bytes email, struct by
 	return access != HASHBL_ACCESS_NONE || !is_skipped(call, domain);
 }
 
+/* The address at the domain that its own stands for, when it does; false: it does not fit. */
+static bool resolve_alias(const struct eval_call *call, struct bytes *in_out_email,
+                          uint8_t memory[EMAIL_BYTES])
+{
+	const struct ruleset_evals *e = &call->ruleset->evals;
+	struct bytes domain = bytes_behind_last(*in_out_email, '@');
+	size_t user = in_out_email->len - domain.len; /* the @ with it */
+	const struct blob_list_entry *alias = eval_list_find(
+	    call->ruleset, EVAL_LIST_HASHBL_ALIASES, domain, false);
+
+	if (alias == NULL || domain.len == 0)
+		return true;
+	if (user + alias->second_bytes > EMAIL_BYTES)
+		return false;
+	memcpy(memory, in_out_email->data, user);
+	memcpy(memory + user, e->texts + alias->second, alias->second_bytes);
+	*in_out_email = bytes_of(memory, user + alias->second_bytes);
+	return true;
+}
+
 static void add_email(const struct eval_call *call, struct bytes email)
 {
+	uint8_t resolved[EMAIL_BYTES];
+
+	if (!resolve_alias(call, &email, resolved))
+		return;
+
 	struct bytes domain = bytes_behind_last(email, '@');
 	struct bytes user = bytes_slice(email, 0, email.len - domain.len - (domain.len > 0));
 	uint32_t flags = options(call);

@@ -71,6 +71,25 @@ static void addresses_of_some_domains_only(void **state)
 	value_is("D", 0);
 }
 
+static void addresses_at_aliases_are_those_of_the_domain(void **state)
+{
+	(void)state;
+	open_rules(
+	    "util_rb_tld example\n"
+	    "hashbl_email_domain_alias Shop.example Store.example old.example\n"
+	    "hashbl_email_domain_alias other.example old.example\n"
+	    "hashbl_email_domain_alias lonely.example\n"
+	    "hashbl_email_domain_alias a@b.example c.example\n"
+	    "hashbl_acl_own shop.example other.example\n"
+	    "header A eval:check_hashbl_emails('a.example', 'raw/host', 'Reply-To', '', 'own')\n"
+	    "header B eval:check_hashbl_emails('b.example', 'sha1', 'Reply-To', '', 'own')\n");
+	fixture_header(f, "Reply-To", "bob@STORE.example, ann@old.example, eve@none.example");
+	EXPECT("address shop.example.a.example", "address other.example.a.example",
+	       "address " BOB_SHA1 ".b.example",
+	       "address a0d518b972efa050c8faa5023a3a4e7437ab0d2f.b.example");
+	assert_non_null(fixture_report(f, "hashbl_email_domain_alias"));
+}
+
 static void addresses_of_the_body(void **state)
 {
 	static struct fact_uri uri[2] = {{.types = 1u << FACT_URI_a},
@@ -242,6 +261,7 @@ int main(void)
 	    cmocka_unit_test_teardown(addresses_are_asked_by_digest, teardown),
 	    cmocka_unit_test_teardown(addresses_are_written_alike, teardown),
 	    cmocka_unit_test_teardown(addresses_of_some_domains_only, teardown),
+	    cmocka_unit_test_teardown(addresses_at_aliases_are_those_of_the_domain, teardown),
 	    cmocka_unit_test_teardown(addresses_of_the_body, teardown),
 	    cmocka_unit_test_teardown(uris_are_asked_by_digest, teardown),
 	    cmocka_unit_test_teardown(matches_and_tags_are_asked, teardown),
