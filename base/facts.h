@@ -191,6 +191,19 @@ static inline struct bytes fact_signature_identity(const struct fact_signature *
 	return bytes_of(signature->identity, signature->identity_bytes);
 }
 
+enum part_digest { PART_MD5, PART_SHA1, PART_SHA256, PART_DIGEST_KINDS };
+
+#define PART_DIGEST_BYTES 32 /* of the longest */
+#define PART_DIGESTS_MAX  64 /* leaves that have one */
+
+/* Digests of what is in leaves, made when they are asked for, and kept with the facts. */
+struct part_digests {
+	void *context;
+	/* `part`: in facts.part. False: it is no leaf, or one of too many, or there was no room. */
+	bool (*find)(void *context, uint32_t part, enum part_digest kind,
+	             uint8_t out_digest[PART_DIGEST_BYTES], uint32_t *out_part_bytes);
+};
+
 struct facts {
 	uint32_t field_count, part_count, html_count, relay_count, uri_count;
 	const struct fact_field *field; /* the message's own fields are those of part 0 */
@@ -210,6 +223,8 @@ struct facts {
 	uint32_t body_bytes; /* of the pristine body */
 	struct fact_mime mime;
 	struct fact_flags flags;
+	struct part_digests digests; /* find NULL: nobody makes any */
+	bool is_cut;                 /* the message went on: its last leaf is not whole */
 	/* Looked for only when somebody asks the network; else there are none. */
 	bool signatures_known;
 	uint32_t signature_count;

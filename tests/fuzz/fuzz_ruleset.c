@@ -93,7 +93,7 @@ static void judge(const struct generation *generation, bool verdicts_only)
 	static const struct segment segment[3] = {
 	    {0, 20}, {20, sizeof(words) - 21}, {SEGMENT_ABSENT, 0}};
 	struct classifier_counters counters = {0};
-	static const struct answers answers = {NULL, listed};
+	static const struct answers answers = {.find = listed};
 	struct judgement judgement;
 	struct ruleset *ruleset;
 	struct texts texts;

@@ -138,7 +138,7 @@ static void see_question(void *context, enum question_kind kind, struct bytes te
 
 static void open_judge(struct judge *j)
 {
-	static const struct answers answers = {NULL, find_answer};
+	static const struct answers answers = {.find = find_answer};
 	struct rule_compile_options options = {.score_column = 1};
 	struct rule_compiler *compiler = rule_compiler_new(&options);
 	char reason[200] = "";
