@@ -224,8 +224,10 @@ uint32_t header_last_of(const struct header_table *table, struct bytes name, uin
 }
 
 /* Where there may be no room for all of it. */
-static void put_raw_that_fits(struct bytes rest, struct sink *out)
+static void put_raw_that_fits(const struct header_field *field, struct sink *out)
 {
+	struct bytes rest = field->raw;
+
 	while (rest.len > 0) {
 		size_t end = bytes_find(rest, '\n');
 
@@ -246,14 +248,15 @@ void header_put_raw(const struct header_field *field, struct sink *out)
 	struct bytes raw = field->raw;
 
 	if (out->bytes_max - out->len < raw.len) {
-		put_raw_that_fits(raw, out);
+		put_raw_that_fits(field, out);
 		return;
 	}
 	for (size_t at = 0; at < raw.len;) {
 		size_t end = octets_copy_line(raw, at, out->data + out->len);
 
 		out->len += end - at;
-		if (end - at >= 2 && raw.data[end - 2] == '\r' && raw.data[end - 1] == '\n')
+		if (!field->keeps_cr && end - at >= 2 && raw.data[end - 2] == '\r' &&
+		    raw.data[end - 1] == '\n')
 			out->data[--out->len - 1] = '\n';
 		at = end;
 	}
