@@ -34,6 +34,19 @@ struct dmarc_request {
 #define DMARC_VALUE_POLICY  UINT32_C(0xff)
 #define DMARC_VALUE_ALIGNED 8 /* bits from here on, one a domain */
 
+#define DMARC_VALUE_SPARED 24 /* 7 bits: the percentage of mail that is treated more mildly */
+
+static inline uint32_t dmarc_value_spared(uint32_t value)
+{
+	return value >> DMARC_VALUE_SPARED & 127;
+}
+
+/* The next policy below in severity (RFC 7489, 6.6.4). */
+static inline enum dmarc_policy dmarc_milder(enum dmarc_policy policy)
+{
+	return policy == DMARC_REJECT ? DMARC_QUARANTINE : DMARC_NONE;
+}
+
 static inline bool dmarc_value_aligned(uint32_t value, uint32_t domain)
 {
 	return (value >> DMARC_VALUE_ALIGNED >> domain & 1) != 0;

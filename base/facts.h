@@ -191,6 +191,19 @@ static inline struct bytes fact_signature_identity(const struct fact_signature *
 	return bytes_of(signature->identity, signature->identity_bytes);
 }
 
+enum part_digest { PART_MD5, PART_SHA1, PART_SHA256, PART_DIGEST_KINDS };
+
+#define PART_DIGEST_BYTES 32 /* of the longest */
+#define PART_DIGESTS_MAX  64 /* leaves that have one */
+
+/* Digests of what is in leaves, made when they are asked for, and kept with the facts. */
+struct part_digests {
+	void *context;
+	/* `part`: in facts.part. False: it is no leaf, or one of too many, or there was no room. */
+	bool (*find)(void *context, uint32_t part, enum part_digest kind,
+	             uint8_t out_digest[PART_DIGEST_BYTES], uint32_t *out_part_bytes);
+};
+
 struct facts {
 	uint32_t field_count, part_count, html_count, relay_count, uri_count;
 	const struct fact_field *field; /* the message's own fields are those of part 0 */
@@ -210,6 +223,8 @@ struct facts {
 	uint32_t body_bytes; /* of the pristine body */
 	struct fact_mime mime;
 	struct fact_flags flags;
+	struct part_digests digests; /* find NULL: nobody makes any */
+	bool is_cut;                 /* the message went on: its last leaf is not whole */
 	/* Looked for only when somebody asks the network; else there are none. */
 	bool signatures_known;
 	uint32_t signature_count;
@@ -222,18 +237,22 @@ struct facts {
 /* As rules write it: "a", "parsed". */
 const char *fact_uri_type_text(enum fact_uri_type type);
 
-/* FNV-1a over the lower-case name. */
+/* The same for names that differ in case alone. Rules carry hashes of the names they ask for:
+ * RULESET_BLOB_VERSION goes with it. */
 static inline uint32_t fact_name_hash(struct bytes name)
 {
-	uint32_t hash = 2166136261u;
+	const uint64_t case_bits = UINT64_C(0x2020202020202020);
+	const uint64_t mix = UINT64_C(0x9E3779B97F4A7C15);
+	uint64_t hash = name.len * mix, last;
 
-	for (size_t i = 0; i < name.len; i++) {
-		uint8_t octet = name.data[i];
-
-		octet |= (uint8_t)((octet >= 'A' && octet <= 'Z') << 5);
-		hash = (hash ^ octet) * 16777619u;
+	for (size_t at = 0; at + 8 < name.len; at += 8) {
+		hash = (hash ^ (bytes_load_eight(name.data + at) | case_bits)) * mix;
+		hash ^= hash >> 32;
 	}
-	return hash;
+	last = name.len < 8 ? bytes_load_few(name.data, name.len)
+	                    : bytes_load_eight(name.data + name.len - 8);
+	hash = (hash ^ (last | case_bits)) * mix;
+	return (uint32_t)(hash >> 32);
 }
 
 /* The first field of a part with this name at or behind `from` (an index in facts.field), or

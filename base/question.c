@@ -14,7 +14,7 @@
 #include "base/spf_question.h"
 
 #define MAGIC          0x3153534e51545350u /* "PSTQNSS1" */
-#define VERSION        2
+#define VERSION        3
 #define PAGE_BYTES     ((size_t)4096)
 #define SEALS          (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 #define NAME_BYTES_MAX 253
@@ -87,14 +87,64 @@ void question_write(struct question *out_question, uint64_t id, enum question_ki
 	memcpy(out_question->text, text.data, text.len);
 }
 
+uint16_t question_record_type(struct bytes word)
+{
+	static const struct {
+		const char *word;
+		uint16_t code;
+	} types[] = {
+#define RECORD_TYPE(name, word, code) {word, code},
+#include "base/record_types.def"
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (bytes_equal(word, bytes_text(types[i].word)))
+			return types[i].code;
+	return 0;
+}
+
+bool question_kind_is_of_list(uint32_t kind)
+{
+	switch (kind) {
+	case QUESTION_HOST:
+	case QUESTION_SERVERS:
+	case QUESTION_SERVER_NAMES:
+	case QUESTION_SERVER_DOMAINS:
+	case QUESTION_PRIMARY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool question_of_list_read(struct bytes text, struct question_of_list *out_question)
+{
+	size_t blank = bytes_find(text, ' ');
+	struct bytes rest = bytes_slice(text, blank + 1, SIZE_MAX);
+	size_t end = bytes_find(rest, ' ');
+	struct bytes type = bytes_slice(rest, end + 1, SIZE_MAX);
+
+	out_question->host = bytes_slice(text, 0, blank);
+	out_question->zone = bytes_slice(rest, 0, end);
+	out_question->texts = end < rest.len;
+	return blank < text.len && (end == rest.len || bytes_equal(type, BYTES("txt"))) &&
+	       out_question->host.len + out_question->zone.len + 1 < QUESTION_NAME_BYTES &&
+	       question_name_is_sound(out_question->host) &&
+	       question_name_is_sound(out_question->zone);
+}
+
 bool question_text_is_sound(uint32_t kind, struct bytes text)
 {
-	size_t blank;
-
 	if (kind >= QUESTION_KIND_COUNT || text.len >= QUESTION_BYTES)
 		return false;
 	if (kind == QUESTION_ADDRESS || kind == QUESTION_TEXT)
 		return question_name_is_sound(text);
+	if (kind == QUESTION_RECORDS || kind == QUESTION_CODE) {
+		size_t blank = bytes_find(text, ' ');
+
+		return question_record_type(bytes_slice(text, 0, blank)) != 0 &&
+		       question_name_is_sound(bytes_slice(text, blank + 1, SIZE_MAX));
+	}
 	if (kind == QUESTION_PRACTICES)
 		return question_name_is_sound(text) &&
 		       text.len + sizeof(QUESTION_PRACTICES_PREFIX) - 1 <= NAME_BYTES_MAX;
@@ -113,12 +163,12 @@ bool question_text_is_sound(uint32_t kind, struct bytes text)
 
 		return spf_request_read(text, &request);
 	}
-	if (kind != QUESTION_HOST && kind != QUESTION_SERVERS)
-		return text.len > 0;
-	blank = bytes_find(text, ' ');
-	return blank < text.len && text.len < QUESTION_NAME_BYTES &&
-	       question_name_is_sound(bytes_slice(text, 0, blank)) &&
-	       question_name_is_sound(bytes_slice(text, blank + 1, SIZE_MAX));
+	if (question_kind_is_of_list(kind)) {
+		struct question_of_list list;
+
+		return question_of_list_read(text, &list);
+	}
+	return text.len > 0;
 }
 
 bool question_is_sound(const struct question *question)

@@ -66,6 +66,16 @@ bool question_name_is_sound(struct bytes name);
 /* Where a domain says what it makes of mail it did not sign (RFC 5617 4.1): in front of its name.
  */
 #define QUESTION_PRACTICES_PREFIX "_adsp._domainkey."
+/* The code of a word of record_types.def; 0: it is none. */
+uint16_t question_record_type(struct bytes word);
+/* What a list says of something a host or domain has: "host zone", or "host zone txt". */
+struct question_of_list {
+	struct bytes host, zone;
+	bool texts;
+};
+bool question_kind_is_of_list(uint32_t kind);
+/* Names are sound, and fewer than QUESTION_NAME_BYTES octets together. */
+bool question_of_list_read(struct bytes text, struct question_of_list *out_question);
 /* `text`: fewer octets than QUESTION_BYTES; copied, nothing is behind it but zeros. */
 void question_write(struct question *out_question, uint64_t id, enum question_kind kind,
                     struct bytes text);

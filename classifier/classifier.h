@@ -12,9 +12,11 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/dmarc_question.h"
 #include "base/err.h"
 #include "base/event.h"
 #include "base/generation.h"
+#include "base/hash.h"
 #include "base/question.h"
 #include "base/redirects.h"
 #include "base/texts.h"
@@ -34,8 +36,9 @@ MUST_CHECK enum err ruleset_open(const struct generation *generation, struct rul
 
 /* Patterns that `like`, open and of the same thread, has compiled already are shared with it;
  * nothing else is, and either may be closed first. NULL: all are compiled. `no_machine_code`: for
- * who only looks at the ruleset, or judges little. `verdicts_only`: calls of eval functions are
- * left out that no listed rule leans on; classifier_rule_value then tells nothing true of them. */
+ * who only looks at the ruleset, or judges little. `verdicts_only`: subtests are left out that no
+ * listed rule leans on, or none whose hit still hangs on them; classifier_rule_value then does not
+ * know them. */
 struct ruleset_opening {
 	const struct ruleset *like;
 	bool no_machine_code, verdicts_only;
@@ -85,6 +88,9 @@ struct answers {
 	void *context;
 	/* NULL: not known. What it gives stays until the message is judged. */
 	const struct answer *(*find)(void *context, enum question_kind kind, struct bytes name);
+	/* Of what is drawn by lot, the same for the same message: whoever knows it can choose mail
+	 * that is spared. NULL: nobody minds. */
+	const struct hash_key *lot_key;
 };
 typedef void question_seen(void *context, enum question_kind kind, struct bytes name);
 /* Calls `seen` for what the rules will ask about these texts, before they are judged; the same
@@ -101,6 +107,24 @@ void ruleset_sender_questions(const struct ruleset *ruleset, const struct addr *
 bool ruleset_asks(const struct ruleset *ruleset);
 /* Whether rules ask about the DKIM signatures of messages. */
 bool ruleset_reads_signatures(const struct ruleset *ruleset);
+
+enum dmarc_finding {                     /* RFC 7489 11.2 */
+	             DMARC_FINDING_NONE, /* its author's domain has no policy */
+	             DMARC_FINDING_PASS,
+	             DMARC_FINDING_FAIL,
+	             DMARC_FINDING_OPEN /* the network has not said */
+};
+
+struct dmarc_result {
+	enum dmarc_finding finding;
+	enum dmarc_policy policy; /* of PASS and FAIL: as published */
+	struct bytes author;      /* the domain; points into the texts */
+};
+
+/* What DMARC makes of the message that was judged last, whose texts are still there. False: no rule
+ * wants to know, or there is nobody to be asked about. */
+bool classifier_dmarc(struct scan_context *context, const struct texts *texts,
+                      struct dmarc_result *out_result);
 
 struct judgement {
 	int32_t score_milli;

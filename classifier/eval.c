@@ -5,7 +5,7 @@
 #include "classifier/eval_signature.h"
 
 static eval_function *const functions[EVAL_FUNCTION_COUNT] = {
-#define EVAL(name, help, arguments, selectors, facts) eval_##name,
+#define EVAL(name, help, arguments, selectors, facts, asks) eval_##name,
 #include "classifier/eval.def"
 };
 

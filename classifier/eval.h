@@ -123,7 +123,7 @@ struct eval_call {
 };
 
 typedef int32_t eval_function(const struct eval_call *call);
-#define EVAL(name, help, arguments, selectors, facts) eval_function eval_##name;
+#define EVAL(name, help, arguments, selectors, facts, asks) eval_function eval_##name;
 #include "classifier/eval.def"
 
 /* eval_freemail.c: see eval_bares_body; `call` needs no rule. */
@@ -238,12 +238,10 @@ const struct eval_addresses *eval_from_addresses(const struct eval_call *call);
 /* Adds the addresses of `header`, without equals. */
 void eval_add_addresses(const struct eval_call *call, uint32_t header, struct eval_addresses *to);
 
-/* eval_spf.c: whether the rule wants to know what SPF says, and of whom; asks it. */
-bool eval_spf_asks(const struct blob_eval *eval, enum eval_spf_identity *out_identity);
+/* eval_spf.c: asks what the rule wants. */
 void eval_spf_questions(const struct eval_call *call, question_seen *seen, void *seen_context);
 
-/* eval_dmarc.c: whether calls of a function look at what DMARC says; asks what the rule wants. */
-bool eval_dmarc_is_asked(uint16_t function);
+/* eval_dmarc.c: asks what the rule wants. */
 void eval_dmarc_questions(const struct eval_call *call, question_seen *seen, void *seen_context);
 
 /* eval_email.c: the next address in a line of text, from `*at` on, which moves behind it. Its

@@ -8,8 +8,6 @@
 
 #define NAMES_MAX 32u /* of one rule */
 
-enum { ASKDNS_TEMPLATE, ASKDNS_SUBTEST, ASKDNS_TAG };
-
 /* The template with tag k's value pick[k]; false when it is too long for a name. */
 static bool fill(const struct eval_call *call, const struct eval_tag_values *values,
                  const uint32_t *pick, char *memory, struct bytes *out_name)
@@ -22,7 +20,7 @@ static bool fill(const struct eval_call *call, const struct eval_tag_values *val
 		struct bytes piece = bytes_slice(template, i, 1);
 
 		if (octet > 0 && octet <= ASKDNS_TAGS_MAX &&
-		    octet + 1u < call->eval->argument_count)
+		    octet + ASKDNS_TAG - 1u < call->eval->argument_count)
 			piece = values[octet - 1].item[pick[octet - 1]];
 		if (piece.len >= QUESTION_NAME_BYTES - len)
 			return false;
@@ -46,6 +44,20 @@ static bool advance(const struct eval_tag_values *values, uint32_t count, uint32
 	return false;
 }
 
+/* False: enough. */
+static bool ask_name(struct walk *walk, struct bytes name)
+{
+	const struct eval_call *call = walk->call;
+	struct bytes types = eval_text(call, ASKDNS_TYPES);
+	uint32_t flags = (uint32_t)eval_number(call, ASKDNS_TEMPLATE);
+
+	if (types.len > 0)
+		return net_ask_records(walk,
+		                       (flags & NET_CODE) != 0 ? QUESTION_CODE : QUESTION_RECORDS,
+		                       bytes_slice(types, 0, bytes_find(types, ' ')), name);
+	return net_ask(walk, (flags & NET_TEXT) != 0 ? QUESTION_TEXT : QUESTION_ADDRESS, name);
+}
+
 void askdns_walk(struct walk *walk)
 {
 	const struct eval_call *call = walk->call;
@@ -53,9 +65,6 @@ void askdns_walk(struct walk *walk)
 	struct eval_tag_values values[ASKDNS_TAGS_MAX];
 	char memory[QUESTION_NAME_BYTES];
 	struct bytes name;
-	enum question_kind kind = ((uint32_t)eval_number(call, ASKDNS_TEMPLATE) & NET_TEXT) != 0
-	                              ? QUESTION_TEXT
-	                              : QUESTION_ADDRESS;
 
 	for (uint32_t k = 0; k < tags; k++) {
 		eval_tag_values(walk, ASKDNS_TAG + k, k, &values[k]);
@@ -65,7 +74,7 @@ void askdns_walk(struct walk *walk)
 	}
 	for (uint32_t i = 0; i < NAMES_MAX; i++) {
 		if (fill(call, values, pick, memory, &name) && net_is_full_name(name) &&
-		    !net_ask(walk, kind, name))
+		    !ask_name(walk, name))
 			return;
 		if (!advance(values, tags, pick))
 			return;
@@ -100,6 +109,37 @@ static bool text_fits(const struct eval_call *asker, struct bytes record)
 	}
 }
 
+/* Whether the word is among those behind the first, or one of them is "any". */
+static bool counts(struct bytes types, struct bytes word)
+{
+	for (size_t end = bytes_find(types, ' '); types.len > 0; end = bytes_find(types, ' ')) {
+		types = bytes_slice(types, end + 1, SIZE_MAX);
+		struct bytes type = bytes_slice(types, 0, bytes_find(types, ' '));
+
+		if (type.len > 0 && (bytes_equal(type, word) || bytes_equal(type, BYTES("any"))))
+			return true;
+	}
+	return false;
+}
+
+/* "type data"; of a type nobody asks for nothing is known but that it is there. */
+static bool record_fits(const struct eval_call *asker, struct bytes record)
+{
+	size_t blank = bytes_find(record, ' ');
+	struct bytes type = bytes_slice(record, 0, blank);
+	struct bytes data = bytes_slice(record, blank + 1, SIZE_MAX);
+	uint32_t subtest = (uint32_t)eval_number(asker, ASKDNS_SUBTEST);
+	struct addr addr;
+
+	if (!counts(eval_text(asker, ASKDNS_TYPES), type) ||
+	    (bytes_equal(type, BYTES("?")) && subtest != ASKDNS_ANY))
+		return false;
+	return text_fits(asker, data) ||
+	       (subtest == ASKDNS_VALUE && bytes_equal(type, BYTES("a")) &&
+	        addr_parse(data, &addr) == OK &&
+	        net_address_fits(addr_ip4(&addr), eval_text(asker, ASKDNS_SUBTEST)));
+}
+
 bool askdns_fits(const struct eval_call *asker, enum question_kind kind,
                  const struct answer *answer)
 {
@@ -109,7 +149,7 @@ bool askdns_fits(const struct eval_call *asker, enum question_kind kind,
 
 	if ((uint32_t)eval_number(asker, ASKDNS_SUBTEST) == ASKDNS_CODES)
 		return has_code(subtest, answer->value);
-	if (answer->result != ANSWER_FOUND)
+	if (answer->result != ANSWER_FOUND || (kind == QUESTION_RECORDS && answer->value != 0))
 		return false;
 	for (uint32_t i = 0; kind == QUESTION_ADDRESS && i < answer->address_count; i++) {
 		struct addr addr = addr_from_ip4(answer->address[i]);
@@ -122,7 +162,8 @@ bool askdns_fits(const struct eval_call *asker, enum question_kind kind,
 	while (rest.len > 0) {
 		size_t end = bytes_find(rest, '\0');
 
-		if (text_fits(asker, bytes_slice(rest, 0, end)))
+		if (kind == QUESTION_RECORDS ? record_fits(asker, bytes_slice(rest, 0, end))
+		                             : text_fits(asker, bytes_slice(rest, 0, end)))
 			return true;
 		rest = bytes_slice(rest, end + 1, SIZE_MAX);
 	}

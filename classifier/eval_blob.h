@@ -14,7 +14,7 @@
 #define EVAL_SELECTORS_MAX 24u /* of one call */
 
 enum eval_function {
-#define EVAL(name, help, arguments, selectors, facts) EVAL_##name,
+#define EVAL(name, help, arguments, selectors, facts, asks) EVAL_##name,
 #include "classifier/eval.def"
 	EVAL_FUNCTION_COUNT
 };
@@ -67,10 +67,20 @@ enum net_flag { /* of rules that ask the network: `number` of their first argume
 	        NET_HOST_ADDRESS = 16,   /* by the addresses of the host */
 	        NET_SERVER_ADDRESS = 32, /* by the addresses of its domain's name servers */
 	        NET_TEXT = 64,           /* texts are asked for, not addresses */
-	        NET_FLAGS_END = 128
+	        NET_SERVER_NAME = 128,   /* by the names of the name servers */
+	        NET_SERVER_DOMAIN = 256, /* by the domains of the name servers */
+	        NET_CODE = 512,          /* codes of replies are asked for, of failures too */
+	        NET_FLAGS_END = 1024
 };
 
 #define ASKDNS_TAGS_MAX 4u /* different ones in a template */
+
+enum { /* arguments of askdns; tags are behind them */
+       ASKDNS_TEMPLATE,
+       ASKDNS_SUBTEST,
+       ASKDNS_TYPES,
+       ASKDNS_TAG
+};
 
 enum askdns_subtest { ASKDNS_ANY, ASKDNS_VALUE, ASKDNS_PATTERN, ASKDNS_CODES };
 

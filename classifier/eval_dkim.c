@@ -9,38 +9,21 @@
 
 #include "base/dkim_question.h"
 #include "classifier/eval_net.h"
+#include "classifier/eval_signature.h"
 
 #define AUTHORS_MAX 16u
 
 /* Signatures */
 
-bool eval_dkim_is_asked(uint16_t function)
-{
-	switch (function) {
-	case EVAL_check_arc_signed:
-	case EVAL_check_arc_valid:
-	case EVAL_check_dkim_adsp:
-	case EVAL_check_dkim_dependable:
-	case EVAL_check_dkim_signed:
-	case EVAL_check_dkim_testing:
-	case EVAL_check_dkim_valid:
-	case EVAL_check_dkim_valid_author_sig:
-	case EVAL_check_dkim_valid_envelopefrom:
-	case EVAL_check_for_def_dkim_welcomelist_from:
-	case EVAL_check_for_dkim_welcomelist_from:
-		return true;
-	default:
-		return false;
-	}
-}
-
 bool ruleset_reads_signatures(const struct ruleset *ruleset)
 {
-	for (uint32_t i = 0; i < ruleset->evals.count; i++)
-		if (eval_dkim_is_asked(ruleset->evals.eval[i].function) ||
-		    eval_dmarc_is_asked(ruleset->evals.eval[i].function) ||
-		    eval_tag_is_read(&ruleset->evals, &ruleset->evals.eval[i], EVAL_TAG_DKIMDOMAIN))
+	for (uint32_t i = 0; i < ruleset->evals.count; i++) {
+		const struct blob_eval *eval = &ruleset->evals.eval[i];
+
+		if (eval_asks(eval) == ASKS_SIGNATURES || eval_asks(eval) == ASKS_DMARC ||
+		    eval_tag_is_read(&ruleset->evals, eval, EVAL_TAG_DKIMDOMAIN))
 			return true;
+	}
 	return false;
 }
 

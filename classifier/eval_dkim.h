@@ -4,8 +4,6 @@
 
 #include "classifier/eval.h"
 
-/* Whether calls of a function look at signatures. */
-bool eval_dkim_is_asked(uint16_t function);
 /* Tells what is asked about the signatures of the message; `call` needs no rule. */
 void eval_dkim_questions(const struct eval_call *call, question_seen *seen, void *seen_context);
 const struct eval_dkim *eval_dkim(const struct eval_call *call);

@@ -9,6 +9,7 @@
 #include "base/dmarc_question.h"
 #include "classifier/eval.h"
 #include "classifier/eval_dkim.h"
+#include "classifier/eval_signature.h"
 #include "classifier/eval_spf.h"
 
 /* Selectors of these functions in eval.def. */
@@ -109,7 +110,43 @@ static enum proof proof_by_dkim(const struct eval_call *call, uint32_t value)
 	return proof;
 }
 
-static enum outcome outcome_of(const struct eval_call *call, enum dmarc_policy *out_policy)
+/* A number below 100 that is the same whenever this message is judged. */
+static uint32_t lot_of(const struct eval_call *call)
+{
+	static const struct hash_key no_key;
+	static const char *const names[] = {"message-id", "date", "subject"};
+	const struct facts *facts = call->facts;
+	const struct hash_key *key = call->context->answers->lot_key;
+	struct bytes author = eval_first(call, HEADER_AUTHOR);
+	uint64_t lot;
+
+	if (key == NULL)
+		key = &no_key;
+	lot = hash64(key, author.data, author.len);
+	for (size_t i = 0; facts->part_count > 0 && i < sizeof(names) / sizeof(names[0]); i++) {
+		uint32_t at = facts_field(facts, &facts->part[0], bytes_text(names[i]),
+		                          facts->part[0].field_first);
+		struct bytes raw = at != FACT_NONE ? facts->field[at].raw : BYTES("");
+		uint64_t pair[2] = {lot, hash64(key, raw.data, raw.len)};
+
+		lot = hash64(key, pair, sizeof(pair));
+	}
+	return (uint32_t)(lot % 100);
+}
+
+/* What is done with mail that fails: the policy, or for some of it the next milder one (6.6.4). */
+static enum dmarc_policy wish_for(const struct eval_call *call, uint32_t value)
+{
+	enum dmarc_policy policy = (enum dmarc_policy)(value & DMARC_VALUE_POLICY);
+	uint32_t spared = dmarc_value_spared(value);
+
+	return spared > 0 && lot_of(call) < spared ? dmarc_milder(policy) : policy;
+}
+
+/* `out_policy`: what is done when it fails, `out_value`: the answer; MISSING and 0 before that is
+ * known. */
+static enum outcome outcome_of(const struct eval_call *call, enum dmarc_policy *out_policy,
+                               uint32_t *out_value)
 {
 	const struct answers *answers = call->context->answers;
 	const struct answer *answer = NULL;
@@ -118,6 +155,7 @@ static enum outcome outcome_of(const struct eval_call *call, enum dmarc_policy *
 	size_t len = question_of(call, text, &without);
 
 	*out_policy = DMARC_MISSING;
+	*out_value = 0;
 	if (len == 0)
 		return without;
 	if (answers != NULL)
@@ -127,6 +165,8 @@ static enum outcome outcome_of(const struct eval_call *call, enum dmarc_policy *
 	*out_policy = (enum dmarc_policy)(answer->value & DMARC_VALUE_POLICY);
 	if (*out_policy == DMARC_MISSING || *out_policy >= DMARC_POLICY_COUNT)
 		return OUTCOME_MISSING;
+	*out_policy = wish_for(call, answer->value);
+	*out_value = answer->value;
 	switch (best(proof_by_spf(call, answer->value), proof_by_dkim(call, answer->value))) {
 	case PROOF_GIVEN:
 		return OUTCOME_PASS;
@@ -141,7 +181,8 @@ static int32_t value_of(const struct eval_call *call, enum outcome wanted,
                         enum dmarc_policy wanted_policy)
 {
 	enum dmarc_policy policy;
-	enum outcome outcome = outcome_of(call, &policy);
+	uint32_t value;
+	enum outcome outcome = outcome_of(call, &policy, &value);
 	/* Where the policy is known, only one of the rules about failures can still hit. */
 	bool possible = policy == DMARC_MISSING || wanted == OUTCOME_PASS ||
 	                (wanted == OUTCOME_FAIL && policy == wanted_policy);
@@ -178,20 +219,6 @@ int32_t eval_check_dmarc_missing(const struct eval_call *call)
 	return value_of(call, OUTCOME_MISSING, DMARC_MISSING);
 }
 
-bool eval_dmarc_is_asked(uint16_t function)
-{
-	switch (function) {
-	case EVAL_check_dmarc_pass:
-	case EVAL_check_dmarc_reject:
-	case EVAL_check_dmarc_quarantine:
-	case EVAL_check_dmarc_none:
-	case EVAL_check_dmarc_missing:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* Once a message; signatures are asked about for all. */
 void eval_dmarc_questions(const struct eval_call *call, question_seen *seen, void *seen_context)
 {
@@ -199,7 +226,7 @@ void eval_dmarc_questions(const struct eval_call *call, question_seen *seen, voi
 	enum outcome without;
 	size_t len;
 
-	if (!eval_dmarc_is_asked(call->eval->function) || call->state->dmarc_is_asked)
+	if (eval_asks(call->eval) != ASKS_DMARC || call->state->dmarc_is_asked)
 		return;
 	call->state->dmarc_is_asked = true;
 	eval_spf_ask(call, EVAL_SPF_SENDER, seen, seen_context);
@@ -207,4 +234,42 @@ void eval_dmarc_questions(const struct eval_call *call, question_seen *seen, voi
 	len = question_of(call, text, &without);
 	if (len > 0)
 		seen(seen_context, QUESTION_DMARC, bytes_of(text, len));
+}
+
+bool classifier_dmarc(struct scan_context *context, const struct texts *texts,
+                      struct dmarc_result *out_result)
+{
+	const struct ruleset_evals *e = &context->ruleset->evals;
+	struct eval_call call = {.context = context,
+	                         .ruleset = context->ruleset,
+	                         .texts = texts,
+	                         .facts = texts->facts,
+	                         .state = context->eval};
+	enum dmarc_policy policy;
+	uint32_t value;
+
+	for (uint32_t i = 0; i < e->count && call.eval == NULL; i++)
+		if (eval_asks(&e->eval[i]) == ASKS_DMARC)
+			call.eval = &e->eval[i];
+	if (call.eval == NULL || texts->facts == NULL)
+		return false;
+	switch (outcome_of(&call, &policy, &value)) {
+	case OUTCOME_OPEN:
+		out_result->finding = DMARC_FINDING_OPEN;
+		break;
+	case OUTCOME_MISSING:
+		out_result->finding = DMARC_FINDING_NONE;
+		break;
+	case OUTCOME_PASS:
+		out_result->finding = DMARC_FINDING_PASS;
+		break;
+	case OUTCOME_FAIL:
+		out_result->finding = DMARC_FINDING_FAIL;
+		break;
+	default:
+		return false;
+	}
+	out_result->policy = (enum dmarc_policy)(value & DMARC_VALUE_POLICY);
+	out_result->author = domain_of(eval_first(&call, HEADER_AUTHOR));
+	return true;
 }

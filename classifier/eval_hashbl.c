@@ -11,6 +11,7 @@
 
 #include "base/addr.h"
 #include "classifier/eval_net.h"
+#include "classifier/eval_signature.h"
 #include "classifier/pattern_set.h"
 #include "classifier/ruleset_pattern.h"
 
@@ -21,6 +22,7 @@
 
 /* Arguments; what is behind them are headers, or a tag. */
 enum { LIST, OPTIONS, WHAT, SUBTEST, ACCESS_LIST, REST };
+enum { PART_LEAST = ACCESS_LIST, PART_MOST, PART_ARGUMENTS };
 
 enum { EMAIL_RECIPIENTS = 6, EMAIL_RECIPIENTS_END = 10 }; /* headers, behind FROM_HEADERS */
 
@@ -116,24 +118,31 @@ static bool is_ignored(const struct eval_call *call, struct bytes text)
 	return eval_list_find(call->ruleset, EVAL_LIST_HASHBL_IGNORE, text, false) != NULL;
 }
 
+/* The label that was written behind the last one, unless it is among them. */
+static void add_label(const struct eval_call *call, size_t len, bool ignored)
+{
+	struct eval_labels *labels = &call->state->labels;
+	struct bytes label = bytes_of(labels->memory + labels->bytes, len);
+
+	for (uint32_t i = 0; i < labels->count; i++)
+		if (bytes_equal(labels->item[i].text, label))
+			return;
+	labels->item[labels->count].text = label;
+	labels->item[labels->count++].ignored = ignored || is_ignored(call, label);
+	labels->bytes += (uint32_t)len;
+}
+
 static void add_value(const struct eval_call *call, struct bytes value)
 {
 	struct eval_labels *labels = &call->state->labels;
-	char *memory = labels->memory + labels->bytes;
 	size_t len;
 
 	if (is_full(call))
 		return;
-	len = write_label(options(call), value, memory, sizeof(labels->memory) - labels->bytes);
-	if (len == 0)
-		return;
-	for (uint32_t i = 0; i < labels->count; i++)
-		if (bytes_equal(labels->item[i].text, bytes_of(memory, len)))
-			return;
-	labels->item[labels->count].text = bytes_of(memory, len);
-	labels->item[labels->count++].ignored = is_ignored(call, value) ||
-	                                        is_ignored(call, bytes_of(memory, len));
-	labels->bytes += (uint32_t)len;
+	len = write_label(options(call), value, labels->memory + labels->bytes,
+	                  sizeof(labels->memory) - labels->bytes);
+	if (len > 0)
+		add_label(call, len, is_ignored(call, value));
 }
 
 static bool is_skipped(const struct eval_call *call, struct bytes host)
@@ -186,8 +195,33 @@ static bool is_asked(const struct eval_call *call, struct bytes email, struct by
 	return access != HASHBL_ACCESS_NONE || !is_skipped(call, domain);
 }
 
+/* The address at the domain that its own stands for, when it does; false: it does not fit. */
+static bool resolve_alias(const struct eval_call *call, struct bytes *in_out_email,
+                          uint8_t memory[EMAIL_BYTES])
+{
+	const struct ruleset_evals *e = &call->ruleset->evals;
+	struct bytes domain = bytes_behind_last(*in_out_email, '@');
+	size_t user = in_out_email->len - domain.len; /* the @ with it */
+	const struct blob_list_entry *alias = eval_list_find(
+	    call->ruleset, EVAL_LIST_HASHBL_ALIASES, domain, false);
+
+	if (alias == NULL || domain.len == 0)
+		return true;
+	if (user + alias->second_bytes > EMAIL_BYTES)
+		return false;
+	memcpy(memory, in_out_email->data, user);
+	memcpy(memory + user, e->texts + alias->second, alias->second_bytes);
+	*in_out_email = bytes_of(memory, user + alias->second_bytes);
+	return true;
+}
+
 static void add_email(const struct eval_call *call, struct bytes email)
 {
+	uint8_t resolved[EMAIL_BYTES];
+
+	if (!resolve_alias(call, &email, resolved))
+		return;
+
 	struct bytes domain = bytes_behind_last(email, '@');
 	struct bytes user = bytes_slice(email, 0, email.len - domain.len - (domain.len > 0));
 	uint32_t flags = options(call);
@@ -315,6 +349,67 @@ static void add_uris(const struct eval_call *call)
 	}
 }
 
+/* Parts */
+
+static bool is_of_size(const struct eval_call *call, uint32_t bytes)
+{
+	uint32_t most = (uint32_t)eval_number(call, PART_MOST);
+
+	return bytes > 0 && bytes >= (uint32_t)eval_number(call, PART_LEAST) &&
+	       (most == 0 || bytes <= most);
+}
+
+/* False: nobody knows its digest. */
+static bool add_part(const struct eval_call *call, uint32_t index)
+{
+	static const struct {
+		uint32_t flag;
+		enum part_digest kind;
+		size_t bytes;
+	} kinds[] = {{HASHBL_SHA256, PART_SHA256, SHA256_DIGEST_SIZE},
+	             {HASHBL_SHA1, PART_SHA1, SHA1_DIGEST_SIZE},
+	             {HASHBL_MD5, PART_MD5, MD5_DIGEST_SIZE}};
+	const struct part_digests *digests = &call->facts->digests;
+	const struct fact_part *part = &call->facts->part[index];
+	struct eval_labels *labels = &call->state->labels;
+	uint8_t digest[PART_DIGEST_BYTES];
+	char *label = labels->memory + labels->bytes;
+	uint32_t part_bytes;
+	size_t k = 0;
+
+	if (is_ignored(call, part->type) || is_ignored(call, part->name))
+		return true;
+	if (sizeof(labels->memory) - labels->bytes < DIGEST_TEXT_BYTES)
+		return false;
+	while (k + 1 < sizeof(kinds) / sizeof(kinds[0]) && (options(call) & kinds[k].flag) == 0)
+		k++;
+	if (digests->find == NULL ||
+	    !digests->find(digests->context, index, kinds[k].kind, digest, &part_bytes))
+		return false;
+	if (is_of_size(call, part_bytes))
+		add_label(call,
+		          kinds[k].kind == PART_SHA256 ? write_base32(digest, kinds[k].bytes, label)
+		                                       : write_hex(digest, kinds[k].bytes, label),
+		          false);
+	return true;
+}
+
+static void add_parts(struct walk *walk)
+{
+	const struct eval_call *call = walk->call;
+	const struct facts *facts = call->facts;
+	uint32_t end = facts->part_count;
+
+	while (facts->is_cut && end > 0 && !facts->part[end - 1].is_leaf)
+		end--;
+	if (facts->is_cut && end > 0)
+		end--;
+	for (uint32_t i = 0; i < end && !is_full(call); i++)
+		if (facts->part[i].is_leaf && facts->part[i].type.len > 0)
+			walk->open |= !add_part(call, i);
+	walk->open |= facts->is_cut && !is_full(call);
+}
+
 /* Matches and tags */
 
 static void add_matches(const struct eval_call *call)
@@ -392,6 +487,9 @@ void hashbl_walk(struct walk *walk)
 	case EVAL_check_hashbl_bodyre:
 		add_matches(call);
 		break;
+	case EVAL_check_hashbl_attachments:
+		add_parts(walk);
+		break;
 	default:
 		add_tag(walk);
 		break;
@@ -431,22 +529,9 @@ bool hashbl_fits(const struct eval_call *asker, const struct answer *answer)
 	return false;
 }
 
-bool eval_is_hashbl(const struct blob_eval *eval)
-{
-	switch (eval->function) {
-	case EVAL_check_hashbl_bodyre:
-	case EVAL_check_hashbl_emails:
-	case EVAL_check_hashbl_tag:
-	case EVAL_check_hashbl_uris:
-		return true;
-	default:
-		return false;
-	}
-}
-
 bool hashbl_is_sound(const struct ruleset_evals *e, const struct blob_eval *eval)
 {
-	if (!eval_is_hashbl(eval))
+	if (eval_asks(eval) != ASKS_DIGESTS)
 		return true;
 
 	switch (eval->function) {
@@ -456,6 +541,8 @@ bool hashbl_is_sound(const struct ruleset_evals *e, const struct blob_eval *eval
 		           HASHBL_ACCESS_LISTS + (double)e->list_count;
 	case EVAL_check_hashbl_tag:
 		return eval->argument_count == REST;
+	case EVAL_check_hashbl_attachments:
+		return eval->argument_count == PART_ARGUMENTS;
 	default:
 		return eval->argument_count == ACCESS_LIST;
 	}
@@ -469,7 +556,7 @@ enum err hashbl_open(struct ruleset *ruleset, char *reason)
 	for (uint32_t i = 0; i < e->count; i++) {
 		const struct blob_eval_argument *a;
 
-		if (!eval_is_hashbl(&e->eval[i]))
+		if (eval_asks(&e->eval[i]) != ASKS_DIGESTS)
 			continue;
 		a = &e->argument[e->eval[i].argument + SUBTEST];
 		*subtest_of(e, &e->eval[i]) = pattern_set_take(

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "classifier/eval_dkim.h"
 #include "classifier/eval_net.h"
+#include "classifier/eval_signature.h"
 
 #define RELAYS_ASKED_MAX 32u
 #define LOOPBACK_NET     127u
@@ -30,8 +31,8 @@ static bool ask_below(struct walk *walk, enum question_kind kind, struct bytes h
 	char memory[QUESTION_NAME_BYTES], text[QUESTION_NAME_BYTES + 1];
 	struct bytes name = lower_name(host, memory);
 	int len = snprintf(text, sizeof(text), "%.*s%c%.*s", (int)name.len, memory,
-	                   kind == QUESTION_HOST || kind == QUESTION_SERVERS ? ' ' : '.',
-	                   (int)zone.len, (const char *)zone.data);
+	                   question_kind_is_of_list(kind) ? ' ' : '.', (int)zone.len,
+	                   (const char *)zone.data);
 
 	if (len < 0 || len >= QUESTION_NAME_BYTES)
 		return true;
@@ -50,6 +51,21 @@ bool net_ask(struct walk *walk, enum question_kind kind, struct bytes name)
 
 	name = lower_name(name, memory);
 	return !question_name_is_sound(name) || walk->see(walk, kind, name);
+}
+
+bool net_ask_records(struct walk *walk, enum question_kind kind, struct bytes type,
+                     struct bytes name)
+{
+	char memory[QUESTION_NAME_BYTES], text[QUESTION_NAME_BYTES + 8];
+	int len;
+
+	name = lower_name(name, memory);
+	len = snprintf(text, sizeof(text), "%.*s %.*s", (int)type.len, (const char *)type.data,
+	               (int)name.len, memory);
+	if (len < 0 || (size_t)len >= sizeof(text))
+		return true;
+	return !question_text_is_sound(kind, bytes_of(text, (size_t)len)) ||
+	       walk->see(walk, kind, bytes_of(text, (size_t)len));
 }
 
 bool net_is_full_name(struct bytes name)
@@ -241,6 +257,22 @@ static void walk_senders(struct walk *walk)
 	}
 }
 
+/* The first address of the envelope whose domain has a dot. */
+static void walk_sender_server(struct walk *walk)
+{
+	const struct eval_call *call = walk->call;
+	struct bytes rest = eval_header(call, 0), line;
+
+	for (uint32_t i = 0; i < EVAL_ADDRESSES_MAX && eval_next_line(&rest, &line); i++) {
+		struct bytes host = bytes_behind_last(line, '@');
+
+		if (host.len == line.len || bytes_find(host, '.') == host.len)
+			continue;
+		(void)ask_below(walk, QUESTION_PRIMARY, host, eval_text(call, 1));
+		return;
+	}
+}
+
 /* A host or an address of either family. */
 static bool ask_host_or_address(struct walk *walk, struct bytes host)
 {
@@ -346,6 +378,33 @@ static const struct eval_hosts *link_hosts(const struct eval_call *call)
 	return hosts;
 }
 
+#define NET_LINK_FLAGS (NET_HOST_ADDRESS | NET_SERVER_ADDRESS | NET_SERVER_NAME | NET_SERVER_DOMAIN)
+
+/* What the host or its servers are asked about by: management finds that out. */
+static bool ask_about_link(struct walk *walk, struct bytes host, struct bytes domain, bool texts)
+{
+	static const struct {
+		uint32_t flag;
+		enum question_kind kind;
+	} ways[] = {{NET_HOST_ADDRESS, QUESTION_HOST},
+	            {NET_SERVER_ADDRESS, QUESTION_SERVERS},
+	            {NET_SERVER_NAME, QUESTION_SERVER_NAMES},
+	            {NET_SERVER_DOMAIN, QUESTION_SERVER_DOMAINS}};
+	struct bytes zone = eval_text(walk->call, 0);
+	char memory[QUESTION_NAME_BYTES];
+	int len = snprintf(memory, sizeof(memory), "%.*s%s", (int)zone.len, (const char *)zone.data,
+	                   texts ? " txt" : "");
+
+	if (len < 0 || len >= QUESTION_NAME_BYTES)
+		return true;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if ((flags(walk->call) & ways[i].flag) != 0 &&
+		    !ask_below(walk, ways[i].kind, ways[i].flag == NET_HOST_ADDRESS ? host : domain,
+		               bytes_of(memory, (size_t)len)))
+			return false;
+	return true;
+}
+
 /* One host of a link, by what the rule looks at. */
 static bool ask_link(struct walk *walk, struct bytes host, struct bytes domain)
 {
@@ -353,20 +412,16 @@ static bool ask_link(struct walk *walk, struct bytes host, struct bytes domain)
 	struct bytes zone = eval_text(call, 0);
 	uint32_t f = flags(call);
 	struct addr addr;
-	enum question_kind kind = bytes_equal_nocase(eval_text(call, 1), BYTES("TXT"))
-	                              ? QUESTION_TEXT
-	                              : QUESTION_ADDRESS;
+	bool texts = bytes_equal_nocase(eval_text(call, 1), BYTES("TXT"));
+	enum question_kind kind = texts ? QUESTION_TEXT : QUESTION_ADDRESS;
 
 	if (eval_is_ip4(host) && addr_parse(host, &addr) == OK)
-		return (f & (NET_DOMAINS_ONLY | NET_HOST_ADDRESS | NET_SERVER_ADDRESS)) != 0 ||
+		return (f & (NET_DOMAINS_ONLY | NET_LINK_FLAGS)) != 0 ||
 		       ask_address(walk, kind, &addr, zone);
-	if ((f & NET_IPS_ONLY) != 0)
-		return true;
-	if ((f & (NET_HOST_ADDRESS | NET_SERVER_ADDRESS)) == 0)
-		return ask_below(walk, kind, (f & NET_FULL_HOST) != 0 ? host : domain, zone);
-	if ((f & NET_HOST_ADDRESS) != 0 && !ask_below(walk, QUESTION_HOST, host, zone))
-		return false;
-	return (f & NET_SERVER_ADDRESS) == 0 || ask_below(walk, QUESTION_SERVERS, domain, zone);
+	if ((f & NET_LINK_FLAGS) != 0)
+		return ask_about_link(walk, host, domain, texts);
+	return (f & NET_IPS_ONLY) != 0 ||
+	       ask_below(walk, kind, (f & NET_FULL_HOST) != 0 ? host : domain, zone);
 }
 
 static void walk_links(struct walk *walk)
@@ -381,60 +436,61 @@ static void walk_links(struct walk *walk)
 /* Of relays and senders: check_rbl_sub looks at them by their set. */
 static bool asks_for_set(const struct blob_eval *eval)
 {
-	switch (eval->function) {
-	case EVAL_check_rbl:
-	case EVAL_check_rbl_txt:
-	case EVAL_check_rbl_envfrom:
-	case EVAL_check_rbl_from_host:
-	case EVAL_check_rbl_from_domain:
-	case EVAL_check_rbl_headers:
-	case EVAL_check_rbl_rcvd:
+	switch (eval_asks(eval)) {
+	case ASKS_RELAYS:
+	case ASKS_RELAY_TEXTS:
+	case ASKS_SENDERS:
+	case ASKS_HEADERS:
+	case ASKS_FURTHEST_RELAY:
+	case ASKS_SENDER_SERVER:
 		return true;
 	default:
 		return false;
 	}
 }
 
+static bool is_turned_off(const struct eval_call *call)
+{
+	bool links = eval_asks(call->eval) == ASKS_LINKS;
+	enum eval_setting off = links ? EVAL_SETTING_SKIP_URIBL_CHECKS
+	                              : EVAL_SETTING_SKIP_RBL_CHECKS;
+
+	return (links || asks_for_set(call->eval)) && call->ruleset->evals.setting[off] != 0;
+}
+
 static void walk_rule(struct walk *walk)
 {
-	const struct eval_call *call = walk->call;
-	bool links = call->eval->function == EVAL_uri_in_zone;
-	bool lists = links || asks_for_set(call->eval);
-
-	if (lists && call->ruleset->evals.setting[links ? EVAL_SETTING_SKIP_URIBL_CHECKS
-	                                                : EVAL_SETTING_SKIP_RBL_CHECKS] != 0)
+	if (is_turned_off(walk->call))
 		return;
-	switch (call->eval->function) {
-	case EVAL_check_rbl:
+	switch (eval_asks(walk->call->eval)) {
+	case ASKS_RELAYS:
 		walk_relays(walk, QUESTION_ADDRESS);
 		break;
-	case EVAL_check_rbl_txt:
+	case ASKS_RELAY_TEXTS:
 		walk_relays(walk, QUESTION_TEXT);
 		break;
-	case EVAL_check_rbl_envfrom:
-	case EVAL_check_rbl_from_host:
-	case EVAL_check_rbl_from_domain:
+	case ASKS_SENDERS:
 		walk_senders(walk);
 		break;
-	case EVAL_uri_in_zone:
-		walk_links(walk);
-		break;
-	case EVAL_askdns:
-		askdns_walk(walk);
-		break;
-	case EVAL_check_hashbl_bodyre:
-	case EVAL_check_hashbl_emails:
-	case EVAL_check_hashbl_tag:
-	case EVAL_check_hashbl_uris:
-		hashbl_walk(walk);
-		break;
-	case EVAL_check_rbl_headers:
+	case ASKS_HEADERS:
 		walk_headers(walk);
 		break;
-	case EVAL_check_rbl_rcvd:
+	case ASKS_FURTHEST_RELAY:
 		walk_furthest_relay(walk);
 		break;
-	default: /* asks nothing by itself */
+	case ASKS_SENDER_SERVER:
+		walk_sender_server(walk);
+		break;
+	case ASKS_LINKS:
+		walk_links(walk);
+		break;
+	case ASKS_NAMES:
+		askdns_walk(walk);
+		break;
+	case ASKS_DIGESTS:
+		hashbl_walk(walk);
+		break;
+	default: /* asks nothing by itself, or elsewhere */
 		break;
 	}
 }
@@ -481,7 +537,7 @@ static bool record_fits(const struct eval_call *asker, struct bytes subtest, str
 static bool addresses_fit(const struct eval_call *asker, struct bytes subtest,
                           const struct answer *answer)
 {
-	bool link = asker->eval->function == EVAL_uri_in_zone;
+	bool link = eval_asks(asker->eval) == ASKS_LINKS;
 	char text[ADDR_TEXT_MAX];
 
 	for (uint32_t i = 0; i < answer->address_count; i++) {
@@ -505,12 +561,14 @@ static bool texts_fit(const struct eval_call *asker, struct bytes subtest,
                       const struct answer *answer)
 {
 	struct bytes rest = bytes_of(answer->text, answer->text_len);
+	bool link = eval_asks(asker->eval) == ASKS_LINKS;
 
 	while (rest.len > 0) {
 		size_t end = bytes_find(rest, '\0');
 		struct bytes record = bytes_slice(rest, 0, end);
 
-		if (subtest.len == 0 || record_fits(asker, subtest, record))
+		if (subtest.len == 0 ||
+		    (link ? bytes_equal(subtest, record) : record_fits(asker, subtest, record)))
 			return true;
 		rest = bytes_slice(rest, end + 1, SIZE_MAX);
 	}
@@ -520,7 +578,7 @@ static bool texts_fit(const struct eval_call *asker, struct bytes subtest,
 /* The subtest of a rule, whatever its function; empty: any answer does. */
 static struct bytes subtest_of(const struct eval_call *asker)
 {
-	return eval_text(asker, asker->eval->function == EVAL_check_rbl_sub ? 1 : 2);
+	return eval_text(asker, eval_asks(asker->eval) == ASKS_SET ? 1 : 2);
 }
 
 static bool look(struct walk *walk, enum question_kind kind, struct bytes name)
@@ -532,9 +590,9 @@ static bool look(struct walk *walk, enum question_kind kind, struct bytes name)
 
 	if (answer == NULL)
 		walk->open = true;
-	else if (walk->asker->eval->function == EVAL_askdns)
+	else if (eval_asks(walk->asker->eval) == ASKS_NAMES)
 		walk->hit = askdns_fits(walk->asker, kind, answer);
-	else if (answer->result == ANSWER_FOUND && eval_is_hashbl(walk->asker->eval))
+	else if (answer->result == ANSWER_FOUND && eval_asks(walk->asker->eval) == ASKS_DIGESTS)
 		walk->hit = hashbl_fits(walk->asker, answer);
 	else if (answer->result == ANSWER_FOUND)
 		walk->hit = addresses_fit(walk->asker, subtest, answer) ||
@@ -559,76 +617,27 @@ static int32_t rule_value(const struct eval_call *call)
 	return settle(call, &walk);
 }
 
-int32_t eval_check_rbl(const struct eval_call *call)
-{
-	return rule_value(call);
-}
+#define NET_EVAL(name) \
+	int32_t eval_##name(const struct eval_call *call) \
+	{ \
+		return rule_value(call); \
+	}
 
-int32_t eval_check_rbl_txt(const struct eval_call *call)
-{
-	return rule_value(call);
-}
-
-int32_t eval_check_rbl_envfrom(const struct eval_call *call)
-{
-	return rule_value(call);
-}
-
-int32_t eval_check_rbl_from_host(const struct eval_call *call)
-{
-	return rule_value(call);
-}
-
-int32_t eval_check_rbl_from_domain(const struct eval_call *call)
-{
-	return rule_value(call);
-}
-
-int32_t eval_uri_in_zone(const struct eval_call *call)
-{
-	return rule_value(call);
-}
-
-int32_t eval_check_rbl_headers(const struct eval_call *call)
-{
-	return rule_value(call);
-}
-
-int32_t eval_check_rbl_rcvd(const struct eval_call *call)
-{
-	return rule_value(call);
-}
-
-int32_t eval_askdns(const struct eval_call *call)
-{
-	return rule_value(call);
-}
-
-int32_t eval_check_hashbl_bodyre(const struct eval_call *call)
-{
-	return rule_value(call);
-}
-
-int32_t eval_check_hashbl_emails(const struct eval_call *call)
-{
-	return rule_value(call);
-}
-
-int32_t eval_check_hashbl_tag(const struct eval_call *call)
-{
-	return rule_value(call);
-}
-
-int32_t eval_check_hashbl_uris(const struct eval_call *call)
-{
-	return rule_value(call);
-}
-
-static bool asks(const struct blob_eval *eval)
-{
-	return asks_for_set(eval) || eval->function == EVAL_uri_in_zone ||
-	       eval->function == EVAL_askdns || eval_is_hashbl(eval);
-}
+NET_EVAL(check_rbl)
+NET_EVAL(check_rbl_txt)
+NET_EVAL(check_rbl_envfrom)
+NET_EVAL(check_rbl_from_host)
+NET_EVAL(check_rbl_from_domain)
+NET_EVAL(check_rbl_headers)
+NET_EVAL(check_rbl_ns_from)
+NET_EVAL(check_rbl_rcvd)
+NET_EVAL(uri_in_zone)
+NET_EVAL(askdns)
+NET_EVAL(check_hashbl_attachments)
+NET_EVAL(check_hashbl_bodyre)
+NET_EVAL(check_hashbl_emails)
+NET_EVAL(check_hashbl_tag)
+NET_EVAL(check_hashbl_uris)
 
 /* Looks at the answers to the questions of all rules of its set. */
 int32_t eval_check_rbl_sub(const struct eval_call *call)
@@ -669,8 +678,7 @@ void classifier_questions(struct scan_context *context, const struct texts *text
 	eval_begin(context);
 	for (uint32_t i = 0; i < r->evals.count; i++) {
 		call.eval = &r->evals.eval[i];
-		if (asks(call.eval))
-			walk_rule(&walk);
+		walk_rule(&walk);
 		eval_spf_questions(&call, seen, seen_context);
 		eval_dmarc_questions(&call, seen, seen_context);
 	}
@@ -691,21 +699,23 @@ void ruleset_client_questions(const struct ruleset *ruleset, const struct addr *
 		return;
 	for (uint32_t i = 0; i < e->count; i++) {
 		call.eval = &e->eval[i];
-		if (call.eval->function == EVAL_check_rbl)
+		if (eval_asks(call.eval) == ASKS_RELAYS)
 			ask_address(&walk, QUESTION_ADDRESS, client, eval_text(&call, 1));
-		else if (call.eval->function == EVAL_check_rbl_txt)
+		else if (eval_asks(call.eval) == ASKS_RELAY_TEXTS)
 			ask_address(&walk, QUESTION_TEXT, client, eval_text(&call, 1));
 	}
 }
 
 bool ruleset_asks(const struct ruleset *ruleset)
 {
-	enum eval_spf_identity identity;
-
 	for (uint32_t i = 0; i < ruleset->evals.count; i++)
-		if (asks(&ruleset->evals.eval[i]) ||
-		    eval_spf_asks(&ruleset->evals.eval[i], &identity) ||
-		    eval_dmarc_is_asked(ruleset->evals.eval[i].function))
+		switch (eval_asks(&ruleset->evals.eval[i])) {
+		case ASKS_NOTHING:
+		case ASKS_ABOUT_SPF:
+		case ASKS_SET:
+			break;
+		default:
 			return true;
-	return ruleset_reads_signatures(ruleset);
+		}
+	return false;
 }

@@ -24,6 +24,10 @@ struct walk {
 
 /* A name in the DNS, put into lower case; what cannot be one is not asked. False: enough. */
 bool net_ask(struct walk *walk, enum question_kind kind, struct bytes name);
+/* Its records of the type that word of record_types.def names, or the code of the reply, likewise.
+ */
+bool net_ask_records(struct walk *walk, enum question_kind kind, struct bytes type,
+                     struct bytes name);
 /* "host.zone", or for questions about a host in a list "host zone". */
 bool net_ask_below(struct walk *walk, enum question_kind kind, struct bytes host,
                    struct bytes zone);
@@ -58,7 +62,6 @@ bool askdns_fits(const struct eval_call *asker, enum question_kind kind,
                  const struct answer *answer);
 
 /* eval_hashbl.c */
-bool eval_is_hashbl(const struct blob_eval *eval);
 void hashbl_walk(struct walk *walk);
 bool hashbl_fits(const struct eval_call *asker, const struct answer *answer);
 /* Of a generation that is opened. */

@@ -5,7 +5,8 @@
 #include "classifier/eval_signature.h"
 
 const struct eval_signature eval_signatures[EVAL_FUNCTION_COUNT] = {
-#define EVAL(name, help, arguments, selectors, facts) {#name, help, arguments, selectors, facts},
+#define EVAL(name, help, arguments, selectors, facts, asks) \
+	{#name, help, arguments, selectors, facts, ASKS_##asks},
 #include "classifier/eval.def"
 };
 

@@ -8,6 +8,7 @@
 #include "classifier/eval_spf.h"
 
 #include "base/spf_question.h"
+#include "classifier/eval_signature.h"
 
 /* Selectors of these functions in eval.def. */
 #define HEADER_SENDER   0
@@ -261,32 +262,13 @@ int32_t eval_check_for_def_spf_welcomelist_from(const struct eval_call *call)
 	return is_welcome(call, EVAL_LIST_DEF_WELCOMELIST_FROM_SPF, EVAL_LIST_DEF_WELCOMELIST_AUTH);
 }
 
-bool eval_spf_asks(const struct blob_eval *eval, enum eval_spf_identity *out_identity)
+/* False: the rule does not ask about any. */
+static bool asked_of(const struct blob_eval *eval, enum eval_spf_identity *out_identity)
 {
-	switch (eval->function) {
-	case EVAL_check_for_spf_helo_pass:
-	case EVAL_check_for_spf_helo_neutral:
-	case EVAL_check_for_spf_helo_none:
-	case EVAL_check_for_spf_helo_fail:
-	case EVAL_check_for_spf_helo_softfail:
-	case EVAL_check_for_spf_helo_permerror:
-	case EVAL_check_for_spf_helo_temperror:
-		*out_identity = EVAL_SPF_HELO;
-		return true;
-	case EVAL_check_for_spf_pass:
-	case EVAL_check_for_spf_neutral:
-	case EVAL_check_for_spf_none:
-	case EVAL_check_for_spf_fail:
-	case EVAL_check_for_spf_softfail:
-	case EVAL_check_for_spf_permerror:
-	case EVAL_check_for_spf_temperror:
-	case EVAL_check_for_spf_welcomelist_from:
-	case EVAL_check_for_def_spf_welcomelist_from:
-		*out_identity = EVAL_SPF_SENDER;
-		return true;
-	default:
-		return false;
-	}
+	enum eval_asks asks = eval_asks(eval);
+
+	*out_identity = asks == ASKS_SPF_HELO ? EVAL_SPF_HELO : EVAL_SPF_SENDER;
+	return asks == ASKS_SPF_HELO || asks == ASKS_SPF_SENDER;
 }
 
 /* Whatever the number of rules that want to know. */
@@ -309,7 +291,7 @@ void eval_spf_questions(const struct eval_call *call, question_seen *seen, void 
 {
 	enum eval_spf_identity identity;
 
-	if (eval_spf_asks(call->eval, &identity))
+	if (asked_of(call->eval, &identity))
 		eval_spf_ask(call, identity, seen, seen_context);
 }
 
@@ -338,7 +320,7 @@ void ruleset_sender_questions(const struct ruleset *ruleset, const struct addr *
 		enum eval_spf_identity identity;
 		size_t len;
 
-		if (!eval_spf_asks(&e->eval[i], &identity) || asked[identity])
+		if (!asked_of(&e->eval[i], &identity) || asked[identity])
 			continue;
 		asked[identity] = true;
 		len = question_of(identity, client, helo, sender, text);

@@ -2,12 +2,14 @@
  *
  * Each tag of the template becomes an octet, 1 for the first, and an argument of its own. The
  * subtest travels as decimal numbers ("16", "1-2", "1/3"), as a text, as codes ("0 3") or as the
- * rule's pattern.
+ * rule's pattern. Types travel as words of record_types.def: the one that is asked for, then those
+ * that count ("any a aaaa"); none where addresses or texts are enough.
  */
 #include <ctype.h>
 #include <stdlib.h>
 
 #include "base/addr.h"
+#include "base/question.h"
 #include "classifier/rule_define.h"
 #include "classifier/rule_eval.h"
 
@@ -89,7 +91,7 @@ static char *template_text(struct rule_reader *reader, struct bytes text, struct
 
 	for (size_t at = 0; at < text.len; at += taken) {
 		struct bytes rest = bytes_slice(text, at, SIZE_MAX), name;
-		uint32_t tag = 2;
+		uint32_t tag = ASKDNS_TAG;
 
 		taken = tag_len(rest);
 		if (taken == 0) {
@@ -100,10 +102,10 @@ static char *template_text(struct rule_reader *reader, struct bytes text, struct
 		name = bytes_slice(rest, 1, taken - 2);
 		while (tag < call->argument_count && !bytes_equal(call->text[tag], name))
 			tag++;
-		if (tag == ASKDNS_TAGS_MAX + 2 ||
+		if (tag == ASKDNS_TAGS_MAX + ASKDNS_TAG ||
 		    (tag == call->argument_count && !rule_tag_add(reader, name, call)))
 			return NULL;
-		out[len++] = (char)(tag - 1);
+		out[len++] = (char)(tag - ASKDNS_TAG + 1);
 	}
 	out[len] = '\0';
 	return out;
@@ -192,38 +194,80 @@ static bool is_type(struct bytes word)
 	return false;
 }
 
-static bool are_types(struct bytes words)
+/* "A,AAAA" as "a aaaa". False: one of them is no type at all; `out_words` is NULL when one is
+ * never asked for. */
+static bool read_types(struct rule_reader *reader, struct bytes text, const char **out_words,
+                       uint32_t *out_count)
 {
-	while (words.len > 0) {
-		size_t end = bytes_find(words, ',');
+	bool asked = true;
 
-		if (!is_type(bytes_slice(words, 0, end)))
+	*out_words = "";
+	for (*out_count = 0; text.len > 0; ++*out_count) {
+		size_t end = bytes_find(text, ',');
+		char *word = rule_pool_copy(&reader->pool, bytes_slice(text, 0, end));
+
+		if (!is_type(bytes_text(word)))
 			return false;
-		words = bytes_slice(words, end + 1, SIZE_MAX);
+		for (char *c = word; *c != '\0'; c++)
+			*c = (char)bytes_lower((uint8_t)*c);
+		asked &= question_record_type(bytes_text(word)) != 0;
+		*out_words = rule_pool_printf(&reader->pool, "%s%s%s", *out_words,
+		                              *out_count > 0 ? " " : "", word);
+		text = bytes_slice(text, end + 1, SIZE_MAX);
 	}
+	if (!asked)
+		*out_words = NULL;
 	return true;
+}
+
+/* Whether only servers that fail say one of the codes. */
+static bool has_failure(const struct rule_call *call)
+{
+	struct bytes rest = call->text[ASKDNS_SUBTEST];
+
+	if (call->argument[ASKDNS_SUBTEST].number != ASKDNS_CODES)
+		return false;
+	while (rest.len > 0) {
+		struct bytes code = rule_word(&rest);
+
+		if (!bytes_equal(code, BYTES("0")) && !bytes_equal(code, BYTES("3")))
+			return true;
+	}
+	return false;
 }
 
 enum rule_eval_result rule_askdns(struct rule_reader *reader, struct bytes text,
                                   struct rule_call *out_call, const char **out_why)
 {
 	struct bytes template = rule_word(&text), type = rule_word(&text);
+	const char *words;
+	uint32_t count;
 	char *filled;
+	bool texts;
 
 	out_call->function = EVAL_askdns;
-	if (!are_types(type)) {
+	if (!read_types(reader, type, &words, &count)) {
 		*out_why = "the second word is a type of records, or several with commas between";
 		return RULE_EVAL_WRONG;
 	}
-	put(out_call, 's', bytes_equal_nocase(type, BYTES("TXT")) ? NET_TEXT : 0, template);
+	texts = words != NULL && strcmp(words, "txt") == 0;
+	put(out_call, 's', texts ? NET_TEXT : 0, template);
 	if (!put_subtest(reader, text, out_call, out_why))
 		return RULE_EVAL_WRONG;
-	if (type.len > 0 && !bytes_equal_nocase(type, BYTES("A")) &&
-	    !bytes_equal_nocase(type, BYTES("TXT")))
+	if (words == NULL)
 		return RULE_EVAL_UNKNOWN;
+	if (count == 0)
+		words = "a";
+	if (has_failure(out_call))
+		out_call->argument[ASKDNS_TEMPLATE].number = NET_CODE;
+	else if (texts || strcmp(words, "a") == 0)
+		words = "";
+	if (*words != '\0')
+		words = rule_pool_printf(&reader->pool, "%s %s", count > 1 ? "any" : words, words);
+	put(out_call, 's', 0, bytes_text(words));
 	filled = template_text(reader, template, out_call);
 	if (filled == NULL)
 		return RULE_EVAL_UNKNOWN;
-	out_call->text[0] = bytes_text(filled);
+	out_call->text[ASKDNS_TEMPLATE] = bytes_text(filled);
 	return RULE_EVAL_OK;
 }

@@ -23,6 +23,7 @@ enum list_form {
 	FORM_PATTERN,
 	FORM_SIGNERS,
 	FORM_PRACTICES,
+	FORM_ALIASES,
 	FORM_PHRASE
 };
 
@@ -259,6 +260,24 @@ static void add_practice(struct rule_reader *reader, const struct list_directive
 	add(reader, list, domain, practices[i].letter);
 }
 
+/* Each alias, and behind it the domain it stands for; the last line counts. */
+static void add_aliases(struct rule_reader *reader, const struct list_directive *directive,
+                        struct named_list *list, struct bytes value)
+{
+	const char *domain = lower(reader, rule_word(&value));
+
+	if (value.len == 0 || bytes_find(value, '@') < value.len || strchr(domain, '@') != NULL) {
+		fault(reader, directive->key, "takes a domain, then others that stand for it");
+		return;
+	}
+	while (value.len > 0) {
+		char *alias = lower(reader, rule_word(&value));
+
+		drop(list, alias);
+		add(reader, list, alias, domain);
+	}
+}
+
 static void add_words(struct rule_reader *reader, const struct list_directive *directive,
                       struct named_list *list, struct bytes value)
 {
@@ -282,6 +301,10 @@ static void add_words(struct rule_reader *reader, const struct list_directive *d
 	}
 	if (directive->form == FORM_PRACTICES) {
 		add_practice(reader, directive, list, value);
+		return;
+	}
+	if (directive->form == FORM_ALIASES) {
+		add_aliases(reader, directive, list, value);
 		return;
 	}
 	if (directive->form == FORM_PHRASE) {

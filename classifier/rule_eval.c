@@ -59,17 +59,17 @@ static enum eval_function find_function(struct bytes name)
 }
 
 /* Functions that ask the network, or read what was asked of it. */
-static bool is_net_function(struct bytes name)
+static bool asks_network(enum eval_function function, struct bytes name)
 {
-	static const char *const prefixes[] = {
-	    "check_arc_",         "check_asn",       "check_dcc",      "check_dkim_",
-	    "check_dmarc_",       "check_dns_",      "check_for_arc_", "check_for_def_dkim_",
-	    "check_for_def_spf_", "check_for_dkim_", "check_for_spf_", "check_hashbl_",
-	    "check_pyzor",        "check_razor2",    "check_rbl",      "check_senders_reputation",
-	    "check_spf_",         "check_uridnsbl"};
+	static const char *const absent[] = {
+#define ABSENT(name, asks) #name,
+#include "classifier/eval_absent.def"
+	};
 
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-		if (bytes_starts_nocase(name, bytes_text(prefixes[i])))
+	if (function != EVAL_FUNCTION_COUNT)
+		return eval_signatures[function].asks != ASKS_NOTHING;
+	for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+		if (bytes_equal(name, bytes_text(absent[i])))
 			return true;
 	return false;
 }
@@ -235,7 +235,9 @@ enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct r
 	if (rule->called_as == RULE_EMPTY)
 		return rule_askdns(reader, bytes_slice(r.text, open + 1, r.text.len - open - 2),
 		                   out_call, out_why);
-	if (is_net_function(name) && (reader->score_column & 1) == 0)
+	out_call->function = find_function(name);
+	bool is_net = asks_network(out_call->function, name);
+	if (is_net && (reader->score_column & 1) == 0)
 		return RULE_EVAL_NET;
 	if (bytes_equal(name, BYTES("check_uridnsbl")))
 		return rule_net_uri(reader, rule, out_call, out_why);
@@ -245,8 +247,8 @@ enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct r
 		name = BYTES("check_dkim_adsp");
 		r.text = BYTES("check_dkim_adsp('A')");
 		open = name.len;
+		out_call->function = EVAL_check_dkim_adsp;
 	}
-	out_call->function = find_function(name);
 	/* It counts failures among records of type A and MX; a failure has none of them. */
 	if (bytes_equal(name, BYTES("check_dns_sender")))
 		return RULE_EVAL_NEVER;
@@ -254,14 +256,13 @@ enum rule_eval_result rule_eval_parse(struct rule_reader *reader, const struct r
 	if (bytes_equal(name, BYTES("html_charset_faraway")))
 		return all_locales(reader) ? RULE_EVAL_NEVER : RULE_EVAL_UNKNOWN;
 	if (out_call->function == EVAL_FUNCTION_COUNT)
-		return is_net_function(name) ? RULE_EVAL_NET : RULE_EVAL_UNKNOWN;
+		return is_net ? RULE_EVAL_NET : RULE_EVAL_UNKNOWN;
 	r.rest = bytes_slice(r.text, open + 1, r.text.len - open - 2);
 
 	const struct eval_signature *signature = &eval_signatures[out_call->function];
 	if (read_selectors(&r, signature->selectors) && read_arguments(&r, signature->arguments) &&
 	    resolve_list(&r))
-		return is_net_function(name) ? rule_net_finish(reader, rule, out_call, out_why)
-		                             : RULE_EVAL_OK;
+		return is_net ? rule_net_finish(reader, rule, out_call, out_why) : RULE_EVAL_OK;
 	*out_why = r.why;
 	return RULE_EVAL_WRONG;
 }

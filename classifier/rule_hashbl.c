@@ -41,9 +41,28 @@ static struct bytes next_word(struct bytes *rest)
 	return word;
 }
 
+struct options {
+	uint32_t most;        /* that are asked for */
+	uint32_t least_bytes; /* of parts; */
+	uint32_t most_bytes;  /* 0: any */
+};
+
+/* "max=3"; false: it is another option. */
+static bool read_number(struct bytes word, const char *key, uint32_t *out_number)
+{
+	struct bytes name = bytes_text(key);
+	uint64_t number;
+
+	if (!bytes_starts_nocase(word, name) ||
+	    !bytes_to_u64(bytes_slice(word, name.len, SIZE_MAX), INT32_MAX, &number))
+		return false;
+	*out_number = (uint32_t)number;
+	return true;
+}
+
 /* Options that are not known have no effect; one of ours has none: which of too many are asked
  * for is not left to chance. */
-static uint32_t read_options(struct bytes text, uint32_t *out_most)
+static uint32_t read_options(struct bytes text, struct options *out_options)
 {
 	static const struct {
 		const char *word;
@@ -69,18 +88,19 @@ static uint32_t read_options(struct bytes text, uint32_t *out_most)
 	             {"trim", HASHBL_TRIM | HASHBL_FQDN | HASHBL_TLD}};
 	uint32_t flags = 0;
 
-	*out_most = MOST_STANDARD;
+	*out_options = (struct options){.most = MOST_STANDARD};
 	while (text.len > 0) {
 		struct bytes word = next_word(&text);
-		uint64_t most;
 
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 			if (bytes_equal_nocase(word, bytes_text(known[i].word)))
 				flags |= known[i].flag;
-		if (bytes_starts_nocase(word, BYTES("max=")) &&
-		    bytes_to_u64(bytes_slice(word, 4, SIZE_MAX), INT32_MAX, &most) && most > 0)
-			*out_most = (uint32_t)most;
+		if (!read_number(word, "max=", &out_options->most) &&
+		    !read_number(word, "minsize=", &out_options->least_bytes))
+			(void)read_number(word, "maxsize=", &out_options->most_bytes);
 	}
+	if (out_options->most == 0)
+		out_options->most = MOST_STANDARD;
 	return flags;
 }
 
@@ -158,30 +178,37 @@ enum rule_eval_result rule_hashbl_finish(struct rule_reader *reader, struct rule
 {
 	struct rule_call *call = in_out_call;
 	bool emails = call->function == EVAL_check_hashbl_emails;
-	bool uris = call->function == EVAL_check_hashbl_uris;
+	bool parts = call->function == EVAL_check_hashbl_attachments;
+	bool whole = parts || call->function == EVAL_check_hashbl_uris;
 	struct given given = {.count = call->argument_count};
 	struct bytes subtest;
-	uint32_t flags, most;
+	struct options options;
+	uint32_t flags;
 
 	memcpy(given.text, call->text, sizeof(given.text));
 	call->argument_count = 0;
 	call->selector_count = emails ? FIXED_SELECTORS : 0;
-	flags = read_options(given_or(&given, 1, emails ? "sha1/notag/noquote" : "sha1"), &most);
+	flags = read_options(given_or(&given, 1, emails ? "sha1/notag/noquote" : "sha1"), &options);
 	const char *zone = read_list(reader, given.text[0], &flags);
 	if (zone == NULL) {
 		*out_why = "the first argument is no name of a zone, or not asked for A or TXT";
 		return RULE_EVAL_WRONG;
 	}
-	if (uris && (flags & (HASHBL_MD5 | HASHBL_SHA1 | HASHBL_SHA256)) == 0) {
-		*out_why = "URIs are asked for by a digest: md5, sha1 or sha256";
+	if (whole && (flags & (HASHBL_MD5 | HASHBL_SHA1 | HASHBL_SHA256)) == 0) {
+		*out_why = "URIs and parts are asked for by a digest: md5, sha1 or sha256";
 		return RULE_EVAL_WRONG;
 	}
-	subtest = given_or(&given, uris ? 2 : 3, "^127\\.");
+	subtest = given_or(&given, whole ? 2 : 3, "^127\\.");
 	put(call, 's', 0, bytes_text(zone));
 	put(call, 's', flags, given_or(&given, 1, ""));
-	put(call, 's', most, uris ? BYTES("") : given_or(&given, 2, "ALLFROM/Reply-To/body"));
+	put(call, 's', options.most,
+	    whole ? BYTES("") : given_or(&given, 2, "ALLFROM/Reply-To/body"));
 	put(call, 's', 0, subtest);
 	call->second_pattern = rule_pool_copy(&reader->pool, subtest);
+	if (parts) {
+		put(call, 's', options.least_bytes, BYTES(""));
+		put(call, 's', options.most_bytes, BYTES(""));
+	}
 	if (call->function == EVAL_check_hashbl_bodyre)
 		call->pattern = rule_pool_copy(&reader->pool, given.text[2]);
 	if (call->function == EVAL_check_hashbl_tag && !put_tag(reader, given.text[2], call))

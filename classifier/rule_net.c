@@ -9,7 +9,7 @@
 
 #include "base/addr.h"
 #include "base/question.h"
-#include "classifier/eval_dkim.h"
+#include "classifier/eval_signature.h"
 #include "classifier/rule_eval.h"
 
 char *rule_net_zone(struct rule_reader *reader, struct bytes text)
@@ -94,20 +94,23 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
                                       struct rule_call *in_out_call, const char **out_why)
 {
 	struct rule_call *call = in_out_call;
-	bool is_sub = call->function == EVAL_check_rbl_sub;
+	enum eval_asks asks = eval_signatures[call->function].asks;
+	bool is_sub = asks == ASKS_SET;
 
-	switch (call->function) {
-	case EVAL_check_hashbl_bodyre:
-	case EVAL_check_hashbl_emails:
-	case EVAL_check_hashbl_tag:
-	case EVAL_check_hashbl_uris:
+	switch (asks) {
+	case ASKS_DIGESTS:
 		return rule_hashbl_finish(reader, call, out_why);
-	default:
+	case ASKS_RELAYS:
+	case ASKS_RELAY_TEXTS:
+	case ASKS_SENDERS:
+	case ASKS_HEADERS:
+	case ASKS_FURTHEST_RELAY:
+	case ASKS_SENDER_SERVER:
+	case ASKS_SET:
 		break;
-	}
-	/* Those of SPF and DKIM take neither zones nor flags. */
-	if (call->argument_count == 0 || eval_dkim_is_asked((uint16_t)call->function))
+	default: /* those of SPF, DKIM and DMARC take neither zones nor flags */
 		return RULE_EVAL_OK;
+	}
 	call->argument[0].number = flags_of(rule);
 	if (!is_sub) {
 		const char *zone = rule_net_zone(reader, call->text[1]);
@@ -122,9 +125,7 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
 		set_subtest(reader, call, 1);
 	else if (call->argument_count > 2 && call->text[2].len > 0)
 		set_subtest(reader, call, 2);
-	return call->function != EVAL_check_rbl_headers || put_headers(reader, call)
-	           ? RULE_EVAL_OK
-	           : RULE_EVAL_UNKNOWN;
+	return asks != ASKS_HEADERS || put_headers(reader, call) ? RULE_EVAL_OK : RULE_EVAL_UNKNOWN;
 }
 
 /* "16", "0x10" or "127.0.0.2"; anything else is no number of a subtest. */
@@ -170,11 +171,16 @@ char *rule_net_numbers(struct rule_reader *reader, struct bytes text)
 
 static const struct {
 	const char *key;
-	bool by_name, has_subtest, by_server; /* the host's own name; names of its servers */
-} uri_keys[] = {{"uridnsbl", false, false, false},     {"uridnssub", false, true, false},
-                {"urirhsbl", true, false, false},      {"urirhssub", true, true, false},
-                {"urinsrhsbl", true, false, true},     {"urinsrhssub", true, true, true},
-                {"urifullnsrhsbl", true, false, true}, {"urifullnsrhssub", true, true, true}};
+	bool by_address, has_subtest;
+	uint32_t by_server; /* flags */
+} uri_keys[] = {{"uridnsbl", true, false, 0},
+                {"uridnssub", true, true, 0},
+                {"urirhsbl", false, false, 0},
+                {"urirhssub", false, true, 0},
+                {"urinsrhsbl", false, false, NET_SERVER_DOMAIN},
+                {"urinsrhssub", false, true, NET_SERVER_DOMAIN},
+                {"urifullnsrhsbl", false, false, NET_SERVER_NAME},
+                {"urifullnsrhssub", false, true, NET_SERVER_NAME}};
 
 static void fault(struct rule_reader *reader, const char *key, struct bytes rule, const char *text)
 {
@@ -233,21 +239,18 @@ enum rule_eval_result rule_net_uri(struct rule_reader *reader, const struct rule
 	key = rule_word(&rest);
 	while (!bytes_equal(key, bytes_text(uri_keys[i].key)))
 		i++;
-	if (uri_keys[i].by_server)
-		return RULE_EVAL_UNKNOWN;
 	out_call->function = EVAL_uri_in_zone;
 	put(out_call, rule_word(&rest));
 	type = rule_word(&rest);
 	put(out_call, type);
-	if (!bytes_equal_nocase(type, BYTES("A")) &&
-	    (!bytes_equal_nocase(type, BYTES("TXT")) || !uri_keys[i].by_name)) {
-		*out_why = "a list is asked for A, or by name for TXT";
+	if (!bytes_equal_nocase(type, BYTES("A")) && !bytes_equal_nocase(type, BYTES("TXT"))) {
+		*out_why = "a list is asked for A or TXT";
 		return RULE_EVAL_WRONG;
 	}
 	if (rest.len > 0)
 		put(out_call, rest);
-	out_call->argument[0].number = flags_of(rule) |
-	                               (uri_keys[i].by_name ? 0 : address_flags(rule));
+	out_call->argument[0].number = flags_of(rule) | uri_keys[i].by_server |
+	                               (uri_keys[i].by_address ? address_flags(rule) : 0);
 	out_call->selector[out_call->selector_count++] = rule_pool_text(&reader->pool,
 	                                                                "DKIM-Signature");
 	out_call->selector[out_call->selector_count++] = rule_pool_text(&reader->pool,

@@ -34,7 +34,7 @@ bool await_open(struct gateway *g, struct arena *arena)
 	    .counters = g->counters,
 	    .secret = g->its.secret};
 	g->inquiries = inquiries_new(arena, &config);
-	g->answers = (struct answers){.context = g, .find = find};
+	g->answers = (struct answers){.context = g, .find = find, .lot_key = &g->its.secret};
 	return g->inquiries != NULL;
 }
 

@@ -119,6 +119,9 @@ struct mail {
 	bool signatures_known; /* signature[] is what came of those of DKIM, or that there are none
 	                        */
 	uint8_t signature_count;
+	uint8_t arc_sets;
+	const char *arc_result, *dmarc_result; /* likewise; NULL: nobody knows */
+	const char *dmarc_policy;              /* that of the domain; NULL: it has none */
 	bool policy_known;            /* `policy` is that of the recipients put to the backend */
 	uint32_t policy;              /* of their domains */
 	struct verdict_policy limits; /* what the verdict was made by */
@@ -139,6 +142,8 @@ struct mail {
 	struct transaction transaction; /* large, and little of it is used */
 	/* Not touched by most: */
 	struct mail_signature signature[MAIL_SIGNATURES_MAX];
+	uint16_t author_bytes;
+	char author[QUESTION_NAME_BYTES]; /* its domain, with dmarc_result */
 	struct inquiry_ref awaited[AWAITED_MAX];
 	char discard_text[SMTP_REPLY_LINE_BYTES_MAX]; /* the whole reply line that waits for the end
 	                                                 of the body */

@@ -19,8 +19,8 @@
 #define FIELDS_MAX 32 /* taken out of one message, those that touch being one */
 #define NAMES_MAX  (LISTENERS_MAX + 1)
 
-static_assert(4 + MAIL_SIGNATURES_MAX <= AUTH_RESULTS_ROWS_MAX,
-              "AUTH, TLS, two of SPF, and signatures");
+static_assert(6 + MAIL_SIGNATURES_MAX <= AUTH_RESULTS_ROWS_MAX,
+              "AUTH, TLS, two of SPF, DMARC, ARC, and signatures");
 
 static bool is_off(const struct gateway *g)
 {
@@ -138,12 +138,23 @@ bool results_clean(struct gateway *g, struct mail *m, enum smtp_reply *out_reply
 
 /* ---- what is known, as rows ---- */
 
+/* What management says of a signature that asks; 0: nothing, or not in time. */
+static uint32_t value_of(const struct gateway *g, const struct fact_signature *signature)
+{
+	const struct answer *answer = NULL;
+
+	if (g->inquiries != NULL)
+		answer = inquiry_answer(g->inquiries, QUESTION_DKIM,
+		                        bytes_of(signature->question, signature->question_bytes),
+		                        g->now_us);
+	return answer != NULL && answer->result == ANSWER_FOUND ? answer->value : 0;
+}
+
 /* Of the one signature, RFC 8601 2.7.1. */
 static void note_signature(const struct gateway *g, const struct fact_signature *signature,
                            struct mail_signature *out)
 {
-	const struct answer *answer = NULL;
-	uint32_t value = 0;
+	uint32_t value;
 
 	*out = (struct mail_signature){.result = "neutral",
 	                               .domain_bytes = signature->domain_bytes,
@@ -154,12 +165,7 @@ static void note_signature(const struct gateway *g, const struct fact_signature 
 		out->result = "fail";
 	if (signature->state != SIGNATURE_ASK)
 		return;
-	if (g->inquiries != NULL)
-		answer = inquiry_answer(g->inquiries, QUESTION_DKIM,
-		                        bytes_of(signature->question, signature->question_bytes),
-		                        g->now_us);
-	if (answer != NULL && answer->result == ANSWER_FOUND)
-		value = answer->value;
+	value = value_of(g, signature);
 	switch (value & DKIM_VALUE_VERDICT) {
 	case DKIM_VERDICT_PASS:
 		out->result = (value & DKIM_VALUE_STRICT) != 0 && signature->identity_below
@@ -179,14 +185,71 @@ static void note_signature(const struct gateway *g, const struct fact_signature 
 	out->is_test = (value & DKIM_VALUE_TESTING) != 0;
 }
 
+/* RFC 8617 5.2: the chain, by the newest message signature and all seals. NULL: some of them nobody
+ * has told of. */
+static const char *arc_result(const struct gateway *g, const struct fact_arc *arc)
+{
+	bool open = false;
+
+	switch (arc->state) {
+	case ARC_NONE:
+		return "none";
+	case ARC_INVALID:
+		return "fail";
+	case ARC_ASK:
+		break;
+	case ARC_UNKNOWN:
+		return NULL;
+	}
+	for (uint32_t i = 0; i < arc->count; i++) {
+		struct mail_signature one;
+
+		note_signature(g, arc->signature[i], &one);
+		if (strcmp(one.result, "temperror") == 0)
+			open = true;
+		else if (strcmp(one.result, "pass") != 0)
+			return "fail";
+	}
+	return open ? NULL : "pass";
+}
+
+/* RFC 7489 11.2 */
+static void note_dmarc(const struct gateway *g, struct mail *m)
+{
+	static const char *const findings[] = {[DMARC_FINDING_NONE] = "none",
+	                                       [DMARC_FINDING_PASS] = "pass",
+	                                       [DMARC_FINDING_FAIL] = "fail",
+	                                       [DMARC_FINDING_OPEN] = "temperror"};
+	static const char *const policies[DMARC_POLICY_COUNT] = {
+#define DMARC_POLICY(name, text, meaning) text,
+#include "base/dmarc_policies.def"
+	};
+	struct dmarc_result result;
+
+	m->dmarc_result = m->dmarc_policy = NULL;
+	if (g->inquiries == NULL || m->rules->context == NULL ||
+	    !classifier_dmarc(m->rules->context, &g->normalised.texts, &result))
+		return;
+	m->dmarc_result = findings[result.finding];
+	if (result.finding == DMARC_FINDING_PASS || result.finding == DMARC_FINDING_FAIL)
+		m->dmarc_policy = policies[result.policy];
+	m->author_bytes = (uint16_t)(result.author.len <= sizeof(m->author) ? result.author.len
+	                                                                    : 0);
+	memcpy(m->author, result.author.data, m->author_bytes);
+}
+
 void results_note(const struct gateway *g, struct mail *m)
 {
 	const struct facts *facts = g->normalised.texts.facts;
 
+	if (!is_off(g))
+		note_dmarc(g, m);
 	if (is_off(g) || facts == NULL || !facts->signatures_known)
 		return;
 	m->signatures_known = true;
 	m->signature_count = 0;
+	m->arc_result = arc_result(g, &facts->arc);
+	m->arc_sets = (uint8_t)facts->arc.set_count;
 	for (uint32_t i = 0; i < facts->signature_count && m->signature_count < MAIL_SIGNATURES_MAX;
 	     i++)
 		note_signature(g, &facts->signature[i], &m->signature[m->signature_count++]);
@@ -278,10 +341,43 @@ static void add_tls(const struct tls_info *tls, struct auth_results_row *row)
 		    tls->peer_verified ? BYTES("verified") : BYTES("unverified")};
 }
 
+/* RFC 7489 11.2; the policy is told as others tell it. */
+static void add_dmarc(const struct mail *m, struct buf *memory, struct auth_results_row *row)
+{
+	*row = (struct auth_results_row){.method = "dmarc", .result = m->dmarc_result};
+	row->property[0] = (struct auth_results_property){"header.from",
+	                                                  bytes_of(m->author, m->author_bytes)};
+	if (m->dmarc_policy == NULL)
+		return;
+	buf_clear(memory);
+	buf_put_text(memory, "p=");
+	buf_put_text(memory, m->dmarc_policy);
+	row->comment = buf_bytes(memory);
+}
+
+/* RFC 8617 10.1; how many hands it went through is told as others tell it. */
+static void add_arc(const struct mail *m, struct buf *memory, struct auth_results_row *row)
+{
+	*row = (struct auth_results_row){.method = "arc", .result = m->arc_result};
+	if (m->arc_sets == 0)
+		return;
+	buf_clear(memory);
+	buf_put_text(memory, "i=");
+	buf_put_u64(memory, m->arc_sets);
+	row->comment = buf_bytes(memory);
+}
+
+/* What the comments of a field are made in. */
+struct remarks {
+	uint8_t dmarc[32], arc[16];
+};
+
 /* What is known of the message, the weightiest first: when there is no room the last ones go. */
-static uint32_t gather(struct gateway *g, const struct mail *m,
+static uint32_t gather(struct gateway *g, const struct mail *m, struct remarks *remarks,
                        struct auth_results_row rows[AUTH_RESULTS_ROWS_MAX])
 {
+	struct buf dmarc = buf_over(remarks->dmarc, sizeof(remarks->dmarc));
+	struct buf arc = buf_over(remarks->arc, sizeof(remarks->arc));
 	const struct session *s = m->session;
 	struct tls_info tls;
 	uint32_t count = 0;
@@ -291,7 +387,11 @@ static uint32_t gather(struct gateway *g, const struct mail *m,
 		add_login(g, s, &rows[count++]);
 	if (tls.version[0] != '\0')
 		add_tls(&tls, &rows[count++]);
+	if (m->dmarc_result != NULL)
+		add_dmarc(m, &dmarc, &rows[count++]);
 	count += add_sender(g, m, &rows[count]);
+	if (m->arc_result != NULL)
+		add_arc(m, &arc, &rows[count++]);
 	count += add_signatures(m, &rows[count]);
 	ASSERT(count <= AUTH_RESULTS_ROWS_MAX);
 	return count;
@@ -301,6 +401,7 @@ void results_write(struct gateway *g, const struct mail *m, struct buf *out)
 {
 	struct auth_results_row rows[AUTH_RESULTS_ROWS_MAX];
 	struct bytes id = bytes_text(g->config->authserv_id);
+	struct remarks remarks;
 	struct buf field;
 	uint32_t count;
 
@@ -310,7 +411,7 @@ void results_write(struct gateway *g, const struct mail *m, struct buf *out)
 		id = bytes_text(session_hostname(g, m->session));
 	ASSERT(out->bytes_max - out->len >= RESULTS_BYTES_MAX);
 	field = buf_over(out->data + out->len, RESULTS_BYTES_MAX);
-	count = gather(g, m, rows);
+	count = gather(g, m, &remarks, rows);
 	while (!auth_results_write(id, rows, count, &field)) {
 		ASSERT(count > 0); /* a name fits */
 		count--;

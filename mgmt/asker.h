@@ -30,7 +30,8 @@ struct asker_entry;
 struct asker_waiter;
 
 struct asker_counts {
-	uint64_t questions, remembered, lookups, failed, full, lost, malformed, spf_overdue;
+#define COUNTER(name, help) uint64_t name;
+#include "mgmt/asker_counters.def"
 };
 
 struct asker {

@@ -56,10 +56,12 @@ static bool policy_of(struct bytes word, enum dmarc_policy *out_policy)
 	return false;
 }
 
-/* The next policy below in severity: for the part of the mail that is not sampled (6.6.4). */
-static enum dmarc_policy milder(enum dmarc_policy policy)
+/* What is no percentage is none. */
+static uint32_t spared_by(struct bytes pct)
 {
-	return policy == DMARC_REJECT ? DMARC_QUARANTINE : DMARC_NONE;
+	uint64_t percent;
+
+	return bytes_to_u64(pct, 100, &percent) ? 100 - (uint32_t)percent : 0;
 }
 
 /* An address to report to is there; whether anybody reads it is not ours to find out. */
@@ -74,7 +76,7 @@ static bool is_report_address(struct bytes value)
 static bool read_record(struct bytes tags, struct dmarc_record *out_record)
 {
 	struct dmarc_record record = {.policy = DMARC_MISSING, .subdomains = DMARC_MISSING};
-	bool reports = false, sound = true, testing = false;
+	bool reports = false, sound = true;
 	struct tag tag;
 
 	while (next_tag(&tags, &tag)) {
@@ -89,7 +91,7 @@ static bool read_record(struct bytes tags, struct dmarc_record *out_record)
 		else if (bytes_equal_nocase(tag.name, BYTES("rua")))
 			reports |= is_report_address(tag.value);
 		else if (bytes_equal_nocase(tag.name, BYTES("pct")))
-			testing = bytes_equal(tag.value, BYTES("0"));
+			record.spared = spared_by(tag.value);
 	}
 	if (!sound || record.policy == DMARC_MISSING) {
 		if (!reports)
@@ -99,10 +101,6 @@ static bool read_record(struct bytes tags, struct dmarc_record *out_record)
 	}
 	if (record.subdomains == DMARC_MISSING)
 		record.subdomains = record.policy;
-	if (testing) {
-		record.policy = milder(record.policy);
-		record.subdomains = milder(record.subdomains);
-	}
 	*out_record = record;
 	return true;
 }
@@ -148,7 +146,8 @@ static bool is_aligned(struct bytes domain, struct bytes author, bool strict)
 uint32_t dmarc_value(const struct dmarc_request *request, const struct dmarc_record *record,
                      bool above)
 {
-	uint32_t value = above ? record->subdomains : record->policy;
+	uint32_t value = (above ? record->subdomains : record->policy) | record->spared
+	                                                                     << DMARC_VALUE_SPARED;
 
 	for (uint32_t i = 0; i < DMARC_DOMAINS_MAX; i++) {
 		bool strict = i < DMARC_SIGNER ? record->strict_spf : record->strict_dkim;

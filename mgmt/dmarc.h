@@ -11,6 +11,7 @@
 
 struct dmarc_record {
 	enum dmarc_policy policy, subdomains; /* p=, sp= */
+	uint32_t spared;                      /* what pct= leaves of a hundred */
 	bool strict_dkim, strict_spf;         /* adkim=s, aspf=s */
 };
 

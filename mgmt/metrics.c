@@ -77,22 +77,13 @@ static void print_generations(const struct mgmt *mgmt, FILE *out)
 		        mgmt->publisher.wanted[i].number);
 }
 
-static void print_questions(const struct asker_counts *counts, FILE *out)
+void metrics_print_asker(const struct asker *asker, FILE *out)
 {
-	print_one(out, "questions_total", "counter", "Questions of workers about the network",
-	          counts->questions);
-	print_one(out, "questions_remembered_total", "counter",
-	          "Questions whose answer was remembered", counts->remembered);
-	print_one(out, "questions_failed_total", "counter", "Questions the DNS did not answer",
-	          counts->failed);
-	print_one(out, "questions_full_total", "counter",
-	          "Questions or lookups beyond a bound, answered by a failure", counts->full);
-	print_one(out, "questions_malformed_total", "counter", "Questions that made no sense",
-	          counts->malformed);
-	print_one(out, "answers_lost_total", "counter",
-	          "Answers that a worker's ring had no room for", counts->lost);
-	print_one(out, "dns_lookups_total", "counter", "Queries given to the DNS resolver",
-	          counts->lookups);
+#define COUNTER(name, help) \
+	print_one(out, "asker_" #name "_total", "counter", help, asker->counts.name);
+#include "mgmt/asker_counters.def"
+	print_one(out, "asker_lookups_open", "gauge", "Queries that the DNS resolver has in hand",
+	          asker->lookups_open);
 }
 
 void metrics_print(struct mgmt *mgmt, FILE *out)
@@ -123,5 +114,5 @@ void metrics_print(struct mgmt *mgmt, FILE *out)
 	          history_row_count(&mgmt->history));
 	print_generations(mgmt, out);
 	if (mgmt->config.dns_checks)
-		print_questions(&mgmt->asker.counts, out);
+		metrics_print_asker(&mgmt->asker, out);
 }

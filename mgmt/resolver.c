@@ -15,8 +15,10 @@
 #define TIMEOUTS   3 /* c-ares doubles the time of the second try */
 #define TTL_FAILED 5 /* seconds: others do not wait for it again meanwhile */
 
+enum { PATIENT, ONCE, CHANNELS }; /* when a server fails: the next one, or what it said */
+
 struct resolver {
-	ares_channel channel;
+	ares_channel channel[CHANNELS];
 	resolver_done *done;
 	void *context;
 	bool closing;
@@ -28,32 +30,41 @@ struct pending { /* one query; c-ares keeps it */
 	uint16_t type;
 };
 
-struct resolver *resolver_new(const char *server, uint32_t timeout_ms, resolver_done *done,
-                              void *context, char *reason)
+static int open_channel(struct resolver *resolver, int which, const char *server,
+                        uint32_t timeout_ms)
 {
-	struct ares_options options = {.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+	struct ares_options options = {.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES |
+	                                        (which == ONCE ? ARES_FLAG_NOCHECKRESP : 0),
 	                               .timeout = (int)(timeout_ms / TIMEOUTS + 1),
 	                               .tries = TRIES};
 	const int wanted = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES;
+	int status = ares_init_options(&resolver->channel[which], &options, wanted);
+
+	if (status != ARES_SUCCESS)
+		resolver->channel[which] = NULL;
+	else if (server[0] != '\0')
+		status = ares_set_servers_ports_csv(resolver->channel[which], server);
+	return status;
+}
+
+struct resolver *resolver_new(const char *server, uint32_t timeout_ms, resolver_done *done,
+                              void *context, char *reason)
+{
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
 	int status = ARES_ENOMEM;
 
-	if (resolver == NULL || ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)
-		goto fail;
-	status = ares_init_options(&resolver->channel, &options, wanted);
-	if (status != ARES_SUCCESS)
-		goto fail;
-	resolver->done = done;
-	resolver->context = context;
-	if (server[0] != '\0')
-		status = ares_set_servers_ports_csv(resolver->channel, server);
-	if (status == ARES_SUCCESS)
+	if (resolver != NULL)
+		status = ares_library_init(ARES_LIB_INIT_ALL);
+	for (int i = 0; status == ARES_SUCCESS && i < CHANNELS; i++)
+		status = open_channel(resolver, i, server, timeout_ms);
+	if (status == ARES_SUCCESS) {
+		resolver->done = done;
+		resolver->context = context;
 		return resolver;
-	ares_destroy(resolver->channel);
-fail:
+	}
 	snprintf(reason, 256, "DNS resolver %s: %s; see checks.resolver",
 	         server[0] != '\0' ? server : "/etc/resolv.conf", ares_strerror(status));
-	free(resolver);
+	resolver_free(resolver);
 	return NULL;
 }
 
@@ -62,7 +73,9 @@ void resolver_free(struct resolver *resolver)
 	if (resolver == NULL)
 		return;
 	resolver->closing = true;
-	ares_destroy(resolver->channel);
+	for (int i = 0; i < CHANNELS; i++)
+		if (resolver->channel[i] != NULL)
+			ares_destroy(resolver->channel[i]);
 	free(resolver);
 }
 
@@ -74,17 +87,21 @@ static void replied(void *argument, int status, int timeouts, unsigned char *pac
 
 	(void)timeouts;
 	dns_reply_clear(&reply, ANSWER_FAILED, TTL_FAILED);
-	if ((status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND) &&
-	    packet != NULL && bytes > 0)
+	/* With a packet somebody has replied, whatever it was. */
+	if (status != ARES_EBADRESP && packet != NULL && bytes > 0)
 		dns_reply_parse(bytes_of(packet, (size_t)bytes), pending->type, &reply);
+	if (packet != NULL && bytes > 0)
+		reply.packet = bytes_of(packet, (size_t)bytes);
 	if (reply.result == ANSWER_FAILED)
 		reply.ttl_s = TTL_FAILED;
+	reply.timed_out = status == ARES_ETIMEOUT;
 	if (!resolver->closing)
 		resolver->done(resolver->context, pending->lookup, &reply);
 	free(pending);
 }
 
-void resolver_ask(struct resolver *resolver, const char *name, uint16_t type, void *lookup)
+void resolver_ask(struct resolver *resolver, const char *name, uint16_t type, bool once,
+                  void *lookup)
 {
 	struct pending *pending = malloc(sizeof(*pending));
 
@@ -96,16 +113,16 @@ void resolver_ask(struct resolver *resolver, const char *name, uint16_t type, vo
 		return;
 	}
 	*pending = (struct pending){resolver, lookup, type};
-	ares_query(resolver->channel, name, CLASS_IN, type, replied, pending);
+	ares_query(resolver->channel[once ? ONCE : PATIENT], name, CLASS_IN, type, replied,
+	           pending);
 }
 
-uint32_t resolver_poll_fds(struct resolver *resolver, struct pollfd *out_fds)
+static uint32_t channel_fds(ares_channel channel, struct pollfd *out_fds)
 {
 	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-	uint32_t bits = (uint32_t)ares_getsock(resolver->channel, sockets, ARES_GETSOCK_MAXNUM);
+	uint32_t bits = (uint32_t)ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
 	uint32_t count = 0;
 
-	static_assert(RESOLVER_FDS_MAX >= ARES_GETSOCK_MAXNUM, "all fit");
 	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
 		/* Readable below, writable above; the library's macros shift a signed 1. */
 		short events = (short)((bits >> i & 1 ? POLLIN : 0) |
@@ -117,25 +134,46 @@ uint32_t resolver_poll_fds(struct resolver *resolver, struct pollfd *out_fds)
 	return count;
 }
 
-int resolver_wait_ms(struct resolver *resolver, int most_ms)
+uint32_t resolver_poll_fds(struct resolver *resolver, struct pollfd *out_fds)
 {
-	struct timeval most = {.tv_sec = most_ms / 1000, .tv_usec = most_ms % 1000 * 1000}, place;
-	const struct timeval *wait = ares_timeout(resolver->channel, &most, &place);
+	uint32_t count = 0;
 
-	return wait != NULL ? (int)(wait->tv_sec * 1000 + (wait->tv_usec + 999) / 1000) : most_ms;
+	static_assert(RESOLVER_FDS_MAX >= CHANNELS * ARES_GETSOCK_MAXNUM, "all fit");
+	for (int i = 0; i < CHANNELS; i++)
+		count += channel_fds(resolver->channel[i], out_fds + count);
+	return count;
 }
 
-void resolver_run(struct resolver *resolver)
+int resolver_wait_ms(struct resolver *resolver, int most_ms)
 {
-	struct pollfd fds[RESOLVER_FDS_MAX];
-	uint32_t count = resolver_poll_fds(resolver, fds);
+	for (int i = 0; i < CHANNELS; i++) {
+		struct timeval most = {.tv_sec = most_ms / 1000, .tv_usec = most_ms % 1000 * 1000};
+		struct timeval place;
+		const struct timeval *wait = ares_timeout(resolver->channel[i], &most, &place);
+
+		if (wait != NULL)
+			most_ms = (int)(wait->tv_sec * 1000 + (wait->tv_usec + 999) / 1000);
+	}
+	return most_ms;
+}
+
+static void run_channel(ares_channel channel)
+{
+	struct pollfd fds[ARES_GETSOCK_MAXNUM];
+	uint32_t count = channel_fds(channel, fds);
 
 	if (count > 0 && poll(fds, count, 0) > 0)
 		for (uint32_t i = 0; i < count; i++)
 			ares_process_fd(
-			    resolver->channel,
+			    channel,
 			    (fds[i].revents & (POLLIN | POLLERR | POLLHUP)) != 0 ? fds[i].fd
 			                                                         : ARES_SOCKET_BAD,
 			    (fds[i].revents & POLLOUT) != 0 ? fds[i].fd : ARES_SOCKET_BAD);
-	ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+}
+
+void resolver_run(struct resolver *resolver)
+{
+	for (int i = 0; i < CHANNELS; i++)
+		run_channel(resolver->channel[i]);
 }

@@ -10,7 +10,7 @@
 
 #include "mgmt/dns_reply.h"
 
-#define RESOLVER_FDS_MAX 16
+#define RESOLVER_FDS_MAX 32
 
 struct resolver;
 
@@ -21,8 +21,10 @@ typedef void resolver_done(void *context, void *lookup, const struct dns_reply *
 struct resolver *resolver_new(const char *server, uint32_t timeout_ms, resolver_done *done,
                               void *context, char *reason);
 void resolver_free(struct resolver *resolver);
-/* Calls `done` once, perhaps before it returns. */
-void resolver_ask(struct resolver *resolver, const char *name, uint16_t type, void *lookup);
+/* Calls `done` once, perhaps before it returns. When a server fails the next one is asked; `once`:
+ * what it said is told. */
+void resolver_ask(struct resolver *resolver, const char *name, uint16_t type, bool once,
+                  void *lookup);
 /* What to wait for: fills at most RESOLVER_FDS_MAX, returns how many. */
 uint32_t resolver_poll_fds(struct resolver *resolver, struct pollfd *out_fds);
 /* How long at most, in ms. */

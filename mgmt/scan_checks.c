@@ -73,7 +73,7 @@ struct scan_checks *scan_checks_new(const char *server, char *reason)
 		return NULL;
 	}
 	asker_attach(&checks->asker, dup(checks->rings.fd), false);
-	checks->answers = (struct answers){checks, answer_of};
+	checks->answers = (struct answers){.context = checks, .find = answer_of};
 	return checks;
 }
 

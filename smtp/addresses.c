@@ -43,6 +43,8 @@ static struct bytes without_group(struct bytes value)
 {
 	size_t colon = 0;
 
+	if (bytes_find(value, ':') == value.len)
+		return value;
 	for (size_t i = 0; i < value.len && !ends_group(value.data[i]); i++)
 		if (value.data[i] == ':')
 			colon = i;
@@ -57,7 +59,7 @@ static struct bytes without_pairs(struct address_walk *walk, struct bytes value)
 {
 	size_t start = walk->storage.len, from = 0;
 
-	for (size_t i = 0; i + 1 < value.len; i++) {
+	for (size_t i = bytes_find(value, '\\'); i + 1 < value.len; i++) {
 		if (value.data[i] != '\\' || value.data[i + 1] != '\\')
 			continue;
 		sink_put(&walk->storage, bytes_slice(value, from, i - from));
@@ -115,33 +117,28 @@ static bool comment_end(struct bytes in, size_t at, size_t *out_end)
 	return at < in.len && in.data[at] == '(' && closed_end(in, at + 1, '(', ')', out_end);
 }
 
-/* Neither side of '@' has these, nor white space. */
-static bool is_special(uint8_t c)
-{
-	switch (c) {
-	case '<':
-	case '>':
-	case '(':
-	case ')':
-	case '[':
-	case ']':
-	case ',':
-	case ':':
-	case ';':
-		return true;
-	default:
-		return header_is_space(c);
-	}
-}
+enum {
+	NOT_LOCAL = 1,
+	NOT_HOST = 2,
+	NEITHER = NOT_LOCAL | NOT_HOST,
+};
+
+/* Octets that the local part or the host of an address does not have. */
+static const uint8_t classes[256] = {
+    ['<'] = NEITHER,   ['>'] = NEITHER,  ['('] = NEITHER,  [')'] = NEITHER,  ['['] = NEITHER,
+    [']'] = NEITHER,   [','] = NEITHER,  [':'] = NEITHER,  [';'] = NEITHER,  ['\t'] = NEITHER,
+    ['\n'] = NEITHER,  ['\v'] = NEITHER, ['\f'] = NEITHER, ['\r'] = NEITHER, [' '] = NEITHER,
+    ['@'] = NOT_LOCAL, ['"'] = NOT_HOST,
+};
 
 static bool is_local_octet(uint8_t c)
 {
-	return c != '@' && !is_special(c);
+	return (classes[c] & NOT_LOCAL) == 0;
 }
 
 static bool is_host_octet(uint8_t c)
 {
-	return c != '"' && !is_special(c);
+	return (classes[c] & NOT_HOST) == 0;
 }
 
 /* The length of '@' and a host at `at`, or of '@' and an address in brackets; 0: there is none. */
@@ -329,11 +326,13 @@ static struct bytes until_second_at(struct bytes address)
 
 static bool has_odd_quote(struct bytes address)
 {
-	size_t count = 0;
+	size_t first = bytes_find(address, '"');
+	struct bytes rest = bytes_slice(address, first + 1, SIZE_MAX);
 
-	for (size_t i = 0; i < address.len; i++)
-		count += address.data[i] == '"';
-	return count == 1 || (address.len >= 3 && memcmp(address.data, "\"\"@", 3) == 0);
+	if (first == address.len)
+		return false;
+	return bytes_find(rest, '"') == rest.len ||
+	       (address.len >= 3 && memcmp(address.data, "\"\"@", 3) == 0);
 }
 
 /* `in` as a whole an address. */
@@ -354,12 +353,13 @@ static void put_without_comments(struct address_walk *walk, struct bytes in)
 {
 	size_t from = 0, end;
 
-	for (size_t i = 0; i < in.len; i++) {
-		if (!comment_end(in, i, &end))
+	for (size_t at = 0; (at += bytes_find(bytes_slice(in, at, SIZE_MAX), '(')) < in.len;) {
+		if (!comment_end(in, at, &end)) {
+			at++;
 			continue;
-		sink_put(&walk->storage, bytes_slice(in, from, i - from));
-		from = end;
-		i = end - 1;
+		}
+		sink_put(&walk->storage, bytes_slice(in, from, at - from));
+		at = from = end;
 	}
 	sink_put(&walk->storage, bytes_slice(in, from, SIZE_MAX));
 }
@@ -444,6 +444,10 @@ static void item_take(struct address_walk *walk, const struct item *item, struct
 	if (item->inside.data != NULL)
 		address = inside_text(walk, item->inside);
 	mailbox->address = is_address(address) ? address : none;
+	if (walk->addresses_only && mailbox->address.len > 0) {
+		mailbox->address = until_second_at(mailbox->address);
+		return;
+	}
 	mailbox->name = item->phrase.data != NULL ? phrase_text(walk, item->phrase) : none;
 	if (mailbox->address.len == 0 && mailbox->name.data != NULL &&
 	    looks_like_mail(mailbox->name)) {

@@ -19,6 +19,7 @@ struct address_walk {
 	struct bytes rest;
 	struct sink storage; /* names and addresses without quotes, escapes and comments */
 	bool items_end;      /* the rest cannot be read item by item */
+	bool addresses_only; /* items that have an address are told without their names */
 	bool decided;        /* which of the two readings counts */
 	bool by_grammar;
 	size_t commas;        /* in the value: so many items and one more should be found */
@@ -27,8 +28,8 @@ struct address_walk {
 	struct grammar_walk grammar;
 };
 
-/* Walks over `value` (raw, folds included). `storage` holds what is not in it as it
- * is read: at most 4 * value.len + 3 octets. */
+/* Walks over `value` (raw, folds included); who needs no names sets addresses_only then. `storage`
+ * holds what is not in it as it is read: at most 4 * value.len + 3 octets. */
 void address_walk_open(struct address_walk *walk, struct bytes value, struct sink storage);
 /* The next item; false at the end. */
 bool address_walk_next(struct address_walk *walk, struct mailbox *out_mailbox);

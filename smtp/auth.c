@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "smtp/decode.h"
 
-#define USER_RESPONSE_BYTES_MAX 1024 /* of a response that a name is looked for in */
+#define USER_RESPONSE_BYTES_MAX 1024 /* of a response that a name is looked for in; fours */
 
 static const char *const mechanism_text[AUTH_MECHANISM_COUNT] = {
 #define AUTH_MECHANISM(name, text, reference) [AUTH_##name] = text,
@@ -129,12 +129,99 @@ static struct bytes cram_user(struct bytes message)
 	return bytes_slice(message, 0, len > 0 ? len - 1 : 0);
 }
 
+/* Takes what stands before `end` off the message; false: it does not come. */
+static bool take_until(struct bytes *in_out_message, uint8_t end, struct bytes *out_text)
+{
+	size_t at = bytes_find(*in_out_message, end);
+
+	if (at == in_out_message->len)
+		return false;
+	*out_text = bytes_slice(*in_out_message, 0, at);
+	*in_out_message = bytes_slice(*in_out_message, at + 1, in_out_message->len);
+	return true;
+}
+
+/* "n,a=authorization identity," (RFC 5801 4): the identity with its "a=", which may be missing.
+ * Bound to a channel no exchange means the same through a relay. */
+static bool take_gs2_header(struct bytes *in_out_message, struct bytes *out_identity)
+{
+	struct bytes flag;
+
+	return take_until(in_out_message, ',', &flag) &&
+	       (bytes_equal(flag, BYTES("n")) || bytes_equal(flag, BYTES("y"))) &&
+	       take_until(in_out_message, ',', out_identity);
+}
+
+/* "=2C" is a comma, "=3D" an equals sign (RFC 5801 4, RFC 5802 5.1); they are put in where they
+ * stand. Nothing: the name has no "key=" before it, or other escapes. */
+static struct bytes unescaped(uint8_t *memory, struct bytes text, const char *key)
+{
+	struct bytes name = bytes_slice(text, 2, text.len);
+	size_t at = (size_t)(name.data - memory), len = 0;
+
+	if (!bytes_equal(bytes_slice(text, 0, 2), bytes_text(key)))
+		return bytes_of(NULL, 0);
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t octet = name.data[i];
+		struct bytes escape = bytes_slice(name, i, 3);
+
+		if (octet == '=') {
+			bool comma = bytes_equal(escape, BYTES("=2C"));
+
+			if (!comma && !bytes_equal(escape, BYTES("=3D")))
+				return bytes_of(NULL, 0);
+			octet = comma ? ',' : '=';
+			i += 2;
+		}
+		memory[at + len++] = octet;
+	}
+	return bytes_of(memory + at, len);
+}
+
+/* RFC 5802 7: "n,,n=user,r=nonce"; what may come before the name is an extension nobody has. */
+static struct bytes scram_user(uint8_t *memory, struct bytes message)
+{
+	struct bytes identity, name;
+
+	return take_gs2_header(&message, &identity) && take_until(&message, ',', &name)
+	           ? unescaped(memory, name, "n=")
+	           : bytes_of(NULL, 0);
+}
+
+/* RFC 7628 3.1: "n,a=user,", and a token behind it. */
+static struct bytes bearer_user(uint8_t *memory, struct bytes message)
+{
+	struct bytes identity;
+
+	return take_gs2_header(&message, &identity) ? unescaped(memory, identity, "a=")
+	                                            : bytes_of(NULL, 0);
+}
+
+/* "user=user", an octet 1, and a token behind it. */
+static struct bytes xoauth2_user(struct bytes message)
+{
+	struct bytes name;
+
+	return bytes_equal(bytes_slice(message, 0, 5), BYTES("user=")) &&
+	               take_until(&message, 1, &name)
+	           ? bytes_slice(name, 5, name.len)
+	           : bytes_of(NULL, 0);
+}
+
+/* Before a token, or a nonce, of any length. */
+static bool stands_first(enum auth_mechanism mechanism)
+{
+	return mechanism != AUTH_PLAIN && mechanism != AUTH_LOGIN && mechanism != AUTH_CRAM_MD5;
+}
+
 bool auth_user(enum auth_mechanism mechanism, uint32_t index, struct bytes response,
                struct buf *out)
 {
 	uint8_t memory[DECODE_BASE64_BYTES(USER_RESPONSE_BYTES_MAX)];
 	struct bytes message, name;
 
+	if (stands_first(mechanism))
+		response = bytes_slice(response, 0, USER_RESPONSE_BYTES_MAX);
 	if (index > 0 || response.len > USER_RESPONSE_BYTES_MAX)
 		return false;
 	message = bytes_of(memory, decode_base64(response, memory));
@@ -147,6 +234,17 @@ bool auth_user(enum auth_mechanism mechanism, uint32_t index, struct bytes respo
 		break;
 	case AUTH_CRAM_MD5:
 		name = cram_user(message);
+		break;
+	case AUTH_SCRAM_SHA_1:
+	case AUTH_SCRAM_SHA_256:
+	case AUTH_SCRAM_SHA_512:
+		name = scram_user(memory, message);
+		break;
+	case AUTH_OAUTHBEARER:
+		name = bearer_user(memory, message);
+		break;
+	case AUTH_XOAUTH2:
+		name = xoauth2_user(message);
 		break;
 	default:
 		name = bytes_of(NULL, 0);

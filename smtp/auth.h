@@ -32,9 +32,11 @@ bool auth_is_base64(struct bytes text);
 /* The value of MAIL's AUTH= (RFC 4954 5): xtext (RFC 3461 4). */
 bool auth_is_xtext(struct bytes text);
 /* Who a client says it is, where its mechanism says so: of PLAIN the authentication identity, of
- * LOGIN the first response, of CRAM-MD5 what stands before the digest. `response` is in base64,
- * the `index`th of the exchange, the initial one among them. Octets outside printable ASCII become
- * '?'. False: it is not said here, or `out` has no room. */
+ * LOGIN the first response, of CRAM-MD5 what stands before the digest, of SCRAM the user name, of
+ * XOAUTH2 the user, of OAUTHBEARER the authorization identity, which may be missing. It is true
+ * when the server takes the login. `response` is in base64, the `index`th of the exchange, the
+ * initial one among them. Octets outside printable ASCII become '?'. False: it is not said here, or
+ * `out` has no room. */
 bool auth_user(enum auth_mechanism mechanism, uint32_t index, struct bytes response,
                struct buf *out);
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/facts.h"
 #include "smtp/header.h"
 #include "smtp/sink.h"
 
@@ -55,11 +56,10 @@ size_t mime_parse(struct mime_tree *tree, struct bytes message);
 /* The octets of a leaf, decoded into scratch (or as they stand). False when there is no room. */
 bool mime_decode(struct mime_tree *tree, const struct mime_part *part, struct bytes *out_octets);
 
-#define MIME_DIGEST_BYTES 32
-/* SHA-256 (FIPS 180-4) of a leaf's decoded octets; scratch is as before. False for other parts, and
- * when there is no room to decode. */
-bool mime_digest(struct mime_tree *tree, const struct mime_part *part,
-                 uint8_t out[MIME_DIGEST_BYTES]);
+/* A digest of a leaf's decoded octets, and how many those are; scratch is as before. False for
+ * other parts, and when there is no room to decode. */
+bool mime_digest(struct mime_tree *tree, const struct mime_part *part, enum part_digest kind,
+                 uint8_t out_digest[PART_DIGEST_BYTES], uint32_t *out_part_bytes);
 
 /* The decoded value of a part's field, the last one of that name; empty when there is none. */
 struct bytes mime_part_value(struct mime_tree *tree, const struct mime_part *part,

@@ -22,6 +22,12 @@
 #define ATTRIBUTE_BYTES_MAX  ((size_t)16 * 1024)
 #define TITLE_BYTES_MAX      ((size_t)16 * 1024)
 
+struct kept_digest { /* of a leaf of the message in hand */
+	uint32_t part, part_bytes;
+	bool is_known[PART_DIGEST_KINDS];
+	uint8_t octet[PART_DIGEST_KINDS][PART_DIGEST_BYTES];
+};
+
 struct normaliser {
 	size_t message_bytes_max;
 	struct mime_counters *counters;
@@ -36,6 +42,8 @@ struct normaliser {
 	struct sink scratch;
 	struct facts_build facts;
 	struct dkim *dkim;
+	uint32_t digest_count;
+	struct kept_digest digest[PART_DIGESTS_MAX];
 	struct fact_html html_unkept; /* of HTML parts beyond FACT_HTML_MAX */
 	struct segment full;
 	uint64_t defects;
@@ -335,6 +343,7 @@ static void reset(struct normaliser *n)
 	text_build_reset(&n->header);
 	uri_list_reset(&n->uris);
 	n->defects = 0;
+	n->digest_count = 0;
 }
 
 /* What reached a bound while the texts were made. */
@@ -435,9 +444,44 @@ static void build_signatures(struct normaliser *n, struct bytes message,
 	n->counters->signatures_left_out += signatures.left_out;
 }
 
-static void build_facts(struct normaliser *n, struct bytes message, size_t body)
+/* The place of a leaf; NULL: there are too many. */
+static struct kept_digest *digests_of(struct normaliser *n, uint32_t part)
+{
+	uint32_t i = 0;
+
+	while (i < n->digest_count && n->digest[i].part != part)
+		i++;
+	if (i == PART_DIGESTS_MAX)
+		return NULL;
+	if (i == n->digest_count)
+		n->digest[n->digest_count++] = (struct kept_digest){.part = part};
+	return &n->digest[i];
+}
+
+static bool find_digest(void *context, uint32_t part, enum part_digest kind,
+                        uint8_t out_digest[PART_DIGEST_BYTES], uint32_t *out_part_bytes)
+{
+	struct normaliser *n = context;
+	struct kept_digest *kept;
+
+	if (part >= n->tree.count || !n->tree.part[part].is_leaf)
+		return false;
+	kept = digests_of(n, part);
+	if (kept == NULL)
+		return false;
+	if (!kept->is_known[kind])
+		kept->is_known[kind] = mime_digest(&n->tree, &n->tree.part[part], kind,
+		                                   kept->octet[kind], &kept->part_bytes);
+	memcpy(out_digest, kept->octet[kind], PART_DIGEST_BYTES);
+	*out_part_bytes = kept->part_bytes;
+	return kept->is_known[kind];
+}
+
+static void build_facts(struct normaliser *n, struct bytes message, size_t body, bool is_cut)
 {
 	facts_build_close(&n->facts, &n->tree, &n->relays);
+	n->facts.facts.digests = (struct part_digests){n, find_digest};
+	n->facts.facts.is_cut = is_cut;
 	n->facts.facts.body_bytes = (uint32_t)(message.len - body);
 	n->facts.facts.flags.uri_truncated = n->uris.cut;
 	n->facts.facts.uri = n->uris.detail;
@@ -466,7 +510,7 @@ void normalise(struct normaliser *n, struct bytes message, const struct message_
 	build_body(n, take_leaves(n));
 	build_uris(n);
 	build_header(n, bytes_slice(message, 0, body), selectors, selector_count);
-	build_facts(n, message, body);
+	build_facts(n, message, body, facts->is_cut || has(n, DEFECT_BIT_CUT));
 	build_signatures(n, message, facts);
 	collect_defects(n);
 	count(n, message.len);
@@ -490,7 +534,7 @@ void normalise(struct normaliser *n, struct bytes message, const struct message_
 bool normaliser_part_digest(struct normaliser *normaliser, uint32_t part,
                             uint8_t out[PART_DIGEST_BYTES])
 {
-	struct mime_tree *tree = &normaliser->tree;
+	uint32_t part_bytes;
 
-	return part < tree->count && mime_digest(tree, &tree->part[part], out);
+	return find_digest(normaliser, part, PART_SHA256, out, &part_bytes);
 }

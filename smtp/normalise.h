@@ -14,6 +14,7 @@
 #include "base/addr.h"
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/facts.h"
 #include "base/redirects.h"
 #include "base/relay_trust.h"
 #include "base/texts.h"
@@ -90,7 +91,6 @@ void normalise(struct normaliser *normaliser, struct bytes message,
 
 /* Of the message normalised last: SHA-256 of a leaf's decoded octets, by its index in facts.part.
  * False for parts that are no leaves, and when there is no room to decode. */
-#define PART_DIGEST_BYTES 32
 bool normaliser_part_digest(struct normaliser *normaliser, uint32_t part,
                             uint8_t out[PART_DIGEST_BYTES]);
 

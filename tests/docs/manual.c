@@ -30,6 +30,10 @@ static void print_counters(FILE *out)
 #define COUNTER(name, help) {#name, help},
 #include "dataplane/xdp/steer_counters.def"
 	};
+	static const struct counter_info asker[] = {
+#define COUNTER(name, help) {#name, help},
+#include "mgmt/asker_counters.def"
+	};
 	uint32_t count;
 	const struct counter_group *const *groups = worker_counter_groups(&count);
 
@@ -40,6 +44,12 @@ static void print_counters(FILE *out)
 	for (uint32_t i = 0; i < count; i++)
 		print_group(out, groups[i]->name, groups[i]->info, groups[i]->count);
 	print_group(out, "steer", steer, sizeof(steer) / sizeof(steer[0]));
+	print_group(out, "asker", asker, sizeof(asker) / sizeof(asker[0]));
+	fputs("\n`asker` is counted by management, from its start on and once for all workers: "
+	      "only the "
+	      "Prometheus\nendpoint shows it, with `checks.dns_checks`, and the gauge "
+	      "`postern_asker_lookups_open` beside it.\n",
+	      out);
 }
 
 static void print_replies(FILE *out)
@@ -104,6 +114,12 @@ static void print_evals(FILE *out)
 #define TAG(name, selector, help) {#name, help},
 #include "classifier/eval_tags.def"
 	};
+	static const struct {
+		const char *name, *asks;
+	} absent[] = {
+#define ABSENT(name, asks) {#name, asks},
+#include "classifier/eval_absent.def"
+	};
 	static const char *const lists[] = {
 #define LIST(directive, list, form)     directive,
 #define NAMED(directive, form)          directive,
@@ -131,8 +147,8 @@ static void print_evals(FILE *out)
 	}
 	fputs("\n## Tags in templates of askdns\n\n`_HEADER(selector)_` is the first line of a "
 	      "header, `_NAME_` what a header or URI rule captured with `(?<NAME>...)`. Asked for "
-	      "are A "
-	      "and TXT.\n\n| tag | what it is |\n|---|---|\n",
+	      "are A, AAAA, CNAME, MX, NS, PTR, SOA, SPF, TXT and ANY.\n\n| tag | what it is "
+	      "|\n|---|---|\n",
 	      out);
 	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
 		fprintf(out, "| `_%s_` | %s |\n", tags[i].name, tags[i].help);
@@ -143,13 +159,14 @@ static void print_evals(FILE *out)
 	      "behind ! is excepted\n",
 	      out);
 	fputs("\nFunctions marked (checks) and askdns rules ask the DNS when checks.dns_checks is "
-	      "on; else, and "
-	      "where they ask what is not\n"
-	      "supported (Razor, DCC, Pyzor), see below. "
-	      "Without checks their value\n"
+	      "on. Without checks their value\n"
 	      "is 0; with them, that of what is not supported is unknown: neither they hit, nor "
-	      "what they decide.\n",
+	      "what they decide.\n\n"
+	      "## Known and not as functions\n\n"
+	      "| function | what it asks |\n|---|---|\n",
 	      out);
+	for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+		fprintf(out, "| `%s` | %s |\n", absent[i].name, absent[i].asks);
 }
 
 int main(int argc, char **argv)

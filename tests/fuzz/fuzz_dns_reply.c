@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint16_t types[] = {DNS_TYPE_A,    DNS_TYPE_NS, DNS_TYPE_TXT,
 	                                 DNS_TYPE_AAAA, DNS_TYPE_MX, DNS_TYPE_PTR};
 	static struct dns_reply reply;
+	static struct dns_records records;
 
 	if (size == 0)
 		return 0;
@@ -25,6 +26,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ASSERT(reply.name_count <= DNS_NAMES_MAX);
 	for (uint32_t i = 0; i < reply.name_count; i++)
 		ASSERT(dns_name_is_sound(bytes_text(reply.name[i])));
+	dns_reply_records(bytes_of(data + 1, size - 1), &records);
+	ASSERT(records.text_len <= ANSWER_TEXT_BYTES &&
+	       (records.count > 0) == (records.text_len > 0));
+	ASSERT(records.text_len == 0 || records.text[records.text_len - 1] == '\0');
 	ASSERT(reply.result == ANSWER_FOUND ||
 	       (reply.address_count == 0 && reply.text_len == 0 && reply.name_count == 0));
 	return 0;

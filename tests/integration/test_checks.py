@@ -118,16 +118,28 @@ class Signer:
                                 capture_output=True).stdout
         self.record = "v=DKIM1; k=rsa; p=" + base64.b64encode(public).decode()
 
-    def sign(self, message):
+    def made(self, what):
+        """The signature of a text."""
+        done = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=what.encode(), check=True, capture_output=True)
+        return base64.b64encode(done.stdout).decode()
+
+    def sign(self, message, what="DKIM-Signature: v=1"):
         header, body = message.split("\r\n\r\n", 1)
         fields = [line for line in header.split("\r\n") if line.lower().startswith(("from:", "subject:"))]
         names = ":".join(line.split(":")[0] for line in fields)
         digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
-        field = f"DKIM-Signature: v=1; a=rsa-sha256; d={self.domain}; s={self.name};\r\n h={names}; bh={digest};\r\n b="
-        what = "".join(line + "\r\n" for line in fields) + field
-        made = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=what.encode(), check=True,
-                              capture_output=True).stdout
-        return field + base64.b64encode(made).decode() + "\r\n" + message
+        field = f"{what}; a=rsa-sha256; d={self.domain}; s={self.name};\r\n h={names}; bh={digest};\r\n b="
+        return field + self.made("".join(line + "\r\n" for line in fields) + field) + "\r\n" + message
+
+    def seal(self, message):
+        """As the first who seals it (RFC 8617 5.1)."""
+        results = "ARC-Authentication-Results: i=1; first.example; none\r\n"
+        whole = self.sign(message, "ARC-Message-Signature: i=1; c=simple/simple")
+        seal = f"ARC-Seal: i=1; a=rsa-sha256; cv=none; d={self.domain}; s={self.name}; b="
+        signature = whole[:len(whole) - len(message)]
+        what = "".join(name.lower() + ":" + " ".join(value.split()) + "\r\n" for name, value in (
+            field.split(":", 1) for field in (results, signature, seal)))
+        return seal + self.made(what[:-2]) + "\r\n" + signature + results + message
 
 
 @in_namespace(f"{LAB}-test-client")
@@ -231,7 +243,8 @@ class Checks(Gateway):
         equal(answer[:3], "250", answer)
         equal(self.hits_of("joe@strict.example"), {"SPF_FITS", "HELO_FITS", "NOT_LISTED"}, "hits")
         equal(self.results_of("joe@strict.example"), [
-            "spf=pass smtp.mailfrom=joe@strict.example", "spf=pass smtp.helo=helo.strict.example", "dkim=none"], "results")
+            "spf=pass smtp.mailfrom=joe@strict.example", "spf=pass smtp.helo=helo.strict.example", "arc=none",
+            "dkim=none"], "results")
         answer, _ = deliver(STRANGER, "ann@strict.example", "Good day.")
         assert answer.startswith("554 5.7.1") and "SPF_OF_OTHERS" in answer, answer
         equal(self.hits_of("ann@strict.example"), {"SPF_OF_OTHERS", "NOT_LISTED"}, "hits")
@@ -246,6 +259,12 @@ class Checks(Gateway):
         answer, _ = deliver(CLEAN, "ann@mail.author.com", "", message=note)
         equal(answer[:3], "250", answer)
         equal(self.hits_of("ann@mail.author.com"), {"SPF_FITS", "DMARC_FITS", "NOT_LISTED"}, "hits")
+        assert "dmarc=pass (p=reject) header.from=shop.author.com" in self.results_of("ann@mail.author.com")
+        answer, _ = deliver(CLEAN, "eve@clean.example", "", message=note.replace("shop.author.com", "author.com"))
+        equal(answer[:3], "250", answer)
+        equal(self.results_of("eve@clean.example")[0], "dmarc=fail (p=none) header.from=author.com")
+        answer, _ = deliver(CLEAN, "tom@clean.example", "", message=note.replace("shop.author.com", "other.com"))
+        equal(self.results_of("tom@clean.example")[0], "dmarc=none header.from=other.com")
         answer, _ = deliver(STRANGER, "eve@mail.author.com", "", message=note)
         assert answer.startswith("554 5.7.1") and "DMARC_FAILS" in answer, answer
         equal(self.hits_of("eve@mail.author.com"), {"DMARC_FAILS", "NOT_LISTED"}, "hits")
@@ -340,6 +359,20 @@ class Checks(Gateway):
                              ("late@signer", "temperror header.d=silent.example header.s=key"), ("plain@signer", "none")):
             equal([row for row in self.results_of(name + ".example") if row.startswith("dkim=")], [f"dkim={result}"], name)
 
+    def chains_are_verified(self):
+        signer = Signer(self.lab.folder, "arc._domainkey.signer.example")
+        silent = Signer(self.lab.folder, "arc._domainkey.silent.example")
+        self.records(TXT={**RECORDS["TXT"], "arc._domainkey.signer.example": [signer.record]}, silent=["_domainkey.silent.example"])
+        for sender, change, rows in (
+                ("chain@signer.example", signer.seal, ["arc=pass (i=1)"]),
+                ("broken@signer.example", lambda text: signer.seal(text).replace("first.example", "other.example"), ["arc=fail (i=1)"]),
+                ("gap@signer.example", lambda text: signer.seal(text).replace("ARC-Message", "Not-Message"), ["arc=fail (i=1)"]),
+                ("open@signer.example", silent.seal, []),
+                ("none@signer.example", lambda text: text, ["arc=none"])):
+            answer, _ = deliver(CLEAN, sender, "", message=change(NOTE % (sender, "Good day.")))
+            equal(answer[:3], "250", answer)
+            equal([row for row in self.results_of(sender) if row.startswith("arc=")], rows, sender)
+
     def without_management_nothing_is_asked(self):
         self.lab.stop("postern-mgmtd")
         time.sleep(0.3)
@@ -356,7 +389,7 @@ class Checks(Gateway):
 CASES = ("listed_client_is_refused", "clean_client_is_taken", "listed_links_are_refused", "sender_is_checked_by_spf",
          "field_of_a_stranger_is_not_believed", "wishes_of_the_author_count", "spf_is_asked_before_the_message",
          "names_and_digests_are_asked", "same_question_is_asked_once", "silent_server_costs_the_timeout_and_no_more",
-         "others_go_on_while_one_waits", "late_answer_serves_the_next", "signatures_are_verified",
+         "others_go_on_while_one_waits", "late_answer_serves_the_next", "signatures_are_verified", "chains_are_verified",
          "without_management_nothing_is_asked")
 
 

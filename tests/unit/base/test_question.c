@@ -147,6 +147,18 @@ static void unsound_records_are_known(void **state)
 	assert_false(question_is_sound(&q));
 	q = question(1, QUESTION_HOST, "a.example b.example c.example");
 	assert_false(question_is_sound(&q));
+	q = question(1, QUESTION_RECORDS, "soa a.example");
+	assert_true(question_is_sound(&q));
+	q = question(1, QUESTION_RECORDS, "SOA a.example");
+	assert_false(question_is_sound(&q));
+	q = question(1, QUESTION_RECORDS, "a");
+	assert_false(question_is_sound(&q));
+	q = question(1, QUESTION_SERVER_NAMES, "a.example b.example txt");
+	assert_true(question_is_sound(&q));
+	q = question(1, QUESTION_SERVER_NAMES, "a.example b.example txt x");
+	assert_false(question_is_sound(&q));
+	q = question(1, QUESTION_PRIMARY, "a.example b.example ");
+	assert_false(question_is_sound(&q));
 	q = question(1, QUESTION_KIND_COUNT, "a.example");
 	assert_false(question_is_sound(&q));
 	q = question(1, QUESTION_ADDRESS, "a.example");

@@ -1,18 +1,12 @@
 /* test_dkim.c - what rules about signatures make of them and of what management says. */
 #include "base/dkim_question.h"
-#include "base/facts.h"
+#include "checks_fixture.h"
 #include "classifier/eval_dkim.h"
-#include "rules_fixture.h"
 
-#define OPEN       (-1)
 #define UNANSWERED UINT32_MAX
 
-static struct facts facts;
-static struct fact_signature signature[FACT_SIGNATURES_MAX];
 static struct answer answer[FACT_SIGNATURES_MAX];
 static struct answer practice = {.result = ANSWER_FOUND, .value = 'N'};
-static struct answers answers;
-static struct fixture *f;
 static uint32_t asked_count;
 
 static const struct answer *find(void *context, enum question_kind kind, struct bytes text)
@@ -38,41 +32,18 @@ static void see(void *context, enum question_kind kind, struct bytes text)
 
 static void open_rules(const char *rules)
 {
-	memset(&facts, 0, sizeof(facts));
-	facts.signature = signature;
-	facts.signatures_known = true;
-	f = malloc(sizeof(*f));
-	assert_non_null(f);
-	fixture_open(f, rules, &(struct rule_compile_options){.score_column = 1});
-	f->texts.facts = &facts;
-	answers = (struct answers){NULL, find};
-	scan_context_set_answers(f->context, &answers);
+	open_checks(rules, NULL, find);
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	if (f != NULL)
-		fixture_free(f);
-	f = NULL;
-	return 0;
-}
-
-/* Its question is its number. */
 static void add(enum fact_signature_state state, const char *domain, const char *identity,
                 uint32_t value)
 {
-	uint32_t i = facts.signature_count++;
-	struct fact_signature *s = &signature[i];
+	uint32_t i = facts.signature_count;
+	struct fact_signature *s = add_signature(domain);
 
-	facts.signature_fields++;
-	memset(s, 0, sizeof(*s));
 	s->state = state;
-	s->domain_bytes = (uint16_t)snprintf(s->domain, sizeof(s->domain), "%s", domain);
 	s->identity_bytes = (uint16_t)snprintf(s->identity, sizeof(s->identity), "%s", identity);
 	s->identity_below = strcmp(domain, identity) != 0;
-	s->question[0] = (uint8_t)i;
-	s->question_bytes = 1;
 	answer[i] = (struct answer){.result = ANSWER_FOUND, .value = value};
 }
 

@@ -1,9 +1,8 @@
 /* test_dmarc.c - what rules about DMARC ask, and how they put proofs and wishes together. */
 #include "base/dkim_question.h"
 #include "base/dmarc_question.h"
-#include "base/facts.h"
 #include "base/spf_question.h"
-#include "rules_fixture.h"
+#include "checks_fixture.h"
 
 #define RULES \
 	"util_rb_tld com\n" \
@@ -13,18 +12,12 @@
 	"header NONE eval:check_dmarc_none()\n" \
 	"header MISSING eval:check_dmarc_missing()\n"
 
-#define OPEN       (-1)
 #define UNANSWERED UINT32_MAX
 #define ALIGNED(i) (UINT32_C(1) << DMARC_VALUE_ALIGNED << (i))
 
 static struct answer sender, helo, dmarc, dkim[2]; /* value UNANSWERED: nobody has told */
 static char asked[8][QUESTION_BYTES];
 static uint32_t asked_count;
-static struct answers answers;
-static struct fact_relay relay;
-static struct fact_signature signature[2];
-static struct facts facts;
-static struct fixture *f;
 
 static const struct answer *told(const struct answer *answer)
 {
@@ -55,39 +48,20 @@ static void say(struct answer *answer, uint32_t value)
 	*answer = (struct answer){.result = ANSWER_FOUND, .value = value};
 }
 
-static void sign(const char *domain)
-{
-	struct fact_signature *s = &signature[facts.signature_count];
-
-	memset(s, 0, sizeof(*s));
-	s->domain_bytes = (uint16_t)snprintf(s->domain, sizeof(s->domain), "%s", domain);
-	s->question[0] = (uint8_t)facts.signature_count++;
-	s->question_bytes = 1;
-}
-
 static void open_rules(const char *author)
 {
-	memset(&facts, 0, sizeof(facts));
+	struct fact_relay *r;
+
 	say(&sender, UNANSWERED);
 	say(&helo, UNANSWERED);
 	say(&dmarc, UNANSWERED);
 	say(&dkim[0], UNANSWERED);
 	say(&dkim[1], UNANSWERED);
-	relay = (struct fact_relay){.ip = BYTES("192.0.2.1"),
-	                            .addr = addr_from_ip4(0xc0000201),
-	                            .helo = BYTES("mx.a.com"),
-	                            .envelope_from = BYTES("bounce@Lists.a.com"),
-	                            .has_envelope_from = true};
-	facts.relay = &relay;
-	facts.relay_count = facts.relays_untrusted = 1;
-	facts.signature = signature;
-	facts.signatures_known = true;
-	f = malloc(sizeof(*f));
-	assert_non_null(f);
-	fixture_open(f, RULES, &(struct rule_compile_options){.score_column = 1});
-	f->texts.facts = &facts;
-	answers = (struct answers){NULL, find};
-	scan_context_set_answers(f->context, &answers);
+	open_checks(RULES, NULL, find);
+	r = add_hop("192.0.2.1", false, false);
+	r->helo = BYTES("mx.a.com");
+	r->envelope_from = BYTES("bounce@Lists.a.com");
+	r->has_envelope_from = true;
 	fixture_header(f, "From:first:addr", author);
 	fixture_header(f, "EnvelopeFrom:addr", "bounce@Lists.a.com");
 }
@@ -99,17 +73,41 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+/* What is told beside the rules' values, of which it follows. */
+static void finding_is(double pass, double failed, double missing, enum dmarc_policy policy)
 {
-	(void)state;
-	fixture_free(f);
-	return 0;
+	struct dmarc_result result;
+	bool known = classifier_dmarc(f->context, &f->texts, &result);
+
+	assert_int_equal(known, pass != 0 || failed != 0 || missing != 0);
+	if (!known)
+		return;
+	assert_true(bytes_equal_nocase(result.author, BYTES("a.com")) ||
+	            bytes_equal(result.author, BYTES("a!b.com")));
+	if (pass == OPEN || failed == OPEN || missing == OPEN)
+		assert_int_equal(result.finding, DMARC_FINDING_OPEN);
+	else if (missing == 1)
+		assert_int_equal(result.finding, DMARC_FINDING_NONE);
+	else
+		assert_int_equal(result.finding,
+		                 pass == 1 ? DMARC_FINDING_PASS : DMARC_FINDING_FAIL);
+	/* The policy is told, not what came of it by lot. */
+	if (failed == 1)
+		assert_int_equal(dmarc_value_spared(dmarc.value) == 100
+		                     ? dmarc_milder(result.policy)
+		                     : result.policy,
+		                 policy);
 }
 
 /* Of the five rules in their order. */
 static void values_are(double pass, double reject, double quarantine, double none, double missing)
 {
 	fixture_judge(f);
+	finding_is(pass, reject + quarantine + none < 0 ? OPEN : reject + quarantine + none,
+	           missing,
+	           reject == 1       ? DMARC_REJECT
+	           : quarantine == 1 ? DMARC_QUARANTINE
+	                             : DMARC_NONE);
 	assert_float_equal(fixture_value(f, "PASS"), pass, 0);
 	assert_float_equal(fixture_value(f, "REJECT"), reject, 0);
 	assert_float_equal(fixture_value(f, "QUARANTINE"), quarantine, 0);
@@ -120,8 +118,8 @@ static void values_are(double pass, double reject, double quarantine, double non
 static void all_that_may_be_proved_is_asked_about(void **state)
 {
 	(void)state;
-	sign("a.com");
-	sign("esp.example");
+	add_signature("a.com");
+	add_signature("esp.example");
 	assert_true(ruleset_asks(f->ruleset));
 	assert_true(ruleset_reads_signatures(f->ruleset));
 	asked_count = 0;
@@ -187,8 +185,8 @@ static void what_is_open_may_turn_it(void **state)
 static void a_signature_proves_it_when_aligned(void **state)
 {
 	(void)state;
-	sign("esp.example");
-	sign("a.com");
+	add_signature("esp.example");
+	add_signature("a.com");
 	say(&sender, SPF_FAIL);
 	say(&helo, SPF_FAIL);
 	say(&dmarc, DMARC_REJECT | ALIGNED(DMARC_SIGNER + 1));
@@ -204,6 +202,65 @@ static void a_signature_proves_it_when_aligned(void **state)
 	say(&dmarc, DMARC_REJECT | ALIGNED(DMARC_SIGNER));
 	say(&dkim[0], DKIM_VERDICT_FAIL);
 	values_are(0, 1, 0, 0, 0);
+}
+
+#define SPARED(percent) (UINT32_C(percent) << DMARC_VALUE_SPARED)
+
+/* Those of a thousand messages that are put aside where 70 of 100 are to be, the others refused. */
+static uint32_t spared_count(const struct hash_key *key, uint32_t *out_differ)
+{
+	static bool before[1000];
+	static const struct fact_part root = {.field_count = 1};
+	static struct fact_field field;
+	static char id[32];
+	uint32_t spared = 0;
+
+	*out_differ = 0;
+	field.name = BYTES("Message-ID");
+	field.name_hash = fact_name_hash(field.name);
+	facts.field = &field;
+	facts.part = &root;
+	facts.field_count = facts.part_count = 1;
+	answers.lot_key = key;
+	for (uint32_t i = 0; i < 1000; i++) {
+		bool now;
+
+		field.raw = bytes_of(id, (size_t)snprintf(id, sizeof(id), "<%u@a.com>", i));
+		fixture_judge(f);
+		now = fixture_value(f, "QUARANTINE") == 1;
+		assert_true(fixture_value(f, "REJECT") == !now);
+		*out_differ += now != before[i];
+		before[i] = now;
+		spared += now;
+	}
+	return spared;
+}
+
+static void some_mail_is_spared_by_lot(void **state)
+{
+	static const struct hash_key key = {{1, 2}};
+	uint32_t differ;
+
+	(void)state;
+	say(&sender, SPF_FAIL);
+	say(&helo, SPF_FAIL);
+	say(&dmarc, DMARC_REJECT | SPARED(100));
+	values_are(0, 0, 1, 0, 0);
+	say(&dmarc, DMARC_QUARANTINE | SPARED(100));
+	values_are(0, 0, 0, 1, 0);
+	say(&dmarc, DMARC_NONE | SPARED(100));
+	values_are(0, 0, 0, 1, 0);
+	say(&dmarc, DMARC_REJECT | SPARED(70));
+	assert_in_range(spared_count(NULL, &differ), 650, 750);
+	/* The same message draws the same; with another key it may not. */
+	assert_in_range(spared_count(NULL, &differ), 650, 750);
+	assert_int_equal(differ, 0);
+	assert_in_range(spared_count(&key, &differ), 650, 750);
+	assert_in_range(differ, 300, 540);
+	/* What passes is not in question. */
+	say(&dmarc, DMARC_REJECT | SPARED(70) | ALIGNED(DMARC_SENDER));
+	say(&sender, SPF_PASS);
+	values_are(1, 0, 0, 0, 0);
 }
 
 static void without_an_author_or_a_relay_nothing_is_said(void **state)
@@ -234,6 +291,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(the_sender_proves_it_when_aligned, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_open_may_turn_it, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_signature_proves_it_when_aligned, setup, teardown),
+	    cmocka_unit_test_setup_teardown(some_mail_is_spared_by_lot, setup, teardown),
 	    cmocka_unit_test_setup_teardown(without_an_author_or_a_relay_nothing_is_said, setup,
 	                                    teardown),
 	};

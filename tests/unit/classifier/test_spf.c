@@ -1,8 +1,7 @@
 /* test_spf.c - which questions about SPF a message brings, and what answers and fields make of it.
  */
-#include "base/facts.h"
 #include "base/spf_question.h"
-#include "rules_fixture.h"
+#include "checks_fixture.h"
 
 #define KNOWN_MAX 4
 #define ASKED_MAX 8
@@ -25,7 +24,6 @@
 
 #define SENDER_QUESTION "192.0.2.1 mx.a.example joe@a.example"
 #define HELO_QUESTION   "192.0.2.1 mx.a.example "
-#define OPEN            (-1)
 
 static struct {
 	const char *text;
@@ -34,10 +32,6 @@ static struct {
 static uint32_t known_count;
 static char asked[ASKED_MAX][QUESTION_BYTES];
 static uint32_t asked_count;
-static struct answers answers;
-static struct fact_relay relay[4];
-static struct facts facts;
-static struct fixture *f;
 
 static const struct answer *find(void *context, enum question_kind kind, struct bytes text)
 {
@@ -68,41 +62,19 @@ static void see(void *context, enum question_kind kind, struct bytes text)
 static void add_relay(const char *ip, const char *helo, const char *sender, bool trusted,
                       bool internal)
 {
-	struct fact_relay *r = &relay[facts.relay_count++];
+	struct fact_relay *r = add_hop(ip, trusted, internal);
 
-	*r = (struct fact_relay){.ip = bytes_text(ip),
-	                         .helo = bytes_text(helo),
-	                         .is_trusted = trusted,
-	                         .is_internal = internal,
-	                         .has_envelope_from = sender != NULL};
+	r->helo = bytes_text(helo);
+	r->has_envelope_from = sender != NULL;
 	if (sender != NULL)
 		r->envelope_from = bytes_text(sender);
-	assert_int_equal(addr_parse(r->ip, &r->addr), OK);
-	facts.relays_trusted += trusted;
-	facts.relays_untrusted += !trusted;
 }
 
 static void open_rules(const char *rules)
 {
-	memset(&facts, 0, sizeof(facts));
 	memset(known, 0, sizeof(known));
 	known_count = 0;
-	facts.relay = relay;
-	f = malloc(sizeof(*f));
-	assert_non_null(f);
-	fixture_open(f, rules, &(struct rule_compile_options){.score_column = 1});
-	f->texts.facts = &facts;
-	answers = (struct answers){NULL, find};
-	scan_context_set_answers(f->context, &answers);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (f != NULL)
-		fixture_free(f);
-	f = NULL;
-	return 0;
+	open_checks(rules, NULL, find);
 }
 
 static void asks(const char *first, const char *second)

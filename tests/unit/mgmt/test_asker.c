@@ -23,6 +23,7 @@
 static struct {
 	char name[QUESTION_NAME_BYTES];
 	uint16_t type;
+	bool once;
 	void *lookup;
 } asked[LOOKUPS_MAX];
 static uint32_t asked_count;
@@ -37,7 +38,8 @@ static uint64_t now_us;
 struct resolver *__wrap_resolver_new(const char *server, uint32_t timeout_ms,
                                      resolver_done *its_done, void *resolver_context, char *reason);
 void __wrap_resolver_free(struct resolver *resolver);
-void __wrap_resolver_ask(struct resolver *resolver, const char *name, uint16_t type, void *lookup);
+void __wrap_resolver_ask(struct resolver *resolver, const char *name, uint16_t type, bool once,
+                         void *lookup);
 uint32_t __wrap_resolver_poll_fds(struct resolver *resolver, struct pollfd *out_fds);
 int __wrap_resolver_wait_ms(struct resolver *resolver, int most_ms);
 void __wrap_resolver_run(struct resolver *resolver);
@@ -58,7 +60,8 @@ void __wrap_resolver_free(struct resolver *resolver)
 	(void)resolver;
 }
 
-void __wrap_resolver_ask(struct resolver *resolver, const char *name, uint16_t type, void *lookup)
+void __wrap_resolver_ask(struct resolver *resolver, const char *name, uint16_t type, bool once,
+                         void *lookup)
 {
 	const struct dns_reply failed = {.result = ANSWER_FAILED, .ttl_s = 5};
 
@@ -70,6 +73,7 @@ void __wrap_resolver_ask(struct resolver *resolver, const char *name, uint16_t t
 	assert_true(asked_count < LOOKUPS_MAX);
 	snprintf(asked[asked_count].name, sizeof(asked[0].name), "%s", name);
 	asked[asked_count].type = type;
+	asked[asked_count].once = once;
 	asked[asked_count++].lookup = lookup;
 }
 
@@ -172,11 +176,15 @@ static void question_of_many_is_looked_up_once(void **state)
 	reply_address(0, 0x7f000002, 60);
 	assert_int_equal(taken(0, 1).address[0], 0x7f000002);
 	assert_int_equal(taken(1, 2).ttl_s, 60);
+	assert_int_equal(asker.counts.joined, 1);
+	assert_int_equal(asker.counts.answers, 2);
 	/* Remembered, for as long as it has left. */
 	now_us += 20 * S;
 	ask(1, 3, QUESTION_ADDRESS, "a.example");
 	assert_int_equal(asked_count, 1);
 	assert_int_equal(taken(1, 3).ttl_s, 40);
+	assert_int_equal(asker.counts.remembered, 1);
+	assert_int_equal(asker.counts.lookups, 1);
 	ask(1, 4, QUESTION_TEXT, "a.example");
 	assert_int_equal(asked_count, 2);
 	assert_int_equal(asked[1].type, DNS_TYPE_TXT);
@@ -193,6 +201,14 @@ static void failures_are_said(void **state)
 	struct answer answer = taken(0, 1);
 	assert_int_equal(answer.result, ANSWER_FAILED);
 	assert_int_equal(answer.ttl_s, 5);
+	assert_int_equal(asker.counts.failed, 1);
+	assert_int_equal(asker.counts.lookups_failed, 1);
+	const struct dns_reply late = {.result = ANSWER_FAILED, .ttl_s = 5, .timed_out = true};
+	ask(0, 4, QUESTION_ADDRESS, "late.example");
+	done(context, asked[1].lookup, &late);
+	assert_int_equal(taken(0, 4).result, ANSWER_FAILED);
+	assert_int_equal(asker.counts.lookups_failed, 1);
+	assert_int_equal(asker.counts.lookups_timed_out, 1);
 	at_once = true;
 	ask(0, 2, QUESTION_ADDRESS, "b.example");
 	assert_int_equal(taken(0, 2).result, ANSWER_FAILED);
@@ -245,6 +261,61 @@ static void domains_are_asked_by_their_servers(void **state)
 	reply_address(3, 0, 50);
 	/* One of them is not known. */
 	assert_int_equal(taken(0, 1).result, ANSWER_FAILED);
+	assert_int_equal(asker.lookups_open, 0);
+}
+
+static void servers_are_asked_about_by_name(void **state)
+{
+	struct dns_reply servers = {.result = ANSWER_FOUND,
+	                            .ttl_s = 50,
+	                            .name_count = 3,
+	                            .name = {"ns1.a.co.uk", "ns2.a.co.uk", "we rd.b.com"}};
+
+	(void)state;
+	ask(0, 1, QUESTION_SERVER_NAMES, "shop.example list.example");
+	assert_int_equal(asked[0].type, DNS_TYPE_NS);
+	done(context, asked[0].lookup, &servers);
+	assert_int_equal(asked_count, 3);
+	assert_string_equal(asked[1].name, "ns1.a.co.uk.list.example");
+	assert_string_equal(asked[2].name, "ns2.a.co.uk.list.example");
+	assert_int_equal(asked[2].type, DNS_TYPE_A);
+	reply_address(1, 0, 50);
+	reply_address(2, 0x7f000002, 50);
+	assert_int_equal(taken(0, 1).address[0], 0x7f000002);
+	ask(0, 2, QUESTION_SERVER_DOMAINS, "shop.example list.example txt");
+	done(context, asked[3].lookup, &servers);
+	assert_int_equal(asked_count, 6);
+	assert_string_equal(asked[4].name, "a.co.uk.list.example");
+	assert_int_equal(asked[4].type, DNS_TYPE_TXT);
+	assert_string_equal(asked[5].name, "b.com.list.example");
+	reply_failure(4);
+	reply_failure(5);
+	assert_int_equal(taken(0, 2).result, ANSWER_FAILED);
+}
+
+static void who_answers_for_a_host_is_asked_about(void **state)
+{
+	struct dns_reply none = {.result = ANSWER_NONE, .ttl_s = 50, .authority = "ns.isp.example"};
+	struct dns_reply servers = {
+	    .result = ANSWER_FOUND, .ttl_s = 50, .name_count = 1, .name = {"ns1.example"}};
+
+	(void)state;
+	ask(0, 1, QUESTION_PRIMARY, "mail.shop.example list.example");
+	assert_string_equal(asked[0].name, "mail.shop.example");
+	assert_int_equal(asked[0].type, DNS_TYPE_NS);
+	done(context, asked[0].lookup, &none);
+	assert_string_equal(asked[1].name, "ns.isp.example.list.example");
+	reply_address(1, 0x7f000003, 50);
+	assert_int_equal(taken(0, 1).address[0], 0x7f000003);
+	/* A domain that has servers, and one of which nobody says who answers for it. */
+	ask(0, 2, QUESTION_PRIMARY, "shop.example list.example");
+	done(context, asked[2].lookup, &servers);
+	assert_int_equal(taken(0, 2).result, ANSWER_NONE);
+	none.authority[0] = '\0';
+	ask(0, 3, QUESTION_PRIMARY, "gone.example list.example");
+	done(context, asked[3].lookup, &none);
+	assert_int_equal(taken(0, 3).result, ANSWER_NONE);
+	assert_int_equal(asked_count, 4);
 	assert_int_equal(asker.lookups_open, 0);
 }
 
@@ -478,7 +549,7 @@ static void checks_without_replies_are_given_up(void **state)
 		ask(0, 10 + i, QUESTION_SPF, question);
 	}
 	assert_int_equal(taken(0, 10 + ASKER_CHECKS_MAX).result, ANSWER_FAILED);
-	assert_int_equal(asker.counts.full, 1);
+	assert_int_equal(asker.counts.spf_refused, 1);
 	for (uint32_t i = 3; i < asked_count; i++)
 		reply_failure(i);
 	for (uint32_t i = 0; i < ASKER_CHECKS_MAX; i++)
@@ -507,7 +578,8 @@ static void what_is_beyond_a_bound_fails_at_once(void **state)
 		while (answer_pop(question_rings_answers(&rings, 1), &answer))
 			assert_int_equal(answer.result, ANSWER_FAILED);
 	}
-	assert_true(asker.counts.full > 0);
+	assert_true(asker.counts.lookups_refused > 0);
+	assert_int_equal(asker.counts.questions, 2 * ASKER_LOOKUPS_MAX);
 	assert_int_equal(asker.lookups_open, ASKER_LOOKUPS_MAX);
 	/* What was asked before is answered all the same. */
 	for (uint32_t i = 0; i < asked_count; i++)
@@ -548,6 +620,51 @@ static void sleep_is_said_and_ended(void **state)
 	asker_awake(&asker);
 }
 
+static void records_of_a_type_are_told(void **state)
+{
+	static const uint8_t
+	    packet[] = "\0\0\x81\x80\0\0\0\1\0\0\0\0"
+	               "\0\0\x1c\0\1\0\0\0\x3c\0\x10\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1";
+	struct dns_reply reply = {
+	    .result = ANSWER_FOUND, .ttl_s = 99, .packet = bytes_of(packet, sizeof(packet) - 1)};
+
+	(void)state;
+	ask(0, 1, QUESTION_RECORDS, "aaaa a.example");
+	assert_string_equal(asked[0].name, "a.example");
+	assert_int_equal(asked[0].type, DNS_TYPE_AAAA);
+	done(context, asked[0].lookup, &reply);
+	struct answer answer = taken(0, 1);
+	assert_int_equal(answer.result, ANSWER_FOUND);
+	assert_int_equal(answer.ttl_s, 60);
+	assert_string_equal(answer.text, "aaaa 2001:db8::1");
+	assert_false(asked[0].once);
+	reply = (struct dns_reply){.result = ANSWER_FAILED, .ttl_s = 5, .code = 5};
+	ask(0, 2, QUESTION_RECORDS, "any a.example");
+	assert_int_equal(asked[1].type, DNS_TYPE_ANY);
+	done(context, asked[1].lookup, &reply);
+	assert_int_equal(taken(0, 2).result, ANSWER_FAILED);
+}
+
+/* What a server says that fails is an answer; silence is none. */
+static void codes_of_failures_are_told(void **state)
+{
+	struct dns_reply reply = {.result = ANSWER_FAILED, .ttl_s = 5, .code = 5};
+
+	(void)state;
+	ask(0, 1, QUESTION_CODE, "mx a.example");
+	assert_true(asked[0].once);
+	assert_int_equal(asked[0].type, DNS_TYPE_MX);
+	done(context, asked[0].lookup, &reply);
+	struct answer answer = taken(0, 1);
+	assert_int_equal(answer.result, ANSWER_NONE);
+	assert_int_equal(answer.value, 5);
+	assert_int_equal(answer.ttl_s, 5);
+	reply.code = DNS_CODE_NONE;
+	ask(0, 2, QUESTION_CODE, "soa a.example");
+	done(context, asked[1].lookup, &reply);
+	assert_int_equal(taken(0, 2).result, ANSWER_FAILED);
+}
+
 static void code_of_a_reply_is_told(void **state)
 {
 	struct dns_reply none = {.result = ANSWER_NONE, .code = DNS_CODE_NO_NAME, .ttl_s = 30};
@@ -567,6 +684,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(failures_are_said, setup, teardown),
 	    cmocka_unit_test_setup_teardown(hosts_are_asked_by_their_addresses, setup, teardown),
 	    cmocka_unit_test_setup_teardown(domains_are_asked_by_their_servers, setup, teardown),
+	    cmocka_unit_test_setup_teardown(servers_are_asked_about_by_name, setup, teardown),
+	    cmocka_unit_test_setup_teardown(who_answers_for_a_host_is_asked_about, setup, teardown),
 	    cmocka_unit_test_setup_teardown(keys_are_kept_and_signatures_told_apart, setup,
 	                                    teardown),
 	    cmocka_unit_test_setup_teardown(practices_of_domains_are_read, setup, teardown),
@@ -580,6 +699,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_is_beyond_a_bound_fails_at_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(next_dataplane_gets_its_own_answers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(sleep_is_said_and_ended, setup, teardown),
+	    cmocka_unit_test_setup_teardown(records_of_a_type_are_told, setup, teardown),
+	    cmocka_unit_test_setup_teardown(codes_of_failures_are_told, setup, teardown),
 	    cmocka_unit_test_setup_teardown(code_of_a_reply_is_told, setup, teardown),
 	};
 

@@ -66,14 +66,25 @@ static void records_without_a_policy_ask_for_reports(void **state)
 	assert_int_equal(record.subdomains, DMARC_NONE);
 }
 
-static void what_is_not_sampled_is_treated_more_mildly(void **state)
+static void percentages_are_read(void **state)
 {
+	const struct dmarc_request request = {.author = BYTES("a.example")};
+
 	(void)state;
 	assert_true(CHOOSE("v=DMARC1; p=reject; sp=quarantine; pct=0"));
-	assert_int_equal(record.policy, DMARC_QUARANTINE);
-	assert_int_equal(record.subdomains, DMARC_NONE);
-	assert_true(CHOOSE("v=DMARC1; p=reject; pct=50"));
 	assert_int_equal(record.policy, DMARC_REJECT);
+	assert_int_equal(record.spared, 100);
+	assert_int_equal(dmarc_value_spared(dmarc_value(&request, &record, true)), 100);
+	assert_int_equal(dmarc_value(&request, &record, true) & DMARC_VALUE_POLICY,
+	                 DMARC_QUARANTINE);
+	assert_true(CHOOSE("v=DMARC1; p=reject; pct=30"));
+	assert_int_equal(record.spared, 70);
+	assert_true(CHOOSE("v=DMARC1; p=reject; pct=101"));
+	assert_int_equal(record.spared, 0);
+	assert_true(CHOOSE("v=DMARC1; p=reject; pct=-1"));
+	assert_int_equal(record.spared, 0);
+	assert_true(CHOOSE("v=DMARC1; p=reject"));
+	assert_int_equal(record.spared, 0);
 }
 
 static void organization_is(const char *name, const char *wanted)
@@ -131,7 +142,7 @@ int main(void)
 	    cmocka_unit_test(records_are_read),
 	    cmocka_unit_test(other_texts_are_passed_over),
 	    cmocka_unit_test(records_without_a_policy_ask_for_reports),
-	    cmocka_unit_test(what_is_not_sampled_is_treated_more_mildly),
+	    cmocka_unit_test(percentages_are_read),
 	    cmocka_unit_test(organizations_are_below_public_suffixes),
 	    cmocka_unit_test(domains_are_aligned),
 	};

@@ -92,6 +92,16 @@ static void absence_is_remembered_as_the_zone_says(void **state)
 	assert_int_equal(reply.result, ANSWER_NONE);
 	assert_int_equal(reply.code, 3);
 	assert_int_equal(reply.ttl_s, 30);
+	assert_string_equal(reply.authority, "");
+	PARSE(HEADER(NO_NAME, "\0", "\1") QUESTION_A NAME
+	      "\0\6\0\1\0\0\1\0\0\x1a\2NS" NAME "\0\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\x1e",
+	      DNS_TYPE_A);
+	assert_string_equal(reply.authority, "ns.a.example");
+	assert_int_equal(reply.ttl_s, 30);
+	/* Its name goes beyond the packet. */
+	PARSE(HEADER(NO_NAME, "\0", "\1") QUESTION_A NAME "\0\6\0\1\0\0\1\0\0\4\x3fNS\x1e",
+	      DNS_TYPE_A);
+	assert_string_equal(reply.authority, "");
 	PARSE(HEADER(OK_FLAGS, "\0", "\0") QUESTION_A, DNS_TYPE_A);
 	assert_int_equal(reply.result, ANSWER_NONE);
 	assert_int_equal(reply.code, 0);
@@ -212,6 +222,70 @@ static void more_than_fits_is_left_out(void **state)
 	assert_int_equal(reply.text_len, 240 * 251);
 }
 
+static struct dns_records records;
+
+static void records_are(const char *texts, size_t len)
+{
+	assert_int_equal(records.text_len, len);
+	assert_memory_equal(records.text, texts, len);
+}
+
+#define RECORDS_ARE(texts) records_are(texts, sizeof(texts))
+
+#define RECORDS(packet) dns_reply_records(bytes_of(packet, sizeof(packet) - 1), &records)
+#define RECORD(type)    NAME "\0" type "\0\1\0\0\0\x3c\0"
+
+/* As Net::DNS writes them. */
+static void records_are_written_as_texts(void **state)
+{
+	(void)state;
+	RECORDS(HEADER(OK_FLAGS, "\5", "\0") QUESTION_A RECORD("\1") "\4\x7f\0\0\2" RECORD(
+	    "\x1c") "\x10\x20\1\xd\xb8\0\0\0\1\0\0\0\0\0\0\0"
+	            "\1" RECORD("\xf") "\6\0\x0a\1"
+	                               "B" NAME RECORD("\x10") "\6\2ab\2"
+	                                                       "cd" RECORD("\x0d") "\2\1"
+	                                                                           "x");
+	assert_int_equal(records.count, 5);
+	assert_int_equal(records.ttl_s, 60);
+	RECORDS_ARE("a 127.0.0.2\0aaaa 2001:db8:0:1::1\0mx 10 B.a.example.\0txt abcd\0? ");
+	RECORDS(
+	    HEADER(OK_FLAGS, "\3", "\0")
+	        QUESTION_A RECORD("\x1c") "\x10\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\2\1" RECORD(
+	            "\x1c") "\x10\0\1\0\0\0\0\0\2\0\0\0\0\0\0\0\0" RECORD("\5") "\7\4. x\"\0\0");
+	RECORDS_ARE("aaaa ::ffff:c000:201\0aaaa 1:0:0:2::\0cname \\.\\032x\\\".");
+	RECORDS(HEADER(OK_FLAGS, "\1", "\0") QUESTION_A RECORD(
+	    "\6") "\x1a\2ns" NAME "\0\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\5");
+	RECORDS_ARE("soa ns.a.example. .\n\t\t\t\t1\t\t;serial\n\t\t\t\t2\t\t;refresh\n"
+	            "\t\t\t\t3\t\t;retry\n\t\t\t\t4\t\t;expire\n\t\t\t\t5\t\t;minimum");
+}
+
+static void records_that_do_not_fit_are_left_out(void **state)
+{
+	uint8_t packet[4096];
+	size_t len = sizeof(HEADER(OK_FLAGS, "\3", "\0") QUESTION_A) - 1;
+
+	(void)state;
+	memset(packet, 0, sizeof(packet));
+	memcpy(packet, HEADER(OK_FLAGS, "\3", "\0") QUESTION_A, len);
+	for (int i = 0; i < 3; i++) {
+		memcpy(packet + len, NAME "\0\x10\0\1\0\0\0\x3c\1\0\xff", 13);
+		memset(packet + len + 13, 'a' + i, 255);
+		len += 268;
+	}
+	dns_reply_records(bytes_of(packet, len), &records);
+	assert_int_equal(records.count, 2);
+	assert_int_equal(records.text_len, ANSWER_TEXT_BYTES);
+	assert_int_equal(records.text[ANSWER_TEXT_BYTES - 1], '\0');
+	assert_int_equal(records.text[ANSWER_TEXT_BYTES - 2], 'b');
+	/* A record that goes beyond the packet, a name beyond its record, an address too short. */
+	dns_reply_records(bytes_of(packet, len - 268 - 1), &records);
+	assert_int_equal(records.count, 1);
+	RECORDS(HEADER(OK_FLAGS, "\2", "\0")
+	            QUESTION_A RECORD("\1") "\3\x7f\0\0" RECORD("\5") "\2\x3fx");
+	assert_int_equal(records.count, 0);
+	assert_int_equal(records.text_len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +301,8 @@ int main(void)
 	    cmocka_unit_test(names_of_mail_servers_and_clients_are_read),
 	    cmocka_unit_test(texts_are_taken_one_by_one),
 	    cmocka_unit_test(more_than_fits_is_left_out),
+	    cmocka_unit_test(records_are_written_as_texts),
+	    cmocka_unit_test(records_that_do_not_fit_are_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

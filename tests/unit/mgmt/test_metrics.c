@@ -42,10 +42,29 @@ static void prints_each_worker(void **state)
 	telemetry_close(&telemetry);
 }
 
+static void prints_what_the_asker_counts(void **state)
+{
+	static const struct asker asker = {.counts = {.questions = 7, .lookups_timed_out = 2},
+	                                   .lookups_open = 3};
+	char *text = NULL;
+	size_t bytes;
+	FILE *stream = open_memstream(&text, &bytes);
+
+	(void)state;
+	metrics_print_asker(&asker, stream);
+	fclose(stream);
+	assert_non_null(strstr(text, "# TYPE postern_asker_questions_total counter\n"
+	                             "postern_asker_questions_total 7\n"));
+	assert_non_null(strstr(text, "\npostern_asker_lookups_timed_out_total 2\n"));
+	assert_non_null(strstr(text, "\npostern_asker_lookups_open 3\n"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(prints_each_worker),
+	    cmocka_unit_test(prints_what_the_asker_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

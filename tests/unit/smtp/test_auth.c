@@ -90,6 +90,70 @@ static void test_names_of_users(void **state)
 	expect_user(AUTH_XOAUTH2, 0, "YWxpY2U=", NULL);
 }
 
+static void expect_user_of(enum auth_mechanism mechanism, const char *message, size_t len,
+                           const char *expected)
+{
+	static const char
+	    digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const uint8_t *octet = (const uint8_t *)message;
+	char text[8192];
+	size_t at = 0;
+
+	assert_true(len < 6000);
+	for (size_t i = 0; i < len; i += 3) {
+		uint32_t three = (uint32_t)octet[i] << 16 | (i + 1 < len ? octet[i + 1] << 8 : 0) |
+		                 (i + 2 < len ? octet[i + 2] : 0);
+
+		text[at++] = digits[three >> 18];
+		text[at++] = digits[three >> 12 & 63];
+		text[at++] = i + 1 < len ? digits[three >> 6 & 63] : '=';
+		text[at++] = i + 2 < len ? digits[three & 63] : '=';
+	}
+	text[at] = '\0';
+	expect_user(mechanism, 0, text, expected);
+}
+
+#define USER_OF(mechanism, message, expected) \
+	expect_user_of(mechanism, message, sizeof(message) - 1, expected)
+
+static void test_names_of_users_of_scram(void **state)
+{
+	(void)state;
+	USER_OF(AUTH_SCRAM_SHA_1, "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL", "user");
+	USER_OF(AUTH_SCRAM_SHA_256, "y,a=boss,n=user,r=x", "user");
+	USER_OF(AUTH_SCRAM_SHA_512, "n,,n=a=2Cb=3Dc,r=x", "a,b=c");
+	USER_OF(AUTH_SCRAM_SHA_1, "n,,n=a\nb,r=x", "a?b");
+	USER_OF(AUTH_SCRAM_SHA_1, "p=tls-unique,,n=user,r=x", NULL);
+	USER_OF(AUTH_SCRAM_SHA_1, "n,,m=x,n=user,r=x", NULL);
+	USER_OF(AUTH_SCRAM_SHA_1, "n,,n=user", NULL);
+	USER_OF(AUTH_SCRAM_SHA_1, "n,,n=a=2", NULL);
+	USER_OF(AUTH_SCRAM_SHA_1, "n,,n=a=2cb,r=x", NULL);
+	USER_OF(AUTH_SCRAM_SHA_1, "n,,n=,r=x", NULL);
+	USER_OF(AUTH_SCRAM_SHA_1, "n,", NULL);
+	expect_user(AUTH_SCRAM_SHA_1, 1, "bixhPXVzZXIsbj11c2VyLHI9eA==", NULL);
+}
+
+static void test_names_of_users_with_tokens(void **state)
+{
+	static char message[6000];
+
+	(void)state;
+	USER_OF(AUTH_XOAUTH2, "user=a@b.example\1auth=Bearer t\1\1", "a@b.example");
+	USER_OF(AUTH_XOAUTH2, "user=a@b.example", NULL);
+	USER_OF(AUTH_XOAUTH2, "auth=Bearer t\1user=a\1\1", NULL);
+	USER_OF(AUTH_OAUTHBEARER, "n,a=a@b.example,\1host=h\1auth=Bearer t\1\1", "a@b.example");
+	USER_OF(AUTH_OAUTHBEARER, "n,,\1auth=Bearer a=x,t\1\1", NULL);
+	USER_OF(AUTH_OAUTHBEARER, "n,b=a,\1auth=Bearer t\1\1", NULL);
+	USER_OF(AUTH_OAUTHBEARER, "\1", NULL);
+	/* Tokens may be long; names stand before them. */
+	memset(message, 't', sizeof(message) - 1);
+	memcpy(message, "user=alice\1auth=Bearer ", 23);
+	expect_user_of(AUTH_XOAUTH2, message, 5000, "alice");
+	memset(message, 'u', sizeof(message) - 1);
+	memcpy(message, "user=", 5);
+	expect_user_of(AUTH_XOAUTH2, message, 5000, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +161,8 @@ int main(void)
 	    cmocka_unit_test(test_base64_is_strict),
 	    cmocka_unit_test(test_xtext),
 	    cmocka_unit_test(test_names_of_users),
+	    cmocka_unit_test(test_names_of_users_of_scram),
+	    cmocka_unit_test(test_names_of_users_with_tokens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

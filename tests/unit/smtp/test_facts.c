@@ -259,6 +259,37 @@ static void pictures_tell_their_size(void **state)
 	assert_int_equal(facts->part[0].image_width, 261);
 }
 
+/* FIPS 180-4 and RFC 1321 give digests of "abc". */
+static void digests_of_parts_are_made_when_asked_for(void **state)
+{
+	const struct facts *facts = facts_of(
+	    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+	    "Content-Transfer-Encoding: base64\r\n\r\nYWJj\r\n--b--\r\n");
+	static const uint8_t md5[] = {0x90, 0x01, 0x50, 0x98}, sha1[] = {0xa9, 0x99, 0x3e, 0x36},
+	                     sha256[] = {0xba, 0x78, 0x16, 0xbf};
+	const struct part_digests *digests = &facts->digests;
+	uint8_t digest[PART_DIGEST_BYTES];
+	uint32_t bytes;
+
+	(void)state;
+	assert_false(facts->is_cut);
+	assert_false(digests->find(digests->context, 0, PART_MD5, digest, &bytes));
+	assert_false(digests->find(digests->context, 9, PART_MD5, digest, &bytes));
+	for (int again = 0; again < 2; again++) {
+		assert_true(digests->find(digests->context, 1, PART_MD5, digest, &bytes));
+		assert_memory_equal(digest, md5, 4);
+		assert_int_equal(bytes, 3);
+		assert_true(digests->find(digests->context, 1, PART_SHA1, digest, &bytes));
+		assert_memory_equal(digest, sha1, 4);
+		assert_true(digests->find(digests->context, 1, PART_SHA256, digest, &bytes));
+		assert_memory_equal(digest, sha256, 4);
+	}
+	/* Of the next message they are others. */
+	facts = facts_of("Subject: x\r\n\r\nabc\r\n");
+	assert_true(digests->find(digests->context, 0, PART_MD5, digest, &bytes));
+	assert_memory_not_equal(digest, md5, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +305,7 @@ int main(void)
 	    cmocka_unit_test(relays_and_dates_are_told),
 	    cmocka_unit_test(what_finds_no_room_is_counted),
 	    cmocka_unit_test(pictures_tell_their_size),
+	    cmocka_unit_test(digests_of_parts_are_made_when_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
