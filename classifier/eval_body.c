@@ -204,11 +204,12 @@ static bool charset_misleads(const struct eval_call *call)
 	    eval_matches(call, EVAL_PATTERN_CAPS_CHARSET_NAME,
 	                 bytes_slice(type, match.group, match.group_len)))
 		return true;
-	for (uint32_t i = 0; i < call->facts->part_count; i++)
-		if (call->facts->part[i].charset.len > 0 &&
-		    eval_matches(call, EVAL_PATTERN_CAPS_CHARSET_NAME,
-		                 call->facts->part[i].charset))
+	for (uint32_t i = 0; i < call->facts->part_count; i++) {
+		struct bytes charset = bytes_trim(call->facts->part[i].charset);
+
+		if (charset.len > 0 && eval_matches(call, EVAL_PATTERN_CAPS_CHARSET_NAME, charset))
 			return true;
+	}
 	return false;
 }
 

@@ -173,6 +173,24 @@ static bool start_read(struct html_tokenizer *tokenizer, struct html_token *toke
 	return true;
 }
 
+/* The offset of the '>' that ends an end tag: none inside quotes that begin behind a space or '='.
+ */
+static size_t end_tag_close(struct bytes in, size_t at)
+{
+	uint8_t quote = 0, before = ' ';
+
+	for (; at < in.len && (quote != 0 || in.data[at] != '>'); at++) {
+		uint8_t c = in.data[at];
+
+		if (c == quote)
+			quote = 0;
+		else if ((c == '"' || c == '\'') && quote == 0 && (before == ' ' || before == '='))
+			quote = c;
+		before = c;
+	}
+	return at;
+}
+
 /* An end tag, or what looks like one and counts as a comment. */
 static bool end_read(struct html_tokenizer *tokenizer, struct html_token *token)
 {
@@ -181,7 +199,7 @@ static bool end_read(struct html_tokenizer *tokenizer, struct html_token *token)
 	size_t end = find_class(in, start, SPACE | ENDS_TAG), close = end;
 
 	if (end < in.len && in.data[end] != '>')
-		close = find(in, end, '>');
+		close = end_tag_close(in, start);
 	if (close == in.len)
 		return false;
 	token->attribute_count = 0;

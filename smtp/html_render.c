@@ -75,6 +75,27 @@ static bool is_blank(struct bytes text)
 	return true;
 }
 
+/* A no-break space that was taken for two characters is one space. */
+static void fold_garbled_space(struct sink *text, size_t start)
+{
+	static const uint8_t garbled[] = {0xC3, 0x82, 0xC2, 0xA0};
+	struct bytes piece = bytes_of(text->data + start, text->len - start);
+	size_t at = octets_ascii_end(piece, 0);
+
+	while (at < piece.len) {
+		uint8_t *found = memmem(text->data + start + at, text->len - start - at, garbled,
+		                        sizeof(garbled));
+
+		if (found == NULL)
+			return;
+		*found = ' ';
+		at = (size_t)(found + 1 - text->data) - start;
+		text->len -= sizeof(garbled) - 1;
+		memmove(found + 1, found + sizeof(garbled), text->len - start - at);
+		piece.len = text->len - start;
+	}
+}
+
 /* The text in front of what is put at `start`. */
 static struct bytes piece_before(const struct html_render *render, const struct piece_state *state,
                                  size_t start)
@@ -121,6 +142,7 @@ static void put_text(struct html_render *render, struct piece_state *state,
 	struct bytes piece = bytes_of(text->data + start, text->len - start);
 	bool invisible = !is_blank(piece) && html_styles_hide(&render->styles);
 	html_facts_text(&render->facts, piece_before(render, state, start), piece);
+	fold_garbled_space(text, start);
 	fold_space(text, start, state->any && state->last_is_space && !invisible);
 	piece_end(state, start, invisible);
 }

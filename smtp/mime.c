@@ -440,8 +440,10 @@ static struct mime_part *frame_next(struct mime_tree *tree, struct frame *frame)
 		} else if (!header.ended) {
 			bool taken = part_header_line(tree, frame, part, &header, line);
 
-			if (header.ended)
+			if (header.ended) {
 				start = taken ? line.data + line.len : line.data;
+				line_len = taken ? 0 : line.len;
+			}
 		}
 	}
 	part->content = start == NULL || start >= end ? bytes_of(end, 0)

@@ -364,6 +364,10 @@ static void bodies_are_measured(void **state)
 	fixture_judge(f);
 	assert_true(fixture_value(f, "A") == 1 && fixture_value(f, "B") == 0);
 	assert_true(fixture_value(f, "C") == 1 && fixture_value(f, "D") == 1);
+	/* A blank behind the name of a character set is none of it. */
+	scene.part[scene.facts.part_count - 1].charset = BYTES("shift_jis ");
+	fixture_judge(f);
+	assert_true(fixture_value(f, "C") == 0);
 	fixture_free(f);
 }
 

@@ -127,6 +127,18 @@ static void parts_stand_in_document_order(void **state)
 	assert_true(is(facts->field[0].raw, " multipart/alternative; boundary=b\n"));
 }
 
+/* Without a blank line the first line of a body is still one of its lines. */
+static void the_first_line_counts(void **state)
+{
+	const struct facts *facts = facts_of(
+	    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+	    "Content-Transfer-Encoding: base64\r\nYWJjYWJjYWJjYWJj\r\nYWJj\r\n--b--\r\n");
+
+	(void)state;
+	assert_int_equal(facts->part_count, 2);
+	assert_int_equal(facts->part[1].line_bytes_max, 17);
+}
+
 static void encodings_are_walked_over(void **state)
 {
 	const struct fact_mime *mime = &facts_of(TWO_PARTS)->mime;
@@ -287,6 +299,7 @@ int main(void)
 	    cmocka_unit_test(pictures_and_fonts_are_looked_at),
 	    cmocka_unit_test(lengths_count_characters),
 	    cmocka_unit_test(parts_stand_in_document_order),
+	    cmocka_unit_test(the_first_line_counts),
 	    cmocka_unit_test(encodings_are_walked_over),
 	    cmocka_unit_test(what_is_wrong_with_parts_counts_at_any_depth),
 	    cmocka_unit_test(relays_and_dates_are_told),

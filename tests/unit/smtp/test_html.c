@@ -51,6 +51,8 @@ static void test_tokens(void **state)
 	tokens_are("<!doctype -- a > -- >b<!doctype 'x>", "DT(b)C.");
 	tokens_are("<!doctype x y\">a<!doctype a--b>c<!doctype x -y>d", "DT(a)DT(c)CT(d).");
 	tokens_are("<!doctype \"a\"\"b>c\">d<!doctype x -- y>e", "DT(d)C.");
+	tokens_are("a</b x='y>z'>c</b'd>e'>f", "T(a)E(b)T(c)E(b'd)T(e'>f).");
+	tokens_are("a</ <b c='d>e</b>", "T(a)C.");
 	tokens_are("a<_b>c<:d>e<-f>", "T(a)S(_b)T(c)S(:d)T(e)T(<-f>).");
 	tokens_are("a<?xml version='1.0'?>b", "T(a)IT(b).");
 	tokens_are("a<![CDATA[x&amp;<b>]]>c", "T(a)DT(x&amp;<b>)DT(c).");

@@ -123,6 +123,9 @@ static void test_html_is_rendered(void **state)
 	        "<b>t</b>wo</p><br>th&eacute;e<script>x</script>\r\n",
 	        "\n|\n|One two\n|th\xe9"
 	        "e ");
+	text_is(TEXT_BODY,
+	        "Content-Type: text/html; charset=utf-8\r\n\r\nFree\xc3\x82\xc2\xa0money\r\n",
+	        "\n|Free money ");
 	text_is(TEXT_RAWBODY, "Content-Type: text/html\r\n\r\n<p>One</p>\r\n", "<p>One</p>\n");
 }
 
