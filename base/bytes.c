@@ -1,12 +1,38 @@
 /* bytes.c - comparing, finding and reading slices. */
 #include "base/bytes.h"
 
+#define EACH_OCTET UINT64_C(0x0101010101010101)
+
+/* ASCII capitals among eight octets as their small letters. */
+static inline uint64_t lower_eight(uint64_t octets)
+{
+	uint64_t ascii = octets & (0x7F * EACH_OCTET);
+	uint64_t from_a = ascii + (0x80 - 'A') * EACH_OCTET;
+	uint64_t behind_z = ascii + (0x7F - 'Z') * EACH_OCTET;
+	uint64_t capitals = from_a & ~behind_z & ~octets & (0x80 * EACH_OCTET);
+
+	return octets | capitals >> 2;
+}
+
+static inline bool are_same(uint64_t a, uint64_t b)
+{
+	return a == b || lower_eight(a) == lower_eight(b);
+}
+
 bool bytes_same_nocase(const uint8_t *a, const uint8_t *b, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if (a[i] != b[i] && bytes_lower(a[i]) != bytes_lower(b[i]))
+	if (len < 4) {
+		for (size_t i = 0; i < len; i++)
+			if (bytes_lower(a[i]) != bytes_lower(b[i]))
+				return false;
+		return true;
+	}
+	if (len < 8)
+		return are_same(bytes_load_ends(a, len), bytes_load_ends(b, len));
+	for (size_t at = 0; at + 8 < len; at += 8)
+		if (!are_same(bytes_load_eight(a + at), bytes_load_eight(b + at)))
 			return false;
-	return true;
+	return are_same(bytes_load_eight(a + len - 8), bytes_load_eight(b + len - 8));
 }
 
 static inline bool is_blank(uint8_t octet)

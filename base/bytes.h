@@ -45,6 +45,37 @@ static inline uint8_t bytes_lower(uint8_t octet)
 	return octet >= 'A' && octet <= 'Z' ? (uint8_t)(octet + ('a' - 'A')) : octet;
 }
 
+/* Eight octets as a number, in the order of the machine. */
+static inline uint64_t bytes_load_eight(const uint8_t *data)
+{
+	uint64_t octets;
+
+	memcpy(&octets, data, sizeof(octets));
+	return octets;
+}
+
+/* The first four octets and the last four of `len`, which is 4 to 7. */
+static inline uint64_t bytes_load_ends(const uint8_t *data, size_t len)
+{
+	uint32_t first, last;
+
+	memcpy(&first, data, sizeof(first));
+	memcpy(&last, data + len - sizeof(last), sizeof(last));
+	return (uint64_t)first << 32 | last;
+}
+
+/* All of at most seven octets in one number; that they are fewer is not in it. */
+static inline uint64_t bytes_load_few(const uint8_t *data, size_t len)
+{
+	uint64_t octets = 0;
+
+	if (len >= 4)
+		return bytes_load_ends(data, len);
+	for (size_t i = 0; i < len; i++)
+		octets = octets << 8 | data[i];
+	return octets;
+}
+
 /* Of `len` octets each; ASCII letters compare without case. */
 bool bytes_same_nocase(const uint8_t *a, const uint8_t *b, size_t len);
 

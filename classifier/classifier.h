@@ -36,8 +36,9 @@ MUST_CHECK enum err ruleset_open(const struct generation *generation, struct rul
 
 /* Patterns that `like`, open and of the same thread, has compiled already are shared with it;
  * nothing else is, and either may be closed first. NULL: all are compiled. `no_machine_code`: for
- * who only looks at the ruleset, or judges little. `verdicts_only`: calls of eval functions are
- * left out that no listed rule leans on; classifier_rule_value then tells nothing true of them. */
+ * who only looks at the ruleset, or judges little. `verdicts_only`: subtests are left out that no
+ * listed rule leans on, or none whose hit still hangs on them; classifier_rule_value then does not
+ * know them. */
 struct ruleset_opening {
 	const struct ruleset *like;
 	bool no_machine_code, verdicts_only;

@@ -160,19 +160,26 @@ static bool has_letter(struct bytes text)
 	return false;
 }
 
-/* The last two labels of a host, or three where the top level is short and sold below. */
+/* The last two labels of a host, or three where the top level is short and sold below. Dots at the
+ * end do not count, but stay with a host of fewer labels. */
 static struct bytes short_domain(const struct eval_call *call, struct bytes host)
 {
+	struct bytes name = host;
 	size_t dot[3] = {0}, dots = 0;
 
-	for (size_t at = host.len; at > 0 && dots < 3; at--)
-		if (host.data[at - 1] == '.')
+	while (name.len > 0 && name.data[name.len - 1] == '.')
+		name.len--;
+	for (size_t at = name.len; at > 0 && dots < 3; at--)
+		if (name.data[at - 1] == '.')
 			dot[dots++] = at;
 	if (!has_letter(host) || dots == 0)
 		return host;
-	if (eval_matches(call, EVAL_PATTERN_LONG_TLD, bytes_slice(host, dot[0], SIZE_MAX)))
-		return dots < 2 ? host : bytes_slice(host, dot[1], SIZE_MAX);
-	return dots < 3 ? host : bytes_slice(host, dot[2], SIZE_MAX);
+	bool is_long = eval_matches(call, EVAL_PATTERN_LONG_TLD,
+	                            bytes_slice(name, dot[0], SIZE_MAX));
+	size_t labels = is_long ? 2 : 3;
+	if (dots + 1 < labels)
+		return host;
+	return dots < labels ? name : bytes_slice(name, dot[labels - 1], SIZE_MAX);
 }
 
 /* The names a relay gave and took may differ once by chance. */

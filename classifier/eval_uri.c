@@ -4,7 +4,9 @@
 
 #define LABELS_LOOKED_UP 11u
 #define HOSTS_MAX        2304u /* hosts of later URIs are read again for every rule */
-#define HOSTS_COMPARED   8u    /* a host that is one of the latest is not kept again */
+#define HOST_BYTES_MAX   253u
+#define LABEL_BYTES_MAX  63u
+#define HOSTS_COMPARED   8u /* a host that is one of the latest is not kept again */
 
 struct eval_uris {
 	bool known;
@@ -23,14 +25,86 @@ void eval_uris_forget(struct eval_uris *uris)
 	uris->known = false;
 }
 
+static bool is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_letter(uint8_t c)
+{
+	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
+/* Behind the scheme and two slashes, if there is a scheme of letters. */
+static struct bytes without_scheme(struct bytes uri)
+{
+	size_t letters = 0;
+
+	while (letters < uri.len && is_letter(uri.data[letters]))
+		letters++;
+	if (letters == 0 || letters == uri.len || uri.data[letters] != ':')
+		return uri;
+	uri = bytes_slice(uri, letters + 1, SIZE_MAX);
+	for (unsigned i = 0; i < 2 && uri.len > 0 && uri.data[0] == '/'; i++)
+		uri = bytes_slice(uri, 1, SIZE_MAX);
+	return uri;
+}
+
+/* What stands between the user and the port. */
+static struct bytes host_slice(struct bytes uri)
+{
+	size_t start = 0, end = 0, digits;
+
+	uri = without_scheme(uri);
+	for (;
+	     end < uri.len && uri.data[end] != '/' && uri.data[end] != '?' && uri.data[end] != '#';
+	     end++)
+		start = uri.data[end] == '@' ? end + 1 : start;
+	for (digits = end; digits > start && is_digit(uri.data[digits - 1]);)
+		digits--;
+	if (digits > start && uri.data[digits - 1] == ':')
+		end = digits - 1;
+	return bytes_slice(uri, start, end - start);
+}
+
+/* Two labels or more; '_' in neither of the last two. Percent signs have no place in it: another
+ * form of the URI is without them. */
+static bool is_name(struct bytes host)
+{
+	size_t labels = 0, len = 0;
+
+	while (host.len > 0 && host.data[host.len - 1] == '.')
+		host.len--;
+	if (host.len > HOST_BYTES_MAX)
+		return false;
+	for (size_t i = host.len + 1; i > 0; i--) {
+		uint8_t c = i > 1 ? host.data[i - 2] : '.';
+
+		if (c == '.') {
+			if (len == 0 || len > LABEL_BYTES_MAX || host.data[i - 1] == '-')
+				return false;
+			labels++;
+			len = 0;
+		} else if (is_letter(c) || is_digit(c) || (c == '_' && labels > 1) ||
+		           (c == '-' && len > 0)) {
+			len++;
+		} else {
+			return false;
+		}
+	}
+	return labels > 1;
+}
+
 bool eval_uri_host(const struct eval_call *call, struct bytes uri, struct bytes *out_host)
 {
-	struct eval_match match;
+	static const char *const hostless[] = {"mailto:", "javascript:", "cid:", "file:"};
 
-	if (!eval_find(call, EVAL_PATTERN_URI_HOST, uri, 0, &match))
-		return false;
-	*out_host = bytes_slice(uri, match.group, match.group_len);
-	return eval_is_ip4(*out_host) || eval_has_valid_tld(call->ruleset, *out_host);
+	for (unsigned i = 0; i < sizeof(hostless) / sizeof(hostless[0]); i++)
+		if (bytes_starts_nocase(uri, bytes_text(hostless[i])))
+			return false;
+	*out_host = host_slice(uri);
+	return eval_is_ip4(*out_host) ||
+	       (is_name(*out_host) && eval_has_valid_tld(call->ruleset, *out_host));
 }
 
 /* 1: the host or a domain above it is listed; -1: it is excepted; 0: neither. The closest word

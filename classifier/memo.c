@@ -14,6 +14,7 @@
 struct memo_entry {
 	uint64_t hash_hi;
 	uint32_t what, bytes, reader;
+	uint32_t serial; /* nobody else's */
 	uint32_t count;
 	struct memo_result result[MEMO_RESULTS_MAX];
 };
@@ -31,11 +32,12 @@ struct memo {
 	uint64_t set_mask;
 	struct memo_set *set;
 	struct memo_entry *entry; /* WAYS of each set */
-	uint32_t now, readers;
+	uint32_t now, readers, serials;
 	/* of the text in hand */
 	bool is_noting, is_too_large;
 	struct hash128 hash;
 	struct memo_entry noted;
+	struct memo_text text;
 };
 
 struct memo *memo_new(size_t bytes, const struct hash_key *key)
@@ -101,15 +103,18 @@ const struct memo_result *memo_find(struct memo *memo, uint32_t reader, uint32_t
 		set->used[way] = memo->now;
 		*out_count = entry->count;
 		memo->is_noting = false;
+		memo->text = (struct memo_text){(uint32_t)first + way + 1, entry->serial};
 		return entry->result;
 	}
 	memo->is_noting = true;
 	memo->is_too_large = false;
+	memo->text = (struct memo_text){0, 0};
 	memo->noted = (struct memo_entry){
 	    .hash_hi = memo->hash.hi,
 	    .what = what,
 	    .bytes = (uint32_t)text.len,
 	    .reader = reader,
+	    .serial = ++memo->serials,
 	};
 	return NULL;
 }
@@ -192,5 +197,27 @@ enum memo_kept memo_keep(struct memo *memo)
 	memcpy(entry, &memo->noted,
 	       offsetof(struct memo_entry, result) +
 	           memo->noted.count * sizeof(memo->noted.result[0]));
+	memo->text = (struct memo_text){(uint32_t)first + way + 1, entry->serial};
 	return kept;
+}
+
+struct memo_text memo_text(const struct memo *memo)
+{
+	return memo->text;
+}
+
+void memo_learn(struct memo *memo, struct memo_text text, uint32_t rule, uint32_t count)
+{
+	if (text.entry == 0 || memo->entry[text.entry - 1].serial != text.serial)
+		return;
+	struct memo_entry *entry = &memo->entry[text.entry - 1];
+	for (uint32_t i = 0; i < entry->count; i++) {
+		if (entry->result[i].rule != rule || entry->result[i].count != MEMO_ASK)
+			continue;
+		if (count == 0)
+			entry->result[i] = entry->result[--entry->count];
+		else if (count <= UINT16_MAX)
+			entry->result[i].count = (uint16_t)count;
+		return;
+	}
 }

@@ -18,13 +18,19 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 
-#define MEMO_RESULTS_MAX 26u /* of one text; one with more is not kept */
+#define MEMO_RESULTS_MAX 25u /* of one text; one with more is not kept */
 #define MEMO_ASK         0u  /* a count: the rule has to be asked */
 
 struct memo;
 
 struct memo_result {
 	uint16_t rule, count;
+};
+
+/* A text whose results are kept, as long as they are. */
+struct memo_text {
+	uint32_t entry; /* 1 + its place; 0: no text */
+	uint32_t serial;
 };
 
 /* A table of at most `bytes`. NULL when memory is out, or when that is too little for any. */
@@ -47,5 +53,9 @@ enum memo_kept { MEMO_KEPT, MEMO_KEPT_FOR_ANOTHER, MEMO_TOO_LARGE };
 enum memo_kept memo_keep(struct memo *memo);
 /* Forgets it. */
 void memo_drop(struct memo *memo);
+/* The text that was found or kept last; none when the last one was neither. */
+struct memo_text memo_text(const struct memo *memo);
+/* A rule that was to be asked was, and hit so often. Nothing where others took the text's place. */
+void memo_learn(struct memo *memo, struct memo_text text, uint32_t rule, uint32_t count);
 
 #endif

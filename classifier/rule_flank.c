@@ -12,7 +12,10 @@
 #define COPIES_MAX    32u
 #define PASS_USELESS  0.75 /* a walk that mostly passes is not worth its time */
 #define WALK_OCTETS   24
-#define WEIGHT_LEAST  1e-12 /* of a state that is worth a row of the table */
+/* A string refused spares PCRE2 a look: what that is worth, in octets walked. */
+#define REFUSED_OCTETS 100.0
+#define STOP_TURNS     64
+#define WEIGHT_LEAST   1e-12 /* of a state that is worth a row of the table */
 
 /* How large an automaton may get. Chains of copies and beginnings of lines are told apart by what
  * stands far away. */
@@ -524,6 +527,38 @@ static double pass_share(const struct automaton *a, const uint16_t *next, uint32
 	return open;
 }
 
+/* Where a walk had better stop: states from which, by the shares of octets, what is refused further
+ * on is worth less than the walk there. (Optimal stopping: `worth` holds the best that can be had
+ * of a state in so many octets more, and only grows with their number.) These become open. */
+static void stop_walks(const struct automaton *a, uint16_t *next, uint32_t states,
+                       struct flank *flank, uint32_t literals)
+{
+	double *worth = rule_pool_take(a->pool, states * sizeof(*worth));
+	bool grows = true;
+
+	worth[FLANK_DEAD] = REFUSED_OCTETS;
+	for (int turn = 0; turn < STOP_TURNS && grows; turn++) {
+		grows = false;
+		for (uint32_t s = states; s-- > FLANK_OPEN + 1;) {
+			double sum = -1;
+
+			for (uint32_t k = 0; k < a->class_count; k++)
+				sum += a->share[k] *
+				       worth[next[s * a->class_count + k] & FLANK_STATE];
+			if (sum > worth[s] + 1e-3) {
+				worth[s] = sum;
+				grows = true;
+			}
+		}
+	}
+	for (uint32_t i = (FLANK_OPEN + 1) * a->class_count; i < states * a->class_count; i++)
+		if (worth[next[i] & FLANK_STATE] == 0)
+			next[i] = FLANK_OPEN;
+	for (uint32_t i = 0; i < literals; i++)
+		if (worth[flank->state[i] & FLANK_STATE] == 0)
+			flank->state[i] = FLANK_OPEN;
+}
+
 static uint64_t low_bits(const struct automaton *a, uint32_t class)
 {
 	uint64_t bits = 0;
@@ -602,13 +637,16 @@ static void make(struct rule_pool *pool, const struct automaton *a, const struct
 	for (uint32_t i = 0; i < literals->count; i++)
 		out->state[i] = begin(s, &literals->item[i], backwards);
 
-	const uint16_t *next = fill(s, out, literals->count, &states);
+	uint16_t *next = fill(s, out, literals->count, &states);
+	find_near(pool, a, next, literals, backwards, out);
+	if (!backwards)
+		stop_walks(a, next, states, out, literals->count);
+
 	double *begins = rule_pool_take(a->pool, states * sizeof(double));
 	for (uint32_t i = 0; i < literals->count; i++) {
 		begins[walks_to(a, backwards, out->state[i])] += 1.0 / literals->count;
 		useful |= out->state[i] != FLANK_OPEN;
 	}
-	find_near(pool, a, next, literals, backwards, out);
 	if (!useful)
 		return;
 	out->pass = pass_share(a, next, states, backwards, begins);

@@ -62,6 +62,7 @@ static void place_literals(struct placing *p, const struct blob_literal_rule *ru
 		use->to.reach_min = reach(literals->before_min, literal->len);
 		use->to.reach_max = reach(literals->lead_max, literal->len);
 		use->to.short_runs = literals->short_runs;
+		use->to.strings = literals->need;
 		use->to.need = flanks->chained ? 1 : literals->need;
 		use->to.bytes = literal->len;
 		use->to.before = before;

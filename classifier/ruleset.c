@@ -343,6 +343,7 @@ static bool open_literals(struct ruleset *r, int group)
 	for (uint32_t i = 0; i < rules_count; i++)
 		if (!is_pattern_of(r, k->literal_rules[i].rule, group) ||
 		    k->literal_rules[i].need > LITERAL_NEED_MAX ||
+		    k->literal_rules[i].strings > LITERAL_NEED_MAX ||
 		    k->literal_rules[i].start >= BLOB_START_COUNT ||
 		    k->literal_rules[i].bytes > k->literal_rules[i].reach_min)
 			return false;

@@ -83,6 +83,7 @@ struct ruleset_scoring {
 	uint32_t *user;       /* metas that name the rule, by their place in the order */
 	uint64_t *needed;     /* bits by rule: it is listed, or a rule that is needed names it */
 	uint64_t *idle_known; /* bits by rule: it is worth 0; as many behind them: it is not */
+	uint64_t *deferred;   /* bits by rule: it waits until a meta asks for it */
 };
 
 #define META_GUARDS_MAX 7
@@ -123,7 +124,7 @@ struct ruleset {
 	const struct pattern **shared;      /* by rule: what of `patterns` it has; NULL: none */
 	struct pcre2_real_code_8 **pattern; /* their code */
 	bool jit;                           /* every pattern is machine code */
-	bool verdicts_only;                 /* what is not needed is not asked of eval functions */
+	bool verdicts_only;                 /* what nothing listed hangs on need not be known */
 };
 
 static inline struct bytes ruleset_if_unset(const struct ruleset *ruleset,

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/texts.h"
 
-#define RULESET_BLOB_VERSION 11u
+#define RULESET_BLOB_VERSION 13u
 #define RULESET_RULES_MAX    65535u /* struct event_rule carries 16 bits */
 #define META_DEPTH_MAX       128u
 #define GATE_WORDS_MAX       64u
@@ -135,7 +135,8 @@ struct blob_literal_rule {
 	uint8_t flags;      /* the rule's, */
 	uint16_t selector;  /* and its selector */
 	uint8_t start;      /* enum blob_start */
-	uint8_t unused[5];
+	uint8_t strings;    /* `need` before anybody looks what stands beside them */
+	uint8_t unused[4];
 	struct blob_near before_octets, after_octets;
 };
 
@@ -197,8 +198,8 @@ static_assert(sizeof(struct blob_plain) == 72 && sizeof(struct blob_octets) == 3
  * pattern cannot match a segment in which its `final` bit never rises. Tables follow the head:
  * begin[words], final[words], step[256][words], stay[256][words]. */
 struct blob_gate {
-	uint32_t words; /* a multiple of 4, so that vectors need no tail */
-	uint32_t unused;
+	uint32_t words;      /* a multiple of 4, so that vectors need no tail */
+	uint32_t unused[15]; /* no row of four words lies across two cache lines */
 	uint64_t table[];
 };
 

@@ -18,18 +18,13 @@
 #include "base/check.h"
 #include "classifier/eval.h"
 #include "classifier/flank.h"
-#include "classifier/gate.h"
 #include "classifier/memo.h"
-#include "classifier/plain.h"
+#include "classifier/scan_internal.h"
 
 #define MATCH_LIMIT         1000000u
 #define JIT_STACK_BYTES_MIN 32768
 #define JIT_STACK_BYTES_MAX ((size_t)1 << 20)
 #define MATCH_GROUPS        16u /* whole match and groups that eval functions look at */
-/* The clock is looked at after as many octets of work; a confirmation counts as some more. */
-#define WORK_A_LOOK  32768u
-#define CONFIRM_WORK 128u
-#define PLAIN_WORK   16u
 
 struct scan_context *scan_context_new(const struct ruleset *ruleset,
                                       struct classifier_counters *counters)
@@ -43,22 +38,25 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->state = calloc(ruleset->rule_count + 1, sizeof(*c->state));
 	c->touched = calloc(ruleset->rule_count / 64 + 1, sizeof(*c->touched));
 	c->value = calloc(ruleset->rule_count + 1, sizeof(*c->value));
-	c->changed = calloc(ruleset->rule_count + 1, sizeof(*c->changed));
+	c->changed = calloc((size_t)2 * ruleset->rule_count + 1, sizeof(*c->changed));
 	c->hits = calloc(ruleset->rule_count / 64 + 1, sizeof(*c->hits));
 	c->known = calloc((size_t)2 * ruleset_words(ruleset), sizeof(*c->known));
 	c->dirty = calloc(ruleset->order_count / 64 + 1, sizeof(*c->dirty));
 	c->spans = calloc(ruleset->rule_count + 1, sizeof(*c->spans));
 	c->held = calloc(ruleset->rule_count + 1, sizeof(*c->held));
+	c->seen = calloc(ruleset->rule_count + 1, sizeof(*c->seen));
 	c->pending = calloc(ruleset->rule_count + 1, sizeof(*c->pending));
+	c->deferred = calloc(1, deferred_bytes(ruleset));
 	c->eval = eval_state_new();
 	c->match = pcre2_match_data_create(MATCH_GROUPS, NULL);
 	c->match_context = pcre2_match_context_create(NULL);
 	c->jit_stack = pcre2_jit_stack_create(JIT_STACK_BYTES_MIN, JIT_STACK_BYTES_MAX, NULL);
 	bool failed = c->state == NULL || c->touched == NULL || c->eval == NULL ||
-	              c->value == NULL || c->held == NULL || c->changed == NULL ||
-	              c->hits == NULL || c->known == NULL || c->dirty == NULL ||
-	              c->pending == NULL || c->spans == NULL || c->match == NULL ||
-	              c->match_context == NULL || c->jit_stack == NULL;
+	              c->value == NULL || c->held == NULL || c->seen == NULL ||
+	              c->changed == NULL || c->hits == NULL || c->known == NULL ||
+	              c->dirty == NULL || c->pending == NULL || c->spans == NULL ||
+	              c->deferred == NULL || c->match == NULL || c->match_context == NULL ||
+	              c->jit_stack == NULL;
 	for (int group = 0; group < GROUP_COUNT && !failed; group++)
 		if (ruleset->group[group].database != NULL)
 			failed = hs_alloc_scratch(ruleset->group[group].database, &c->scratch) !=
@@ -104,182 +102,19 @@ void scan_context_free(struct scan_context *context)
 	pcre2_match_context_free(context->match_context);
 	pcre2_jit_stack_free(context->jit_stack);
 	eval_state_free(context->eval);
+	free(context->deferred);
 	free(context->dirty);
 	free(context->known);
 	free(context->hits);
 	free(context->changed);
 	free(context->pending);
 	free(context->held);
+	free(context->seen);
 	free(context->spans);
 	free(context->value);
 	free(context->touched);
 	free(context->state);
 	free(context);
-}
-
-static void look_at_clock(struct scan_context *c)
-{
-	uint64_t spent_ns = c->cpu_now_ns() - c->start_ns;
-
-	c->work = 0;
-	if (spent_ns >= c->left_ns) {
-		c->over_budget = true;
-		c->counters->budget_exceeded++;
-	}
-	c->over_slice |= spent_ns >= c->slice_ns;
-}
-
-/* Counts work. False when the message has used up its time; it then stays so. */
-static bool within_budget(struct scan_context *c, size_t work)
-{
-	if (c->over_budget)
-		return false;
-	c->work += work;
-	if (c->work >= WORK_A_LOOK)
-		look_at_clock(c);
-	return !c->over_budget;
-}
-
-static void enter_stage(struct scan_context *c, enum scan_stage stage)
-{
-	struct scan_profile *p = c->profile;
-
-	if (p == NULL)
-		return;
-	uint64_t now = p->now();
-	if (p->current != STAGE_NONE)
-		p->stage[c->kind][p->current].scan += now - p->since;
-	p->current = stage;
-	p->since = now;
-}
-
-static void profile_confirm(struct scan_profile *p, enum text_kind kind, uint32_t rule, bool hit)
-{
-	uint64_t took = p->now() - p->confirm_since;
-
-	p->stage[kind][p->current].confirm += took;
-	p->since += took;
-	if (p->rule == NULL)
-		return;
-	p->rule[rule].time += took;
-	p->rule[rule].confirms++;
-	p->rule[rule].hits += hit;
-}
-
-/* One match from `from` on. Its end goes to `out_end`, whether it is empty to `out_empty`. */
-static bool match_once(struct scan_context *c, uint32_t rule, struct bytes subject, size_t from,
-                       uint32_t options, size_t *out_end, bool *out_empty)
-{
-	PCRE2_SPTR data = subject.data != NULL ? subject.data : (PCRE2_SPTR) "";
-	const pcre2_code *code = c->ruleset->pattern[rule];
-	int result;
-
-	c->counters->confirms++;
-	if (c->profile != NULL)
-		c->profile->confirm_since = c->profile->now();
-	if (c->ruleset->jit)
-		result = pcre2_jit_match(code, data, subject.len, from, options, c->match,
-		                         c->match_context);
-	else
-		result = pcre2_match(code, data, subject.len, from, options, c->match,
-		                     c->match_context);
-	if (c->profile != NULL)
-		profile_confirm(c->profile, c->kind, rule, result >= 0);
-	if (result >= 0) {
-		const PCRE2_SIZE *range = pcre2_get_ovector_pointer(c->match);
-
-		/* \K in a look-ahead can put the beginning behind the end. */
-		*out_end = range[1];
-		*out_empty = range[0] >= range[1];
-		c->counters->confirm_hits++;
-		return true;
-	}
-	if (result != PCRE2_ERROR_NOMATCH) {
-		c->counters->match_limits++;
-		c->state[rule].not_run = true;
-	}
-	return false;
-}
-
-static uint32_t hits_max(const struct blob_rule *rule)
-{
-	if ((rule->flags & BLOB_FLAG_MULTIPLE) == 0)
-		return 1;
-	return rule->maxhits != 0 ? rule->maxhits : UINT16_MAX;
-}
-
-/* Notes what the text in hand added to a count that had `before`: where it was cut at its limit,
- * how much it would have been is not known. */
-static void note_hits(struct scan_context *c, uint32_t rule, uint32_t before)
-{
-	uint32_t count = c->state[rule].count;
-
-	if (c->memo != NULL && count > before)
-		memo_note(c->memo, rule,
-		          count == hits_max(&c->ruleset->rule[rule]) && count > 1 ? MEMO_ASK
-		                                                                  : count - before);
-}
-
-/* Counts matches that begin in [from, to] of one segment up to the rule's limit, as Perl's //g goes
- * on: after an empty match another one, not empty there, is looked for. Every turn moves on, so the
- * text's length bounds the loop. Returns where it would go on. */
-static size_t confirm(struct scan_context *c, uint32_t index, struct bytes subject, size_t from,
-                      size_t to)
-{
-	struct rule_state *state = &c->state[index];
-	uint32_t max = hits_max(&c->ruleset->rule[index]), before = state->count;
-	const struct blob_plain *plain = c->ruleset->plain[index];
-	size_t end;
-	bool empty = false;
-
-	scan_touch(c, index);
-	if (plain != NULL && state->count < max && from <= to) {
-		if (within_budget(c, PLAIN_WORK + subject.len - from))
-			state->count += plain_count(plain, c->group->plain_octets, subject, to,
-			                            max - state->count, &from);
-		else
-			state->not_run = true;
-		note_hits(c, index, before);
-		return from;
-	}
-	pcre2_set_offset_limit(c->match_context, to < subject.len ? to : PCRE2_UNSET);
-	while (state->count < max && from <= to && from <= subject.len) {
-		if (!within_budget(c, CONFIRM_WORK + subject.len - from)) {
-			state->not_run = true;
-			break;
-		}
-		if (!match_once(c, index, subject, from, empty ? PCRE2_NOTEMPTY_ATSTART : 0, &end,
-		                &empty))
-			break;
-		state->count++;
-		if (end < from)
-			break;
-		from = end;
-	}
-	pcre2_set_offset_limit(c->match_context, PCRE2_UNSET);
-	note_hits(c, index, before);
-	return from;
-}
-
-static bool skipped_segment(const struct blob_rule *rule, uint32_t segment)
-{
-	return segment == 0 && (rule->flags & BLOB_FLAG_NOSUBJECT) != 0;
-}
-
-/* A header rule looks at its own selector's segment only; `!~` and if-unset are settled here. */
-static void confirm_header(struct scan_context *c, uint32_t index)
-{
-	const struct blob_rule *rule = &c->ruleset->rule[index];
-	struct rule_state *state = &c->state[index];
-	bool absent = rule->selector >= c->text->segment_count ||
-	              c->text->segments[rule->selector].start == SEGMENT_ABSENT;
-	struct bytes subject = absent ? BYTES("") : text_segment(c->text, rule->selector);
-
-	if (absent && (rule->flags & BLOB_FLAG_IF_UNSET) != 0)
-		subject = ruleset_if_unset(c->ruleset, rule);
-	(void)confirm(c, index, subject, 0, subject.len);
-	if ((rule->flags & BLOB_FLAG_NEGATED) != 0)
-		state->count = state->not_run ? 0 : state->count == 0;
 }
 
 /* Takes in [from, to]. Spans that meet become one; one too many is taken in by the last. */
@@ -332,9 +167,9 @@ static bool is_looking(const struct scan_context *c, uint32_t index)
 	const struct blob_rule *rule = &c->ruleset->rule[index];
 
 	if (c->kind == TEXT_HEADER ? rule->selector != c->segment
-	                           : skipped_segment(rule, c->segment))
+	                           : scan_is_skipped(rule, c->segment))
 		return false;
-	if (c->state[index].count < hits_max(rule))
+	if (c->state[index].count < scan_hits_max(rule))
 		return true;
 	if (c->memo != NULL)
 		memo_note_unasked(c->memo, index);
@@ -432,13 +267,13 @@ static bool fits(const struct scan_context *c, const struct blob_literal_rule *l
 	                    literal->start != BLOB_START_ANYWHERE, out_from, out_to);
 }
 
-/* The string `literal` ends at `end` of the segment in hand. */
-static void trigger_literal(struct scan_context *c, const struct blob_literal_rule *literal,
-                            uint32_t end)
+/* Looks beside the string `literal`, which ends at `end` of the segment in hand. */
+static void look_beside(struct scan_context *c, const struct blob_literal_rule *literal,
+                        uint32_t end)
 {
 	uint32_t from, to;
 
-	if (!is_of_segment(c, literal) || end < literal->reach_min ||
+	if (end < literal->reach_min ||
 	    !flank_is_likely(literal, c->subject, end - literal->bytes, end) ||
 	    !fits(c, literal, end, &from, &to) || !is_looking(c, literal->rule))
 		return;
@@ -454,6 +289,40 @@ static void trigger_literal(struct scan_context *c, const struct blob_literal_ru
 		look(c, literal->rule, from, to);
 }
 
+/* Whether the segment holds as many strings of the rule as a match does; those that came before are
+ * looked beside when it does. */
+static bool are_enough(struct scan_context *c, const struct blob_literal_rule *literal,
+                       uint32_t index, uint32_t end)
+{
+	struct rule_state *state = &c->state[literal->rule];
+	struct seen *seen = &c->seen[literal->rule];
+
+	scan_touch(c, literal->rule);
+	if (state->seen_segment != c->segment + 1) {
+		state->seen_segment = c->segment + 1;
+		state->seen = 0;
+	}
+	if (state->seen + 1 < literal->strings) {
+		seen->literal[state->seen] = index;
+		seen->end[state->seen++] = end;
+		return false;
+	}
+	for (uint32_t i = 0; i < state->seen && state->seen < literal->strings; i++)
+		look_beside(c, &c->group->literal_rules[seen->literal[i]], seen->end[i]);
+	state->seen = literal->strings;
+	return true;
+}
+
+/* The string of place `index` ends at `end` of the segment in hand. */
+static void trigger_literal(struct scan_context *c, uint32_t index, uint32_t end)
+{
+	const struct blob_literal_rule *literal = &c->group->literal_rules[index];
+
+	if (is_of_segment(c, literal) &&
+	    (literal->strings <= 1 || are_enough(c, literal, index, end)))
+		look_beside(c, literal, end);
+}
+
 static int on_literal(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
                       void *user)
 {
@@ -466,7 +335,7 @@ static int on_literal(unsigned id, unsigned long long from, unsigned long long t
 	if (id >= group->literal_count)
 		return 0;
 	for (uint32_t i = group->literal_start[id]; i < group->literal_start[id + 1]; i++)
-		trigger_literal(c, &group->literal_rules[i], (uint32_t)to);
+		trigger_literal(c, i, (uint32_t)to);
 	return 0;
 }
 
@@ -487,34 +356,23 @@ static void scan_literals(struct scan_context *c)
 	}
 }
 
-/* Counts in the spans of one rule, front to back, as if all of the segment were searched. */
-static void run_spans(struct scan_context *c, uint32_t index)
+/* What others find in the same text by the memo is asked anew. */
+static bool defer(struct scan_context *c, uint32_t index)
 {
-	struct spans *spans = &c->spans[index];
-	uint32_t max = hits_max(&c->ruleset->rule[index]);
-	size_t reached = 0;
-
-	while (spans->count > 0 && c->state[index].count < max) {
-		uint32_t first = 0;
-
-		for (uint32_t i = 1; i < spans->count; i++)
-			if (spans->from[i] < spans->from[first])
-				first = i;
-
-		size_t from = spans->from[first] > reached ? spans->from[first] : reached;
-		if (from <= spans->to[first])
-			reached = confirm(c, index, c->subject, from, spans->to[first]);
-		spans->count--;
-		spans->from[first] = spans->from[spans->count];
-		spans->to[first] = spans->to[spans->count];
-	}
+	if (!scan_is_deferred(c, index) ||
+	    !deferred_put_spans(c, index, &c->spans[index], (struct memo_text){0, 0}))
+		return false;
+	if (c->memo != NULL)
+		memo_note_unasked(c->memo, index);
+	return true;
 }
 
 /* Counts what the segment's scan has triggered. */
 static void run_pending(struct scan_context *c)
 {
 	for (uint32_t i = 0; i < c->pending_count; i++)
-		run_spans(c, c->pending[i]);
+		if (!defer(c, c->pending[i]))
+			scan_run_spans(c, c->pending[i]);
 	c->pending_count = 0;
 }
 
@@ -527,7 +385,7 @@ static bool gate_is_looking(const struct scan_context *c, const struct blob_gate
 	                           : c->segment == 0 && (gate->flags & BLOB_FLAG_NOSUBJECT) != 0)
 		return false;
 	if (count == 0 || ((gate->flags & BLOB_FLAG_MULTIPLE) != 0 &&
-	                   count < hits_max(&c->ruleset->rule[gate->rule])))
+	                   count < scan_hits_max(&c->ruleset->rule[gate->rule])))
 		return true;
 	if (c->memo != NULL)
 		memo_note_unasked(c->memo, gate->rule);
@@ -577,18 +435,19 @@ static uint32_t scanned_count(const struct scan_context *c)
 	return c->kind == TEXT_HEADER ? c->group->segment_count : c->text->segment_count;
 }
 
-/* A segment of the text in hand, as rules see it. */
-static struct bytes segment_of(const struct scan_context *c, uint32_t index)
-{
-	return c->bare_body && c->kind == TEXT_BODY ? eval_bare_segment(c->eval, c->text, index)
-	                                            : text_segment(c->text, index);
-}
-
 /* Texts that are looked for in the memo: those that repeat from message to message, and whose
  * scan costs more than the look. */
 #define MEMO_BYTES_MIN 24u
 static const bool is_memoised[GROUP_COUNT] = {
     [GROUP_FIELDS] = true, [TEXT_URI] = true, [TEXT_BODY] = true, [TEXT_RAWBODY] = true};
+
+static void ask_again(struct scan_context *c, uint32_t index)
+{
+	const struct spans all = {1, {0}, {(uint32_t)c->subject.len}};
+
+	if (!scan_is_deferred(c, index) || !deferred_put_spans(c, index, &all, memo_text(c->memo)))
+		(void)scan_confirm(c, index, c->subject, 0, c->subject.len);
+}
 
 /* Takes over what was found in the same text before; false when it is not known. */
 static bool recall(struct scan_context *c)
@@ -606,11 +465,11 @@ static bool recall(struct scan_context *c)
 	c->counters->memo_hits++;
 	for (uint32_t i = 0; i < count; i++) {
 		struct rule_state *state = &c->state[result[i].rule];
-		uint32_t max = hits_max(&c->ruleset->rule[result[i].rule]);
+		uint32_t max = scan_hits_max(&c->ruleset->rule[result[i].rule]);
 
 		scan_touch(c, result[i].rule);
 		if (result[i].count == MEMO_ASK)
-			(void)confirm(c, result[i].rule, c->subject, 0, c->subject.len);
+			ask_again(c, result[i].rule);
 		else
 			state->count = max - state->count < result[i].count
 			                   ? max
@@ -619,8 +478,8 @@ static bool recall(struct scan_context *c)
 	return true;
 }
 
-/* What was cut short says nothing about the text. */
-static void keep(struct scan_context *c)
+/* What was cut short says nothing about the text. `deferred`: spans there were before it. */
+static void keep(struct scan_context *c, uint32_t deferred)
 {
 	if (c->over_budget || c->scan_failed || c->counters->match_limits != c->memo_limits) {
 		memo_drop(c->memo);
@@ -630,15 +489,16 @@ static void keep(struct scan_context *c)
 
 	c->counters->memo_evictions += kept == MEMO_KEPT_FOR_ANOTHER;
 	c->counters->memo_too_large += kept == MEMO_TOO_LARGE;
+	deferred_name_text(c->deferred, deferred, memo_text(c->memo));
 }
 
 static void scan_subject(struct scan_context *c)
 {
-	enter_stage(c, STAGE_LITERAL);
+	scan_enter_stage(c, STAGE_LITERAL);
 	scan_literals(c);
-	enter_stage(c, STAGE_TRIGGERED);
+	scan_enter_stage(c, STAGE_TRIGGERED);
 	run_pending(c);
-	enter_stage(c, STAGE_GATE);
+	scan_enter_stage(c, STAGE_GATE);
 	scan_gate(c);
 }
 
@@ -648,40 +508,24 @@ static void scan_segment(struct scan_context *c, uint32_t index)
 	c->gate_span = c->group->gate_span[c->kind == TEXT_HEADER ? index : 0];
 	if (c->segment >= c->text->segment_count)
 		return;
-	c->subject = segment_of(c, c->segment);
+	c->subject = scan_segment_of(c, c->segment);
 	c->runs_known = false;
 	if (c->subject.len == 0)
 		return;
-	(void)within_budget(c, c->subject.len);
+	(void)scan_within_budget(c, c->subject.len);
 	if (c->memo == NULL || c->subject.len < MEMO_BYTES_MIN ||
 	    !is_memoised[c->group - c->ruleset->group]) {
 		scan_subject(c);
 	} else {
-		enter_stage(c, STAGE_MEMO);
+		scan_enter_stage(c, STAGE_MEMO);
+		uint32_t deferred = deferred_spans(c->deferred);
 		if (!recall(c)) {
 			scan_subject(c);
-			enter_stage(c, STAGE_MEMO);
-			keep(c);
+			scan_enter_stage(c, STAGE_MEMO);
+			keep(c, deferred);
 		}
 	}
-	enter_stage(c, STAGE_NONE);
-}
-
-static void run_residual(struct scan_context *c, uint32_t index)
-{
-	const struct blob_rule *rule = &c->ruleset->rule[index];
-	uint32_t max = hits_max(rule);
-
-	if (c->kind == TEXT_HEADER) {
-		confirm_header(c, index);
-		return;
-	}
-	for (uint32_t k = 0; k < c->text->segment_count && c->state[index].count < max; k++)
-		if (!skipped_segment(rule, k)) {
-			struct bytes segment = segment_of(c, k);
-
-			(void)confirm(c, index, segment, 0, segment.len);
-		}
+	scan_enter_stage(c, STAGE_NONE);
 }
 
 static void run_exists(struct scan_context *c)
@@ -703,13 +547,18 @@ static const uint8_t turns[GROUP_COUNT] = {GROUP_FIELDS,       GROUP_WHOLE_HEADE
                                            GROUP_OTHER_HEADER, TEXT_URI,           TEXT_BODY,
                                            TEXT_RAWBODY,       TEXT_FULL};
 
+void scan_enter_group(struct scan_context *context, uint32_t group)
+{
+	context->group = &context->ruleset->group[group];
+	context->kind = group_text(group);
+	context->text = &context->texts->kind[context->kind];
+}
+
 static void enter_turn(struct scan_context *c)
 {
 	if (c->turn == GROUP_COUNT)
 		return;
-	c->group = &c->ruleset->group[turns[c->turn]];
-	c->kind = group_text(turns[c->turn]);
-	c->text = &c->texts->kind[c->kind];
+	scan_enter_group(c, turns[c->turn]);
 	if (turns[c->turn] < TEXT_KIND_COUNT)
 		c->counters->text_bytes += c->text->bytes;
 	if (turns[c->turn] == GROUP_FIELDS)
@@ -718,24 +567,36 @@ static void enter_turn(struct scan_context *c)
 		c->bare_body = eval_bares_body(c, c->texts);
 }
 
-/* One step; the turn's segments come first, then its rules without a trigger. */
-static void scan_step(struct scan_context *c)
+static void step_residual(struct scan_context *c, uint32_t at)
 {
-	uint32_t segments = scanned_count(c);
+	uint32_t rule = c->group->residual[at];
 
-	if (c->at < segments) {
-		scan_segment(c, c->at++);
-	} else if (c->at - segments < c->group->residual_count) {
-		if (c->at - segments + 1 < c->group->residual_count)
-			prefetch_pattern(c, c->group->residual[c->at - segments + 1]);
-		enter_stage(c, STAGE_RESIDUAL);
-		run_residual(c, c->group->residual[c->at++ - segments]);
-		enter_stage(c, STAGE_NONE);
-	} else {
-		c->at = 0;
-		c->turn++;
-		enter_turn(c);
+	if (scan_is_deferred(c, rule)) {
+		deferred_put(c, rule);
+		return;
 	}
+	if (at + 1 < c->group->residual_count)
+		prefetch_pattern(c, c->group->residual[at + 1]);
+	scan_enter_stage(c, STAGE_RESIDUAL);
+	scan_run_residual(c, rule);
+	scan_enter_stage(c, STAGE_NONE);
+}
+
+/* The turn's segments come first, then its rules without a trigger. */
+bool scan_step(struct scan_context *context)
+{
+	uint32_t segments = scanned_count(context);
+
+	if (context->at < segments) {
+		scan_segment(context, context->at++);
+	} else if (context->at - segments < context->group->residual_count) {
+		step_residual(context, context->at++ - segments);
+	} else {
+		context->at = 0;
+		context->turn++;
+		enter_turn(context);
+	}
+	return context->turn < GROUP_COUNT;
 }
 
 /* Most rules find nothing in a message and have nothing to forget. */
@@ -749,30 +610,14 @@ static void forget_states(struct scan_context *c)
 	}
 }
 
-void scan_begin(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
-                uint64_t (*cpu_now_ns)(void))
+void scan_begin(struct scan_context *context, const struct texts *texts)
 {
 	forget_states(context);
+	deferred_begin(context->deferred);
 	context->texts = texts;
-	context->cpu_now_ns = cpu_now_ns;
-	context->left_ns = budget_ns;
-	context->work = WORK_A_LOOK;
-	context->over_budget = context->scan_failed = false;
+	context->scan_failed = false;
 	context->turn = context->at = 0;
 	context->bare_body = false;
 	eval_begin(context);
 	enter_turn(context);
-}
-
-bool scan_continue(struct scan_context *context, uint64_t slice_ns)
-{
-	context->start_ns = context->cpu_now_ns();
-	context->slice_ns = slice_ns;
-	context->over_slice = false;
-	while (context->turn < GROUP_COUNT && !context->over_slice)
-		scan_step(context);
-
-	uint64_t spent_ns = context->cpu_now_ns() - context->start_ns;
-	context->left_ns -= spent_ns < context->left_ns ? spent_ns : context->left_ns;
-	return context->turn == GROUP_COUNT;
 }

@@ -15,6 +15,8 @@ struct rule_state {
 	uint32_t count;              /* hits */
 	uint32_t last_segment;       /* 1 + the segment whose `spans` it has */
 	uint32_t held_segment, held; /* strings found there: 1 + segment, how many */
+	uint32_t seen_segment, seen; /* the same before anybody looked what stands beside them */
+	uint32_t deferred;           /* 1 + its place among those that wait; 0: it does not */
 	bool not_run;                /* a budget or a limit kept it from being settled */
 	bool unanswered;             /* the network has not said, and might have */
 };
@@ -27,6 +29,7 @@ enum scan_stage {
 	STAGE_GATE,
 	STAGE_RESIDUAL,
 	STAGE_TRIGGERED, /* looking for what strings triggered */
+	STAGE_DEFERRED,  /* looking for what metas asked for in the end */
 	STAGE_MEMO,      /* looking for what was found before, and keeping it */
 	STAGE_COUNT
 };
@@ -50,6 +53,10 @@ struct held { /* where matches may begin, while a rule waits for more of its str
 	uint32_t from[LITERAL_NEED_MAX], to[LITERAL_NEED_MAX];
 };
 
+struct seen { /* strings that nobody looked beside while there were too few of them */
+	uint32_t literal[LITERAL_NEED_MAX], end[LITERAL_NEED_MAX];
+};
+
 #define SPANS_MAX 4
 
 struct spans { /* where matches of a rule may begin in the segment in hand; apart */
@@ -57,7 +64,15 @@ struct spans { /* where matches of a rule may begin in the segment in hand; apar
 	uint32_t from[SPANS_MAX], to[SPANS_MAX];
 };
 
+enum scan_phase { /* of judging a message */
+	          PHASE_TEXTS,
+	          PHASE_EVALS,
+	          PHASE_DEFERRED,
+	          PHASE_DONE
+};
+
 struct eval_state;
+struct deferred; /* scan_deferred.c */
 
 struct scan_context {
 	const struct ruleset *ruleset;
@@ -69,8 +84,10 @@ struct scan_context {
 	struct rule_state *state; /* by rule */
 	uint64_t *touched;        /* bits by rule: those whose state is not as at the beginning */
 	struct value *value;      /* by rule; of score.c */
-	uint32_t *changed;        /* rules worth something else than idle in `value` */
+	uint32_t *changed; /* rules worth something else than idle in `value`; twice at most */
 	uint32_t changed_count;
+	uint32_t rules_not_run, rules_unanswered; /* so far */
+	struct deferred *deferred;
 	uint64_t *hits;  /* bits by rule */
 	uint64_t *known; /* bits: what `value` says, see idle_known */
 	uint64_t *dirty; /* bits by place in the order of metas: to be looked at */
@@ -79,6 +96,7 @@ struct scan_context {
 	uint32_t memo_reader;
 	uint64_t memo_limits; /* match limits reached before the text in hand */
 	struct held *held;    /* by rule */
+	struct seen *seen;    /* by rule */
 	struct spans *spans;  /* by rule */
 	struct value stack[META_DEPTH_MAX];
 	uint32_t *pending; /* rules to be looked for in `spans` of the segment in hand */
@@ -88,6 +106,7 @@ struct scan_context {
 	const struct answers *answers; /* may be NULL */
 	/* of the message in hand */
 	const struct texts *texts;
+	enum scan_phase phase;
 	uint32_t turn; /* of the groups */
 	uint32_t at;   /* step within it */
 	const struct ruleset_group *group;
@@ -112,12 +131,21 @@ static inline void scan_touch(struct scan_context *context, uint32_t rule)
 }
 
 /* Starts filling `state` for every pattern and `exists:` rule. Keeps `texts` until it is done. */
-void scan_begin(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
-                uint64_t (*cpu_now_ns)(void));
-/* Goes on for about `slice_ns` of CPU time, at least one step. True when all is done. */
-bool scan_continue(struct scan_context *context, uint64_t slice_ns);
+void scan_begin(struct scan_context *context, const struct texts *texts);
+/* One step: a segment, or a rule in all of them. False when it was the last. */
+bool scan_step(struct scan_context *context);
+/* scan_deferred.c: the same with rules that waited for the others; after score_begin. False when
+ * none is left. */
+bool scan_deferred_step(struct scan_context *context);
 
-/* score.c: metas, points and the list of hits, from `state`. */
-void score_rules(struct scan_context *context, struct judgement *out_judgement);
+/* score.c: what rules are worth by their `state`, deferred ones with what they may be worth. */
+void score_begin(struct scan_context *context);
+/* Whether the hit of a listed rule hangs on what a deferred one is worth; true where it would take
+ * long to tell. */
+bool score_asks(struct scan_context *context, uint32_t rule);
+/* A deferred rule is known by its `state` now. */
+void score_take(struct scan_context *context, uint32_t rule);
+/* Points and the list of hits. */
+void score_end(struct scan_context *context, struct judgement *out_judgement);
 
 #endif

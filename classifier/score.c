@@ -10,7 +10,8 @@
 #include "base/check.h"
 #include "classifier/eval.h"
 
-#define POINTS_E4_MAX ((int64_t)INT32_MAX * 10)
+#define POINTS_E4_MAX    ((int64_t)INT32_MAX * 10)
+#define ASKING_LOOKS_MAX 256u
 
 static const struct value open_flag = {0, 1};
 
@@ -254,36 +255,51 @@ struct value meta_value(const struct ruleset *r, const struct blob_rule *meta,
 			top -= 2;
 			top[-1] = select_value(top[-1], top[0], top[1]);
 		} else {
+			double exact;
+
 			top--;
-			top[-1] = binary(op, top[-1], top[0]);
+			if (top[-1].lo == top[-1].hi && top[0].lo == top[0].hi &&
+			    point_binary(op, top[-1].lo, top[0].lo, &exact))
+				top[-1] = point(exact);
+			else
+				top[-1] = binary(op, top[-1], top[0]);
 		}
 	}
 	DEBUG_ASSERT(top == stack + 1);
 	return stack[0].hi < 0 && value_truth(stack[0]) != TRUTH_OPEN ? point(1) : stack[0];
 }
 
-/* What a rule is worth that found something or could not run. */
+/* What a rule is worth that found something, could not run or waits. */
 static struct value found_value(const struct blob_rule *rule, const struct rule_state *state)
 {
 	if (rule->kind != BLOB_RULE_PATTERN && rule->kind != BLOB_RULE_EXISTS &&
 	    rule->kind != BLOB_RULE_EVAL)
 		return point(0);
-	if (!state->not_run && !state->unanswered)
+	if (!state->not_run && !state->unanswered && state->deferred == 0)
 		return point(state->count);
 	bool once = (rule->flags & BLOB_FLAG_MULTIPLE) == 0;
 	return once && state->count > 0 ? point(1) : span(state->count, once ? 1 : INFINITY);
 }
 
-/* Sets what a rule is worth now, and has the metas that name it looked at. */
+static bool is_same(struct value a, struct value b)
+{
+	return a.lo == b.lo && a.hi == b.hi;
+}
+
+/* Sets what a rule is worth now, and has the metas that name it looked at. What is known of a rule
+ * after the first time only gets narrower: so it leaves what it is idle once, and once more. */
 static void change(struct scan_context *c, uint32_t index, struct value v)
 {
 	const struct ruleset_scoring *s = &c->ruleset->scoring;
 	uint64_t bit = (uint64_t)1 << index % 64;
 
-	if (v.lo == s->idle[index].lo && v.hi == s->idle[index].hi)
+	if (is_same(v, c->value[index]))
 		return;
+	if (is_same(c->value[index], s->idle[index])) {
+		DEBUG_ASSERT(c->changed_count < 2 * c->ruleset->rule_count);
+		c->changed[c->changed_count++] = index;
+	}
 	c->value[index] = v;
-	c->changed[c->changed_count++] = index;
 	known_set(c->known, c->ruleset, index, v);
 	c->hits[index / 64] &= ~bit;
 	if ((c->ruleset->rule[index].flags & BLOB_FLAG_SILENT) == 0 && value_truth(v) == TRUTH_TRUE)
@@ -303,29 +319,39 @@ static bool is_guarded(const struct scan_context *c, uint32_t at)
 	return false;
 }
 
-/* Metas of which some rule is worth something else than idle; each stands behind those it names. */
-static void run_metas(struct scan_context *c)
+static bool is_open(struct value v)
+{
+	return value_truth(v) == TRUTH_OPEN;
+}
+
+/* Metas of which some rule is worth something else than it was; each stands behind those it names.
+ * Those before place `end` in the order. */
+static void run_metas(struct scan_context *c, uint32_t end)
 {
 	const struct ruleset *r = c->ruleset;
 
-	c->counters->metas_undecided += r->scoring.idle_open;
-	for (uint32_t word = 0; word <= r->order_count / 64; word++)
-		while (c->dirty[word] != 0) {
-			uint32_t at = word * 64 + (uint32_t)__builtin_ctzll(c->dirty[word]);
+	for (uint32_t word = 0; word * 64 < end; word++) {
+		uint64_t before = end - word * 64 < 64 ? ((uint64_t)1 << end % 64) - 1 : UINT64_MAX;
+
+		while ((c->dirty[word] & before) != 0) {
+			uint32_t at = word * 64 +
+			              (uint32_t)__builtin_ctzll(c->dirty[word] & before);
 			uint32_t index = r->order[at];
 			bool guarded = is_guarded(c, at);
 
-			c->dirty[word] &= c->dirty[word] - 1;
+			c->dirty[word] &= ~((uint64_t)1 << at % 64);
 			if (guarded && known_has(c->known, index))
 				continue; /* it was worth nothing all along */
 			struct value v = guarded
 			                     ? point(0)
 			                     : meta_value(r, &r->rule[index], c->value, c->stack);
-			c->counters->metas_undecided += value_truth(v) == TRUTH_OPEN;
-			c->counters->metas_undecided -= value_truth(r->scoring.idle[index]) ==
-			                                TRUTH_OPEN;
+			if ((r->rule[index].flags & BLOB_FLAG_SILENT) == 0) {
+				c->counters->metas_undecided += is_open(v);
+				c->counters->metas_undecided -= is_open(c->value[index]);
+			}
 			change(c, index, v);
 		}
+	}
 }
 
 /* All rules are worth again what they are where nothing is found. */
@@ -388,34 +414,81 @@ static int64_t add_rule(struct scan_context *c, uint32_t index, struct judgement
 	return points_e4;
 }
 
-static void take_found(struct scan_context *c, uint32_t index, struct judgement *j)
+static void take_found(struct scan_context *c, uint32_t index)
 {
 	const struct rule_state *state = &c->state[index];
 
-	if (state->count == 0 && !state->not_run && !state->unanswered)
-		return;
-	j->rules_not_run += state->not_run;
-	j->rules_unanswered += state->unanswered;
+	c->rules_not_run += state->not_run;
+	c->rules_unanswered += state->unanswered;
 	change(c, index, found_value(&c->ruleset->rule[index], state));
 }
 
-void score_rules(struct scan_context *context, struct judgement *out_judgement)
+static bool is_idle(const struct rule_state *state)
+{
+	return state->count == 0 && !state->not_run && !state->unanswered && state->deferred == 0;
+}
+
+void score_begin(struct scan_context *context)
+{
+	const struct ruleset *r = context->ruleset;
+
+	forget_changes(context);
+	context->rules_not_run = context->rules_unanswered = 0;
+	for (uint32_t word = 0; word <= r->rule_count / 64; word++)
+		for (uint64_t left = context->touched[word]; left != 0; left &= left - 1) {
+			uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(left);
+
+			if (!is_idle(&context->state[index]))
+				take_found(context, index);
+		}
+	context->counters->metas_undecided += r->scoring.idle_open;
+}
+
+void score_take(struct scan_context *context, uint32_t rule)
+{
+	take_found(context, rule);
+}
+
+bool score_asks(struct scan_context *context, uint32_t rule)
+{
+	const struct ruleset *r = context->ruleset;
+	const struct ruleset_scoring *s = &r->scoring;
+	uint32_t hanging[ASKING_LOOKS_MAX] = {rule}, count = 1;
+
+	for (uint32_t looks = 0; count > 0;) {
+		uint32_t index = hanging[--count];
+
+		for (uint32_t i = s->user_start[index]; i < s->user_start[index + 1]; i++) {
+			uint32_t at = s->user[i], meta = r->order[at];
+
+			if ((context->dirty[at / 64] >> at % 64 & 1) != 0)
+				run_metas(context, at + 1);
+			struct value v = context->value[meta];
+			if (v.lo == v.hi)
+				continue;
+			if (++looks == ASKING_LOOKS_MAX ||
+			    (is_open(v) && (r->rule[meta].flags & BLOB_FLAG_SILENT) == 0))
+				return true;
+			hanging[count++] = meta;
+		}
+	}
+	return false;
+}
+
+void score_end(struct scan_context *context, struct judgement *out_judgement)
 {
 	const struct ruleset *r = context->ruleset;
 	int64_t points_e4 = 0;
 
 	memset(out_judgement, 0, sizeof(*out_judgement));
-	forget_changes(context);
-	for (uint32_t word = 0; word <= r->rule_count / 64; word++)
-		for (uint64_t left = context->touched[word]; left != 0; left &= left - 1)
-			take_found(context, word * 64 + (uint32_t)__builtin_ctzll(left),
-			           out_judgement);
-	run_metas(context);
+	run_metas(context, r->order_count);
 	for (uint32_t word = 0; word <= r->rule_count / 64; word++)
 		for (uint64_t left = context->hits[word]; left != 0; left &= left - 1)
 			points_e4 += add_rule(context, word * 64 + (uint32_t)__builtin_ctzll(left),
 			                      out_judgement);
 	out_judgement->score_milli = milli_of(points_e4);
+	out_judgement->rules_not_run = context->rules_not_run;
+	out_judgement->rules_unanswered = context->rules_unanswered;
 	out_judgement->incomplete = out_judgement->rules_not_run > 0 || context->scan_failed;
 }
 
@@ -427,36 +500,4 @@ bool classifier_rule_value(const struct scan_context *context, uint32_t rule, do
 		v = context->value[rule];
 	*out_value = v.lo;
 	return v.lo == v.hi;
-}
-
-void classifier_begin(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
-                      uint64_t (*cpu_now_ns)(void))
-{
-	scan_begin(context, texts, budget_ns, cpu_now_ns);
-}
-
-bool classifier_continue(struct scan_context *context, uint64_t slice_ns,
-                         struct judgement *out_judgement)
-{
-	if (!scan_continue(context, slice_ns))
-		return false;
-	eval_run(context, context->texts);
-	score_rules(context, out_judgement);
-	context->counters->messages++;
-	context->counters->messages_incomplete += out_judgement->incomplete;
-	context->counters->rules_not_run += out_judgement->rules_not_run;
-	context->counters->rules_unanswered += out_judgement->rules_unanswered;
-	context->counters->hits_left_out += out_judgement->hits_left_out;
-	return true;
-}
-
-void classifier_judge(struct scan_context *context, const struct texts *texts, uint64_t budget_ns,
-                      uint64_t (*cpu_now_ns)(void), struct judgement *out_judgement)
-{
-	bool done;
-
-	classifier_begin(context, texts, budget_ns, cpu_now_ns);
-	do {
-		done = classifier_continue(context, UINT64_MAX, out_judgement);
-	} while (!done);
 }

@@ -314,14 +314,6 @@ static bool read_message(struct scanner *s, const char *path, struct bytes *out_
 	return !failed;
 }
 
-/* An mbox file's first line is no header. */
-static struct bytes without_from_line(struct bytes message)
-{
-	if (message.len < 5 || memcmp(message.data, "From ", 5) != 0)
-		return message;
-	return bytes_slice(message, bytes_find(message, '\n') + 1, message.len);
-}
-
 static void judge(struct scanner *s, struct bytes message, struct scanned *out)
 {
 	struct message_facts facts;
@@ -333,8 +325,8 @@ static void judge(struct scanner *s, struct bytes message, struct scanned *out)
 	if (s->checks != NULL && ruleset_reads_signatures(s->ruleset))
 		facts.signatures_at_s = (int64_t)(clock_wall_us() / 1000000);
 	uint64_t begin = clock_now_us();
-	normalise(s->normaliser, without_from_line(message), &facts, s->selectors,
-	          s->selector_count, &out->normalised);
+	normalise(s->normaliser, message, &facts, s->selectors, s->selector_count,
+	          &out->normalised);
 	if (s->checks != NULL)
 		scan_checks_ask(s->checks, s->context, &out->normalised.texts);
 	classifier_judge(s->context, &out->normalised.texts, s->options->budget_ms * 1000000,

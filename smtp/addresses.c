@@ -4,6 +4,10 @@
  * angle brackets, or a bare address, or a phrase alone; a comment; a separator. What stands inside
  * angle brackets may be nearly anything, so the closing bracket is the last one that lets the item
  * end. Where no item can be read, addresses in brackets further on are still found.
+ *
+ * Where that gives fewer items than the value has commas for, the grammar of RFC 5322 is tried as
+ * well (address_grammar.h), and counts when it finds more: as SpamAssassin does where
+ * Email::Address::XS is installed.
  */
 #include "smtp/addresses.h"
 
@@ -14,6 +18,7 @@
 #define STEPS_MAX        8192 /* of one item; one that takes more is none */
 #define DOMAIN_BYTES_MAX 253
 #define LABEL_BYTES_MAX  63
+#define WHOLE_NAMES_MAX  16 /* items of one value that may be called by all of it */
 
 struct item {
 	struct bytes phrase, inside, bare, comment; /* data NULL: not there */
@@ -38,6 +43,8 @@ static struct bytes without_group(struct bytes value)
 {
 	size_t colon = 0;
 
+	if (bytes_find(value, ':') == value.len)
+		return value;
 	for (size_t i = 0; i < value.len && !ends_group(value.data[i]); i++)
 		if (value.data[i] == ':')
 			colon = i;
@@ -52,7 +59,7 @@ static struct bytes without_pairs(struct address_walk *walk, struct bytes value)
 {
 	size_t start = walk->storage.len, from = 0;
 
-	for (size_t i = 0; i + 1 < value.len; i++) {
+	for (size_t i = bytes_find(value, '\\'); i + 1 < value.len; i++) {
 		if (value.data[i] != '\\' || value.data[i + 1] != '\\')
 			continue;
 		sink_put(&walk->storage, bytes_slice(value, from, i - from));
@@ -66,13 +73,20 @@ static struct bytes without_pairs(struct address_walk *walk, struct bytes value)
 
 void address_walk_open(struct address_walk *walk, struct bytes value, struct sink storage)
 {
-	walk->storage = storage;
-	while (value.len > 0 && header_is_space(value.data[value.len - 1]))
-		value.len--;
-	walk->rest = without_group(without_pairs(walk, value));
+	*walk = (struct address_walk){.storage = storage};
+	for (size_t i = 0; i < value.len; i++)
+		walk->commas += value.data[i] == ',';
+	size_t blanks = 0;
+
+	while (blanks < value.len && header_is_space(value.data[value.len - 1 - blanks]))
+		blanks++;
+	value = without_pairs(walk, value);
+	walk->whole = value;
+	value.len -= blanks < value.len ? blanks : value.len;
+	walk->rest = without_group(value);
 	if (skip_space(walk->rest, 0) == walk->rest.len)
 		walk->rest.len = 0;
-	walk->items_end = false;
+	walk->decided = skip_space(value, 0) == value.len;
 }
 
 /* The offset behind what `close` ends, from `at` behind the opening octet; `open` does not stand
@@ -103,33 +117,28 @@ static bool comment_end(struct bytes in, size_t at, size_t *out_end)
 	return at < in.len && in.data[at] == '(' && closed_end(in, at + 1, '(', ')', out_end);
 }
 
-/* Neither side of '@' has these, nor white space. */
-static bool is_special(uint8_t c)
-{
-	switch (c) {
-	case '<':
-	case '>':
-	case '(':
-	case ')':
-	case '[':
-	case ']':
-	case ',':
-	case ':':
-	case ';':
-		return true;
-	default:
-		return header_is_space(c);
-	}
-}
+enum {
+	NOT_LOCAL = 1,
+	NOT_HOST = 2,
+	NEITHER = NOT_LOCAL | NOT_HOST,
+};
+
+/* Octets that the local part or the host of an address does not have. */
+static const uint8_t classes[256] = {
+    ['<'] = NEITHER,   ['>'] = NEITHER,  ['('] = NEITHER,  [')'] = NEITHER,  ['['] = NEITHER,
+    [']'] = NEITHER,   [','] = NEITHER,  [':'] = NEITHER,  [';'] = NEITHER,  ['\t'] = NEITHER,
+    ['\n'] = NEITHER,  ['\v'] = NEITHER, ['\f'] = NEITHER, ['\r'] = NEITHER, [' '] = NEITHER,
+    ['@'] = NOT_LOCAL, ['"'] = NOT_HOST,
+};
 
 static bool is_local_octet(uint8_t c)
 {
-	return c != '@' && !is_special(c);
+	return (classes[c] & NOT_LOCAL) == 0;
 }
 
 static bool is_host_octet(uint8_t c)
 {
-	return c != '"' && !is_special(c);
+	return (classes[c] & NOT_HOST) == 0;
 }
 
 /* The length of '@' and a host at `at`, or of '@' and an address in brackets; 0: there is none. */
@@ -317,11 +326,13 @@ static struct bytes until_second_at(struct bytes address)
 
 static bool has_odd_quote(struct bytes address)
 {
-	size_t count = 0;
+	size_t first = bytes_find(address, '"');
+	struct bytes rest = bytes_slice(address, first + 1, SIZE_MAX);
 
-	for (size_t i = 0; i < address.len; i++)
-		count += address.data[i] == '"';
-	return count == 1 || (address.len >= 3 && memcmp(address.data, "\"\"@", 3) == 0);
+	if (first == address.len)
+		return false;
+	return bytes_find(rest, '"') == rest.len ||
+	       (address.len >= 3 && memcmp(address.data, "\"\"@", 3) == 0);
 }
 
 /* `in` as a whole an address. */
@@ -342,12 +353,13 @@ static void put_without_comments(struct address_walk *walk, struct bytes in)
 {
 	size_t from = 0, end;
 
-	for (size_t i = 0; i < in.len; i++) {
-		if (!comment_end(in, i, &end))
+	for (size_t at = 0; (at += bytes_find(bytes_slice(in, at, SIZE_MAX), '(')) < in.len;) {
+		if (!comment_end(in, at, &end)) {
+			at++;
 			continue;
-		sink_put(&walk->storage, bytes_slice(in, from, i - from));
-		from = end;
-		i = end - 1;
+		}
+		sink_put(&walk->storage, bytes_slice(in, from, at - from));
+		at = from = end;
 	}
 	sink_put(&walk->storage, bytes_slice(in, from, SIZE_MAX));
 }
@@ -432,6 +444,10 @@ static void item_take(struct address_walk *walk, const struct item *item, struct
 	if (item->inside.data != NULL)
 		address = inside_text(walk, item->inside);
 	mailbox->address = is_address(address) ? address : none;
+	if (walk->addresses_only && mailbox->address.len > 0) {
+		mailbox->address = until_second_at(mailbox->address);
+		return;
+	}
 	mailbox->name = item->phrase.data != NULL ? phrase_text(walk, item->phrase) : none;
 	if (mailbox->address.len == 0 && mailbox->name.data != NULL &&
 	    looks_like_mail(mailbox->name)) {
@@ -468,16 +484,78 @@ static bool next_in_brackets(struct address_walk *walk, struct mailbox *mailbox)
 	return false;
 }
 
-bool address_walk_next(struct address_walk *walk, struct mailbox *out_mailbox)
+static bool next_item(struct address_walk *walk, struct mailbox *mailbox)
 {
 	struct item item;
 
-	*out_mailbox = (struct mailbox){bytes_of(NULL, 0), bytes_of(NULL, 0)};
+	*mailbox = (struct mailbox){bytes_of(NULL, 0), bytes_of(NULL, 0)};
 	if (!walk->items_end && walk->rest.len > 0 && item_read(walk->rest, &item)) {
-		item_take(walk, &item, out_mailbox);
+		item_take(walk, &item, mailbox);
 		walk->rest = bytes_slice(walk->rest, item.end, SIZE_MAX);
 		return true;
 	}
 	walk->items_end = true;
-	return next_in_brackets(walk, out_mailbox);
+	return next_in_brackets(walk, mailbox);
+}
+
+/* An item without phrase and address has the whole value for a name. */
+static bool next_by_grammar(struct address_walk *walk, struct mailbox *mailbox)
+{
+	struct grammar_item item;
+
+	if (!grammar_walk_next(&walk->grammar, &walk->storage, &item))
+		return false;
+	*mailbox = (struct mailbox){item.address, item.phrase};
+	if (item.address.len == 0 && !item.has_user && item.comment.data == NULL &&
+	    item.phrase.data != NULL && looks_like_mail(item.phrase))
+		*mailbox = (struct mailbox){item.phrase, bytes_of(NULL, 0)};
+	else if (item.phrase.data == NULL)
+		mailbox->name = item.comment;
+	if (mailbox->name.data == NULL && mailbox->address.len == 0 &&
+	    walk->whole_names++ < WHOLE_NAMES_MAX)
+		mailbox->name = walk->whole;
+	return true;
+}
+
+/* How many items either reading gives, up to `most`. `walk` is a copy: nothing is kept. */
+static size_t items_count(struct address_walk walk, size_t most)
+{
+	struct mailbox mailbox;
+	size_t count = 0, start = walk.storage.len;
+
+	while (count < most &&
+	       (walk.by_grammar ? next_by_grammar(&walk, &mailbox) : next_item(&walk, &mailbox))) {
+		walk.storage.len = start;
+		count++;
+	}
+	return count;
+}
+
+/* `items`: how many the loose reading gives. */
+static void try_grammar(struct address_walk *walk, size_t items)
+{
+	walk->by_grammar = true;
+	grammar_walk_open(&walk->grammar, walk->whole);
+	walk->by_grammar = items_count(*walk, items + 1) > items;
+}
+
+bool address_walk_next(struct address_walk *walk, struct mailbox *out_mailbox)
+{
+	bool is_first = !walk->decided;
+
+	walk->decided = true;
+	if (is_first && walk->commas > 0) {
+		size_t items = items_count(*walk, walk->commas + 1);
+
+		if (items <= walk->commas)
+			try_grammar(walk, items);
+	}
+	if (walk->by_grammar)
+		return next_by_grammar(walk, out_mailbox);
+	if (next_item(walk, out_mailbox))
+		return true;
+	if (!is_first || walk->commas > 0)
+		return false;
+	try_grammar(walk, 0);
+	return walk->by_grammar && next_by_grammar(walk, out_mailbox);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "smtp/charset_shift.h"
 #include "smtp/octets.h"
 
 struct charset_name {
@@ -22,16 +23,19 @@ static const struct charset_name names[] = {
 #define CHARSET_COUNT   (sizeof(names) / sizeof(names[0]))
 #define CODE_POINT_NONE 0u /* octet 0 is handled before tables are asked */
 #define REPLACEMENT     0xFFFDu
+#define NAME_BYTES_MAX  48
 
 struct charset {
 	iconv_t converter; /* multi-octet sets; (iconv_t)-1 when the system has none */
 	uint16_t *code_point;
 	bool usable;
 	bool keeps_ascii; /* single-octet sets: the lower half is US-ASCII */
+	bool shared;      /* converter and table are those of a set before it */
 };
 
 struct charset_set {
 	struct charset charset[CHARSET_COUNT];
+	iconv_t euc_jp_2; /* EUC-JP with JIS X 0212 in place of the second plane of JIS X 0213 */
 };
 
 size_t charset_set_bytes(void)
@@ -50,13 +54,28 @@ static bool table_fill(iconv_t converter, uint16_t *table)
 		size_t in_left = 1, out_left = sizeof(utf16);
 
 		iconv(converter, NULL, NULL, NULL, NULL);
-		if (iconv(converter, &in, &in_left, &out, &out_left) != (size_t)-1 && out_left == 2)
+		/* Sets with combining marks hold the last character back until they are asked. */
+		if (iconv(converter, &in, &in_left, &out, &out_left) != (size_t)-1 &&
+		    iconv(converter, NULL, NULL, &out, &out_left) != (size_t)-1 && out_left == 2)
 			table[octet] = (uint16_t)(utf16[0] | utf16[1] << 8);
 	}
 	bool keeps_ascii = true;
 	for (unsigned octet = 1; octet < 0x80; octet++)
 		keeps_ascii = keeps_ascii && table[octet] == octet;
 	return keeps_ascii;
+}
+
+/* Another name of a set before it: the same converter and table. */
+static bool share(struct charset_set *set, size_t index)
+{
+	for (size_t i = 0; i < index; i++) {
+		if (strcmp(names[i].iconv_name, names[index].iconv_name) != 0)
+			continue;
+		set->charset[index] = set->charset[i];
+		set->charset[index].shared = true;
+		return true;
+	}
+	return false;
 }
 
 struct charset_set *charset_set_new(struct arena *arena)
@@ -69,6 +88,8 @@ struct charset_set *charset_set_new(struct arena *arena)
 		struct charset *charset = &set->charset[i];
 		const char *to = names[i].single ? "UTF-16LE" : "UTF-8";
 
+		if (share(set, i))
+			continue;
 		charset->converter = iconv_open(to, names[i].iconv_name);
 		if (charset->converter == (iconv_t)-1)
 			continue;
@@ -83,16 +104,25 @@ struct charset_set *charset_set_new(struct arena *arena)
 		if (charset->code_point == NULL)
 			return NULL;
 	}
+	set->euc_jp_2 = iconv_open("UTF-8", "EUC-JP");
+	if (set->euc_jp_2 == (iconv_t)-1) {
+		charset_set_close(set);
+		return NULL;
+	}
 	return set;
 }
 
 void charset_set_close(struct charset_set *set)
 {
 	for (size_t i = 0; i < CHARSET_COUNT; i++) {
-		if (set->charset[i].usable && set->charset[i].converter != (iconv_t)-1)
+		if (set->charset[i].usable && !set->charset[i].shared &&
+		    set->charset[i].converter != (iconv_t)-1)
 			iconv_close(set->charset[i].converter);
 		set->charset[i].usable = false;
 	}
+	if (set->euc_jp_2 != (iconv_t)-1)
+		iconv_close(set->euc_jp_2);
+	set->euc_jp_2 = (iconv_t)-1;
 }
 
 bool charset_is_ascii(struct bytes in)
@@ -220,7 +250,21 @@ static bool single_to_utf8(const struct charset *charset, struct bytes in, bool 
 	return true;
 }
 
-static bool multi_to_utf8(iconv_t converter, struct bytes in, bool strict, struct sink *out)
+/* What a converter holds back. */
+static void multi_end(iconv_t converter, struct sink *out)
+{
+	char *write = (char *)out->data + out->len;
+	size_t write_left = out->bytes_max - out->len;
+
+	if (iconv(converter, NULL, NULL, &write, &write_left) == (size_t)-1)
+		out->full = true;
+	out->len = out->bytes_max - write_left;
+}
+
+/* Strict: false, and nothing written, at the first octets the set does not have. `drops_cut`: a
+ * character cut off by the end is dropped. */
+static bool multi_to_utf8(iconv_t converter, struct bytes in, bool strict, bool drops_cut,
+                          struct sink *out)
 {
 	size_t start = out->len;
 	/* iconv's prototype lacks the const; it does not write through it. */
@@ -236,8 +280,8 @@ static bool multi_to_utf8(iconv_t converter, struct bytes in, bool strict, struc
 		out->len = out->bytes_max - write_left;
 		if (result != (size_t)-1)
 			break;
-		if (errno == E2BIG) {
-			out->full = true;
+		if (errno == E2BIG || (errno == EINVAL && drops_cut)) {
+			out->full = out->full || errno == E2BIG;
 			break;
 		}
 		if (strict) {
@@ -248,7 +292,63 @@ static bool multi_to_utf8(iconv_t converter, struct bytes in, bool strict, struc
 		read++;
 		read_left--;
 	}
+	multi_end(converter, out);
 	return true;
+}
+
+/* The C library takes the octets of C1 for controls in these sets, which do not have them. */
+static bool has_foreign_octet(struct bytes name, struct bytes in)
+{
+	bool euc = bytes_starts_nocase(name, BYTES("EUC-")),
+	     chinese = bytes_equal(name, BYTES("BIG5"));
+	bool japanese = bytes_equal(name, BYTES("EUC-JISX0213"));
+
+	if (!euc && !chinese)
+		return false;
+	for (size_t i = 0; (i = octets_ascii_end(in, i)) < in.len; i++) {
+		uint8_t c = in.data[i];
+
+		if (c == 0x80 || (euc && c < 0xA0 && !(japanese && (c == 0x8E || c == 0x8F))))
+			return true;
+	}
+	return false;
+}
+
+static bool starts(struct bytes in, struct bytes with)
+{
+	return bytes_equal(bytes_slice(in, 0, with.len), with);
+}
+
+/* Shift_JIS has a yen sign and an overline where the text of mail means ASCII. */
+static void restore_ascii(struct sink *out, size_t start)
+{
+	size_t write = start;
+
+	for (size_t at = start; at < out->len;) {
+		struct bytes rest = bytes_of(out->data + at, out->len - at);
+
+		if (starts(rest, BYTES("\xc2\xa5"))) {
+			out->data[write++] = '\\';
+			at += 2;
+		} else if (starts(rest, BYTES("\xe2\x80\xbe"))) {
+			out->data[write++] = '~';
+			at += 3;
+		} else {
+			out->data[write++] = out->data[at++];
+		}
+	}
+	out->len = write;
+}
+
+/* White space in a name does not count. */
+static struct bytes without_space(struct bytes name, uint8_t memory[NAME_BYTES_MAX])
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < name.len && len < NAME_BYTES_MAX; i++)
+		if (name.data[i] != ' ' && name.data[i] != '\t' && name.data[i] != '\n')
+			memory[len++] = name.data[i];
+	return len == name.len || len == NAME_BYTES_MAX ? name : bytes_of(memory, len);
 }
 
 static const struct charset *find(const struct charset_set *set, struct bytes name)
@@ -267,6 +367,13 @@ static bool is_one_of(struct bytes name, const char *const *list, size_t count)
 	return false;
 }
 
+static bool is_utf7_name(struct bytes name)
+{
+	static const char *const list[] = {"utf-7", "utf7", "unicode-1-1-utf-7"};
+
+	return is_one_of(name, list, 3);
+}
+
 static bool is_utf8_name(struct bytes name)
 {
 	static const char *const list[] = {"utf-8", "utf8"};
@@ -274,13 +381,54 @@ static bool is_utf8_name(struct bytes name)
 	return is_one_of(name, list, 2);
 }
 
-/* Sets in which ASCII octets may mean something else. */
-static bool is_stateful(struct bytes name)
+/* Takes `prefix` off the start of `name`. */
+static bool take_prefix(struct bytes *name, const char *prefix)
 {
-	return bytes_starts_nocase(name, BYTES("iso-2022-")) ||
-	       bytes_starts_nocase(name, BYTES("utf-7")) ||
-	       bytes_starts_nocase(name, BYTES("utf-16")) ||
-	       bytes_starts_nocase(name, BYTES("utf-32"));
+	struct bytes text = bytes_text(prefix);
+
+	if (!bytes_starts_nocase(*name, text))
+		return false;
+	*name = bytes_slice(*name, text.len, SIZE_MAX);
+	return true;
+}
+
+static bool are_digits(struct bytes name, size_t least, size_t most)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (name.data[i] < '0' || name.data[i] > '9')
+			return false;
+	return name.len >= least && name.len <= most;
+}
+
+static bool are_letters(struct bytes name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if ((name.data[i] | 0x20) < 'a' || (name.data[i] | 0x20) > 'z')
+			return false;
+	return name.len == 1 || name.len == 2;
+}
+
+/* Names under which text of ASCII is left alone. Under others it is decoded, which matters where
+ * the octets mean something else, and where it says that the text consists of characters. */
+static bool leaves_ascii(struct bytes name)
+{
+	static const char *const list[] = {
+	    "",    "us-ascii", "ascii", "ansi_x3.4-1968", "ansi_x3.4-1986", "iso646-us", "big5",
+	    "gbk", "utf-8",    "utf8",  "gb18030",        "gb-18030",       "gb 18030",
+	};
+	struct bytes rest = name;
+
+	if (is_one_of(name, list, sizeof(list) / sizeof(list[0])))
+		return true;
+	if (take_prefix(&rest, "windows-"))
+		return are_digits(rest, 4, 4);
+	if (take_prefix(&rest, "koi8-") || take_prefix(&rest, "euc-"))
+		return are_letters(rest);
+	if (take_prefix(&rest, "iso-8859") || take_prefix(&rest, "iso8859") ||
+	    take_prefix(&rest, "iso 8859"))
+		return rest.len == 0 ||
+		       (rest.data[0] == '-' && are_digits(bytes_slice(rest, 1, SIZE_MAX), 1, 2));
+	return false;
 }
 
 /* UTF-16 by its octet order mark, or by where the small octets stand. NULL when nothing tells. */
@@ -308,13 +456,59 @@ static const struct charset *guess_utf16(const struct charset_set *set, struct b
 	return find(set, little_clues > big_clues ? BYTES("utf-16le") : BYTES("utf-16be"));
 }
 
-static struct bytes ascii_only(struct bytes in)
+/* UTF-32 that does not say which octet comes first says so by its mark. */
+static const struct charset *find_utf32(const struct charset_set *set, struct bytes *in)
 {
-	size_t len = 0;
+	bool little = starts(*in, bytes_of((const uint8_t *)"\xff\xfe\0\0", 4));
+	bool big = starts(*in, bytes_of((const uint8_t *)"\0\0\xfe\xff", 4));
 
-	while (len < in.len && in.data[len] < 0x80)
-		len++;
-	return bytes_slice(in, 0, len);
+	if (!little && !big)
+		return NULL;
+	*in = bytes_slice(*in, 4, SIZE_MAX);
+	return find(set, little ? BYTES("utf-32le") : BYTES("utf-32be"));
+}
+
+/* Whether kanji of the second set are called: in EUC by an octet, in ISO-2022-JP by a sequence. */
+static bool has_kanji_2(struct bytes in)
+{
+	for (size_t i = 0; (i += bytes_find(bytes_slice(in, i, SIZE_MAX), 0x1B)) < in.len; i++)
+		if (starts(bytes_slice(in, i, SIZE_MAX), BYTES("\x1b$(D")))
+			return true;
+	return bytes_find(in, 0x8F) < in.len;
+}
+
+/* In encoded words it only has to be well-formed: SpamAssassin puts the octets as they are into the
+ * header, and so do we. */
+static bool utf16_to_utf8(const struct charset *charset, struct bytes in, bool is_word,
+                          struct sink *out)
+{
+	size_t start = out->len;
+
+	if (!multi_to_utf8(charset->converter, in, true, false, out))
+		return false;
+	if (is_word) {
+		out->len = start;
+		sink_put(out, in);
+	}
+	return true;
+}
+
+/* Sets of seven bits; false when `declared` is none of them. */
+static bool shifted_to_utf8(const struct charset_set *set, struct bytes in, struct bytes declared,
+                            struct sink *out)
+{
+	static const char *const japanese[] = {"iso-2022-jp", "iso-2022-jp-1", "7bit-jis", "jis"};
+	const struct charset *euc_jp = find(set, BYTES("euc-jp"));
+	const struct charset *euc_kr = find(set, BYTES("euc-kr"));
+
+	if (euc_jp != NULL && is_one_of(declared, japanese, 4))
+		charset_put_iso_2022_jp(has_kanji_2(in) ? set->euc_jp_2 : euc_jp->converter, in,
+		                        out);
+	else if (euc_kr != NULL && bytes_equal_nocase(declared, BYTES("iso-2022-kr")))
+		charset_put_iso_2022_kr(euc_kr->converter, in, out);
+	else
+		return false;
+	return true;
 }
 
 /* Converts by the declared set; false when it is unknown or does not fit the octets. */
@@ -327,29 +521,41 @@ static bool declared_to_utf8(struct charset_set *set, struct bytes in, struct by
 		put_valid_utf8(in, out);
 		return true;
 	}
-	const struct charset *charset;
+	const struct charset *charset = find(set, declared);
 	if (bytes_starts_nocase(declared, BYTES("utf-16")) ||
-	    bytes_starts_nocase(declared, BYTES("utf16")))
+	    bytes_starts_nocase(declared, BYTES("utf16"))) {
 		charset = guess_utf16(set, in);
-	else
-		charset = find(set, declared);
+		return charset != NULL && utf16_to_utf8(charset, in, insist, out);
+	}
+	if (bytes_equal_nocase(declared, BYTES("utf-32")))
+		charset = find_utf32(set, &in);
+	else if (charset == NULL && shifted_to_utf8(set, in, declared, out))
+		return true;
 	if (charset == NULL)
 		return false;
-	/* A set of seven bits ends where the octets are none of it. */
-	if (bytes_starts_nocase(declared, BYTES("iso-2022-jp")))
-		in = ascii_only(in);
 	if (charset->code_point != NULL)
 		return single_to_utf8(charset, in, !insist, out);
-	return multi_to_utf8(charset->converter, in, !insist, out);
+	struct bytes iconv_name = bytes_text(names[charset - set->charset].iconv_name);
+	bool is_utf = bytes_starts_nocase(iconv_name, BYTES("UTF-"));
+	bool is_second = bytes_equal(iconv_name, BYTES("EUC-JISX0213")) && has_kanji_2(in);
+	size_t start = out->len;
+	if ((!insist && has_foreign_octet(iconv_name, in)) ||
+	    !multi_to_utf8(is_second ? set->euc_jp_2 : charset->converter, in, !insist, !is_utf,
+	                   out))
+		return false;
+	if (bytes_equal(iconv_name, BYTES("SHIFT_JIS")))
+		restore_ascii(out, start);
+	return true;
 }
 
 bool charset_to_utf8(struct charset_set *set, struct bytes in, struct bytes declared, bool insist,
                      struct sink *out)
 {
-	static const char *const ascii[] = {"us-ascii", "ascii", "iso646-us"};
+	static const char *const ascii[] = {"us-ascii", "ascii"};
+	uint8_t memory[NAME_BYTES_MAX];
 	bool plain = charset_is_ascii(in);
 
-	if (plain && !is_stateful(declared)) {
+	if (plain && leaves_ascii(declared)) {
 		sink_put(out, in);
 		return false;
 	}
@@ -358,6 +564,9 @@ bool charset_to_utf8(struct charset_set *set, struct bytes in, struct bytes decl
 		return true;
 	}
 	bool try_declared = insist || !is_one_of(declared, ascii, 2);
+	declared = without_space(declared, memory);
+	if (is_utf7_name(declared))
+		return charset_put_utf7(in, out);
 	if (try_declared && declared_to_utf8(set, in, declared, insist, out))
 		return true;
 	if (plain) {

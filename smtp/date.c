@@ -2,6 +2,7 @@
 #include "smtp/date.h"
 
 #include "smtp/header.h"
+#include "smtp/octets.h"
 
 #define WORDS_MAX 24
 
@@ -39,27 +40,34 @@ static bool is_word_octet(uint8_t c)
 /* Words between white space and commas behind a word. */
 static void split(struct bytes text, struct words *words)
 {
-	*words = (struct words){.count = 0};
+	words->count = 0;
 	for (size_t at = 0; at < text.len && words->count < WORDS_MAX;) {
 		size_t start = at;
 
 		while (at < text.len && !header_is_space(text.data[at]) && text.data[at] != ',')
 			at++;
-		if (at > start)
-			words->word[words->count++] = bytes_slice(text, start, at - start);
-		else
+		if (at == start) {
 			at++;
+			continue;
+		}
+		words->taken[words->count] = false;
+		words->word[words->count++] = bytes_slice(text, start, at - start);
 	}
 }
 
-/* A word of `min` to `max` digits and nothing else. */
+/* A word of `min` to `max` digits, at most 9, and nothing else. */
 static bool is_number(struct bytes word, size_t min, size_t max, uint32_t *out_value)
 {
-	uint64_t value;
+	uint32_t value = 0;
 
-	if (word.len < min || word.len > max || !bytes_to_u64(word, UINT32_MAX, &value))
+	if (word.len < min || word.len > max)
 		return false;
-	*out_value = (uint32_t)value;
+	for (size_t i = 0; i < word.len; i++) {
+		if (!is_digit(word.data[i]))
+			return false;
+		value = value * 10 + word.data[i] - '0';
+	}
+	*out_value = value;
 	return true;
 }
 
@@ -281,14 +289,19 @@ static size_t date_end(struct bytes in, size_t at)
 
 struct bytes date_in_received(struct bytes value)
 {
-	for (size_t i = 0; i + 1 < value.len; i++) {
-		if (!header_is_space(value.data[i]))
-			continue;
-		size_t end = date_end(value, i + 1);
-		if (end == 0)
-			end = date_end(value, i + 2);
-		if (end > 0)
-			return bytes_slice(value, i, end - i);
+	for (size_t from = 0; from < value.len; from += 64) {
+		uint64_t spaces = octets_space_mask(value, from);
+
+		for (; spaces != 0; spaces &= spaces - 1) {
+			size_t at = from + (size_t)__builtin_ctzll(spaces), end = 0;
+
+			if (at + 1 < value.len && is_digit(value.data[at + 1]))
+				end = date_end(value, at + 1);
+			if (end == 0 && at + 2 < value.len && is_digit(value.data[at + 2]))
+				end = date_end(value, at + 2);
+			if (end > 0)
+				return bytes_slice(value, at, end - at);
+		}
 	}
 	return bytes_of(NULL, 0);
 }

@@ -94,16 +94,6 @@ size_t decode_base64(struct bytes in, uint8_t *out)
 	return (size_t)(write - out);
 }
 
-int decode_hex_digit(uint8_t octet)
-{
-	if (octet >= '0' && octet <= '9')
-		return octet - '0';
-	octet |= 0x20;
-	if (octet >= 'a' && octet <= 'f')
-		return octet - 'a' + 10;
-	return -1;
-}
-
 /* =XX to octets, in place. */
 static size_t qp_hex(uint8_t *data, size_t len)
 {

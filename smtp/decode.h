@@ -29,6 +29,13 @@ size_t decode_q_word(struct bytes in, uint8_t *out);
 size_t decode_crlf_to_lf(uint8_t *data, size_t len);
 
 /* The value of a hexadecimal digit, or -1. */
-int decode_hex_digit(uint8_t octet);
+static inline int decode_hex_digit(uint8_t octet)
+{
+	uint8_t letter = octet | 0x20;
+
+	if (octet >= '0' && octet <= '9')
+		return octet - '0';
+	return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
 
 #endif

@@ -52,9 +52,10 @@ struct fact_html *facts_build_html(struct facts_build *build, uint32_t part)
 /* The raw value with LF line ends, in the table's storage when it has others. */
 static struct bytes raw_with_lf(struct header_table *headers, const struct header_field *field)
 {
-	size_t start = headers->storage.len;
+	size_t start = headers->storage.len, len = field->raw.len;
+	bool crlf = len >= 2 && field->raw.data[len - 2] == '\r';
 
-	if (bytes_find(field->raw, '\r') == field->raw.len)
+	if (!crlf && bytes_find(field->raw, '\r') == len)
 		return field->raw;
 	header_put_raw(field, &headers->storage);
 	return bytes_of(headers->storage.data + start, headers->storage.len - start);

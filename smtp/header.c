@@ -2,7 +2,9 @@
 #include "smtp/header.h"
 
 #include "base/check.h"
+#include "base/facts.h"
 #include "smtp/header_words.h"
+#include "smtp/octets.h"
 
 #define HEADER_ERRORS_MAX 3 /* lines that are no field; one more begins the body */
 
@@ -18,15 +20,7 @@ bool header_lines_are_crlf(struct bytes message)
 
 uint32_t header_hash(struct bytes name)
 {
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = 0; i < name.len; i++) {
-		uint8_t octet = name.data[i];
-
-		octet |= (uint8_t)((octet >= 'A' && octet <= 'Z') << 5);
-		hash = (hash ^ octet) * 16777619u;
-	}
-	return hash;
+	return fact_name_hash(name);
 }
 
 struct bytes header_trim(struct bytes b)
@@ -84,8 +78,8 @@ void header_add(struct header_table *table, struct bytes name, struct bytes raw)
 	raw.len = len;
 	uint32_t index = table->count++;
 	struct header_field *field = &table->field[index];
-	*field = (struct header_field){name,        raw,  bytes_of(NULL, 0), header_hash(name),
-	                               HEADER_NONE, false};
+	*field = (struct header_field){
+	    name, raw, bytes_of(NULL, 0), header_hash(name), HEADER_NONE, false, false};
 	if (table->message_count != UINT32_MAX)
 		return;
 	uint32_t bucket = field->name_hash % HEADER_BUCKETS;
@@ -98,11 +92,8 @@ void header_add(struct header_table *table, struct bytes name, struct bytes raw)
 
 size_t header_name_len(struct bytes line, size_t *out_colon)
 {
-	size_t len = 0;
+	size_t len = octets_name_end(line, 0), colon = len;
 
-	while (len < line.len && header_is_name_octet(line.data[len]))
-		len++;
-	size_t colon = len;
 	while (colon < line.len && (line.data[colon] == ' ' || line.data[colon] == '\t'))
 		colon++;
 	if (len == 0 || colon == line.len || line.data[colon] != ':')
@@ -112,7 +103,7 @@ size_t header_name_len(struct bytes line, size_t *out_colon)
 }
 
 /* The lines collected as one field: with a colon it is one, whatever its name looks like. */
-static void add_collected(struct header_table *table, struct bytes lines, bool skip_own)
+static void add_collected(struct header_table *table, struct bytes lines, bool crlf, bool skip_own)
 {
 	size_t colon = bytes_find(lines, ':');
 
@@ -123,7 +114,10 @@ static void add_collected(struct header_table *table, struct bytes lines, bool s
 		name.len--;
 	if (skip_own && bytes_starts_nocase(name, BYTES("x-spam-")))
 		return;
+	uint32_t index = table->count;
 	header_add(table, name, bytes_slice(lines, colon + 1, SIZE_MAX));
+	if (table->count > index)
+		table->field[index].keeps_cr = !crlf;
 }
 
 static bool is_line_end(struct bytes line, bool crlf)
@@ -155,7 +149,7 @@ size_t header_split(struct header_table *table, struct bytes message, bool crlf,
 		}
 		if (collecting)
 			add_collected(table, bytes_slice(message, field_start, at - field_start),
-			              skip_own);
+			              crlf, skip_own);
 		collecting = false;
 		if (is_line_end(line, crlf))
 			return at + line.len;
@@ -168,7 +162,8 @@ size_t header_split(struct header_table *table, struct bytes message, bool crlf,
 		at += line.len;
 	}
 	if (collecting)
-		add_collected(table, bytes_slice(message, field_start, at - field_start), skip_own);
+		add_collected(table, bytes_slice(message, field_start, at - field_start), crlf,
+		              skip_own);
 	*out_no_separator = true;
 	return at;
 }
@@ -201,11 +196,24 @@ uint32_t header_next(const struct header_table *table, struct bytes name, uint32
 	return index;
 }
 
+/* The last message field of this name. */
+static uint32_t last_of_message(const struct header_table *table, struct bytes name, uint32_t hash)
+{
+	uint32_t last = HEADER_NONE;
+
+	for (uint32_t i = header_first(table, name, hash); i != HEADER_NONE;
+	     i = header_next(table, name, i))
+		last = i;
+	return last;
+}
+
 uint32_t header_last_of(const struct header_table *table, struct bytes name, uint32_t first,
                         uint32_t count)
 {
 	uint32_t hash = header_hash(name);
 
+	if (first == 0 && count == table->message_count)
+		return last_of_message(table, name, hash);
 	for (uint32_t i = first + count; i > first; i--) {
 		const struct header_field *field = &table->field[i - 1];
 
@@ -215,7 +223,8 @@ uint32_t header_last_of(const struct header_table *table, struct bytes name, uin
 	return HEADER_NONE;
 }
 
-void header_put_raw(const struct header_field *field, struct sink *out)
+/* Where there may be no room for all of it. */
+static void put_raw_that_fits(const struct header_field *field, struct sink *out)
 {
 	struct bytes rest = field->raw;
 
@@ -226,10 +235,30 @@ void header_put_raw(const struct header_field *field, struct sink *out)
 			sink_put(out, rest);
 			return;
 		}
-		size_t text = end > 0 && rest.data[end - 1] == '\r' ? end - 1 : end;
+		bool has_cr = !field->keeps_cr && end > 0 && rest.data[end - 1] == '\r';
+		size_t text = has_cr ? end - 1 : end;
 		sink_put(out, bytes_slice(rest, 0, text));
 		sink_octet(out, '\n');
 		rest = bytes_slice(rest, end + 1, SIZE_MAX);
+	}
+}
+
+void header_put_raw(const struct header_field *field, struct sink *out)
+{
+	struct bytes raw = field->raw;
+
+	if (out->bytes_max - out->len < raw.len) {
+		put_raw_that_fits(field, out);
+		return;
+	}
+	for (size_t at = 0; at < raw.len;) {
+		size_t end = octets_copy_line(raw, at, out->data + out->len);
+
+		out->len += end - at;
+		if (!field->keeps_cr && end - at >= 2 && raw.data[end - 2] == '\r' &&
+		    raw.data[end - 1] == '\n')
+			out->data[--out->len - 1] = '\n';
+		at = end;
 	}
 }
 
@@ -279,6 +308,10 @@ static struct bytes unfold(struct header_table *table, struct bytes value)
 /* `value` as UTF-8 without folds, and with its encoded words decoded unless it is structured. */
 static struct bytes decode(struct header_table *table, struct bytes value, bool structured)
 {
+	static const uint8_t marks[2] = {'\n', '='};
+
+	if (octets_plain_end(value, 0, marks) == value.len)
+		return value;
 	value = unfold(table, value);
 	if (!charset_is_ascii(value)) {
 		size_t start = table->storage.len;

@@ -23,13 +23,14 @@ struct header_field {
 	struct bytes name;    /* as written, without blanks at its end */
 	struct bytes raw;     /* from behind the colon to the last line end, folds included */
 	struct bytes decoded; /* valid once `is_decoded` */
-	uint32_t name_hash;   /* of the lower-case name */
+	uint32_t name_hash;   /* header_hash(name) */
 	uint32_t
 	    next; /* the next field of this message with the same hash bucket, or HEADER_NONE */
 	bool is_decoded;
+	bool keeps_cr; /* its lines end in LF alone: a CR is text */
 };
 
-#define HEADER_BUCKETS 64
+#define HEADER_BUCKETS 128
 
 struct header_table {
 	struct header_field *field; /* all parts' fields in document order */
@@ -59,11 +60,17 @@ void header_reset(struct header_table *table);
 /* Ends the message's own fields: what is added from now on belongs to parts. */
 void header_end_message(struct header_table *table);
 
+/* fact_name_hash() */
 uint32_t header_hash(struct bytes name);
 /* The first message field of this name, and the next one after `index`; HEADER_NONE at the end.
  * `hash` is header_hash(name). */
 uint32_t header_first(const struct header_table *table, struct bytes name, uint32_t hash);
 uint32_t header_next(const struct header_table *table, struct bytes name, uint32_t index);
+/* False when there is no message field of this name for sure: most names that are asked for. */
+static inline bool header_may_have(const struct header_table *table, uint32_t hash)
+{
+	return table->bucket_first[hash % HEADER_BUCKETS] != HEADER_NONE;
+}
 /* The last field of this name among `count` ones from `first`. */
 uint32_t header_last_of(const struct header_table *table, struct bytes name, uint32_t first,
                         uint32_t count);

@@ -4,6 +4,18 @@
 #include "smtp/header.h"
 #include "smtp/octets.h"
 
+/* What octets of a tag mean. */
+enum {
+	SPACE = 1,
+	ENDS_TAG = 2,
+	ENDS_NAME = 4, /* of an attribute; a tag's end and white space do, too */
+};
+
+static const uint8_t classes[256] = {
+    ['\t'] = SPACE, ['\n'] = SPACE, ['\v'] = SPACE,   ['\f'] = SPACE,
+    ['\r'] = SPACE, [' '] = SPACE,  ['>'] = ENDS_TAG, ['='] = ENDS_NAME,
+};
+
 static bool is_alpha(uint8_t c)
 {
 	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
@@ -11,7 +23,13 @@ static bool is_alpha(uint8_t c)
 
 static bool is_space(uint8_t c)
 {
-	return c == ' ' || (c >= '\t' && c <= '\r');
+	return (classes[c] & SPACE) != 0;
+}
+
+/* What a name of a tag may start with. */
+static bool starts_name(uint8_t c)
+{
+	return is_alpha(c) || c == '_' || c == ':';
 }
 
 static bool is_word(uint8_t c)
@@ -30,14 +48,22 @@ static size_t find(struct bytes in, size_t from, uint8_t octet)
 	return from + bytes_find(bytes_slice(in, from, SIZE_MAX), octet);
 }
 
-static void name_copy(struct bytes in, char *out)
+static void name_take(struct bytes in, struct html_token *token)
 {
 	size_t len = in.len < HTML_NAME_BYTES_MAX - 1 ? in.len : HTML_NAME_BYTES_MAX - 1;
 
+	memset(token->name, 0, sizeof(token->name));
 	for (size_t i = 0; i < len; i++)
-		out[i] = (char)(in.data[i] >= 'A' && in.data[i] <= 'Z' ? in.data[i] | 0x20
-		                                                       : in.data[i]);
-	out[len] = '\0';
+		token->name[i] = (char)bytes_lower(in.data[i]);
+	token->name_key = html_name_key(token->name);
+}
+
+/* The first octet at or behind `at` that is of one of these classes. */
+static size_t find_class(struct bytes in, size_t at, unsigned of)
+{
+	while (at < in.len && (classes[in.data[at]] & of) == 0)
+		at++;
+	return at;
 }
 
 static size_t skip_space(struct bytes in, size_t at)
@@ -53,8 +79,11 @@ static void literal_enter(struct html_tokenizer *tokenizer, const char *name)
 	static const char *const list[] = {"script",    "style", "xmp",     "iframe",
 	                                   "plaintext", "title", "textarea"};
 
+	/* Most names have one or two letters: none of these. */
+	if (name[0] == '\0' || name[1] == '\0' || name[2] == '\0')
+		return;
 	for (unsigned i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
-		if (name[0] == list[i][0] && strcmp(name, list[i]) == 0) {
+		if (name[0] == list[i][0] && name[1] == list[i][1] && strcmp(name, list[i]) == 0) {
 			tokenizer->literal = list[i];
 			tokenizer->literal_cdata = i < 5;
 		}
@@ -96,12 +125,9 @@ static void give(struct html_tokenizer *tokenizer, struct html_token *token, enu
 /* One attribute at `at`; false when the tag does not end. */
 static bool attribute_read(struct bytes in, size_t *at, struct html_token *token)
 {
-	size_t start = *at, end = *at + 1;
+	size_t start = *at, end = find_class(in, start + 1, SPACE | ENDS_TAG | ENDS_NAME);
 	struct html_attribute attribute = {bytes_of(NULL, 0), bytes_of(NULL, 0)};
 
-	while (end < in.len && !is_space(in.data[end]) && in.data[end] != '=' &&
-	       in.data[end] != '>')
-		end++;
 	attribute.name = bytes_slice(in, start, end - start);
 	end = skip_space(in, end);
 	if (end < in.len && in.data[end] == '=') {
@@ -117,8 +143,7 @@ static bool attribute_read(struct bytes in, size_t *at, struct html_token *token
 			end = close + 1;
 		} else {
 			start = end;
-			while (end < in.len && !is_space(in.data[end]) && in.data[end] != '>')
-				end++;
+			end = find_class(in, end, SPACE | ENDS_TAG);
 			attribute.value = bytes_slice(in, start, end - start);
 		}
 		end = skip_space(in, end);
@@ -133,12 +158,10 @@ static bool attribute_read(struct bytes in, size_t *at, struct html_token *token
 static bool start_read(struct html_tokenizer *tokenizer, struct html_token *token)
 {
 	struct bytes in = tokenizer->in;
-	size_t at = tokenizer->at + 1, end = at;
+	size_t at = tokenizer->at + 1, end = find_class(in, at, SPACE | ENDS_TAG);
 
-	while (end < in.len && !is_space(in.data[end]) && in.data[end] != '>')
-		end++;
 	token->attribute_count = 0;
-	name_copy(bytes_slice(in, at, end - at), token->name);
+	name_take(bytes_slice(in, at, end - at), token);
 	at = skip_space(in, end);
 	while (at < in.len && in.data[at] != '>')
 		if (!attribute_read(in, &at, token))
@@ -154,15 +177,15 @@ static bool start_read(struct html_tokenizer *tokenizer, struct html_token *toke
 static bool end_read(struct html_tokenizer *tokenizer, struct html_token *token)
 {
 	struct bytes in = tokenizer->in;
-	size_t start = tokenizer->at + 2, end = start;
-	size_t close = find(in, start, '>');
+	size_t start = tokenizer->at + 2;
+	size_t end = find_class(in, start, SPACE | ENDS_TAG), close = end;
 
+	if (end < in.len && in.data[end] != '>')
+		close = find(in, end, '>');
 	if (close == in.len)
 		return false;
-	while (end < close && !is_space(in.data[end]))
-		end++;
 	token->attribute_count = 0;
-	name_copy(bytes_slice(in, start, end - start), token->name);
+	name_take(bytes_slice(in, start, end - start), token);
 	give(tokenizer, token, end > start ? HTML_END : HTML_COMMENT, close + 1);
 	return true;
 }
@@ -192,6 +215,81 @@ static bool comment_read(struct html_tokenizer *tokenizer, struct html_token *to
 	return true;
 }
 
+/* "<![CDATA[" at tokenizer->at. */
+static bool cdata_begin(struct html_tokenizer *tokenizer, struct html_token *token)
+{
+	struct bytes in = tokenizer->in;
+	size_t at = skip_space(in, tokenizer->at + 3);
+
+	if (!bytes_starts_nocase(bytes_slice(in, at, SIZE_MAX), BYTES("cdata")))
+		return false;
+	at = skip_space(in, at + 5);
+	if (at == in.len || in.data[at] != '[')
+		return false;
+	give(tokenizer, token, HTML_DECLARATION, at + 1);
+	tokenizer->in_cdata = true;
+	return true;
+}
+
+/* Its text, up to the end when "]]>" is missing; then that. */
+static void cdata_read(struct html_tokenizer *tokenizer, struct html_token *token)
+{
+	struct bytes in = tokenizer->in;
+	size_t end = tokenizer->at;
+
+	while ((end = find(in, end, ']')) < in.len &&
+	       !bytes_starts_nocase(bytes_slice(in, end, SIZE_MAX), BYTES("]]>")))
+		end++;
+	token->is_literal = true;
+	tokenizer->in_cdata = end > tokenizer->at && end < in.len;
+	if (end > tokenizer->at)
+		give(tokenizer, token, HTML_TEXT, end);
+	else
+		give(tokenizer, token, HTML_DECLARATION, end < in.len ? end + 3 : end);
+}
+
+/* Other names make a comment. */
+static bool is_declaration(struct bytes in)
+{
+	static const char *const names[] = {"doctype", "entity"};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct bytes name = bytes_text(names[i]);
+		uint8_t next = in.len > name.len ? in.data[name.len] : ' ';
+
+		if (bytes_starts_nocase(in, name) && !is_word(next) && next != '-' && next != '.' &&
+		    next != ':')
+			return true;
+	}
+	return false;
+}
+
+/* The offset of the '>' of a declaration, which consists of words, quoted texts and comments
+ * ("-- x --"); the length when one of them does not end, 0 when something else stands there. */
+static size_t declaration_end(struct bytes in)
+{
+	size_t at = 2;
+
+	while ((at = skip_space(in, at)) < in.len && in.data[at] != '>') {
+		uint8_t c = in.data[at];
+
+		if (c == '"' || c == '\'') {
+			at = find(in, at + 1, c) + 1;
+		} else if (c == '-') {
+			if (at + 1 == in.len || in.data[at + 1] != '-')
+				return 0;
+			at = find(in, at + 2, '-');
+			while (at + 1 < in.len && in.data[at + 1] != '-')
+				at = find(in, at + 1, '-');
+			at += 2;
+		} else {
+			while (at < in.len && in.data[at] != '>' && !is_space(in.data[at]))
+				at++;
+		}
+	}
+	return at < in.len ? at : in.len;
+}
+
 /* Markup at tokenizer->at, a '<'; false when it is text. */
 static bool markup_read(struct html_tokenizer *tokenizer, struct html_token *token)
 {
@@ -199,7 +297,7 @@ static bool markup_read(struct html_tokenizer *tokenizer, struct html_token *tok
 
 	if (rest.len < 3)
 		return false;
-	if (is_alpha(rest.data[1]))
+	if (starts_name(rest.data[1]))
 		return start_read(tokenizer, token);
 	if (rest.data[1] == '/')
 		return end_read(tokenizer, token);
@@ -207,12 +305,19 @@ static bool markup_read(struct html_tokenizer *tokenizer, struct html_token *tok
 		return false;
 	if (rest.data[1] == '!' && rest.len >= 4 && rest.data[2] == '-' && rest.data[3] == '-')
 		return comment_read(tokenizer, token);
+	if (rest.data[1] == '!' && rest.data[2] == '[' && cdata_begin(tokenizer, token))
+		return true;
 	size_t close = bytes_find(rest, '>');
+	enum html_kind kind = rest.data[1] == '?' ? HTML_INSTRUCTION : HTML_COMMENT;
+	if (rest.data[1] == '!' && is_declaration(bytes_slice(rest, 2, SIZE_MAX))) {
+		size_t end = declaration_end(rest);
+
+		kind = end > 0 ? HTML_DECLARATION : kind;
+		close = end > 0 ? end : close;
+	}
 	if (close == rest.len)
 		return false;
-	bool declares = rest.data[1] == '!' && is_alpha(rest.data[2]);
-	give(tokenizer, token, declares ? HTML_DECLARATION : HTML_COMMENT,
-	     tokenizer->at + close + 1);
+	give(tokenizer, token, kind, tokenizer->at + close + 1);
 	return true;
 }
 
@@ -244,7 +349,7 @@ static bool literal_read(struct html_tokenizer *tokenizer, struct html_token *to
 			token->is_literal = true;
 			return true;
 		}
-		name_copy(bytes_text(tokenizer->literal), token->name);
+		name_take(bytes_text(tokenizer->literal), token);
 		token->attribute_count = 0;
 		tokenizer->literal = NULL;
 		give(tokenizer, token, HTML_END, tokenizer->at);
@@ -255,7 +360,7 @@ static bool literal_read(struct html_tokenizer *tokenizer, struct html_token *to
 		token->is_literal = tokenizer->literal_cdata;
 		return true;
 	}
-	name_copy(bytes_text(tokenizer->literal), token->name);
+	name_take(bytes_text(tokenizer->literal), token);
 	token->attribute_count = 0;
 	tokenizer->literal = NULL;
 	give(tokenizer, token, HTML_END, end);
@@ -267,11 +372,15 @@ void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token)
 	struct bytes in = tokenizer->in;
 
 	out_token->is_literal = false;
+	if (tokenizer->in_cdata) {
+		cdata_read(tokenizer, out_token);
+		return;
+	}
 	if (tokenizer->literal != NULL && literal_read(tokenizer, out_token))
 		return;
 	if (tokenizer->title_open && (tokenizer->at == in.len || in.data[tokenizer->at] == '<')) {
 		tokenizer->title_open = false;
-		name_copy(BYTES("title"), out_token->name);
+		name_take(BYTES("title"), out_token);
 		out_token->attribute_count = 0;
 		give(tokenizer, out_token, HTML_END, tokenizer->at);
 		return;
@@ -289,35 +398,32 @@ void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token)
 	/* Markup that never ends takes all the rest with it, as a comment; so nothing is looked at
 	 * twice. */
 	uint8_t next = tokenizer->at + 1 < in.len ? in.data[tokenizer->at + 1] : '!';
-	if (is_alpha(next) || next == '!' || next == '?' || next == '/') {
+	if (starts_name(next) || next == '!' || next == '?' || next == '/') {
 		give(tokenizer, out_token, HTML_COMMENT, in.len);
 		return;
 	}
 	give(tokenizer, out_token, HTML_TEXT, find(in, tokenizer->at + 1, '<'));
 }
 
-/* The length of "<name />" at `at` and of what is kept of it, or 0. */
-static size_t empty_element(const uint8_t *data, size_t len, size_t at, size_t *out_kept)
+/* Where the "<name" in front of "/>" ends, white space in between left out, when both are behind
+ * `from` octets of `out`; else 0. */
+static size_t empty_element(const uint8_t *out, size_t from, size_t len)
 {
-	size_t end = at + 1;
-
-	while (end < len && is_word(data[end]))
-		end++;
-	if (end == at + 1)
-		return 0;
-	*out_kept = end - at;
-	while (end < len && is_space(data[end]))
-		end++;
-	return end + 1 < len && data[end] == '/' && data[end + 1] == '>' ? end + 2 - at : 0;
+	while (len > from && is_space(out[len - 1]))
+		len--;
+	size_t start = len;
+	while (start > from && is_word(out[start - 1]))
+		start--;
+	return start > from && start < len && out[start - 1] == '<' ? len : 0;
 }
 
 size_t html_prepare(uint8_t *data, size_t len)
 {
-	static const uint8_t marks[4] = {'<', '&', 0xE2, 0xE2};
-	size_t write = 0, kept;
+	static const uint8_t close[2] = {'/', '>'}, marks[2] = {'&', 0xE2};
+	size_t write = 0, settled = 0, kept; /* what was rewritten ends at `settled` */
 
 	for (size_t at = 0; at < len;) {
-		size_t mark = octets_find_any(bytes_of(data, len), at, marks);
+		size_t mark = octets_find_pair(bytes_of(data, len), at, close, marks);
 
 		if (write < at)
 			memmove(data + write, data + at, mark - at);
@@ -327,27 +433,21 @@ size_t html_prepare(uint8_t *data, size_t len)
 			break;
 		uint8_t c = data[at];
 
-		if (c == '<') {
-			size_t step = empty_element(data, len, at, &kept);
-
-			if (step > 0) {
-				memmove(data + write, data + at, kept);
-				write += kept;
-				data[write++] = '>';
-				at += step;
-				continue;
-			}
+		if (c == '/' && (kept = empty_element(data, settled, write)) > 0) {
+			write = kept;
+			at++;
 		} else if (c == '&' && len - at >= 6 && memcmp(data + at, "&nbsp;", 6) == 0) {
 			data[write++] = ' ';
 			at += 6;
-			continue;
+			settled = write;
 		} else if (c == 0xE2 && len - at >= 3 && data[at + 1] == 0x80 &&
 		           (data[at + 2] == 0x9C || data[at + 2] == 0x9D)) {
 			data[write++] = '"';
 			at += 3;
-			continue;
+			settled = write;
+		} else {
+			data[write++] = data[at++];
 		}
-		data[write++] = data[at++];
 	}
 	return write;
 }

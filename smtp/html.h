@@ -22,7 +22,8 @@ enum html_kind {
 	HTML_START,
 	HTML_END,
 	HTML_COMMENT,
-	HTML_DECLARATION
+	HTML_DECLARATION,
+	HTML_INSTRUCTION /* <?...> */
 };
 
 struct html_attribute {
@@ -33,7 +34,8 @@ struct html_token {
 	enum html_kind kind;
 	struct bytes text;              /* the text, or the whole markup */
 	bool is_literal;                /* text in which entities are not decoded */
-	char name[HTML_NAME_BYTES_MAX]; /* tags: lower case, cut, NUL-terminated */
+	char name[HTML_NAME_BYTES_MAX]; /* tags: lower case, cut, NUL to its end */
+	uint64_t name_key;              /* tags: html_name_key(name) */
 	unsigned attribute_count;       /* those beyond HTML_ATTRIBUTES_MAX are left out */
 	struct html_attribute attribute[HTML_ATTRIBUTES_MAX];
 };
@@ -43,9 +45,23 @@ struct html_tokenizer {
 	size_t at;
 	const char *literal; /* the element whose end is awaited, or NULL */
 	bool literal_cdata;
+	bool in_cdata;      /* behind "<![CDATA[" */
 	bool title_open;    /* a title without an end: it ends at the next markup */
 	bool comment_short; /* an unclosed comment was found: comments now end at '>' */
 };
+
+/* The first eight octets of a name that has as many, NUL behind its end, as a number: numbers stand
+ * in the order of the names. */
+static inline uint64_t html_name_key(const char *name)
+{
+	uint64_t key;
+
+	memcpy(&key, name, sizeof(key));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	key = __builtin_bswap64(key);
+#endif
+	return key;
+}
 
 void html_open(struct html_tokenizer *tokenizer, struct bytes in);
 void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token);

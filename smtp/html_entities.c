@@ -40,8 +40,9 @@ static const struct entity *entity_find(struct bytes name)
 	return NULL;
 }
 
-/* "&#65;" or "&#x41;"; returns its length, 0 when it is none. */
-static size_t numeric_read(struct bytes in, uint32_t *out_code_point)
+/* "&#65;" or "&#x41;"; returns its length, 0 when it is none. What is no character stays as it is
+ * written, but for halves of pairs and the last two of each further plane. */
+static size_t number_read(struct bytes in, uint32_t *out_code_point)
 {
 	size_t at = 2;
 	bool hex = in.len > 2 && (in.data[2] | 0x20) == 'x';
@@ -57,10 +58,27 @@ static size_t numeric_read(struct bytes in, uint32_t *out_code_point)
 		if (value <= 0x10FFFF)
 			value = value * (hex ? 16 : 10) + (uint32_t)digit;
 	}
-	if (digits == 0)
+	if (digits == 0 || value == 0 || value == 0xFFFE || value == 0xFFFF || value > 0x10FFFF)
 		return 0;
-	*out_code_point = value == 0 ? 0xFFFD : value;
+	*out_code_point = value > 0xFFFF && (value & 0xFFFE) == 0xFFFE ? 0xFFFD : value;
 	return at + (at < in.len && in.data[at] == ';');
+}
+
+/* The same, with both halves of a pair (UTF-16) put together. */
+static size_t numeric_read(struct bytes in, uint32_t *out_code_point)
+{
+	size_t len = number_read(in, out_code_point);
+	struct bytes rest = bytes_slice(in, len, SIZE_MAX);
+	uint32_t low;
+
+	if (len == 0 || *out_code_point < 0xD800 || *out_code_point > 0xDBFF || rest.len < 3 ||
+	    rest.data[0] != '&' || rest.data[1] != '#')
+		return len;
+	size_t low_len = number_read(rest, &low);
+	if (low_len == 0 || low < 0xDC00 || low > 0xDFFF)
+		return len;
+	*out_code_point = 0x10000 + ((*out_code_point - 0xD800) << 10) + (low - 0xDC00);
+	return len + low_len;
 }
 
 static size_t named_read(struct bytes in, bool prefixes, uint32_t *out_code_point)

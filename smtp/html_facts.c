@@ -155,7 +155,7 @@ void html_facts_script(struct html_facts *facts, struct bytes text)
 static bool is_repeated(struct html_facts *facts, struct bytes href)
 {
 	const struct fact_html *html = facts->html;
-	uint32_t at = fact_name_hash(href) % HTML_ANCHOR_SLOTS;
+	uint32_t at = octets_hash(href) % HTML_ANCHOR_SLOTS;
 
 	for (; facts->anchor_slot[at] != 0; at = (at + 1) % HTML_ANCHOR_SLOTS)
 		if (bytes_equal(html->anchor[facts->anchor_slot[at] - 1].href, href))
@@ -413,16 +413,14 @@ void html_facts_close(struct html_facts *facts, struct bytes rendered)
 {
 	uint32_t count = 0, space_count = 0, code_point;
 
-	for (size_t at = 0; at < rendered.len; count++) {
-		uint8_t c = rendered.data[at];
+	for (size_t at = 0; at < rendered.len;) {
+		size_t end = octets_ascii_spaces(rendered, at, &space_count);
 
-		if (c < 0x80) {
-			space_count += header_is_space(c);
-			at++;
-			continue;
+		count += (uint32_t)(end - at);
+		for (at = end; at < rendered.len && rendered.data[at] >= 0x80; count++) {
+			at += charset_get_utf8(rendered.data + at, rendered.len - at, &code_point);
+			space_count += charset_is_space(code_point);
 		}
-		at += charset_get_utf8(rendered.data + at, rendered.len - at, &code_point);
-		space_count += charset_is_space(code_point);
 	}
 	facts->html->html_length = count;
 	facts->html->non_space_len = count - space_count;

@@ -6,15 +6,8 @@
 #include <stdint.h>
 
 #include "base/facts.h"
-#include "smtp/html.h"
+#include "smtp/html_elements.h"
 #include "smtp/uri.h"
-
-/* Elements by number. */
-enum html_element {
-#define ELEMENT(name, valid, space, style, uri) HTML_ELEMENT_##name,
-#include "smtp/html_elements.def"
-	HTML_ELEMENT_COUNT
-};
 
 #define HTML_ANCHOR_SLOTS (2 * FACT_HTML_TEXTS_MAX)
 

@@ -5,22 +5,6 @@
 #include "smtp/header.h"
 #include "smtp/octets.h"
 
-enum space { SPACE_NONE, SPACE_WORD, SPACE_LINE, SPACE_PARAGRAPH };
-enum uri_source { URI_NONE, URI_BACKGROUND, URI_HREF, URI_SRC, URI_ACTION, URI_BASE, URI_META };
-
-struct element {
-	const char *name;
-	bool valid;
-	bool style;
-	enum space space;
-	enum uri_source uri;
-};
-
-static const struct element elements[] = {
-#define ELEMENT(name, valid, space, style, uri) {#name, valid, style, SPACE_##space, URI_##uri},
-#include "smtp/html_elements.def"
-};
-
 /* The state of the text so far: pieces follow each other, and white space joins across them. */
 struct piece_state {
 	bool any;
@@ -29,35 +13,11 @@ struct piece_state {
 	size_t last_start;
 };
 
-/* Binary search by name; HTML_ELEMENT_COUNT when unknown. */
-static unsigned element_find(const char *name)
-{
-	unsigned low = 0, high = HTML_ELEMENT_COUNT;
-
-	while (low < high) {
-		unsigned middle = (low + high) / 2;
-		/* Most names differ in their first letters: no call for those. */
-		int order = (uint8_t)elements[middle].name[0] - (uint8_t)name[0];
-
-		if (order == 0)
-			order = (uint8_t)elements[middle].name[1] - (uint8_t)name[1];
-		if (order == 0)
-			order = strcmp(elements[middle].name, name);
-		if (order == 0)
-			return middle;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return HTML_ELEMENT_COUNT;
-}
-
-static void put_space(struct html_render *render, struct piece_state *state, enum space space)
+static void put_space(struct html_render *render, struct piece_state *state, enum html_space space)
 {
 	struct sink *text = render->text;
 
-	if (space == SPACE_NONE)
+	if (space == HTML_SPACE_NONE)
 		return;
 	if (state->any && !state->last_is_space && !state->last_is_invisible &&
 	    text->len > state->last_start && text->data[text->len - 1] == ' ')
@@ -65,10 +25,10 @@ static void put_space(struct html_render *render, struct piece_state *state, enu
 	state->any = state->last_is_space = true;
 	state->last_is_invisible = false;
 	state->last_start = text->len;
-	if (space == SPACE_WORD)
+	if (space == HTML_SPACE_WORD)
 		sink_octet(text, ' ');
 	else
-		sink_put(text, space == SPACE_LINE ? BYTES("\n") : BYTES("\n\n"));
+		sink_put(text, space == HTML_SPACE_LINE ? BYTES("\n") : BYTES("\n\n"));
 }
 
 static bool is_text_space(uint8_t c)
@@ -115,12 +75,44 @@ static bool is_blank(struct bytes text)
 	return true;
 }
 
+/* The text in front of what is put at `start`. */
+static struct bytes piece_before(const struct html_render *render, const struct piece_state *state,
+                                 size_t start)
+{
+	return state->any
+	           ? bytes_of(render->text->data + state->last_start, start - state->last_start)
+	           : bytes_of(NULL, 0);
+}
+
+static void piece_end(struct piece_state *state, size_t start, bool invisible)
+{
+	state->any = true;
+	state->last_is_space = false;
+	state->last_is_invisible = invisible;
+	state->last_start = start;
+}
+
+/* White space alone, as most texts between tags: one space, or none behind a tag's. */
+static void put_blank(struct html_render *render, struct piece_state *state, struct bytes blank)
+{
+	size_t start = render->text->len;
+
+	html_facts_text(&render->facts, piece_before(render, state, start), blank);
+	if (blank.len > 0 && !(state->any && state->last_is_space))
+		sink_octet(render->text, ' ');
+	piece_end(state, start, false);
+}
+
 static void put_text(struct html_render *render, struct piece_state *state,
                      const struct html_token *token)
 {
 	struct sink *text = render->text;
 	size_t start = text->len;
 
+	if (is_blank(token->text)) {
+		put_blank(render, state, token->text);
+		return;
+	}
 	if (token->is_literal) {
 		sink_put(text, token->text);
 	} else if (html_decode(token->text, true, text) > 0xFF) {
@@ -128,18 +120,17 @@ static void put_text(struct html_render *render, struct piece_state *state,
 	}
 	struct bytes piece = bytes_of(text->data + start, text->len - start);
 	bool invisible = !is_blank(piece) && html_styles_hide(&render->styles);
-	struct bytes before = bytes_of(text->data + state->last_start, start - state->last_start);
-	html_facts_text(&render->facts, state->any ? before : bytes_of(NULL, 0), piece);
+	html_facts_text(&render->facts, piece_before(render, state, start), piece);
 	fold_space(text, start, state->any && state->last_is_space && !invisible);
-	state->any = true;
-	state->last_is_space = false;
-	state->last_is_invisible = invisible;
-	state->last_start = start;
+	piece_end(state, start, invisible);
 }
 
-/* The value of an attribute with its references decoded, in render->scratch. */
+/* The value of an attribute with its references decoded, in render->scratch if it has any. */
 static struct bytes value_decoded(struct html_render *render, struct bytes value)
 {
+	if (value.len > 0 && value.len <= render->scratch.bytes_max &&
+	    bytes_find(value, '&') == value.len)
+		return value;
 	render->scratch.len = 0;
 	html_decode(value, false, &render->scratch);
 	return sink_bytes(&render->scratch);
@@ -206,42 +197,29 @@ static void mend_attributes(struct html_token *token, const char *ending)
 	}
 }
 
-/* What a URI in a tag is called; all tags that have some are known. */
-static enum fact_uri_type type_of_tag(const char *name)
+static void take_uris(struct html_render *render, const struct html_traits *traits)
 {
-	unsigned type = 0;
+	enum fact_uri_type type = traits->type;
 
-	while (type + 1 < FACT_URI_TYPE_COUNT &&
-	       strcmp(name, fact_uri_type_text((enum fact_uri_type)type)) != 0)
-		type++;
-	return (enum fact_uri_type)type;
-}
-
-static void take_uris(struct html_render *render, enum uri_source source)
-{
-	enum fact_uri_type type = FACT_URI_parsed;
-
-	if (source != URI_NONE)
-		type = type_of_tag(render->token.name);
-	switch (source) {
-	case URI_NONE:
+	switch (traits->uri) {
+	case HTML_URI_NONE:
 		break;
-	case URI_BACKGROUND:
+	case HTML_URI_BACKGROUND:
 		add_attribute_uri(render, "background", type);
 		break;
-	case URI_HREF:
+	case HTML_URI_HREF:
 		mend_attributes(&render->token, "/href");
 		add_attribute_uri(render, "href", type);
 		add_attribute_uri(render, "data-saferedirecturl", type);
 		break;
-	case URI_SRC:
+	case HTML_URI_SRC:
 		mend_attributes(&render->token, "/src");
 		add_attribute_uri(render, "src", type);
 		break;
-	case URI_ACTION:
+	case HTML_URI_ACTION:
 		add_attribute_uri(render, "action", type);
 		break;
-	case URI_BASE: {
+	case HTML_URI_BASE: {
 		const struct html_attribute *href = html_attribute(&render->token, "href");
 
 		if (href != NULL && href->value.len > 0) {
@@ -252,7 +230,7 @@ static void take_uris(struct html_render *render, enum uri_source source)
 		}
 		break;
 	}
-	case URI_META:
+	case HTML_URI_META:
 		add_refresh_uri(render);
 		break;
 	}
@@ -270,24 +248,40 @@ static void add_anchor(struct html_render *render)
 	html_facts_anchor(&render->facts, value, uri_add_anchor(render->uris, value));
 }
 
+static enum html_element element_of(struct html_render *render, const struct html_token *token)
+{
+	uint64_t slot = token->name_key * UINT64_C(0x9E3779B97F4A7C15) >> 58;
+	struct html_recent *recent = &render->recent[slot % HTML_RECENT];
+
+	/* Names of eight octets and more are not told by their numbers alone. */
+	if (recent->name_key == token->name_key && recent->number != 0 && token->name[7] == '\0')
+		return (enum html_element)(recent->number - 1);
+	enum html_element element = html_element_find(token);
+	if (token->name[7] == '\0')
+		*recent = (struct html_recent){token->name_key, (uint32_t)element + 1};
+	return element;
+}
+
 static void put_tag(struct html_render *render, struct piece_state *state, bool starts)
 {
 	struct html_token *token = &render->token;
-	unsigned element = element_find(token->name);
-	bool known = element < HTML_ELEMENT_COUNT;
+	enum html_element element = element_of(render, token);
 
-	html_facts_tag(&render->facts, token, element, known && elements[element].valid, starts);
-	if (!known)
+	if (element == HTML_ELEMENT_COUNT) {
+		html_facts_tag(&render->facts, token, element, false, starts);
 		return;
-	if (elements[element].style && starts)
-		html_styles_open(&render->styles, token);
-	else if (elements[element].style)
-		html_styles_close(&render->styles, token->name);
-	put_space(render, state, elements[element].space);
+	}
+	const struct html_traits *traits = html_element_traits(element);
+	html_facts_tag(&render->facts, token, element, traits->valid, starts);
+	if (traits->style != HTML_STYLE_DEFAULT && starts)
+		html_styles_open(&render->styles, traits->style, token);
+	else if (traits->style != HTML_STYLE_DEFAULT)
+		html_styles_close(&render->styles, traits->style);
+	put_space(render, state, traits->space);
 	if (!starts)
 		return;
-	take_uris(render, elements[element].uri);
-	html_facts_attributes(&render->facts, token, (enum html_element)element);
+	take_uris(render, traits);
+	html_facts_attributes(&render->facts, token, element);
 	if (element == HTML_ELEMENT_a)
 		add_anchor(render);
 	else if (element == HTML_ELEMENT_title)
@@ -301,6 +295,7 @@ static void render_token(struct html_render *render, struct piece_state *state)
 
 	switch (token->kind) {
 	case HTML_END_OF_TEXT:
+	case HTML_INSTRUCTION:
 		break;
 	case HTML_TEXT:
 		if (html_facts_is_open(facts, HTML_ELEMENT_script))

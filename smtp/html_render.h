@@ -12,7 +12,14 @@
 #include "smtp/html_style.h"
 #include "smtp/uri.h"
 
+#define HTML_RECENT 64
+
 struct html_render {
+	/* Elements by their names' numbers, as they were found last: most tags are of a few. */
+	struct html_recent {
+		uint64_t name_key;
+		uint32_t number; /* the element's, and one; 0: nothing is known */
+	} recent[HTML_RECENT];
 	struct sink *text; /* rendered, UTF-8; white space of texts folded to single spaces */
 	struct uri_list *uris;
 	struct sink scratch; /* attribute values */

@@ -18,16 +18,6 @@ static const struct colour colours[] = {
 #include "smtp/html_colours.def"
 };
 
-static const char *const kinds[HTML_STYLE_KIND_COUNT] = {
-    [HTML_STYLE_A] = "a",        [HTML_STYLE_BASEFONT] = "basefont",
-    [HTML_STYLE_BIG] = "big",    [HTML_STYLE_BODY] = "body",
-    [HTML_STYLE_DIV] = "div",    [HTML_STYLE_FONT] = "font",
-    [HTML_STYLE_P] = "p",        [HTML_STYLE_SMALL] = "small",
-    [HTML_STYLE_SPAN] = "span",  [HTML_STYLE_TABLE] = "table",
-    [HTML_STYLE_TD] = "td",      [HTML_STYLE_TR] = "tr",
-    [HTML_STYLE_DEFAULT] = NULL,
-};
-
 void html_styles_reset(struct html_styles *styles, struct sink scratch)
 {
 	styles->depth = 1;
@@ -37,17 +27,6 @@ void html_styles_reset(struct html_styles *styles, struct sink scratch)
 	styles->base_size = styles->size_min = styles->size_max = DEFAULT_SIZE;
 	styles->low_contrast = styles->invalid_colour = false;
 	styles->scratch = scratch;
-}
-
-/* HTML_STYLE_DEFAULT when the element has no style of its own. */
-static enum html_style_kind kind_of(const char *name)
-{
-	if (name[0] == 't' && name[1] == 'h' && name[2] == '\0')
-		return HTML_STYLE_TD;
-	for (unsigned i = 1; i < HTML_STYLE_KIND_COUNT; i++)
-		if (name[0] == kinds[i][0] && name[1] == kinds[i][1] && strcmp(name, kinds[i]) == 0)
-			return (enum html_style_kind)i;
-	return HTML_STYLE_DEFAULT;
 }
 
 static bool is_digit(uint8_t c)
@@ -269,10 +248,9 @@ static uint32_t background_colour(struct bytes text)
 }
 
 /* "color: x" or "background-color: x"; the value, or NULL data. */
-static struct bytes colour_value(struct bytes part, bool *out_background)
+static struct bytes colour_value(struct bytes rest, bool *out_background)
 {
-	struct bytes rest = header_trim(part), background = BYTES("background-"),
-	             colour = BYTES("color:");
+	struct bytes background = BYTES("background-"), colour = BYTES("color:");
 
 	*out_background = bytes_starts_nocase(rest, background);
 	if (*out_background)
@@ -302,9 +280,13 @@ static void take_colour(struct html_style *style, struct bytes value, bool backg
 static void take_declaration(struct html_style *style, struct bytes part)
 {
 	bool background;
-	struct bytes value = colour_value(part, &background);
 	struct bytes trimmed = header_trim(part), name = BYTES("background:");
+	uint8_t first = trimmed.len == 0 ? 0 : trimmed.data[0] | 0x20;
 
+	/* background, color, display and visibility count. */
+	if (first != 'b' && first != 'c' && first != 'd' && first != 'v')
+		return;
+	struct bytes value = colour_value(trimmed, &background);
 	if (value.data != NULL) {
 		take_colour(style, value, background);
 		return;
@@ -448,10 +430,9 @@ static bool take_attributes(struct html_styles *styles, const struct html_token 
 	return value.data != NULL || (table && html_attribute(token, "bgcolor") != NULL);
 }
 
-void html_styles_open(struct html_styles *styles, const struct html_token *token)
+void html_styles_open(struct html_styles *styles, enum html_style_kind kind,
+                      const struct html_token *token)
 {
-	enum html_style_kind kind = kind_of(token->name);
-
 	if (kind == HTML_STYLE_DEFAULT ||
 	    (kind == HTML_STYLE_BASEFONT && has_base_size(styles, token)))
 		return;
@@ -470,10 +451,8 @@ void html_styles_open(struct html_styles *styles, const struct html_token *token
 	push(styles, &style);
 }
 
-void html_styles_close(struct html_styles *styles, const char *name)
+void html_styles_close(struct html_styles *styles, enum html_style_kind kind)
 {
-	enum html_style_kind kind = kind_of(name);
-
 	/* Text behind </body> is shown by browsers as text inside. */
 	if (kind == HTML_STYLE_DEFAULT || kind == HTML_STYLE_BODY || styles->open[kind] == 0)
 		return;

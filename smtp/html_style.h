@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "smtp/html.h"
+#include "smtp/html_elements.h"
 
 #define HTML_STYLE_DEPTH_MAX 256
 
@@ -19,23 +19,6 @@
 #define HTML_COLOUR_EMPTY       0x1000000u /* "#": neither a colour nor invalid */
 #define HTML_COLOUR_INVALID     0x2000000u
 #define HTML_COLOUR_TRANSPARENT 0x4000000u /* only while a style attribute is read */
-
-enum html_style_kind {
-	HTML_STYLE_DEFAULT,
-	HTML_STYLE_A,
-	HTML_STYLE_BASEFONT,
-	HTML_STYLE_BIG,
-	HTML_STYLE_BODY,
-	HTML_STYLE_DIV,
-	HTML_STYLE_FONT,
-	HTML_STYLE_P,
-	HTML_STYLE_SMALL,
-	HTML_STYLE_SPAN,
-	HTML_STYLE_TABLE,
-	HTML_STYLE_TD, /* and th */
-	HTML_STYLE_TR,
-	HTML_STYLE_KIND_COUNT
-};
 
 struct html_style {
 	uint32_t foreground, background;
@@ -56,9 +39,10 @@ struct html_styles {
 
 /* `scratch` takes the values of style attributes; what does not fit is not read. */
 void html_styles_reset(struct html_styles *styles, struct sink scratch);
-/* A start or end tag; elements without a style of their own are none of its business. */
-void html_styles_open(struct html_styles *styles, const struct html_token *token);
-void html_styles_close(struct html_styles *styles, const char *name);
+/* A start or end tag of an element that has the style of `kind`. */
+void html_styles_open(struct html_styles *styles, enum html_style_kind kind,
+                      const struct html_token *token);
+void html_styles_close(struct html_styles *styles, enum html_style_kind kind);
 /* Whether text here cannot be seen; notes contrast and colours. To be asked for texts that are not
  * white space. */
 bool html_styles_hide(struct html_styles *styles);

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "smtp/decode.h"
 #include "smtp/normalise.h"
+#include "smtp/octets.h"
 
 #define DEFECT_SET(tree, name) ((tree)->defects |= UINT64_C(1) << DEFECT_BIT_##name)
 /* What rules know of; the header of a message inside is not among it, its parts are. */
@@ -44,6 +45,13 @@ static bool is_blank(struct bytes line)
 		if (!header_is_space(line.data[i]))
 			return false;
 	return true;
+}
+
+static struct bytes first_line(struct bytes rest)
+{
+	size_t end = bytes_find(rest, '\n');
+
+	return bytes_slice(rest, 0, end + (end < rest.len));
 }
 
 /* A run of blank lines being written. */
@@ -87,21 +95,17 @@ static size_t body_prepare(struct bytes in, bool crlf, uint8_t *out, uint32_t *o
 	size_t write = 0, line_bytes_max = 0;
 
 	for (size_t at = 0; at < in.len;) {
-		const uint8_t *line = in.data + at;
-		const uint8_t *found = memchr(line, '\n', in.len - at);
-		size_t len = found == NULL ? in.len - at : (size_t)(found - line) + 1;
-
-		at += len;
-		if (header_is_space(line[0]) && is_blank(bytes_of(line, len)))
+		if (header_is_space(in.data[at]) &&
+		    is_blank(first_line(bytes_slice(in, at, SIZE_MAX))))
 			blank_line(&run, write);
 		else if (run.count > 0)
 			write = blank_end(&run, out, write);
-		size_t start = write;
-		bool squeeze = crlf && len >= 2 && line[len - 2] == '\r' && line[len - 1] == '\n';
-		memmove(out + write, line, squeeze ? len - 2 : len);
-		write += squeeze ? len - 2 : len;
-		if (squeeze)
-			out[write++] = '\n';
+		size_t start = write, end = octets_copy_line(in, at, out + write);
+
+		write += end - at;
+		at = end;
+		if (crlf && write - start >= 2 && out[write - 2] == '\r' && out[write - 1] == '\n')
+			out[--write - 1] = '\n';
 		if (write - start > line_bytes_max)
 			line_bytes_max = write - start;
 	}
@@ -294,13 +298,6 @@ static int boundary_kind(const struct frame *frame, struct bytes line)
 	    is_blank(bytes_slice(tail, 2, SIZE_MAX)))
 		return 2;
 	return 0;
-}
-
-static struct bytes first_line(struct bytes rest)
-{
-	size_t end = bytes_find(rest, '\n');
-
-	return bytes_slice(rest, 0, end + (end < rest.len));
 }
 
 static void check_part_header(struct mime_tree *tree, struct bytes rest)

@@ -14,7 +14,8 @@
 
 /* What the walk keeps of the part it is at. */
 struct walked {
-	struct bytes type, encoding, disposition, charset;
+	struct bytes type, encoding, disposition;
+	struct bytes charset; /* data NULL: none is given */
 	struct fact_mime *mime;
 };
 
@@ -131,40 +132,48 @@ static bool is_blank_escape(struct bytes line, size_t at)
 	                                (line.data[at + 1] == '0' && line.data[at + 2] == '9'));
 }
 
-/* Needless escapes of one line; blanks at its end may need them. */
-static uint32_t needless_escapes(struct bytes line)
+/* One encoded line with `escape_count` needless escapes; blanks at its end may need theirs. */
+static void take_qp_line(struct fact_mime *mime, struct bytes line, uint32_t escape_count)
 {
-	uint32_t count = 0;
-
-	for (size_t i = 0; i + 2 < line.len; i++) {
-		i += bytes_find(bytes_slice(line, i, SIZE_MAX), '=');
-		if (i + 2 < line.len && is_needless(bytes_slice(line, i, 3))) {
-			count++;
-			i += 2;
-		}
-	}
+	if (line.len >= 6 && memcmp(line.data, "SPAM: ", 6) == 0)
+		return;
+	mime->qp_long_line |= line.len > QP_LINE_BYTES_MAX;
+	mime->qp_bytes += (uint32_t)line.len;
 	while (line.len > 0 && header_is_space(line.data[line.len - 1]))
 		line.len--;
-	while (count > 0 && line.len >= 3 && is_blank_escape(line, line.len - 3)) {
+	while (escape_count > 0 && line.len >= 3 && is_blank_escape(line, line.len - 3)) {
 		line.len -= 3;
-		count--;
+		escape_count--;
 	}
-	return count;
+	mime->qp_escaped_count += escape_count;
 }
 
 static void take_quoted_printable(struct fact_mime *mime, struct bytes content)
 {
-	while (content.len > 0) {
-		size_t len = bytes_find(content, '\n');
-		struct bytes line = bytes_slice(content, 0, len + 1);
+	static const uint8_t marks[4] = {'\n', '=', '=', '='};
+	size_t start = 0, behind = 0; /* of the line; behind the last needless escape */
+	uint32_t count = 0;
 
-		content = bytes_slice(content, len + 1, SIZE_MAX);
-		if (line.len >= 6 && memcmp(line.data, "SPAM: ", 6) == 0)
-			continue;
-		mime->qp_long_line |= line.len > QP_LINE_BYTES_MAX;
-		mime->qp_bytes += (uint32_t)line.len;
-		mime->qp_escaped_count += needless_escapes(line);
+	for (size_t from = 0; from < content.len; from += 64) {
+		uint64_t mask = octets_mask(content, from, marks);
+
+		for (; mask != 0; mask &= mask - 1) {
+			size_t at = from + (size_t)__builtin_ctzll(mask);
+
+			if (content.data[at] == '\n') {
+				take_qp_line(mime, bytes_slice(content, start, at + 1 - start),
+				             count);
+				start = at + 1;
+				count = 0;
+			} else if (at >= behind && content.len - at > 2 &&
+			           is_needless(bytes_slice(content, at, 3))) {
+				behind = at + 3;
+				count++;
+			}
+		}
 	}
+	if (start < content.len)
+		take_qp_line(mime, bytes_slice(content, start, SIZE_MAX), count);
 }
 
 static void take_ascii(struct fact_mime *mime, struct bytes content)
@@ -222,7 +231,7 @@ static void take_leaf(const struct walked *part, struct bytes content)
 		take_quoted_printable(mime, content);
 	if (!plain)
 		return;
-	if (part->charset.len == 0 || bytes_equal_nocase(part->charset, BYTES("us-ascii")))
+	if (part->charset.data == NULL || bytes_equal_nocase(part->charset, BYTES("us-ascii")))
 		take_ascii(mime, content);
 	if (part->encoding.len == 0 || bytes_equal_nocase(part->encoding, BYTES("7bit")) ||
 	    bytes_equal_nocase(part->encoding, BYTES("8bit")))

@@ -22,8 +22,30 @@ size_t octets_find_text(struct bytes in, size_t from, struct bytes text, bool no
 size_t octets_words_end(struct bytes in, size_t from, bool high);
 /* The first octet at or behind `from` that is not ASCII. */
 size_t octets_ascii_end(struct bytes in, size_t from);
+/* The first octet at or behind `from` that is not ASCII or is one of `set`. */
+size_t octets_plain_end(struct bytes in, size_t from, const uint8_t set[2]);
+/* The first octet at or behind `from` that no name of a header field has (RFC 5322 2.2): what is
+ * not visible ASCII, or ':'. */
+size_t octets_name_end(struct bytes in, size_t from);
+/* As octets_ascii_end; adds how many octets in front of it are white space (HTAB to CR, and blanks)
+ * to *io_space_count. */
+size_t octets_ascii_spaces(struct bytes in, size_t from, uint32_t *io_space_count);
+/* The first place at or behind `from` where one of `set` or the two octets of `pair` stand. */
+size_t octets_find_pair(struct bytes in, size_t from, const uint8_t pair[2], const uint8_t set[2]);
+/* Which of the 64 octets from `from` on are one of `set`: a bit each, the first one's is 1. */
+uint64_t octets_mask(struct bytes in, size_t from, const uint8_t set[4]);
+/* The same for white space: HTAB to CR, and blanks. */
+uint64_t octets_space_mask(struct bytes in, size_t from);
+/* Which of four pairs of octets stand in `in`: a bit each, the first one's is 1. */
+unsigned octets_pairs(struct bytes in, const char pairs[4][2]);
 /* How many octets are no continuation octets of UTF-8: characters, when it is well-formed. */
 uint32_t octets_characters(struct bytes in);
+/* Not keyed: for tables so small that nobody gains by making others meet. */
+uint32_t octets_hash(struct bytes in);
+
+/* Copies from `from` on up to the first LF, itself included, or the end, and returns where that is.
+ * `out` holds as much as `in` has from `from` on; it may lie in front of it in the same memory. */
+size_t octets_copy_line(struct bytes in, size_t from, uint8_t *out);
 
 static inline bool octets_has_nocase(struct bytes in, struct bytes text)
 {

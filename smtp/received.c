@@ -2,6 +2,7 @@
 #include "smtp/received.h"
 
 #include "base/check.h"
+#include "smtp/decode.h"
 #include "smtp/header.h"
 #include "smtp/received_auth.h"
 #include "smtp/received_match.h"
@@ -16,6 +17,7 @@ enum group {
 	GROUP_POSTFIX,
 	GROUP_SCALIX,
 	GROUP_DOMINO,
+	GROUP_WEBMAIL,  /* lines that may be of web mail, by a word in them */
 	GROUP_SENDMAIL, /* all lines but those of qmail-ldap */
 	GROUP_CAPITALS,
 	GROUP_INSIDE
@@ -50,6 +52,42 @@ static const struct form forms[] = {
 #include "smtp/received_forms.def"
 };
 
+/* What stands behind the blank behind the first word where a form may fit; SHAPE_ANY: that does not
+ * tell. */
+#define SHAPE_ANY 1
+#define IS_WORD(element) \
+	((element) == 'h' || (element) == 'r' || (element) == 'd' || (element) == 'w')
+#define SHAPE(text) \
+	((text)[0] == '%' && IS_WORD((text)[1]) && (text)[2] == ' ' && (text)[3] != '%' \
+	     ? (uint8_t)(text)[3] \
+	     : SHAPE_ANY)
+
+static const uint8_t shapes[] = {
+#define FORM(group, needs, outcome, flags, pattern) SHAPE(pattern "\0\0\0"),
+#include "smtp/received_forms.def"
+};
+
+#define FORM_COUNT (sizeof(forms) / sizeof(forms[0]))
+
+/* What most forms are told apart by, closely packed: the group, and how the pattern begins. */
+struct form_head {
+	uint8_t group;
+	char pattern[6];
+};
+
+#define HEAD(group, text) \
+	{ \
+		group, \
+		{ \
+			(text)[0], (text)[1], (text)[2], (text)[3], (text)[4], (text)[5] \
+		} \
+	}
+
+static const struct form_head heads[] = {
+#define FORM(group, needs, outcome, flags, pattern) HEAD(GROUP_##group, pattern "\0\0\0\0\0"),
+#include "smtp/received_forms.def"
+};
+
 static bool is_digit(uint8_t c)
 {
 	return c >= '0' && c <= '9';
@@ -77,7 +115,7 @@ bool received_address(struct bytes text, struct bytes *out_text, struct addr *ou
 
 static bool is_helo_octet(uint8_t c)
 {
-	return is_alnum(c) || strchr("-.^+_&:=?!@%*$\\/", c) != NULL;
+	return is_alnum(c) || c == '.' || c == '-' || strchr("^+_&:=?!@%*$\\/", c) != NULL;
 }
 
 /* The run of octets a HELO may have behind a mark that stands alone; data NULL when there is
@@ -97,13 +135,13 @@ static struct bytes helo_behind(struct bytes line, const char *mark)
 	return bytes_of(NULL, 0);
 }
 
-static struct bytes read_helo(struct bytes line)
+static struct bytes read_helo(struct bytes line, uint32_t marks)
 {
-	struct bytes helo = helo_behind(line, "helo=");
+	struct bytes helo = bytes_of(NULL, 0);
 
-	if (helo.len > 0)
-		return helo;
-	if (!received_has(line, "HLO ") && !received_has(line, "ELO "))
+	if ((marks & RECEIVED_MARK(IN_HELO_IS)) != 0)
+		helo = helo_behind(line, "helo=");
+	if (helo.len > 0 || (marks & RECEIVED_MARK(IN_HELO)) == 0)
 		return helo;
 	struct bytes one = helo_behind(line, "HELO "), other = helo_behind(line, "EHLO ");
 	return one.len > 0 && (other.len == 0 || one.data < other.data) ? one : other;
@@ -114,13 +152,11 @@ static struct bytes read_id(struct bytes line)
 {
 	for (size_t at = 0; (at = received_find(line, at, " id ")) < line.len; at++) {
 		struct bytes rest = bytes_slice(line, at + 4, SIZE_MAX);
-		size_t end = 0;
 
 		if (rest.len > 0 && rest.data[0] == '<')
 			rest = bytes_slice(rest, 1, SIZE_MAX);
-		while (end < rest.len && rest.data[end] != 0 &&
-		       strchr(" <>;", rest.data[end]) == NULL)
-			end++;
+		size_t end = octets_find_any(rest, 0, (const uint8_t *)" <>;");
+		end = bytes_find(bytes_slice(rest, 0, end), '\0');
 		if (end >= 3)
 			return bytes_slice(rest, 0, end);
 	}
@@ -140,9 +176,9 @@ static void read_anywhere(struct bytes line, uint32_t marks, struct sink *storag
                           struct received *received)
 {
 	received->id = (marks & RECEIVED_MARK(ID)) != 0 ? read_id(line) : bytes_of(NULL, 0);
-	received->helo = read_helo(line);
+	received->helo = read_helo(line, marks);
 	received->by = read_by(line);
-	received->auth = received_auth(line, marks, storage);
+	received->auth = received_auth(line, marks, received->by.data != NULL, storage);
 }
 
 /* Digits and ':' in the form of a time of day. */
@@ -417,41 +453,84 @@ static void take_xmail(struct bytes line, struct received *received)
 	}
 }
 
-static bool is_at(struct bytes line, size_t at, char octet)
+/* Whether an element of a pattern may begin with `octet`. */
+static inline bool may_begin(char element, uint8_t octet)
 {
-	return octet == '%' || octet == '\0' || (at < line.len && line.data[at] == (uint8_t)octet);
+	switch (element) {
+	case 'c':
+	case 'z':
+		return octet == '[' || octet == ':' || octet == 'I' || octet == 'i' ||
+		       decode_hex_digit(octet) >= 0;
+	case 'a':
+	case 'A':
+	case 'p':
+		return octet == ':' || octet == 'I' || octet == 'i' || decode_hex_digit(octet) >= 0;
+	case 'E':
+		return octet == 'H' || octet == 'E';
+	case 'L':
+		return octet == 'l' || octet == ':' || is_digit(octet);
+	default:
+		return true;
+	}
 }
 
-/* Whether a pattern may fit by the octets around the first word, which ends at `word`: most do not,
- * and are not looked at further. */
-static bool may_fit(const char *pattern, struct bytes line, size_t word)
+/* Whether what begins at `pattern` may stand at `at`, by its first octet. */
+static inline bool is_at(struct bytes line, size_t at, const char *pattern)
+{
+	if (pattern[0] == '\0')
+		return true;
+	if (pattern[0] == '%')
+		return at == line.len || may_begin(pattern[1], line.data[at]);
+	return at < line.len && line.data[at] == (uint8_t)pattern[0];
+}
+
+/* Whether a pattern that begins so may fit by the octets around the first word, which ends at
+ * `word`: most do not, and are not looked at further. */
+static bool may_fit(const char pattern[6], struct bytes line, size_t word)
 {
 	if (pattern[0] != '%')
-		return is_at(line, 0, pattern[0]) &&
-		       (pattern[0] == '\0' || is_at(line, 1, pattern[1]));
+		return is_at(line, 0, pattern) &&
+		       (pattern[0] == '\0' || is_at(line, 1, pattern + 1));
 	bool is_word = pattern[1] == 'h' || pattern[1] == 'r' || pattern[1] == 'd' ||
 	               pattern[1] == 'w';
 	if (!is_word || pattern[2] != ' ')
-		return true;
-	return is_at(line, word, ' ') && is_at(line, word + 1, pattern[3]) &&
-	       (pattern[3] == '%' || is_at(line, word + 2, pattern[4]));
+		return is_at(line, 0, pattern);
+	return word > 0 && is_at(line, word, pattern + 2) && is_at(line, word + 1, pattern + 3) &&
+	       (pattern[3] == '%' || is_at(line, word + 2, pattern + 4));
+}
+
+/* Groups whose forms are tried, a bit each. */
+static uint32_t groups_tried(struct bytes line, uint32_t marks, enum group group, bool capitals)
+{
+	uint32_t groups = UINT32_C(1) << group;
+	struct received_captures captures;
+
+	if (capitals)
+		return groups;
+	groups |= UINT32_C(1) << GROUP_ANY;
+	if ((marks & (RECEIVED_MARK(AUTHENTICATED) | RECEIVED_MARK(WEBMAIL_UI))) != 0)
+		groups |= UINT32_C(1) << GROUP_WEBMAIL;
+	if ((marks & RECEIVED_MARK(QMAIL)) == 0 ||
+	    !received_match("%g by %w (qmail-%w) with ", line, &captures))
+		groups |= UINT32_C(1) << GROUP_SENDMAIL;
+	return groups;
 }
 
 /* The first form that fits; false when none does. */
 static bool forms_try(struct bytes line, uint32_t marks, enum group group, bool capitals,
                       struct received *received, enum outcome *out_outcome)
 {
+	uint32_t groups = groups_tried(line, marks, group, capitals);
 	struct received_captures captures;
-	bool qmail_ldap = (marks & RECEIVED_MARK(QMAIL)) != 0 &&
-	                  received_match("%g by %w (qmail-%w) with ", line, &captures);
 	size_t word = bytes_find(line, ' ');
+	uint8_t behind = word + 1 < line.len ? line.data[word + 1] : SHAPE_ANY;
+	const uint8_t set[4] = {behind, SHAPE_ANY, SHAPE_ANY, SHAPE_ANY};
 
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+	for (size_t i = 0; (i = octets_find_any(bytes_of(shapes, FORM_COUNT), i, set)) < FORM_COUNT;
+	     i++) {
 		const struct form *form = &forms[i];
-		bool ours = form->group == group || (form->group == GROUP_ANY && !capitals) ||
-		            (form->group == GROUP_SENDMAIL && !capitals && !qmail_ldap);
 
-		if (!ours || !may_fit(form->pattern, line, word) ||
+		if ((groups >> heads[i].group & 1) == 0 || !may_fit(heads[i].pattern, line, word) ||
 		    (form->needs[0] != '\0' && !received_has(line, form->needs)) ||
 		    !received_match(form->pattern, line, &captures) ||
 		    (form->outcome == OUTCOME_RELAY && !form_take(form, line, &captures, received)))
@@ -493,11 +572,11 @@ static enum received_result finish(struct received *received)
 }
 
 /* Lines that tell of a step without hosts, before anything is read. */
-static bool is_bare(struct bytes line)
+static bool is_bare(struct bytes line, uint32_t marks)
 {
 	struct received_captures captures;
 
-	if (received_has(line, " with local for"))
+	if ((marks & RECEIVED_MARK(LOCAL_FOR)) != 0 && received_has(line, " with local for"))
 		return true;
 	/* "from x by y;": nothing in it but names. */
 	struct bytes rest = bytes_slice(line, 5, SIZE_MAX);
@@ -511,8 +590,7 @@ static bool is_bare(struct bytes line)
 		end++;
 	bool ends = end > 0 && (end < by.len && (by.data[end] == ';' ||
 	                                         (end + 1 < by.len && by.data[end + 1] == ';')));
-	bool address = received_match("[%a]%$", bytes_slice(rest, 0, word), &captures);
-	return ends && word > 0 && !address;
+	return ends && word > 0 && !received_match("[%a]%$", bytes_slice(rest, 0, word), &captures);
 }
 
 /* The first word, when nothing better is known. */
@@ -538,11 +616,15 @@ enum received_result received_parse(struct bytes line, struct sink *storage,
 		line.len -= line.len > 0 && line.data[line.len - 1] == ' ';
 	}
 	bool inside = line.len > 0 && line.data[0] == '(';
-	if (!bytes_starts_nocase(bytes_slice(line, inside, SIZE_MAX), BYTES("from ")) ||
-	    (!inside && is_bare(line)))
+	if (!bytes_starts_nocase(bytes_slice(line, inside, SIZE_MAX), BYTES("from ")))
 		return RECEIVED_SKIPPED;
+	struct bytes dated = line;
 	line = without_date(line);
-	size_t glued = received_find(line, 0, ")by ");
+	uint32_t marks = received_marks(line);
+	if (!inside && is_bare(dated, marks))
+		return RECEIVED_SKIPPED;
+	size_t glued = (marks & RECEIVED_MARK(GLUED_BY)) != 0 ? received_find(line, 0, ")by ")
+	                                                      : line.len;
 	if (glued < line.len) {
 		size_t start = storage->len;
 
@@ -550,8 +632,8 @@ enum received_result received_parse(struct bytes line, struct sink *storage,
 		sink_octet(storage, ' ');
 		sink_put(storage, bytes_slice(line, glued + 1, SIZE_MAX));
 		line = bytes_of(storage->data + start, storage->len - start);
+		marks = received_marks(line);
 	}
-	uint32_t marks = received_marks(line);
 	read_anywhere(line, marks, storage, received);
 	struct bytes rest = bytes_slice(line, 5 + inside, SIZE_MAX);
 	const uint8_t *word = line.data + inside;

@@ -7,45 +7,102 @@
 #include "smtp/octets.h"
 #include "smtp/received_match.h"
 
-static const char *const mark_texts[] = {
-#define MARK(name, text) text,
+struct word {
+	const char *text;
+	size_t len;
+};
+
+#define HEAD(a, b, c) ((uint32_t)(uint8_t)(a) << 16 | (uint32_t)(uint8_t)(b) << 8 | (uint8_t)(c))
+
+static const struct word words[] = {
+#define MARK(name, text) {text, sizeof(text) - 1},
+#define PAIR(name, text)
 #include "smtp/received_marks.def"
 };
 
+/* The first three octets of each word as a number: most words of lines are told apart by them. */
+static const uint32_t heads[] = {
+#define MARK(name, text) HEAD(text[0], text[1], text[2]),
+#define PAIR(name, text)
+#include "smtp/received_marks.def"
+};
+
+static const char pairs[][2] = {
+#define MARK(name, text)
+#define PAIR(name, text) {text[0], text[1]},
+#include "smtp/received_marks.def"
+};
+
+#define WORD_COUNT (sizeof(words) / sizeof(words[0]))
+
 static_assert(RECEIVED_MARK_COUNT <= 32, "one bit each");
+static_assert(sizeof(pairs) == sizeof(char[4][2]), "as many as octets_pairs() looks for");
 
 /* First letters of the marks, a bit each from '@' on. */
 static inline uint64_t mark_letters(void)
 {
-	uint64_t letters = 0;
+	return 0
+#define MARK(name, text) | UINT64_C(1) << (text[0] - '@')
+#define PAIR(name, text)
+#include "smtp/received_marks.def"
+	    ;
+}
 
-	for (unsigned i = 0; i < RECEIVED_MARK_COUNT; i++)
-		letters |= UINT64_C(1) << (mark_texts[i][0] - '@');
-	return letters;
+/* Their second and third octets, a bit each by their last five bits. */
+static inline uint32_t mark_seconds(void)
+{
+	return 0
+#define MARK(name, text) | UINT32_C(1) << (text[1] & 31)
+#define PAIR(name, text)
+#include "smtp/received_marks.def"
+	    ;
+}
+
+static inline uint32_t mark_thirds(void)
+{
+	return 0
+#define MARK(name, text) | UINT32_C(1) << (text[2] & 31)
+#define PAIR(name, text)
+#include "smtp/received_marks.def"
+	    ;
+}
+
+static inline uint32_t word_marks(struct bytes rest)
+{
+	uint32_t found = 0;
+
+	if (rest.len < 3)
+		return 0;
+	uint8_t first = rest.data[0], second = rest.data[1], third = rest.data[2];
+	if (first <= '@' || first >= 0x7F || (mark_letters() >> (first - '@') & 1) == 0 ||
+	    (mark_seconds() >> (second & 31) & mark_thirds() >> (third & 31) & 1) == 0)
+		return 0;
+	uint32_t head = HEAD(first, second, third);
+	for (unsigned i = 0; i < WORD_COUNT; i++)
+		if (heads[i] == head && rest.len >= words[i].len &&
+		    memcmp(rest.data, words[i].text, words[i].len) == 0)
+			found |= UINT32_C(1) << i;
+	return found;
 }
 
 uint32_t received_marks(struct bytes line)
 {
 	static const uint8_t parts[4] = {' ', '(', '[', ' '};
-	uint64_t letters = mark_letters();
-	uint32_t marks = 0;
+	uint32_t found = octets_pairs(line, pairs) << WORD_COUNT;
 
-	for (size_t i = 0; i < line.len; i = octets_find_any(line, i, parts) + 1) {
-		uint8_t c = line.data[i];
+	if (line.len > 0)
+		found |= word_marks(line);
+	for (size_t from = 0; from < line.len; from += 64) {
+		uint64_t mask = octets_mask(line, from, parts);
 
-		if (c > '@' && c < 0x7F && (letters >> (c - '@') & 1) != 0) {
-			for (unsigned k = 0; k < RECEIVED_MARK_COUNT; k++) {
-				if (mark_texts[k][0] != (char)c)
-					continue;
-				size_t len = strlen(mark_texts[k]);
+		for (; mask != 0; mask &= mask - 1) {
+			size_t at = from + (size_t)__builtin_ctzll(mask) + 1;
 
-				if (line.len - i >= len &&
-				    memcmp(line.data + i, mark_texts[k], len) == 0)
-					marks |= UINT32_C(1) << k;
-			}
+			if (at < line.len)
+				found |= word_marks(bytes_slice(line, at, SIZE_MAX));
 		}
 	}
-	return marks;
+	return found;
 }
 
 static size_t find_nocase(struct bytes in, size_t from, const char *text)
@@ -70,14 +127,14 @@ static struct bytes token(struct bytes line, size_t at)
 }
 
 /* RFC 3848 and its kin, and web mail. */
-static struct bytes protocol(struct bytes line)
+static struct bytes protocol(struct bytes line, bool has_by)
 {
 	static const char *const names[] = {"ESMTPA",    "ESMTPSA",    "LMTPA",     "LMTPSA",
 	                                    "UTF8SMTPA", "UTF8SMTPSA", "UTF8LMTPA", "UTF8LMTPSA",
 	                                    "ASMTP",     "HTTP",       "HTTPS",     "HTTPU"};
 	size_t at = 0;
 
-	if (!received_has(line, " by "))
+	if (!has_by)
 		return bytes_of(NULL, 0);
 	while ((at = find_nocase(line, at, " with ")) < line.len) {
 		struct bytes word = token(line, at += 6);
@@ -218,11 +275,11 @@ static bool is_communigate(struct bytes line)
 }
 
 /* "(via HTTP)", "(via HTTPS)". */
-static struct bytes via_http(struct bytes line)
+static struct bytes via_http(struct bytes line, bool has_by)
 {
 	size_t at = find_nocase(line, 0, " (via HTTP"), end;
 
-	if (at == line.len || !received_has(line, " by "))
+	if (at == line.len || !has_by)
 		return bytes_of(NULL, 0);
 	end = at + 10;
 	end += end < line.len && line.data[end] != ')';
@@ -232,9 +289,9 @@ static struct bytes via_http(struct bytes line)
 	return closed ? bytes_slice(line, at + 6, end - at - 6) : bytes_of(NULL, 0);
 }
 
-struct bytes received_auth(struct bytes line, uint32_t marks, struct sink *storage)
+struct bytes received_auth(struct bytes line, uint32_t marks, bool has_by, struct sink *storage)
 {
-	struct bytes auth = protocol(line);
+	struct bytes auth = protocol(line, has_by);
 
 	if (auth.len > 0)
 		return auth;
@@ -242,7 +299,7 @@ struct bytes received_auth(struct bytes line, uint32_t marks, struct sink *stora
 		return auth;
 	if ((marks & RECEIVED_MARK(AUTH)) != 0 && (auth = courier(line)).len > 0)
 		return auth;
-	if (is_sendmail(line))
+	if ((marks & RECEIVED_MARK(IN_AUTHENTICATED)) != 0 && is_sendmail(line))
 		return BYTES("Sendmail");
 	if ((marks & RECEIVED_MARK(GMX)) != 0 && (auth = gmx(line, storage)).len > 0)
 		return auth;
@@ -261,19 +318,28 @@ struct bytes received_auth(struct bytes line, uint32_t marks, struct sink *stora
 	if ((marks & RECEIVED_MARK(HTTP_DAV)) != 0 &&
 	    received_has(line, " with Microsoft Exchange Server HTTP-DAV"))
 		return BYTES("HTTP-DAV");
-	return (marks & RECEIVED_MARK(VIA)) != 0 ? via_http(line) : bytes_of(NULL, 0);
+	return (marks & RECEIVED_MARK(VIA)) != 0 ? via_http(line, has_by) : bytes_of(NULL, 0);
 }
 
-/* The length of the mark of an envelope sender at `at`, or 0. */
-static size_t envelope_mark(struct bytes line, size_t at)
+/* The length of the mark of an envelope sender around the dash at `dash`, or 0; *out_at: where it
+ * begins. */
+static size_t envelope_mark(struct bytes line, size_t dash, size_t *out_at)
 {
-	static const char *const marks[] = {
+	static const char *const names[] = {
 	    "envelope-from ",   "envelope-from=", "envelope-sender ",
 	    "envelope-sender=", "return-path: ",  "return-path "};
+	uint8_t before = dash > 0 ? line.data[dash - 1] | 0x20 : 0;
 
-	for (unsigned i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
-		if (bytes_starts_nocase(bytes_slice(line, at, SIZE_MAX), bytes_text(marks[i])))
-			return strlen(marks[i]);
+	if (before != 'e' && before != 'n')
+		return 0;
+	size_t back = before == 'e' ? sizeof("envelope") - 1 : sizeof("return") - 1;
+	if (dash < back)
+		return 0;
+	*out_at = dash - back;
+	struct bytes rest = bytes_slice(line, *out_at, SIZE_MAX);
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (bytes_starts_nocase(rest, bytes_text(names[i])))
+			return strlen(names[i]);
 	return 0;
 }
 
@@ -281,16 +347,13 @@ struct bytes received_envelope_from(struct bytes line)
 {
 	size_t at;
 
-	for (size_t from = 0; from < line.len; from = at + 1) {
-		size_t envelope = find_nocase(line, from, "envelope-");
-		size_t path = find_nocase(line, from, "return-path");
-
-		at = envelope < path ? envelope : path;
-		size_t mark = at < line.len ? envelope_mark(line, at) : 0;
-		size_t start = at + mark, end = start;
+	for (size_t dash = 0; dash < line.len; dash++) {
+		dash += bytes_find(bytes_slice(line, dash, SIZE_MAX), '-');
+		size_t mark = dash < line.len ? envelope_mark(line, dash, &at) : 0;
 
 		if (mark == 0)
 			continue;
+		size_t start = at + mark, end = start;
 		while (end < line.len && line.data[end] != ' ')
 			end++;
 		/* Up to the last change between letters and others. */

@@ -9,10 +9,11 @@
 #include "smtp/octets.h"
 #include "smtp/sink.h"
 
-/* Words that stand in a line, behind a blank or an opening bracket: what is not there need not be
- * looked for. */
+/* Words that stand in a line, behind a blank or an opening bracket, and pairs of octets: what is
+ * not there need not be looked for. */
 enum received_mark {
 #define MARK(name, text) RECEIVED_MARK_BIT_##name,
+#define PAIR(name, text) RECEIVED_MARK_BIT_##name,
 #include "smtp/received_marks.def"
 	RECEIVED_MARK_COUNT
 };
@@ -22,8 +23,8 @@ enum received_mark {
 uint32_t received_marks(struct bytes line);
 
 /* How the client proved who it was, as a word for rules; empty when it did not. `line` begins with
- * "from"; `marks`: of it. What is put together goes to `storage`. */
-struct bytes received_auth(struct bytes line, uint32_t marks, struct sink *storage);
+ * "from"; `marks`: of it; `has_by`: " by " stands in it. What is put together goes to `storage`. */
+struct bytes received_auth(struct bytes line, uint32_t marks, bool has_by, struct sink *storage);
 /* The envelope sender, angle brackets off; data NULL when there is none. */
 struct bytes received_envelope_from(struct bytes line);
 

@@ -33,7 +33,7 @@ static bool is_word(uint8_t c)
 	return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_';
 }
 
-/* Four decimal octets at `at`: their length, or 0. */
+/* Four decimal octets at `at`, without zeros in front: their length, or 0. */
 static size_t ip4_len(struct bytes line, size_t at)
 {
 	size_t start = at;
@@ -42,6 +42,8 @@ static size_t ip4_len(struct bytes line, size_t at)
 		unsigned value = 0, digits = 0;
 
 		if (part > 0 && (at == line.len || line.data[at++] != '.'))
+			return 0;
+		if (at + 1 < line.len && line.data[at] == '0' && is_digit(line.data[at + 1]))
 			return 0;
 		for (; at < line.len && is_digit(line.data[at]) && digits < 4; at++, digits++)
 			value = value * 10 + line.data[at] - '0';
@@ -117,6 +119,28 @@ static bool choice_fits(const struct matcher *m, const struct choice *choice)
 	       (choice->at < m->line.len && m->line.data[choice->at] == (uint8_t)next);
 }
 
+/* Moves a choice to the next place where it may fit by the literal behind it, at most to `last`;
+ * returns how many places that is away. */
+static size_t choice_move(const struct matcher *m, struct choice *choice)
+{
+	char next = choice->element[2];
+	size_t from = choice->at;
+	const uint8_t *data = m->line.data, *found;
+
+	if (choice->element[1] == 'B' || next == '\0' || next == '%') {
+		choice->at = choice->grows ? from + 1 : from - 1;
+		return 1;
+	}
+	if (choice->grows) {
+		found = memchr(data + from + 1, next, m->line.len - from - 1);
+		choice->at = found == NULL ? choice->last : (size_t)(found - data);
+		return choice->at - from;
+	}
+	found = memrchr(data + choice->last, next, from - choice->last);
+	choice->at = found == NULL ? choice->last : (size_t)(found - data);
+	return from - choice->at;
+}
+
 /* Lets the newest choice end elsewhere and goes on behind it; drops choices that are used up. */
 static bool choose_again(struct matcher *m)
 {
@@ -124,8 +148,8 @@ static bool choose_again(struct matcher *m)
 		struct choice *choice = &m->choice[m->choice_count - 1];
 
 		while (choice->at != choice->last) {
-			choice->at = choice->grows ? choice->at + 1 : choice->at - 1;
-			if (++m->steps > STEPS_MAX)
+			m->steps += (unsigned)choice_move(m, choice);
+			if (m->steps > STEPS_MAX)
 				return false;
 			if (!choice_fits(m, choice))
 				continue;
@@ -168,11 +192,9 @@ static bool take(struct matcher *m, size_t end, bool fits)
 
 static bool take_word(struct matcher *m, size_t min)
 {
-	size_t end = m->at;
+	size_t end = m->at + bytes_find(bytes_slice(m->line, m->at, SIZE_MAX), ' ');
 	char next = m->pattern[2];
 
-	while (end < m->line.len && m->line.data[end] != ' ')
-		end++;
 	if (next == ' ' || (next == '\0' && m->pattern[1] != 'B') ||
 	    (next == '%' && m->pattern[3] == '$'))
 		return take(m, end, end - m->at >= min);
@@ -328,8 +350,14 @@ static bool take_element(struct matcher *m)
 
 bool received_match(const char *pattern, struct bytes line, struct received_captures *out_captures)
 {
-	struct matcher m = {.line = line, .captures = out_captures, .pattern = pattern};
+	/* The choices need no clearing: their count is zero. */
+	struct matcher m;
 
+	m.line = line;
+	m.captures = out_captures;
+	m.choice_count = m.steps = 0;
+	m.pattern = pattern;
+	m.at = 0;
 	*out_captures = (struct received_captures){.end = 0};
 	while (*m.pattern != '\0') {
 		bool fits;

@@ -50,32 +50,21 @@ static bool is_private(const struct addr *addr)
 	return addr_equal(addr, &loopback) || (o[0] == 0xFE && (o[1] & 0xC0) == 0x80);
 }
 
-static bool is_structure(uint8_t c)
-{
-	switch (c) {
-	case '#':
-	case '[':
-	case ']':
-	case '(':
-	case ')':
-	case '<':
-	case '>':
-	case '|':
-	case '\0':
-		return true;
-	default:
-		return header_is_space(c);
-	}
-}
+/* What rules take for structure in what put_relay() writes. */
+static const bool is_structure[256] = {
+    ['#'] = true,  ['['] = true,  [']'] = true,  ['('] = true,  [')'] = true,
+    ['<'] = true,  ['>'] = true,  ['|'] = true,  ['\0'] = true, ['\t'] = true,
+    ['\n'] = true, ['\v'] = true, ['\f'] = true, ['\r'] = true, [' '] = true,
+};
 
-/* What rules take for structure does not go through. */
+/* Structure in a value does not go through. */
 static void put_value(struct sink *out, const char *name, struct bytes value)
 {
 	sink_put(out, bytes_text(name));
 	while (value.len > 0) {
 		size_t fit = 0;
 
-		while (fit < value.len && !is_structure(value.data[fit]))
+		while (fit < value.len && !is_structure[value.data[fit]])
 			fit++;
 		sink_put(out, bytes_slice(value, 0, fit));
 		if (fit < value.len)
@@ -274,6 +263,7 @@ static struct bytes first_address(struct header_table *headers, uint32_t index)
 	struct mailbox mailbox;
 
 	address_walk_open(&walk, headers->field[index].raw, headers->storage);
+	walk.addresses_only = true;
 	while (address_walk_next(&walk, &mailbox)) {
 		if (mailbox.address.len == 0)
 			continue;

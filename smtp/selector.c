@@ -255,6 +255,7 @@ static void put_addresses(struct joiner *joiner, struct bytes value)
 	struct mailbox mailbox;
 
 	address_walk_open(&walk, value, joiner->source->scratch);
+	walk.addresses_only = (joiner->modifiers & SELECTOR_ADDR) != 0;
 	while (address_walk_next(&walk, &mailbox)) {
 		if ((joiner->modifiers & SELECTOR_ADDR) != 0 && mailbox.address.len > 0) {
 			put_address(joiner, mailbox.address);
@@ -460,6 +461,11 @@ static void put_special(const struct selector *selector, struct joiner *joiner)
 void selector_put(const struct selector *selector, struct selector_source *source,
                   struct text_build *out)
 {
+	if (selector->special == SELECTOR_PLAIN &&
+	    !header_may_have(source->headers, selector->name_hash)) {
+		text_build_absent(out);
+		return;
+	}
 	struct joiner joiner = {
 	    .source = source, .out = out, .modifiers = selector->modifiers, .start = out->data.len};
 

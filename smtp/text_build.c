@@ -2,6 +2,7 @@
 #include "smtp/text_build.h"
 
 #include "smtp/charset.h"
+#include "smtp/header.h"
 #include "smtp/octets.h"
 
 #define CUT_SLACK_BYTES 1024
@@ -165,13 +166,24 @@ static unsigned space_len(struct bytes text, size_t at, bool wide)
 	return charset_is_space(code_point) ? len : 0;
 }
 
+/* One octet of white space with a letter of ASCII or its like behind it: most line ends. */
+static bool is_lone_space(struct bytes text, size_t at)
+{
+	return header_is_space(text.data[at]) && at + 1 < text.len && text.data[at + 1] > ' ' &&
+	       text.data[at + 1] < 0x80;
+}
+
 /* One run of white space at `at`; returns the offset behind it. */
 static size_t fold_run(struct bytes text, size_t at, bool wide, struct sink *out)
 {
 	size_t first = text.len, last = 0, start = at;
 	unsigned step;
 
-	for (; at < text.len && (step = space_len(text, at, wide)) > 0; at += step) {
+	for (; at < text.len; at += step) {
+		step = text.data[at] < 0x80 ? header_is_space(text.data[at])
+		                            : space_len(text, at, wide);
+		if (step == 0)
+			break;
 		if (text.data[at] != '\n')
 			continue;
 		first = at < first ? at : first;
@@ -201,6 +213,9 @@ void text_fold(struct bytes rendered, bool wide, struct sink *out)
 			at = end;
 		} else if (wide && c >= 0x80 && c != 0xC2 && (c < 0xE1 || c > 0xE3)) {
 			sink_octet(out, c);
+			at++;
+		} else if (is_lone_space(rendered, at)) {
+			sink_octet(out, ' ');
 			at++;
 		} else if (space_len(rendered, at, wide) > 0) {
 			at = fold_run(rendered, at, wide, out);

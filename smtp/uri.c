@@ -4,6 +4,7 @@
 #include <libpsl.h>
 
 #include "smtp/header.h"
+#include "smtp/octets.h"
 #include "smtp/uri_host.h"
 
 #define URI_SLOTS            (2 * URIS_MAX)
@@ -69,28 +70,10 @@ void uri_list_reset(struct uri_list *list)
 	list->cut = list->left_out = false;
 }
 
-/* FNV-1a's steps, eight octets at a time. */
-static uint32_t hash_of(struct bytes b)
-{
-	uint64_t hash = UINT64_C(14695981039346656037) ^ b.len, word = 0;
-	size_t at = 0;
-
-	for (; b.len - at >= sizeof(word); at += sizeof(word)) {
-		memcpy(&word, b.data + at, sizeof(word));
-		hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-		hash ^= hash >> 32;
-	}
-	word = 0;
-	if (at < b.len)
-		memcpy(&word, b.data + at, b.len - at);
-	hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-	return (uint32_t)(hash >> 32);
-}
-
 /* The slot `uri` stands in, or the free one it would take. */
 static uint32_t slot_of(const struct uri_list *list, struct bytes uri)
 {
-	uint32_t at = hash_of(uri) % URI_SLOTS;
+	uint32_t at = octets_hash(uri) % URI_SLOTS;
 
 	for (; list->slot[at] != 0; at = (at + 1) % URI_SLOTS) {
 		const struct segment *s = &list->segment[list->slot[at] - 1];
@@ -104,7 +87,7 @@ static uint32_t slot_of(const struct uri_list *list, struct bytes uri)
 /* The slot the detail of `uri` stands in, or the free one it would take. */
 static uint32_t detail_slot_of(const struct uri_list *list, struct bytes uri)
 {
-	uint32_t at = hash_of(uri) % URI_SLOTS;
+	uint32_t at = octets_hash(uri) % URI_SLOTS;
 
 	while (list->detail_slot[at] != 0 &&
 	       !bytes_equal(uri, list->detail[list->detail_slot[at] - 1].raw))
@@ -198,7 +181,7 @@ uint32_t uri_keep(struct uri_list *list, struct bytes uri)
 static bool is_suffix(const struct uri_list *list, const char *name, size_t len)
 {
 	struct uri_suffix
-	    *known = &list->known_suffix[hash_of(bytes_of(name, len)) % URI_SUFFIXES_KNOWN];
+	    *known = &list->known_suffix[octets_hash(bytes_of(name, len)) % URI_SUFFIXES_KNOWN];
 
 	if (known->len != len || memcmp(known->name, name, len) != 0) {
 		known->is_suffix = psl_is_public_suffix2(list->suffixes, name,

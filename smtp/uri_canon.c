@@ -5,6 +5,7 @@
  */
 #include "smtp/decode.h"
 #include "smtp/header.h"
+#include "smtp/octets.h"
 #include "smtp/uri_host.h"
 
 #define REDIRECTS_MAX       16 /* targets looked into behind one URI */
@@ -159,6 +160,16 @@ static bool has_scheme(struct bytes uri)
 	return at > 0 && at < uri.len && uri.data[at] == ':';
 }
 
+/* Whether a URI of the web has nothing that repair() would change; `host`: where its host begins.
+ */
+static bool is_in_repair(struct bytes uri, size_t host)
+{
+	if (octets_find_any(uri, 0, (const uint8_t *)"\\%&&") < uri.len)
+		return false;
+	size_t end = octets_find_any(uri, host, (const uint8_t *)"/?##");
+	return end == host || end == uri.len || uri.data[end] == '/';
+}
+
 /* Slashes the right way round and two of them, escapes undone, a scheme, a slash behind the host,
  * references decoded. */
 static struct bytes repair(struct uri_list *list, struct bytes uri)
@@ -167,6 +178,10 @@ static struct bytes repair(struct uri_list *list, struct bytes uri)
 	            two = sink_over(list->work[1], URI_WORK_BYTES);
 	size_t colon, scheme = web_scheme(uri, &colon);
 
+	if (scheme > 0 && scheme == colon + 2 && is_in_repair(uri, scheme)) {
+		sink_put(&one, uri);
+		return sink_bytes(&one);
+	}
 	sink_put(&one, bytes_slice(uri, 0, colon));
 	if (scheme > 0) {
 		/* Backslashes were slashes when the scheme was looked for. */
@@ -218,18 +233,12 @@ static bool web_split(struct bytes uri, struct web_uri *out)
 	if (at == 0 || at != colon + 2)
 		return false;
 	out->proto = bytes_slice(uri, 0, at);
-	size_t end = at;
-	while (end < uri.len && uri.data[end] != '@' && uri.data[end] != '/' &&
-	       uri.data[end] != '?' && uri.data[end] != '#')
-		end++;
+	size_t end = octets_find_any(uri, at, (const uint8_t *)"@/?#");
 	bool has_auth = end + 1 < uri.len && uri.data[end] == '@' &&
 	                strchr("/?#:", uri.data[end + 1]) == NULL;
 	out->auth = bytes_slice(uri, at, has_auth ? end + 1 - at : 0);
 	at += out->auth.len;
-	end = at;
-	while (end < uri.len && uri.data[end] != '/' && uri.data[end] != '?' &&
-	       uri.data[end] != '#' && uri.data[end] != ':')
-		end++;
+	end = octets_find_any(uri, at, (const uint8_t *)"/?#:");
 	out->host = bytes_slice(uri, at, end - at);
 	out->rest = bytes_slice(uri, end, SIZE_MAX);
 	size_t digits = 1;
@@ -315,6 +324,8 @@ static bool is_number_piece(struct bytes piece)
 	return piece.len > 0;
 }
 
+/* Of more than eight hexadecimal digits the last eight count when they were written so, the first
+ * eight of a decimal number. */
 static void emit_ulong(struct canon *canon, const struct web_uri *web, struct bytes number)
 {
 	uint8_t memory[16];
@@ -323,10 +334,15 @@ static void emit_ulong(struct canon *canon, const struct web_uri *web, struct by
 	uint64_t value = 0;
 
 	for (size_t i = hex ? 2 : 0; i < number.len; i++) {
-		value = hex ? (value << 4 | (uint64_t)decode_hex_digit(number.data[i]))
-		            : value * 10 + number.data[i] - '0';
-		value &= hex ? 0xFFFFFFFF : UINT64_MAX >> 8;
+		unsigned digit = (unsigned)decode_hex_digit(number.data[i]);
+
+		if (hex)
+			value = (value << 4 | digit) & 0xFFFFFFFF;
+		else
+			value = value > (UINT64_MAX - digit) / 10 ? UINT64_MAX : value * 10 + digit;
 	}
+	while (value > 0xFFFFFFFF)
+		value >>= 4;
 	for (int shift = 24; shift >= 0; shift -= 8) {
 		unsigned octet = (unsigned)(value >> shift) & 0xFF;
 
@@ -399,6 +415,8 @@ static struct bytes redirect_target(struct bytes rest)
 {
 	size_t colon;
 
+	if (bytes_find(rest, ':') == rest.len)
+		return bytes_of(NULL, 0);
 	for (size_t i = 0; i + 5 < rest.len; i++) {
 		if ((rest.data[i] | 0x20) != 'h')
 			continue;
@@ -507,10 +525,10 @@ static void emit_mail_forms(struct canon *canon, struct bytes uri)
 
 static bool is_mail(struct bytes uri)
 {
-	size_t at = bytes_find(uri, '@');
-
-	return bytes_starts_nocase(uri, BYTES("mailto:")) ||
-	       (at < uri.len && bytes_find(uri, ':') > at);
+	if (bytes_starts_nocase(uri, BYTES("mailto:")))
+		return true;
+	size_t at = octets_find_any(uri, 0, (const uint8_t *)"@:::");
+	return at < uri.len && uri.data[at] == '@';
 }
 
 /* Without line ends inside and white space at the ends. */
@@ -520,7 +538,7 @@ static struct bytes clean(struct bytes uri, uint8_t *memory)
 
 	if (uri.len > URI_BYTES_MAX)
 		uri.len = URI_BYTES_MAX;
-	if (bytes_find(uri, '\n') == uri.len && bytes_find(uri, '\r') == uri.len) {
+	if (octets_find_any(uri, 0, (const uint8_t *)"\r\n\n\n") == uri.len) {
 		struct bytes trimmed = header_trim(uri);
 
 		if (trimmed.len > 0)

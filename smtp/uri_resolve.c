@@ -127,8 +127,14 @@ void uri_resolve(struct bytes base_text, struct bytes text, struct sink *out)
 {
 	struct pieces base, uri;
 
-	split(base_text, &base);
 	split(text, &uri);
+	/* Most name all there is, and have no dots to take out. */
+	if (uri.scheme.data != NULL && uri.authority.data != NULL &&
+	    octets_find_text(uri.path, 0, BYTES("/."), false) == uri.path.len) {
+		sink_put(out, text);
+		return;
+	}
+	split(base_text, &base);
 	/* Of the same scheme: read as if it had none. */
 	if (uri.scheme.data != NULL && base.scheme.data != NULL &&
 	    bytes_equal(uri.scheme, base.scheme))

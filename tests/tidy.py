@@ -29,7 +29,7 @@ ALSO = {
     "classifier/list_build*": ["smtp"],
 }
 
-RULE_COMPILERS = ["classifier/scan.c", "classifier/ruleset.c", "classifier/eval_list.c", "classifier/ruleset_pattern.c", "classifier/pattern_set.c",
+RULE_COMPILERS = ["classifier/scan.c", "classifier/scan_confirm.c", "classifier/ruleset.c", "classifier/eval_list.c", "classifier/ruleset_pattern.c", "classifier/pattern_set.c",
                   "classifier/eval_match.c", "classifier/redirect.c",
                   "classifier/rule_compile*.c", "classifier/rule_regex.c"]
 TLS_FILES = ["tcpstack/tls.c", "tcpstack/tls_*.c", "tcpstack/tls_internal.h",

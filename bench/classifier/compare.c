@@ -1,4 +1,5 @@
-/* compare.c - hits with triggers against hits of every rule on every segment. */
+/* compare.c - hits with triggers against hits of every rule on every segment, and judgements that
+ * leave subtests out against those of all rules. */
 #include "bench/classifier/bench_classifier.h"
 
 #include <inttypes.h>
@@ -35,34 +36,45 @@ static uint32_t differences(const struct bench_engine *triggered, const struct b
 	return count;
 }
 
+static bool is_same(const struct judgement *a, const struct judgement *b)
+{
+	return a->score_milli == b->score_milli && a->hit_count == b->hit_count &&
+	       memcmp(a->hit, b->hit, a->hit_count * sizeof(a->hit[0])) == 0;
+}
+
 bool bench_compare(struct bench_engine *engine, const struct bench_options *options,
                    const struct bench_messages *messages)
 {
-	struct bench_options plain = *options;
+	struct bench_options plain = *options, verdicts = *options;
 
 	plain.memo_bytes = 0;
+	verdicts.brute = false;
 	struct bench_engine *brute = bench_engine_new(&plain, true);
+	struct bench_engine *quick = brute != NULL ? bench_engine_new(&verdicts, false) : NULL;
 	struct normalised normalised;
-	struct judgement judgement, wanted;
+	struct judgement judgement, verdict, wanted;
 	uint64_t hits = 0;
 	uint32_t wrong = 0;
 
-	if (brute == NULL)
+	if (quick == NULL) {
+		bench_engine_free(brute);
 		return false;
+	}
 	for (uint32_t i = 0; i < messages->count; i++) {
 		bench_normalise(engine, messages->message[i].content, &normalised);
 		classifier_judge(engine->context, &normalised.texts, BUDGET_NS, no_time,
 		                 &judgement);
 		classifier_judge(brute->context, &normalised.texts, BUDGET_NS, no_time, &wanted);
+		classifier_judge(quick->context, &normalised.texts, BUDGET_NS, no_time, &verdict);
 		wrong += differences(engine, brute, messages->message[i].name, wrong);
-		if (judgement.score_milli != wanted.score_milli ||
-		    judgement.hit_count != wanted.hit_count)
-			wrong++;
+		wrong += !is_same(&judgement, &wanted);
+		wrong += !is_same(&verdict, &judgement);
 		hits += judgement.hit_count + judgement.hits_left_out;
 	}
 	printf("{\"case\": \"compare\", \"messages\": %" PRIu32 ", \"hits\": %" PRIu64
 	       ", \"differences\": %" PRIu32 "}\n",
 	       messages->count, hits, wrong);
+	bench_engine_free(quick);
 	bench_engine_free(brute);
 	return wrong == 0;
 }

@@ -162,8 +162,8 @@ static void print_stages(const struct measuring *m)
 {
 	static const char *const kind_name[TEXT_KIND_COUNT] = {"body", "rawbody", "uri", "full",
 	                                                       "header"};
-	static const char *const stage_name[STAGE_COUNT] = {"",         "literal",   "gate",
-	                                                    "residual", "triggered", "memo"};
+	static const char *const stage_name[STAGE_COUNT] = {
+	    "", "literal", "gate", "residual", "triggered", "deferred", "memo"};
 	double per = m->ns_per_tick / 1000 / m->messages->count, all = 0, literal = 0;
 	uint64_t profiled = 0, evals = 0;
 

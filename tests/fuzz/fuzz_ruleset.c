@@ -86,8 +86,9 @@ static uint64_t no_time(void)
 	return 0;
 }
 
-static void judge(const struct generation *generation)
+static void judge(const struct generation *generation, bool verdicts_only)
 {
+	const struct ruleset_opening how = {.verdicts_only = verdicts_only};
 	static const char words[] = "free pills v1agra c.i.a.l word http://evil.example/ xyzzy";
 	static const struct segment segment[3] = {
 	    {0, 20}, {20, sizeof(words) - 21}, {SEGMENT_ABSENT, 0}};
@@ -98,7 +99,7 @@ static void judge(const struct generation *generation)
 	struct texts texts;
 	char reason[200];
 
-	if (ruleset_open(generation, &ruleset, reason) != OK)
+	if (ruleset_open_with(generation, &how, &ruleset, reason) != OK)
 		return;
 	for (int kind = 0; kind < TEXT_KIND_COUNT; kind++)
 		texts.kind[kind] = (struct text){(const uint8_t *)words, sizeof(words) - 1,
@@ -141,6 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	struct generation changed = whole;
 	changed.memory = copy;
-	judge(&changed);
+	judge(&changed, false);
+	judge(&changed, true);
 	return 0;
 }

@@ -43,8 +43,8 @@ struct files {
 
 struct judge {
 	struct generation generation;
-	struct ruleset *ruleset;
-	struct scan_context *context;
+	struct ruleset *ruleset, *verdict_rules; /* the latter as the gateway opens them */
+	struct scan_context *context, *verdict_context;
 	struct classifier_counters counters;
 	struct mime_counters mime_counters;
 	struct arena arena;
@@ -154,18 +154,24 @@ static void open_judge(struct judge *j)
 	rule_compiler_free(compiler);
 	ASSERT(generation_open(&j->generation, fd) == OK);
 	ASSERT(ruleset_open(&j->generation, &j->ruleset, reason) == OK);
+	const struct ruleset_opening how = {.like = j->ruleset, .verdicts_only = true};
+	ASSERT(ruleset_open_with(&j->generation, &how, &j->verdict_rules, reason) == OK);
 	j->context = scan_context_new(j->ruleset, &j->counters);
+	j->verdict_context = scan_context_new(j->verdict_rules, &j->counters);
 	j->selectors = (const struct selector *)ruleset_selectors(j->ruleset, &j->selector_count)
 	                   .data;
 	ASSERT(arena_init(&j->arena, normaliser_bytes(MESSAGE_BYTES_MAX), false) == OK);
 	j->normaliser = normaliser_new(&j->arena, MESSAGE_BYTES_MAX, &j->mime_counters);
-	ASSERT(j->context != NULL && j->normaliser != NULL);
+	ASSERT(j->context != NULL && j->verdict_context != NULL && j->normaliser != NULL);
 	scan_context_set_answers(j->context, &answers);
+	scan_context_set_answers(j->verdict_context, &answers);
 }
 
 static void close_judge(struct judge *j)
 {
 	normaliser_close(j->normaliser);
+	scan_context_free(j->verdict_context);
+	ruleset_close(j->verdict_rules);
 	scan_context_free(j->context);
 	ruleset_close(j->ruleset);
 	generation_close(&j->generation);
@@ -195,6 +201,7 @@ static void judge(struct judge *j, const uint8_t *data, size_t bytes)
 	uint8_t *exact = malloc(bytes > 0 ? bytes : 1);
 	struct message_facts facts = {.in_session = false};
 	struct normalised normalised;
+	struct judgement verdict;
 
 	ASSERT(exact != NULL);
 	memcpy(exact, data, bytes);
@@ -205,6 +212,11 @@ static void judge(struct judge *j, const uint8_t *data, size_t bytes)
 	classifier_questions(j->context, &normalised.texts, see_question, NULL);
 	classifier_judge(j->context, &normalised.texts, 1, no_time, &j->judgement);
 	ASSERT(j->judgement.hit_count <= ruleset_rule_count(j->ruleset));
+	classifier_judge(j->verdict_context, &normalised.texts, 1, no_time, &verdict);
+	ASSERT(verdict.score_milli == j->judgement.score_milli &&
+	       verdict.hit_count == j->judgement.hit_count &&
+	       memcmp(verdict.hit, j->judgement.hit, verdict.hit_count * sizeof(verdict.hit[0])) ==
+	           0);
 	free(exact);
 }
 

@@ -90,7 +90,7 @@ def main():
     show = {}
     while arguments and arguments[0] == '--show':
         show = dict.fromkeys(KINDS, 0)
-        show[arguments[1]] = 20
+        show[arguments[1]] = 100
         arguments = arguments[2:]
     agree, by_selector = compare(arguments, program, selectors, show)
     for name in KINDS:

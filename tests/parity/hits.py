@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """hits.py - what we and SpamAssassin make of the same messages: rules, points and verdicts.
 
-    hits.py POSTERN_SCAN FOLDER RESULTS... [--rules PATH] [--threshold POINTS] [--show RULE]
+    hits.py POSTERN_SCAN FOLDER RESULTS... [--rules PATH]... [--threshold POINTS] [--show RULE]
 
 RESULTS are files of sa_hits.pl about messages below FOLDER, all judged by the same rules. Prints on how many messages the sets
 of rules that hit (subtests too) are the same and the points differ by at most 0.1, each rule that differs, and by source how
@@ -16,6 +16,7 @@ import subprocess
 import sys
 
 POINTS_NEAR = 0.1
+DISTRIBUTION = '/usr/share/spamassassin'
 BATCH = 500
 
 
@@ -33,7 +34,7 @@ def read_results(paths):
 def judge(scan, rules, folder, names):
     ours = {}
     for at in range(0, len(names), BATCH):
-        done = subprocess.run([scan, '--rules', rules, '--json', '--subtests'] +
+        done = subprocess.run([scan, *(word for path in rules for word in ('--rules', path)), '--json', '--subtests'] +
                               [os.path.join(folder, name) for name in names[at:at + BATCH]], stdout=subprocess.PIPE, check=False)
         for line in done.stdout.decode('utf-8', 'replace').splitlines():
             message = json.loads(line)
@@ -76,7 +77,7 @@ def print_verdicts(theirs, ours, labels, threshold):
             continue
         folders = name.split('/')
         label = labels.get(name, '')
-        row = rows[(label, '/'.join(folders[1:3] if folders[0] == 'mail' else folders[:1]))]
+        row = rows[(label, '/'.join(folders[1:3] if folders[0] == 'mail' else folders[:-1]))]
         we, they = ours[name][0] >= threshold - 1e-9, points >= threshold - 1e-9
         for column, holds in enumerate((True, we, they, we != they)):
             row[column] += holds
@@ -92,12 +93,12 @@ def main():
     parser.add_argument('scan')
     parser.add_argument('folder')
     parser.add_argument('results', nargs='+')
-    parser.add_argument('--rules', default='/usr/share/spamassassin')
+    parser.add_argument('--rules', action='append')
     parser.add_argument('--threshold', type=float, default=5.0)
     parser.add_argument('--show')
     options = parser.parse_args()
     theirs = read_results(options.results)
-    ours = judge(options.scan, options.rules, options.folder, sorted(theirs))
+    ours = judge(options.scan, options.rules or [DISTRIBUTION], options.folder, sorted(theirs))
     same, near, rules = compare(theirs, ours)
     if options.show:
         for what, names in zip(('ours alone', 'theirs alone', 'another count'), rules[options.show]):

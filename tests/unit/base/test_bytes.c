@@ -21,6 +21,34 @@ static void comparison_ignores_the_case_of_ascii_letters_only(void **state)
 	assert_true(bytes_starts_nocase(BYTES("x"), BYTES("")));
 }
 
+/* Octet by octet, of any length. */
+static bool same_slowly(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (bytes_lower(a[i]) != bytes_lower(b[i]))
+			return false;
+	return true;
+}
+
+static void all_octets_compare_at_all_places(void **state)
+{
+	(void)state;
+	for (size_t len = 1; len <= 26; len++) {
+		for (size_t at = 0; at < len; at++) {
+			for (unsigned octets = 0; octets < 0x10000; octets += 3) {
+				uint8_t a[26], b[26];
+
+				memset(a, 'x', sizeof(a));
+				memset(b, 'X', sizeof(b));
+				a[at] = (uint8_t)octets;
+				b[at] = (uint8_t)(octets >> 8);
+				if (bytes_same_nocase(a, b, len) != same_slowly(a, b, len))
+					fail_msg("%u at %zu of %zu", octets, at, len);
+			}
+		}
+	}
+}
+
 static void finding_gives_the_first_offset_or_the_length(void **state)
 {
 	(void)state;
@@ -81,6 +109,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(comparison_ignores_the_case_of_ascii_letters_only),
+	    cmocka_unit_test(all_octets_compare_at_all_places),
 	    cmocka_unit_test(finding_gives_the_first_offset_or_the_length),
 	    cmocka_unit_test(trimming_takes_blanks_off_both_ends),
 	    cmocka_unit_test(slices_are_clipped_to_what_is_there),

@@ -85,6 +85,19 @@ static inline void fixture_open(struct fixture *f, const char *rules,
 	fixture_empty_texts(f);
 }
 
+/* Opens the same rules anew, as the gateway does: what no verdict needs stays unknown. */
+static inline void fixture_only_verdicts(struct fixture *f)
+{
+	const struct ruleset_opening how = {.verdicts_only = true};
+	char reason[200];
+
+	scan_context_free(f->context);
+	ruleset_close(f->ruleset);
+	assert_int_equal(ruleset_open_with(&f->generation, &how, &f->ruleset, reason), OK);
+	f->context = scan_context_new(f->ruleset, &f->counters);
+	assert_non_null(f->context);
+}
+
 static inline struct fixture *fixture_new(const char *rules)
 {
 	struct fixture *f = malloc(sizeof(*f));
@@ -173,6 +186,14 @@ static inline double fixture_value(const struct fixture *f, const char *name)
 	struct value v = f->context->value[fixture_rule(f, name)];
 
 	return v.lo == v.hi ? v.lo : -1;
+}
+
+static inline void fixture_same_judgement(const struct judgement *a, const struct judgement *b)
+{
+	assert_int_equal(a->score_milli, b->score_milli);
+	assert_int_equal(a->hit_count, b->hit_count);
+	assert_memory_equal(a->hit, b->hit, a->hit_count * sizeof(a->hit[0]));
+	assert_int_equal(a->incomplete, b->incomplete);
 }
 
 static inline const struct rule_report *fixture_report(const struct fixture *f,

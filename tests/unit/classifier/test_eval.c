@@ -68,6 +68,10 @@ static void reads_relays(void **state)
 	             "[ ip=192.0.2.1 rdns=a.one.example helo=h by=b.two.example ] "
 	             "[ ip=192.0.2.2 rdns=c.three.example helo=h by=d.four.example ] "
 	             "[ ip=192.0.2.3 rdns=e.five.example helo=h by=f.six.example ]"});
+	HITS(trail, {"X-Spam-Relays-Untrusted",
+	             "[ ip=192.0.2.1 rdns=a.one.example helo=h by=b.two.example ] "
+	             "[ ip=192.0.2.2 rdns=c.three.example helo=h by=four.example. ] "
+	             "[ ip=192.0.2.3 rdns=e.five.example helo=h by=f.six.example ]"});
 	MISSES(trail, {"X-Spam-Relays-Untrusted",
 	               "[ ip=192.0.2.1 rdns=a.one.example helo=h by=b.two.example ] "
 	               "[ ip=192.0.2.2 rdns=c.three.example helo=h by=d.one.example ] "
@@ -322,6 +326,10 @@ static void knows_forged_providers(void **state)
 	HITS(hotmail, {"Received", "from hotmail.com (x.example [192.0.2.1]) by b\n"});
 	MISSES(hotmail, {"Received", "from hotmail.com (f1.law8.hotmail.com [192.0.2.1])\n"},
 	       {"X-Originating-Ip", "[192.0.2.7]\n"});
+	MISSES(hotmail, {"Received", "from hotmail.com (f1.law8.hotmail.com [192.0.2.1])\n"},
+	       {"X-Originating-Ip", "[::1]\n"});
+	HITS(hotmail, {"Received", "from hotmail.com (f1.law8.hotmail.com [192.0.2.1])\n"},
+	     {"X-Originating-Ip", "[1.2.3.999]\n"});
 	HITS(not_hotmail, {"From:addr", "a@hotmail.com"}, received);
 	MISSES(not_hotmail, {"From:addr", "a@mail.example"}, received);
 	HITS(juno, {"From:addr", "a@juno.com"}, received);
@@ -395,12 +403,19 @@ static void looks_up_hosts_of_uris(void **state)
 
 	fixture_add(f, TEXT_URI, "http://a.ok.short.example/x");
 	fixture_add(f, TEXT_URI, "mailto:me@short.example");
+	fixture_add(f, TEXT_URI, "http:=/short.example/x");
+	fixture_add(f, TEXT_URI, "3D\"www.short.example/\"");
+	fixture_add(f, TEXT_URI, "http://www-.short.example/");
 	fixture_judge(f);
 	assert_true(fixture_value(f, "A") == 0 && fixture_value(f, "B") == 0);
 	fixture_add(f, TEXT_URI, "http://u:p@www.Short.example:80/x");
 	fixture_add(f, TEXT_URI, "http://192.0.2.1/");
 	fixture_judge(f);
 	assert_true(fixture_value(f, "A") == 1 && fixture_value(f, "B") == 1);
+	fixture_empty_texts(f);
+	fixture_add(f, TEXT_URI, "me@short.example");
+	fixture_judge(f);
+	assert_true(fixture_value(f, "A") == 1);
 	fixture_empty_texts(f);
 	fixture_header(f, "DKIM-Signature", "v=1; bh=x; d=mail.short.example; s=y\n");
 	fixture_judge(f);

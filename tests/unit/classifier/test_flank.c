@@ -120,6 +120,20 @@ static void long_walks_give_up(void **state)
 	expect(rules, text, false, 0);
 }
 
+/* What rules out a string far away and seldom is left to PCRE2; what does so near it is not. */
+static void walks_stop_where_little_is_refused(void **state)
+{
+	static const char rules[] = "body R /needle: [aeiou][^\\x01]+[0-9]/\n";
+	char text[120];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "needle: a", 9);
+	memcpy(text + 100, "\x01", 2);
+	expect(rules, text, true, 0);
+	expect(rules, "needle: xof others", false, 0);
+}
+
 static void counts_are_kept(void **state)
 {
 	static const char rules[] = "body R /(?:red|blue) (?:car|bus)\\b/\n"
@@ -140,6 +154,7 @@ int main(void)
 	    cmocka_unit_test(beginnings_of_lines_are_minded),
 	    cmocka_unit_test(caseless_octets_of_both_cases_fit),
 	    cmocka_unit_test(long_walks_give_up),
+	    cmocka_unit_test(walks_stop_where_little_is_refused),
 	    cmocka_unit_test(counts_are_kept),
 	};
 

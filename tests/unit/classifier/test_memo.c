@@ -55,6 +55,39 @@ static void what_has_to_be_asked_stays_so(void **state)
 	memo_free(memo);
 }
 
+/* What was asked in the end is known the next time, as long as the text has its place. */
+static void what_was_asked_is_learnt(void **state)
+{
+	struct memo *memo = memo_new(65536, &key);
+	const struct memo_result *result;
+	uint32_t count, reader = memo_reader(memo);
+
+	(void)state;
+	assert_null(memo_find(memo, reader, 1, BYTES("x"), &count));
+	assert_int_equal(memo_text(memo).entry, 0);
+	memo_note(memo, 4, 2);
+	for (uint32_t rule = 5; rule < 9; rule++)
+		memo_note_unasked(memo, rule);
+	assert_int_equal(memo_keep(memo), MEMO_KEPT);
+	struct memo_text text = memo_text(memo), stale = {text.entry, text.serial + 1};
+	memo_learn(memo, text, 5, 0);
+	memo_learn(memo, text, 6, 3);
+	memo_learn(memo, text, 7, 65536); /* too often to be said */
+	memo_learn(memo, text, 4, 9);     /* known before */
+	memo_learn(memo, text, 99, 1);    /* nobody asked */
+	memo_learn(memo, stale, 8, 1);
+	memo_learn(memo, (struct memo_text){0, 0}, 8, 1);
+	result = memo_find(memo, reader, 1, BYTES("x"), &count);
+	assert_non_null(result);
+	assert_int_equal(memo_text(memo).entry, text.entry);
+	assert_int_equal(count, 4);
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(result[i].count, result[i].rule == 4   ? 2
+		                                  : result[i].rule == 6 ? 3
+		                                                        : MEMO_ASK);
+	memo_free(memo);
+}
+
 static void bounds_are_kept(void **state)
 {
 	struct memo *memo;
@@ -243,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(keeps_what_was_noted),
 	    cmocka_unit_test(what_has_to_be_asked_stays_so),
+	    cmocka_unit_test(what_was_asked_is_learnt),
 	    cmocka_unit_test(bounds_are_kept),
 	    cmocka_unit_test(readers_of_before_make_room),
 	    cmocka_unit_test(hits_are_the_same_without),

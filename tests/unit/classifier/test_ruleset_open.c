@@ -133,28 +133,17 @@ static void calls_nobody_needs_are_left_out(void **state)
 	                            "meta __STEP __USED\nmeta LISTED __STEP\nscore LISTED 4\n"
 	                            "header OWN eval:check_for_missing_to_header()\nscore OWN 2\n";
 	struct fixture *f = fixture_new(rules);
-	struct ruleset *ruleset;
-	char reason[200];
 
 	(void)state;
 	fixture_judge(f);
 	assert_true(fixture_value(f, "__UNUSED") == 1 && fixture_value(f, "__CHAINED") == 1);
 	struct judgement all = f->judgement;
-	assert_int_equal(ruleset_open_with(&f->generation,
-	                                   &(struct ruleset_opening){.verdicts_only = true},
-	                                   &ruleset, reason),
-	                 OK);
-	scan_context_free(f->context);
-	ruleset_close(f->ruleset);
-	f->ruleset = ruleset;
-	f->context = scan_context_new(f->ruleset, &f->counters);
+	fixture_only_verdicts(f);
 	fixture_judge(f);
 	assert_true(fixture_value(f, "__UNUSED") == 0 && fixture_value(f, "__CHAINED") == 0);
 	assert_true(fixture_value(f, "__USED") == 1);
 	assert_int_equal(f->judgement.score_milli, 6000);
-	assert_int_equal(f->judgement.score_milli, all.score_milli);
-	assert_int_equal(f->judgement.hit_count, all.hit_count);
-	assert_memory_equal(f->judgement.hit, all.hit, all.hit_count * sizeof(all.hit[0]));
+	fixture_same_judgement(&f->judgement, &all);
 	fixture_free(f);
 }
 

@@ -64,7 +64,24 @@ static void reads_what_it_does_not_allow(void **state)
 	reads("a@b, , c@d", "a@b/- -/  c@d/-");
 	/* An open quote is no item; addresses in brackets behind it still count. */
 	reads("\"Joe <a@b>, <c@d>", "a@b/- c@d/-");
-	reads("a@b,, c@d <e@f>", "a@b/- e@f/-");
+}
+
+/* What the loose reading finds too little in. */
+static void reads_by_the_grammar_what_is_left(void **state)
+{
+	(void)state;
+	reads("Joe <a@b", "a@b/Joe");
+	reads("a b <c@d", "c@d/a b");
+	reads("Joe <a.@b", "\"a.\"@b/Joe");
+	reads("Joe <a@b>, c (un", "a@b/Joe  -/c (un");
+	reads("<> (x) y", "-/x");
+	reads("J \"x y\" <@q:\"p q\"@r", "\"p q\"@r/J x y");
+	reads("\"a\".\"b\"@c <x", "ab@c/-");
+	reads("a@b, \"c\\\" d\" <e@f", "a@b/- e@f/c\" d");
+	reads("h, u@v: i <j@[1.2]", "-/h, u@v: i <j@[1.2] u@v/-");
+	reads("a@b,, c@d <e@f>", "a@b/- -/a@b,, c@d <e@f> c@d/-");
+	reads(",,", "-/,, -/,,");
+	reads("a@b, ,, c@d", "a@b/- -/a@b, ,, c@d -/a@b, ,, c@d c@d/-");
 }
 
 static void a_value_made_to_be_slow_ends(void **state)
@@ -82,6 +99,16 @@ static void a_value_made_to_be_slow_ends(void **state)
 	while (address_walk_next(&walk, &mailbox))
 		items++;
 	assert_in_range(items, 1, sizeof(value));
+
+	/* Items of nothing are all called by the whole value, but not more often than is cheap. */
+	size_t named = 0;
+
+	memset(value, ',', sizeof(value) - 1);
+	address_walk_open(&walk, bytes_text(value), sink_over(NULL, 0));
+	for (items = 0; address_walk_next(&walk, &mailbox); items++)
+		named += mailbox.name.data != NULL;
+	assert_int_equal(items, sizeof(value) - 1);
+	assert_in_range(named, 1, 100);
 }
 
 int main(void)
@@ -89,6 +116,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(reads_what_the_standard_allows),
 	    cmocka_unit_test(reads_what_it_does_not_allow),
+	    cmocka_unit_test(reads_by_the_grammar_what_is_left),
 	    cmocka_unit_test(a_value_made_to_be_slow_ends),
 	};
 

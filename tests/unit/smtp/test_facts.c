@@ -144,6 +144,11 @@ static void encodings_are_walked_over(void **state)
 	assert_false(mime->base64_encoded_text || mime->qp_long_line || mime->missing_boundary);
 	mime = &facts_of("X: y\r\n\r\nab\xff\r\n&#x20AC;\r\nc\r\n")->mime;
 	assert_int_equal(mime->ascii_illegal_count, 1);
+	/* A character set without a name is another set. */
+	assert_int_equal(facts_of("Content-Type: text/plain; charset=\"\"\r\n\r\nab\xff\r\n")
+	                     ->mime.ascii_illegal_count,
+	                 0);
+	mime = &facts_of("X: y\r\n\r\nab\xff\r\n&#x20AC;\r\nc\r\n")->mime;
 	assert_int_equal(mime->unicode_escapes, 1);
 	assert_true(
 	    facts_of("Content-Type: text/plain; charset=iso-9999-x\r\n\r\n")->mime.bad_iso_charset);

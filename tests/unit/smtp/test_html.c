@@ -20,7 +20,7 @@ static void tokens_are(const char *html, const char *wanted)
 
 	html_open(&tokenizer, bytes_text(html));
 	do {
-		static const char letters[] = ".TSECD";
+		static const char letters[] = ".TSECDI";
 		size_t at = strlen(seen);
 
 		html_next(&tokenizer, &token);
@@ -47,6 +47,15 @@ static void test_tokens(void **state)
 	tokens_are("<title>x &amp; <b></title>", "S(title)T(x &amp; <b>)E(title).");
 	tokens_are("<a href='x>y'>z", "S(a)T(z).");
 	tokens_are("</ b>", "C.");
+	tokens_are("<!Y;8>a<!foo bar>b<!ENTITY x \"y>z\">c<!doctypes>d", "CT(a)CT(b)DT(c)CT(d).");
+	tokens_are("<!doctype -- a > -- >b<!doctype 'x>", "DT(b)C.");
+	tokens_are("<!doctype x y\">a<!doctype a--b>c<!doctype x -y>d", "DT(a)DT(c)CT(d).");
+	tokens_are("<!doctype \"a\"\"b>c\">d<!doctype x -- y>e", "DT(d)C.");
+	tokens_are("a<_b>c<:d>e<-f>", "T(a)S(_b)T(c)S(:d)T(e)T(<-f>).");
+	tokens_are("a<?xml version='1.0'?>b", "T(a)IT(b).");
+	tokens_are("a<![CDATA[x&amp;<b>]]>c", "T(a)DT(x&amp;<b>)DT(c).");
+	tokens_are("a<![ cdata [b]>c]] >", "T(a)DT(b]>c]] >).");
+	tokens_are("a<![CDATA[]]>b<![if x]>c<![endif]>", "T(a)DDT(b)CT(c)C.");
 }
 
 static void test_broken_markup(void **state)
@@ -105,7 +114,9 @@ static void test_references(void **state)
 	           "\xc2\xa9"
 	           "2001");
 	decoded_is("&copy2001", false, "&copy2001");
-	decoded_is("&#xD800;&#0;&#99999999;", false, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	decoded_is("&#xD800;&#xDC00x", false, "\xf0\x90\x80\x80x");
+	decoded_is("&#xD800;x&#xDFFF;&#x10FFFF;", false, "\xef\xbf\xbdx\xef\xbf\xbd\xef\xbf\xbd");
+	decoded_is("&#0;&#xFFFE;&#99999999;", false, "&#0;&#xFFFE;&#99999999;");
 	decoded_is("& &; &#; &nosuch;", false, "& &; &#; &nosuch;");
 }
 

@@ -23,10 +23,16 @@ static void read_markup(const char *html)
 	hidden = false;
 	for (html_next(&tokenizer, &token); token.kind != HTML_END_OF_TEXT;
 	     html_next(&tokenizer, &token)) {
+		bool is_tag = token.kind == HTML_START || token.kind == HTML_END;
+		enum html_element element = is_tag ? html_element_find(&token) : HTML_ELEMENT_COUNT;
+		enum html_style_kind kind = element < HTML_ELEMENT_COUNT
+		                                ? html_element_traits(element)->style
+		                                : HTML_STYLE_DEFAULT;
+
 		if (token.kind == HTML_START)
-			html_styles_open(&styles, &token);
+			html_styles_open(&styles, kind, &token);
 		else if (token.kind == HTML_END)
-			html_styles_close(&styles, token.name);
+			html_styles_close(&styles, kind);
 		else if (token.kind == HTML_TEXT)
 			hidden = html_styles_hide(&styles);
 	}

@@ -200,6 +200,7 @@ static void test_header_values(void **state)
 	header_is("From: a@x.example (Ann Other)\r\n\r\n", "From:name", "Ann Other");
 	header_is("Subject: a\r\n\tb\r\n\r\n", "Subject", "a b\n");
 	header_is("Subject:  a\r\n\tb\r\n\r\n", "Subject:raw", "  a\n\tb\n");
+	header_is("To: x\nSubject: a\r\n\nb\n", "Subject:raw", " a\r\n");
 	header_is("To: x\r\n\r\n", "Cc", NULL);
 	header_is("Subject:\r\n\r\n", "subject", "\n");
 	header_is("X-Spam-Flag: YES\r\n\r\n", "X-Spam-Flag", NULL);
@@ -330,6 +331,12 @@ static void test_uris(void **state)
 	assert_true(has_uri("http://127.1.1.1/"));
 	assert_true(has_uri("http://g.com/"));
 	assert_true(has_uri("http://i.com/"));
+	/* More digits than an address has. */
+	run("X: y\r\n\r\nhttp://34133354660/a http://0x1c0000207/b http://3232235777/c\r\n", NULL,
+	    NULL);
+	assert_true(has_uri("http://127.40.26.138/a"));
+	assert_true(has_uri("http://192.0.2.7/b"));
+	assert_true(has_uri("http://192.168.1.1/c"));
 }
 
 static void test_full_is_the_message(void **state)

@@ -24,8 +24,8 @@ static uint32_t next_random(void)
 /* A text of few different octets, in a block of its exact size. */
 static struct bytes text_new(void)
 {
-	static const uint8_t of[] = {' ', ' ',  'a', 'B',  'b',  'A',  '@',  '[',  '{',
-	                             '`', '\n', 0,   0x7F, 0x80, 0xBF, 0xC0, 0xFF, '\t'};
+	static const uint8_t of[] = {' ',  ' ', 'a',  'B', 'b', 'A',  '@',  '[',  '{',  '`',
+	                             '\n', 0,   0x7F, ':', '~', 0x80, 0xBF, 0xC0, 0xFF, '\t'};
 	size_t len = next_random() % TEXT_BYTES_MAX;
 	/* Half of the texts are mostly words, so that runs get longer than a block. */
 	uint32_t kinds = next_random() % 2 == 0 ? sizeof(of) : 6;
@@ -69,6 +69,100 @@ static void check_text(struct bytes in, size_t from, struct bytes text, bool noc
 	assert_int_equal(octets_find_text(in, from, text, nocase), at);
 }
 
+static void check_spaces(struct bytes in, size_t from, size_t end)
+{
+	uint32_t count = 7, expected = 7;
+
+	for (size_t i = from; i < end; i++)
+		expected += in.data[i] == ' ' || (in.data[i] >= '\t' && in.data[i] <= '\r');
+	assert_int_equal(octets_ascii_spaces(in, from, &count), end);
+	assert_int_equal(count, expected);
+}
+
+static void check_plain(struct bytes in, size_t from)
+{
+	static const uint8_t set[2] = {'{', '\n'};
+	size_t at = from;
+
+	while (at < in.len && in.data[at] < 0x80 && in.data[at] != '{' && in.data[at] != '\n')
+		at++;
+	assert_int_equal(octets_plain_end(in, from, set), at);
+	for (at = from;
+	     at < in.len && in.data[at] > ' ' && in.data[at] < 0x7F && in.data[at] != ':';)
+		at++;
+	assert_int_equal(octets_name_end(in, from), at);
+}
+
+static void check_pair(struct bytes in, size_t from)
+{
+	static const uint8_t pair[2] = {'b', 'a'}, set[2] = {'{', 0xC0};
+	size_t at = from;
+
+	while (at < in.len && in.data[at] != '{' && in.data[at] != 0xC0 &&
+	       (in.data[at] != 'b' || at + 1 == in.len || in.data[at + 1] != 'a'))
+		at++;
+	assert_int_equal(octets_find_pair(in, from, pair, set), at);
+}
+
+static void check_pairs(struct bytes in)
+{
+	static const char pairs[4][2] = {{'a', 'b'}, {'b', 'B'}, {'B', ' '}, {'\n', 'a'}};
+	unsigned found = 0;
+
+	for (size_t at = 0; at + 1 < in.len; at++)
+		for (unsigned i = 0; i < 4; i++)
+			if (in.data[at] == (uint8_t)pairs[i][0] &&
+			    in.data[at + 1] == (uint8_t)pairs[i][1])
+				found |= 1u << i;
+	assert_int_equal(octets_pairs(in, pairs), found);
+}
+
+static void check_mask(struct bytes in, size_t from, const uint8_t set[4])
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; i < 64 && from + i < in.len; i++)
+		mask |= (uint64_t)(memchr(set, in.data[from + i], 4) != NULL) << i;
+	assert_true(octets_mask(in, from, set) == mask);
+	mask = 0;
+	for (size_t i = 0; i < 64 && from + i < in.len; i++)
+		mask |= (uint64_t)(in.data[from + i] == ' ' ||
+		                   (in.data[from + i] >= '\t' && in.data[from + i] <= '\r'))
+		        << i;
+	assert_true(octets_space_mask(in, from) == mask);
+}
+
+/* Into other memory, and down in the same: what is not copied yet stays. */
+static void check_copy(struct bytes in, size_t from)
+{
+	static const size_t distances[] = {0, 1, 7, 15, 16, 40};
+	size_t end = from;
+
+	while (end < in.len && in.data[end++] != '\n')
+		;
+	for (unsigned i = 0; i < sizeof(distances) / sizeof(distances[0]); i++) {
+		size_t ahead = distances[i];
+		uint8_t *memory = malloc(ahead + in.len + 1);
+
+		assert_non_null(memory);
+		if (in.len > 0)
+			memcpy(memory + ahead, in.data, in.len);
+		struct bytes copy = bytes_of(memory + ahead, in.len);
+		assert_int_equal(octets_copy_line(copy, from, memory + from), end);
+		if (end > from)
+			assert_memory_equal(memory + from, in.data + from, end - from);
+		if (end < in.len)
+			assert_memory_equal(copy.data + end, in.data + end, in.len - end);
+		free(memory);
+	}
+	uint8_t *other = malloc(in.len - from + 1);
+	assert_non_null(other);
+	assert_int_equal(octets_copy_line(in, from, other), end);
+	if (end > from)
+		assert_memory_equal(other, in.data + from, end - from);
+	free(other);
+}
+
 static void test_searches(void **state)
 {
 	static const uint8_t set[4] = {'@', '\n', 0x80, 0};
@@ -85,6 +179,12 @@ static void test_searches(void **state)
 		for (at = from; at < in.len && in.data[at] < 0x80;)
 			at++;
 		assert_int_equal(octets_ascii_end(in, from), at);
+		check_spaces(in, from, at);
+		check_pair(in, from);
+		check_pairs(in);
+		check_plain(in, from);
+		check_copy(in, from);
+		check_mask(in, from, set);
 		for (size_t i = 0; i < in.len; i++)
 			characters += (in.data[i] & 0xC0) != 0x80;
 		assert_int_equal(octets_characters(in), characters);

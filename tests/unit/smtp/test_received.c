@@ -92,6 +92,10 @@ static void test_skipped(void **state)
 	                   &received),
 	    RECEIVED_SKIPPED);
 	assert_int_equal(received_parse(BYTES(""), &storage, &received), RECEIVED_SKIPPED);
+	/* An octet is not written with a zero in front. */
+	assert_int_equal(
+	    received_parse(BYTES("from [192.0.02.1] by mx.example with SMTP"), &storage, &received),
+	    RECEIVED_SKIPPED);
 }
 
 static void test_auth_and_envelope(void **state)
