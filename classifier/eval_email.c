@@ -34,18 +34,19 @@ static size_t local_start(struct bytes line, size_t from, size_t sign)
 	return start;
 }
 
-/* The longest beginning of `text` that is a top-level domain; 0: none. */
+/* The length of the top-level domain that `text` begins with; 0: the word it begins with is none,
+ * or another label follows. */
 static size_t tld_len(const struct ruleset *ruleset, struct bytes text)
 {
 	size_t len = 0;
 
-	while (len < text.len && len < 64 && (is_alnum(text.data[len]) || text.data[len] == '-'))
+	while (len < text.len && (is_alnum(text.data[len]) || text.data[len] == '-'))
 		len++;
-	for (; len >= 2; len--)
-		if (eval_list_find(ruleset, EVAL_LIST_RB_TLD, bytes_slice(text, 0, len), false) !=
-		    NULL)
-			return len;
-	return 0;
+	if (len + 1 < text.len && text.data[len] == '.' && is_alnum(text.data[len + 1]))
+		return 0;
+	return eval_list_find(ruleset, EVAL_LIST_RB_TLD, bytes_slice(text, 0, len), false) != NULL
+	           ? len
+	           : 0;
 }
 
 static size_t label_len(struct bytes text)

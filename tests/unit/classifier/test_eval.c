@@ -524,6 +524,11 @@ static void finds_addresses_in_text(void **state)
 	             {".a@b.example", "a@b.example"},
 	             {"a..b@c.example", "b@c.example"},
 	             {"a@b.nowhere", NULL},
+	             {"a@b.examples", NULL},
+	             {"a@b.example-", NULL},
+	             {"a@b.example.x", NULL},
+	             {"a@b.example.", "a@b.example"},
+	             {"a@b.example_", "a@b.example"},
 	             {"a@-b.example", NULL},
 	             {"@b.example", NULL},
 	             {"x@ a@b.c.example", "a@b.c.example"}};
