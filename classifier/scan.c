@@ -38,7 +38,7 @@ struct scan_context *scan_context_new(const struct ruleset *ruleset,
 	c->state = calloc(ruleset->rule_count + 1, sizeof(*c->state));
 	c->touched = calloc(ruleset->rule_count / 64 + 1, sizeof(*c->touched));
 	c->value = calloc(ruleset->rule_count + 1, sizeof(*c->value));
-	c->changed = calloc((size_t)2 * ruleset->rule_count + 1, sizeof(*c->changed));
+	c->changed = calloc(ruleset_words(ruleset), sizeof(*c->changed));
 	c->hits = calloc(ruleset->rule_count / 64 + 1, sizeof(*c->hits));
 	c->known = calloc((size_t)2 * ruleset_words(ruleset), sizeof(*c->known));
 	c->dirty = calloc(ruleset->order_count / 64 + 1, sizeof(*c->dirty));

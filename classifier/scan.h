@@ -84,8 +84,7 @@ struct scan_context {
 	struct rule_state *state; /* by rule */
 	uint64_t *touched;        /* bits by rule: those whose state is not as at the beginning */
 	struct value *value;      /* by rule; of score.c */
-	uint32_t *changed; /* rules worth something else than idle in `value`; twice at most */
-	uint32_t changed_count;
+	uint64_t *changed;        /* bits by rule: those worth something else than idle */
 	uint32_t rules_not_run, rules_unanswered; /* so far */
 	struct deferred *deferred;
 	uint64_t *hits;  /* bits by rule */

@@ -230,6 +230,15 @@ static bool point_value(const struct ruleset *r, const struct blob_rule *meta,
 	return true;
 }
 
+/* A negative result counts as 1. What is known of it holds all it can still turn out to be, else
+ * rules that wait (scan_deferred.c) would be spared too early. */
+static struct value worth_of(struct value result)
+{
+	if (result.lo >= 0)
+		return result;
+	return result.hi < 0 ? point(1) : span(0, result.hi > 1 ? result.hi : 1);
+}
+
 /* ruleset_open has proved that the stack neither under- nor overflows. */
 struct value meta_value(const struct ruleset *r, const struct blob_rule *meta,
                         const struct value *value, struct value *stack)
@@ -266,7 +275,7 @@ struct value meta_value(const struct ruleset *r, const struct blob_rule *meta,
 		}
 	}
 	DEBUG_ASSERT(top == stack + 1);
-	return stack[0].hi < 0 && value_truth(stack[0]) != TRUTH_OPEN ? point(1) : stack[0];
+	return worth_of(stack[0]);
 }
 
 /* What a rule is worth that found something, could not run or waits. */
@@ -286,8 +295,7 @@ static bool is_same(struct value a, struct value b)
 	return a.lo == b.lo && a.hi == b.hi;
 }
 
-/* Sets what a rule is worth now, and has the metas that name it looked at. What is known of a rule
- * after the first time only gets narrower: so it leaves what it is idle once, and once more. */
+/* Sets what a rule is worth now, and has the metas that name it looked at. */
 static void change(struct scan_context *c, uint32_t index, struct value v)
 {
 	const struct ruleset_scoring *s = &c->ruleset->scoring;
@@ -295,10 +303,7 @@ static void change(struct scan_context *c, uint32_t index, struct value v)
 
 	if (is_same(v, c->value[index]))
 		return;
-	if (is_same(c->value[index], s->idle[index])) {
-		DEBUG_ASSERT(c->changed_count < 2 * c->ruleset->rule_count);
-		c->changed[c->changed_count++] = index;
-	}
+	c->changed[index / 64] |= bit;
 	c->value[index] = v;
 	known_set(c->known, c->ruleset, index, v);
 	c->hits[index / 64] &= ~bit;
@@ -359,9 +364,14 @@ static void forget_changes(struct scan_context *c)
 {
 	const struct ruleset *r = c->ruleset;
 
-	for (uint32_t i = 0; i < c->changed_count; i++)
-		c->value[c->changed[i]] = r->scoring.idle[c->changed[i]];
-	c->changed_count = 0;
+	for (uint32_t word = 0; word < ruleset_words(r); word++) {
+		for (uint64_t left = c->changed[word]; left != 0; left &= left - 1) {
+			uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(left);
+
+			c->value[index] = r->scoring.idle[index];
+		}
+		c->changed[word] = 0;
+	}
 	memcpy(c->hits, r->scoring.idle_hits, ruleset_words(r) * sizeof(*c->hits));
 	memcpy(c->known, r->scoring.idle_known, (size_t)2 * ruleset_words(r) * sizeof(*c->known));
 }

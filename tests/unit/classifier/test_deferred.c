@@ -160,14 +160,14 @@ static void put_operand(struct random *random, FILE *to, uint32_t metas)
 
 static void put_meta(struct random *random, FILE *to, uint32_t i)
 {
-	static const char *const op[] = {"&&", "&&", "||", "+"};
+	static const char *const op[] = {"&&", "&&", "||", "+", "-"};
 	uint32_t operands = 1 + random_below(random, 4);
 	bool compares = random_below(random, 3) == 0;
 
 	fprintf(to, "meta %sM%u (", i % 2 == 0 ? "__" : "", i);
 	for (uint32_t k = 0; k < operands; k++) {
 		if (k > 0)
-			fprintf(to, " %s ", op[random_below(random, 4)]);
+			fprintf(to, " %s ", op[random_below(random, 5)]);
 		put_operand(random, to, i);
 	}
 	fprintf(to, ")");

@@ -42,6 +42,19 @@ static void evaluates_with_perls_precedence(void **state)
 	fixture_free(f);
 }
 
+/* A negative result counts as 1, so what may become one may be 1. */
+static void what_may_be_negative_may_be_one(void **state)
+{
+	(void)state;
+	struct fixture *f = with_words("meta OPEN_OR_LESS (U > 5) - 1\nmeta LESS OPEN_OR_LESS < 1\n"
+	                               "meta NOT_MORE OPEN_OR_LESS <= 1\n");
+
+	assert_true(fixture_value(f, "OPEN_OR_LESS") == -1);
+	assert_true(fixture_value(f, "LESS") == -1);
+	assert_true(fixture_value(f, "NOT_MORE") == 1);
+	fixture_free(f);
+}
+
 static void a_metas_worth_is_its_result(void **state)
 {
 	(void)state;
@@ -304,6 +317,7 @@ int main(void)
 	    cmocka_unit_test(one_message_leaves_nothing_to_the_next),
 	    cmocka_unit_test(guards_change_no_worth),
 	    cmocka_unit_test(evaluates_with_perls_precedence),
+	    cmocka_unit_test(what_may_be_negative_may_be_one),
 	    cmocka_unit_test(a_metas_worth_is_its_result),
 	    cmocka_unit_test(what_is_unknown_spreads_only_where_it_matters),
 	    cmocka_unit_test(circles_are_reported_and_never_hit),
