@@ -463,9 +463,10 @@ bool score_asks(struct scan_context *context, uint32_t rule)
 {
 	const struct ruleset *r = context->ruleset;
 	const struct ruleset_scoring *s = &r->scoring;
-	uint32_t hanging[ASKING_LOOKS_MAX] = {rule}, count = 1;
+	uint32_t hanging[ASKING_LOOKS_MAX], count = 1, looks = 0;
 
-	for (uint32_t looks = 0; count > 0;) {
+	hanging[0] = rule;
+	while (count > 0) {
 		uint32_t index = hanging[--count];
 
 		for (uint32_t i = s->user_start[index]; i < s->user_start[index + 1]; i++) {
