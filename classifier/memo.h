@@ -3,8 +3,9 @@
  * A table of one worker, of fixed size, all memory taken when it is made. A text is known by what
  * looks at it (kind, header selector), its length and a keyed hash of 128 bits over its octets;
  * the key is the worker's secret. What is kept is the rules that hit and how often; a rule that had
- * hit enough before the text came to it, or whose count was cut at its limit, is kept as one to be
- * asked again. So a result does not depend on the message it was found in.
+ * hit enough before the text came to it, whose count was cut at its limit, or that waits until
+ * somebody asks for it, is kept as one to be asked again. So a result does not depend on the
+ * message it was found in.
  *
  * Entries are of one reader (a ruleset in use); what readers before it left is never found and goes
  * first where room is short.

@@ -356,7 +356,7 @@ static void scan_literals(struct scan_context *c)
 	}
 }
 
-/* What others find in the same text by the memo is asked anew. */
+/* For the memo nothing is known of the rule in this text until it was looked for. */
 static bool defer(struct scan_context *c, uint32_t index)
 {
 	if (!scan_is_deferred(c, index) ||

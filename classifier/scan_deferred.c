@@ -12,6 +12,7 @@
 #include "classifier/scan_internal.h"
 
 #define DEFERRED_SPANS_MAX 4096u /* of one message; rules beyond are looked for at once */
+#define ASKING_WORK        128u  /* as much as so many octets */
 
 struct deferred_span {
 	uint32_t segment, from, to;
@@ -152,6 +153,7 @@ bool scan_deferred_step(struct scan_context *context)
 	const struct deferred_rule *place = &d->rule[d->at++];
 	if (!score_asks(context, place->rule)) {
 		context->counters->confirms_spared++;
+		(void)scan_within_budget(context, ASKING_WORK);
 		return true;
 	}
 	look_for(context, place);

@@ -428,7 +428,8 @@ static void take_found(struct scan_context *c, uint32_t index)
 {
 	const struct rule_state *state = &c->state[index];
 
-	c->rules_not_run += state->not_run;
+	/* One that waits counts when its turn has come, if somebody asks for it. */
+	c->rules_not_run += state->not_run && state->deferred == 0;
 	c->rules_unanswered += state->unanswered;
 	change(c, index, found_value(&c->ruleset->rule[index], state));
 }
@@ -452,6 +453,8 @@ void score_begin(struct scan_context *context)
 				take_found(context, index);
 		}
 	context->counters->metas_undecided += r->scoring.idle_open;
+	/* From now on what is known of a meta is too little at worst, never untrue. */
+	run_metas(context, r->order_count);
 }
 
 void score_take(struct scan_context *context, uint32_t rule)
