@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "smtp/charset.h"
+#include "smtp/decode.h"
 
 #define PIECE_BYTES 512
 #define ESCAPE      0x1B
@@ -174,17 +175,6 @@ void charset_put_iso_2022_kr(iconv_t euc_kr, struct bytes in, struct sink *out)
 	euc_write(&euc, true);
 }
 
-static int base64_value(uint8_t c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 /* UTF-16 in base64 at the start of `in`; returns its length. Bits that make no unit are dropped. */
 static size_t put_base64_utf16(struct bytes in, struct sink *out)
 {
@@ -192,8 +182,8 @@ static size_t put_base64_utf16(struct bytes in, struct sink *out)
 	unsigned bit_count = 0;
 	size_t at = 0;
 
-	for (; at < in.len && base64_value(in.data[at]) >= 0; at++) {
-		bits = bits << 6 | (uint32_t)base64_value(in.data[at]);
+	for (; at < in.len && decode_base64_digit(in.data[at]) >= 0; at++) {
+		bits = bits << 6 | (uint32_t)decode_base64_digit(in.data[at]);
 		bit_count += 6;
 		if (bit_count < 16)
 			continue;
@@ -218,7 +208,7 @@ static size_t put_base64_utf16(struct bytes in, struct sink *out)
 static bool is_encoded(struct bytes in)
 {
 	for (size_t at = 0; (at += bytes_find(bytes_slice(in, at, SIZE_MAX), '+') + 1) < in.len;)
-		if (base64_value(in.data[at]) >= 0)
+		if (decode_base64_digit(in.data[at]) >= 0)
 			return true;
 	return false;
 }

@@ -22,6 +22,11 @@ static const uint8_t b64_value[256] = {
 #undef W
 /* clang-format on */
 
+int decode_base64_digit(uint8_t octet)
+{
+	return b64_value[octet] < B64_PAD ? b64_value[octet] : -1;
+}
+
 /* What an inner '=' stands for: 'A' (0) in a clean text of whole quantums, '/' (63) otherwise. */
 static uint8_t b64_inner_pad_value(struct bytes in)
 {

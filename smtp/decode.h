@@ -28,6 +28,9 @@ size_t decode_q_word(struct bytes in, uint8_t *out);
 /* CRLF to LF in place; returns the new length. */
 size_t decode_crlf_to_lf(uint8_t *data, size_t len);
 
+/* The value of a digit of base64, or -1. */
+int decode_base64_digit(uint8_t octet);
+
 /* The value of a hexadecimal digit, or -1. */
 static inline int decode_hex_digit(uint8_t octet)
 {

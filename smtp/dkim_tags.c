@@ -1,6 +1,8 @@
 /* dkim_tags.c - tag lists of signatures and key records, and the base64 in them. */
 #include "smtp/dkim_tags.h"
 
+#include "smtp/decode.h"
+
 static struct bytes trim(struct bytes b)
 {
 	while (b.len > 0 && dkim_is_blank(b.data[0]))
@@ -96,25 +98,13 @@ bool dkim_next_item(struct bytes *rest, struct bytes *out_item)
 	return true;
 }
 
-/* -1: no digit of base64. */
-static int digit_value(uint8_t c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 size_t dkim_base64(struct bytes text, uint8_t *out, size_t out_max)
 {
 	size_t len = 0;
 	uint32_t bits = 0, digits = 0, fillers = 0;
 
 	for (size_t i = 0; i < text.len; i++) {
-		int value = digit_value(text.data[i]);
+		int value = decode_base64_digit(text.data[i]);
 
 		if (dkim_is_blank(text.data[i]))
 			continue;
