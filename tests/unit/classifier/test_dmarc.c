@@ -309,6 +309,32 @@ static void some_mail_is_spared_by_lot(void **state)
 	values_are(1, 0, 0, 0, 0);
 }
 
+static enum dmarc_finding finding_with(const char *authors)
+{
+	struct dmarc_result result;
+
+	teardown(NULL);
+	open_rules("joe@A.com");
+	fixture_header(f, "From:addr", authors);
+	say(&sender, SPF_PASS);
+	say(&helo, SPF_NONE);
+	say(&dmarc, DMARC_REJECT | ALIGNED(DMARC_SENDER));
+	fixture_judge(f);
+	assert_true(classifier_dmarc(f->context, &f->texts, &result));
+	assert_true(bytes_equal(result.author, BYTES("A.com")));
+	return result.finding;
+}
+
+/* Whether it was in one field or in several. */
+static void authors_of_several_domains_prove_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(finding_with("joe@A.com"), DMARC_FINDING_PASS);
+	assert_int_equal(finding_with("joe@A.com\nann@a.COM\nnobody"), DMARC_FINDING_PASS);
+	assert_int_equal(finding_with("joe@A.com\nceo@bank.example"), DMARC_FINDING_AUTHORS);
+	assert_int_equal(finding_with("joe@A.com\nann@b.a.com"), DMARC_FINDING_AUTHORS);
+}
+
 static void without_an_author_or_a_relay_nothing_is_said(void **state)
 {
 	(void)state;
@@ -339,6 +365,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_is_open_may_turn_it, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_signature_proves_it_when_aligned, setup, teardown),
 	    cmocka_unit_test_setup_teardown(some_mail_is_spared_by_lot, setup, teardown),
+	    cmocka_unit_test_setup_teardown(authors_of_several_domains_prove_nothing, setup,
+	                                    teardown),
 	    cmocka_unit_test_setup_teardown(without_an_author_or_a_relay_nothing_is_said, setup,
 	                                    teardown),
 	};
