@@ -587,6 +587,17 @@ static void what_is_beyond_a_bound_fails_at_once(void **state)
 	assert_int_equal(asker.lookups_open, 0);
 }
 
+static void who_is_refused_has_not_joined(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i <= ASKER_WAITERS; i++)
+		ask(0, i, QUESTION_ADDRESS, "a.example");
+	assert_int_equal(taken(0, ASKER_WAITERS).result, ANSWER_FAILED);
+	assert_int_equal(asker.counts.refused_waiters, 1);
+	assert_int_equal(asker.counts.joined, ASKER_WAITERS - 1);
+	assert_int_equal(asked_count, 1);
+}
+
 /* Ids of one dataplane mean nothing to the next. */
 static void next_dataplane_gets_its_own_answers(void **state)
 {
@@ -697,6 +708,7 @@ int main(void)
 	                                    teardown),
 	    cmocka_unit_test_setup_teardown(checks_without_replies_are_given_up, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_beyond_a_bound_fails_at_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(who_is_refused_has_not_joined, setup, teardown),
 	    cmocka_unit_test_setup_teardown(next_dataplane_gets_its_own_answers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(sleep_is_said_and_ended, setup, teardown),
 	    cmocka_unit_test_setup_teardown(records_of_a_type_are_told, setup, teardown),
