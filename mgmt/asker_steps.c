@@ -7,6 +7,7 @@
 
 #include "mgmt/asker_internal.h"
 #include "mgmt/dmarc.h"
+#include "mgmt/dns_packet.h"
 
 #define ADDRESSES_ASKED 4                  /* of one host */
 #define SERVERS_ASKED   4                  /* of one domain */
@@ -222,7 +223,7 @@ static void end_check(struct asker *asker, struct asker_entry *entry)
 
 	entry->answer.result = ANSWER_FOUND;
 	entry->answer.value = check->spf.result;
-	entry->answer.ttl_s = check->spf.ttl_s < TTL_S_MAX ? check->spf.ttl_s : TTL_S_MAX;
+	entry->answer.ttl_s = check->spf.ttl_s < DNS_TTL_S_MAX ? check->spf.ttl_s : DNS_TTL_S_MAX;
 	if (!check->spf.is_personal)
 		share(asker, entry, check);
 	check->next = asker->check_free;
