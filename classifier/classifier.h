@@ -112,13 +112,14 @@ enum dmarc_finding {                     /* RFC 7489 11.2 */
 	             DMARC_FINDING_NONE, /* its author's domain has no policy */
 	             DMARC_FINDING_PASS,
 	             DMARC_FINDING_FAIL,
-	             DMARC_FINDING_OPEN /* the network has not said */
+	             DMARC_FINDING_OPEN,   /* the network has not said */
+	             DMARC_FINDING_AUTHORS /* of several domains: none of them is proved */
 };
 
 struct dmarc_result {
 	enum dmarc_finding finding;
 	enum dmarc_policy policy; /* of PASS and FAIL: as published */
-	struct bytes author;      /* the domain; points into the texts */
+	struct bytes author;      /* the domain, the first one's; points into the texts */
 };
 
 /* What DMARC makes of the message that was judged last, whose texts are still there. False: no rule

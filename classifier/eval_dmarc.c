@@ -13,8 +13,9 @@
 #include "classifier/eval_spf.h"
 
 /* Selectors of these functions in eval.def. */
-#define HEADER_SENDER 0
-#define HEADER_AUTHOR 2
+#define HEADER_SENDER  0
+#define HEADER_AUTHOR  2
+#define HEADER_AUTHORS 3
 
 enum outcome {
 	OUTCOME_OPEN,
@@ -236,6 +237,21 @@ void eval_dmarc_questions(const struct eval_call *call, question_seen *seen, voi
 		seen(seen_context, QUESTION_DMARC, bytes_of(text, len));
 }
 
+/* RFC 7489 6.6.1: what is shown may be any of them, so a proof of one is none. */
+static bool authors_differ(const struct eval_call *call)
+{
+	struct bytes rest = eval_header(call, HEADER_AUTHORS), line;
+	struct bytes first = domain_of(eval_first(call, HEADER_AUTHOR));
+
+	while (eval_next_line(&rest, &line)) {
+		struct bytes domain = domain_of(line);
+
+		if (domain.len > 0 && !bytes_equal_nocase(domain, first))
+			return true;
+	}
+	return false;
+}
+
 bool classifier_dmarc(struct scan_context *context, const struct texts *texts,
                       struct dmarc_result *out_result)
 {
@@ -269,6 +285,8 @@ bool classifier_dmarc(struct scan_context *context, const struct texts *texts,
 	default:
 		return false;
 	}
+	if (authors_differ(&call))
+		out_result->finding = DMARC_FINDING_AUTHORS;
 	out_result->policy = (enum dmarc_policy)(value & DMARC_VALUE_POLICY);
 	out_result->author = domain_of(eval_first(&call, HEADER_AUTHOR));
 	return true;

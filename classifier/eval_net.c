@@ -676,13 +676,17 @@ void classifier_questions(struct scan_context *context, const struct texts *text
 	struct walk walk = {.call = &call, .see = tell, .context = seen_context, .seen = seen};
 
 	eval_begin(context);
+	/* Few, whatever the message: so those that a list is asked leave room for them. */
 	for (uint32_t i = 0; i < r->evals.count; i++) {
 		call.eval = &r->evals.eval[i];
-		walk_rule(&walk);
 		eval_spf_questions(&call, seen, seen_context);
 		eval_dmarc_questions(&call, seen, seen_context);
 	}
 	eval_dkim_questions(&call, seen, seen_context);
+	for (uint32_t i = 0; i < r->evals.count; i++) {
+		call.eval = &r->evals.eval[i];
+		walk_rule(&walk);
+	}
 }
 
 void ruleset_client_questions(const struct ruleset *ruleset, const struct addr *client,

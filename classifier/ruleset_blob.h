@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/texts.h"
 
-#define RULESET_BLOB_VERSION 13u
+#define RULESET_BLOB_VERSION 14u
 #define RULESET_RULES_MAX    65535u /* struct event_rule carries 16 bits */
 #define META_DEPTH_MAX       128u
 #define GATE_WORDS_MAX       64u

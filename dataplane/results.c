@@ -219,7 +219,8 @@ static void note_dmarc(const struct gateway *g, struct mail *m)
 	static const char *const findings[] = {[DMARC_FINDING_NONE] = "none",
 	                                       [DMARC_FINDING_PASS] = "pass",
 	                                       [DMARC_FINDING_FAIL] = "fail",
-	                                       [DMARC_FINDING_OPEN] = "temperror"};
+	                                       [DMARC_FINDING_OPEN] = "temperror",
+	                                       [DMARC_FINDING_AUTHORS] = "permerror"};
 	static const char *const policies[DMARC_POLICY_COUNT] = {
 #define DMARC_POLICY(name, text, meaning) text,
 #include "base/dmarc_policies.def"

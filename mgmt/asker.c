@@ -350,7 +350,6 @@ static void take(struct asker *asker, uint32_t worker, const struct question *qu
 		send_answer(asker, worker, question->id, answer);
 		return;
 	}
-	asker->counts.joined += entry != NULL;
 	if (entry == NULL)
 		entry = asker_make_room(asker, key);
 	if (entry == NULL || !add_waiter(asker, entry, worker, question)) {
@@ -361,6 +360,8 @@ static void take(struct asker *asker, uint32_t worker, const struct question *qu
 	}
 	if (entry->state == ENTRY_FREE)
 		start(asker, entry, &kept_by);
+	else
+		asker->counts.joined++;
 }
 
 void asker_run(struct asker *asker, uint64_t now_us)

@@ -50,7 +50,7 @@ struct asker {
 	struct asker_counts counts;
 };
 
-/* Of DKIM nobody answers: see questions.def. False, with a reason (256 octets), when the
+/* `server`, `timeout_ms`: as resolver_new() takes them. False, with a reason (256 octets), when the
  * resolver cannot be used or memory is out. */
 bool asker_open(struct asker *asker, const char *server, uint32_t timeout_ms, char *reason);
 void asker_close(struct asker *asker);

@@ -9,8 +9,7 @@
 #include "mgmt/dkim_key.h"
 #include "mgmt/spf.h"
 
-#define TTL_S_MAX 86400
-#define NONE      0
+#define NONE 0
 
 enum entry_state { ENTRY_FREE, ENTRY_ASKING, ENTRY_KNOWN };
 

@@ -1,5 +1,4 @@
 /* asker_steps.c - what is looked up for a question, and what replies add to its answer. */
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,10 +7,21 @@
 
 #include "mgmt/asker_internal.h"
 #include "mgmt/dmarc.h"
+#include "mgmt/dns_packet.h"
 
 #define ADDRESSES_ASKED 4                  /* of one host */
 #define SERVERS_ASKED   4                  /* of one domain */
 #define SPF_MOST_US     UINT64_C(20000000) /* RFC 7208, 4.6.4: no less */
+
+/* What one question asks after its first lookup may be many times that. The rest is for the first
+ * ones: so mail with many links keeps nobody from asking. */
+#define FURTHER_LOOKUPS_MAX (ASKER_LOOKUPS_MAX / 4 * 3)
+
+static void note_refused(struct asker *asker, struct asker_entry *entry)
+{
+	asker->counts.lookups_refused++;
+	entry->failed = true;
+}
 
 /* False: there are too many. */
 static bool look_up(struct asker *asker, struct asker_entry *entry, const char *name, uint16_t type,
@@ -20,8 +30,7 @@ static bool look_up(struct asker *asker, struct asker_entry *entry, const char *
 	struct asker_lookup *lookup;
 
 	if (asker->lookup_free == NONE) {
-		asker->counts.lookups_refused++;
-		entry->failed = true;
+		note_refused(asker, entry);
 		return false;
 	}
 	lookup = &asker->lookup[asker->lookup_free - 1];
@@ -33,6 +42,15 @@ static bool look_up(struct asker *asker, struct asker_entry *entry, const char *
 	asker->counts.lookups++;
 	resolver_ask(asker->resolver, name, type, step == STEP_CODE, lookup);
 	return true;
+}
+
+static void look_up_further(struct asker *asker, struct asker_entry *entry, const char *name,
+                            uint16_t type, enum lookup_step step)
+{
+	if (asker->lookups_open >= FURTHER_LOOKUPS_MAX)
+		note_refused(asker, entry);
+	else
+		(void)look_up(asker, entry, name, type, step);
 }
 
 /* Records, NUL behind each, as far as there is room; the end of the last may be missing. */
@@ -109,8 +127,8 @@ static void look_up_in_list(struct asker *asker, struct asker_entry *entry, stru
 	len = snprintf(name, sizeof(name), "%.*s.%.*s", (int)host.len, (const char *)host.data,
 	               (int)list.zone.len, (const char *)list.zone.data);
 	if (question_name_is_sound(bytes_of(name, (size_t)len)))
-		(void)look_up(asker, entry, name, list.texts ? DNS_TYPE_TXT : DNS_TYPE_A,
-		              STEP_LIST);
+		look_up_further(asker, entry, name, list.texts ? DNS_TYPE_TXT : DNS_TYPE_A,
+		                STEP_LIST);
 }
 
 /* The addresses of a host in the list. */
@@ -153,7 +171,7 @@ static void look_up_servers(struct asker *asker, struct asker_entry *entry,
 {
 	for (uint32_t i = 0; i < reply->name_count && i < SERVERS_ASKED; i++) {
 		if (entry->kind == QUESTION_SERVERS)
-			(void)look_up(asker, entry, reply->name[i], DNS_TYPE_A, STEP_HOST);
+			look_up_further(asker, entry, reply->name[i], DNS_TYPE_A, STEP_HOST);
 		else if (!is_looked_up(entry, reply, i))
 			look_up_in_list(asker, entry, listed_name(entry, reply->name[i]));
 	}
@@ -205,7 +223,7 @@ static void end_check(struct asker *asker, struct asker_entry *entry)
 
 	entry->answer.result = ANSWER_FOUND;
 	entry->answer.value = check->spf.result;
-	entry->answer.ttl_s = check->spf.ttl_s < TTL_S_MAX ? check->spf.ttl_s : TTL_S_MAX;
+	entry->answer.ttl_s = check->spf.ttl_s < DNS_TTL_S_MAX ? check->spf.ttl_s : DNS_TTL_S_MAX;
 	if (!check->spf.is_personal)
 		share(asker, entry, check);
 	check->next = asker->check_free;

@@ -5,6 +5,7 @@
 
 #define STEPS_MAX  128 /* labels and jumps of one name */
 #define RCODE_MASK 15
+#define SUBSTITUTE 0x1a
 
 uint32_t dns_take(struct dns_reading *r, uint32_t bytes)
 {
@@ -70,6 +71,20 @@ bool dns_name_next(const struct dns_name *name, size_t *in_out_at, struct bytes 
 		return false;
 	*out_label = bytes_of(name->wire + *in_out_at + 1, name->wire[*in_out_at]);
 	*in_out_at += 1 + out_label->len;
+	return true;
+}
+
+bool dns_take_text(struct dns_reading *r, size_t end, uint32_t *in_out_left, uint8_t *out_octet)
+{
+	uint8_t octet;
+
+	while (*in_out_left == 0 && !r->bad && r->at < end)
+		*in_out_left = dns_take(r, 1);
+	if (r->bad || r->at >= end)
+		return false;
+	octet = (uint8_t)dns_take(r, 1);
+	--*in_out_left;
+	*out_octet = octet != '\0' ? octet : SUBSTITUTE;
 	return true;
 }
 

@@ -11,6 +11,7 @@
 #define DNS_RECORDS_READ    256 /* of one section */
 #define DNS_CLASS_IN        1
 #define DNS_NAME_WIRE_BYTES 255
+#define DNS_TTL_S_MAX       86400 /* what says more is remembered so long */
 
 struct dns_reading {
 	struct bytes packet;
@@ -43,6 +44,10 @@ uint32_t dns_take(struct dns_reading *r, uint32_t bytes);
 void dns_take_name(struct dns_reading *r, struct dns_name *out_name);
 /* The next label; false: there is none left. */
 bool dns_name_next(const struct dns_name *name, size_t *in_out_at, struct bytes *out_label);
+/* The next octet of the strings of a TXT record, which are one text and end at `end`. A NUL would
+ * end it: another octet stands for it that no text has either. `in_out_left`: 0 at first. False:
+ * there is none left. */
+bool dns_take_text(struct dns_reading *r, size_t end, uint32_t *in_out_left, uint8_t *out_octet);
 /* Goes to the first answer. False: it is no reply to one question or none. */
 bool dns_take_head(struct dns_reading *r, struct dns_head *out_head);
 /* Goes behind a record. False: it does not fit into the packet. */

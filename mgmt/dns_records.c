@@ -10,11 +10,9 @@
 #include "mgmt/dns_packet.h"
 #include "mgmt/dns_reply.h"
 
-#define TTL_S_MAX     86400
 #define COLUMNS       80
-#define SUBSTITUTE    0x1a /* for NUL, which ends a record */
-#define GROUPS        8    /* of an IPv6 address */
-#define SERIAL_DIGITS 7    /* behind more the remark needs no second tab */
+#define GROUPS        8 /* of an IPv6 address */
+#define SERIAL_DIGITS 7 /* behind more the remark needs no second tab */
 
 struct writing {
 	struct dns_records *to;
@@ -109,15 +107,13 @@ static void put_address(struct writing *w, struct dns_reading *r)
 	put_word(w, text);
 }
 
-/* Its strings are one. */
 static void put_strings(struct writing *w, struct dns_reading *r, size_t end)
 {
-	while (!r->bad && r->at < end)
-		for (uint32_t bytes = dns_take(r, 1); bytes > 0 && r->at < end; bytes--) {
-			uint8_t octet = (uint8_t)dns_take(r, 1);
+	uint32_t left = 0;
+	uint8_t octet;
 
-			put(w, octet != '\0' ? octet : SUBSTITUTE);
-		}
+	while (dns_take_text(r, end, &left, &octet))
+		put(w, octet);
 }
 
 static void put_zone(struct writing *w, struct dns_reading *r)
@@ -214,7 +210,7 @@ static void add_record(struct bytes packet, const struct dns_record *record,
 		return;
 	}
 	if (out->count++ == 0 || record->ttl_s < out->ttl_s)
-		out->ttl_s = record->ttl_s < TTL_S_MAX ? record->ttl_s : TTL_S_MAX;
+		out->ttl_s = record->ttl_s < DNS_TTL_S_MAX ? record->ttl_s : DNS_TTL_S_MAX;
 	out->text[out->text_len - 1] = '\0';
 }
 

@@ -7,8 +7,6 @@
 
 #define TTL_NONE_S      60 /* of a reply that says nothing of its own */
 #define TTL_NONE_S_MAX  3600
-#define TTL_S_MAX       86400
-#define SUBSTITUTE      0x1a
 #define LABEL_BYTES_MAX 63
 
 static void add_address(const struct dns_reading *r, const struct dns_record *record, uint16_t type,
@@ -34,19 +32,15 @@ static void put(struct dns_reply *out, uint8_t octet)
 		out->text[out->text_len++] = (char)octet;
 }
 
-/* The strings of one record are one text. A NUL in it would end it: another octet stands for it
- * that no text has either. */
 static void add_text(const struct dns_reading *r, const struct dns_record *record,
                      struct dns_reply *out)
 {
-	size_t at = record->data, end = record->data + record->data_bytes;
+	struct dns_reading data = {.packet = r->packet, .at = record->data};
+	uint32_t left = 0;
+	uint8_t octet;
 
-	while (at < end) {
-		size_t bytes = r->packet.data[at++];
-
-		for (; bytes > 0 && at < end; bytes--, at++)
-			put(out, r->packet.data[at] != '\0' ? r->packet.data[at] : SUBSTITUTE);
-	}
+	while (dns_take_text(&data, record->data + record->data_bytes, &left, &octet))
+		put(out, octet);
 	put(out, '\0');
 }
 
@@ -88,7 +82,7 @@ static void add_record(const struct dns_reading *r, const struct dns_record *rec
 	if (record->class != DNS_CLASS_IN || record->type != type)
 		return;
 	if (out->result != ANSWER_FOUND || record->ttl_s < out->ttl_s)
-		out->ttl_s = record->ttl_s < TTL_S_MAX ? record->ttl_s : TTL_S_MAX;
+		out->ttl_s = record->ttl_s < DNS_TTL_S_MAX ? record->ttl_s : DNS_TTL_S_MAX;
 	out->result = ANSWER_FOUND;
 	if (type == DNS_TYPE_A || type == DNS_TYPE_AAAA)
 		add_address(r, record, type, out);

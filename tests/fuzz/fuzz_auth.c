@@ -1,5 +1,5 @@
 /* fuzz_auth.c - who a client says it is: any response gives a name that can be shown, or none, and
- * none of what it must not show.
+ * of PLAIN nothing of the password.
  *
  * Input: an octet that chooses the mechanism, one for how much room there is, then the message,
  * which is put into base64 here; or, with the first octet's highest bit, the response itself.
@@ -32,6 +32,23 @@ static size_t encode(const uint8_t *data, size_t size, char *out)
 	return at;
 }
 
+/* With another password, of the same length, the name is the same. */
+static void check_password(struct bytes message, struct bytes name)
+{
+	static uint8_t other[RESPONSE_BYTES];
+	static char text[RESPONSE_BYTES], other_name[256];
+	struct buf out = buf_over(other_name, sizeof(other_name));
+	size_t first = bytes_find(message, '\0');
+	size_t second = first + 1 + bytes_find(bytes_slice(message, first + 1, SIZE_MAX), '\0');
+
+	ASSERT(second < message.len);
+	memcpy(other, message.data, message.len);
+	for (size_t i = second + 1; i < message.len; i++)
+		other[i] = message.data[i] != '~' ? '~' : '^';
+	ASSERT(auth_user(AUTH_PLAIN, 0, bytes_of(text, encode(other, message.len, text)), &out));
+	ASSERT(bytes_equal(buf_bytes(&out), name));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char text[RESPONSE_BYTES], name[256];
@@ -54,5 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ASSERT(out.len > 0 && out.len <= data[1]);
 	for (size_t i = 0; i < out.len; i++)
 		ASSERT(name[i] > ' ' && name[i] <= '~');
+	if (mechanism == AUTH_PLAIN && (data[0] & 128) == 0)
+		check_password(bytes_of(data + 2, size - 2), buf_bytes(&out));
 	return 0;
 }

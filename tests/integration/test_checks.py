@@ -265,6 +265,9 @@ class Checks(Gateway):
         equal(self.results_of("eve@clean.example")[0], "dmarc=fail (p=none) header.from=author.com")
         answer, _ = deliver(CLEAN, "tom@clean.example", "", message=note.replace("shop.author.com", "other.com"))
         equal(self.results_of("tom@clean.example")[0], "dmarc=none header.from=other.com")
+        answer, _ = deliver(CLEAN, "two@mail.author.com", "", message=note.replace("Subject:", "From: ceo@other.com\r\nSubject:"))
+        equal(answer[:3], "250", answer)
+        equal(self.results_of("two@mail.author.com")[0], "dmarc=permerror header.from=shop.author.com")
         answer, _ = deliver(STRANGER, "eve@mail.author.com", "", message=note)
         assert answer.startswith("554 5.7.1") and "DMARC_FAILS" in answer, answer
         equal(self.hits_of("eve@mail.author.com"), {"DMARC_FAILS", "NOT_LISTED"}, "hits")

@@ -59,7 +59,7 @@ static void signers_are_asked_about_and_count_when_valid(void **state)
 	s = add_signature("shop.example");
 	memcpy(s->question, "signed", 6);
 	s->question_bytes = 6;
-	EXPECT("address shop.example.w.example", "dkim signed");
+	EXPECT("dkim signed", "address shop.example.w.example");
 	know(QUESTION_ADDRESS, "shop.example.w.example", ANSWER_FOUND, "127.0.0.2");
 	value_is("SIGNED", OPEN);
 	know(QUESTION_DKIM, "signed", ANSWER_FOUND, NULL);

@@ -132,6 +132,52 @@ static void all_that_may_be_proved_is_asked_about(void **state)
 	values_are(OPEN, OPEN, OPEN, OPEN, OPEN);
 }
 
+#define LISTS  40
+#define RELAYS 8
+#define ROOM   256 /* of the questions one mail waits for: AWAITED_MAX */
+
+struct order {
+	uint32_t count, last; /* that is not about a list */
+};
+
+static void see_order(void *context, enum question_kind kind, struct bytes text)
+{
+	struct order *order = context;
+
+	(void)text;
+	order->count++;
+	if (kind != QUESTION_ADDRESS)
+		order->last = order->count;
+}
+
+static void lists_do_not_crowd_out_proofs(void **state)
+{
+	static char rules[LISTS * 64 + sizeof(RULES)];
+	static char ip[RELAYS][ADDR_TEXT_MAX];
+	struct order order = {.count = 0};
+	size_t len = 0;
+
+	(void)state;
+	teardown(NULL);
+	for (int i = 0; i < LISTS; i++)
+		len += (size_t)snprintf(rules + len, sizeof(rules) - len,
+		                        "header L%d eval:check_rbl('l%d', 'l%d.example.')\n", i, i,
+		                        i);
+	snprintf(rules + len, sizeof(rules) - len, "%s", RULES);
+	open_checks(rules, NULL, find);
+	for (int i = 0; i < RELAYS; i++) {
+		snprintf(ip[i], sizeof(ip[i]), "203.0.113.%d", i + 1);
+		(void)add_hop(ip[i], false, false);
+	}
+	relay[0].helo = BYTES("mx.a.com");
+	fixture_header(f, "From:first:addr", "joe@a.com");
+	fixture_header(f, "EnvelopeFrom:addr", "bounce@a.com");
+	add_signature("a.com");
+	classifier_questions(f->context, &f->texts, see_order, &order);
+	assert_true(order.count > ROOM);
+	assert_int_equal(order.last, 4); /* two by SPF, DMARC and the signature */
+}
+
 static void wishes_count_where_nothing_is_proved(void **state)
 {
 	(void)state;
@@ -263,6 +309,32 @@ static void some_mail_is_spared_by_lot(void **state)
 	values_are(1, 0, 0, 0, 0);
 }
 
+static enum dmarc_finding finding_with(const char *authors)
+{
+	struct dmarc_result result;
+
+	teardown(NULL);
+	open_rules("joe@A.com");
+	fixture_header(f, "From:addr", authors);
+	say(&sender, SPF_PASS);
+	say(&helo, SPF_NONE);
+	say(&dmarc, DMARC_REJECT | ALIGNED(DMARC_SENDER));
+	fixture_judge(f);
+	assert_true(classifier_dmarc(f->context, &f->texts, &result));
+	assert_true(bytes_equal(result.author, BYTES("A.com")));
+	return result.finding;
+}
+
+/* Whether it was in one field or in several. */
+static void authors_of_several_domains_prove_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(finding_with("joe@A.com"), DMARC_FINDING_PASS);
+	assert_int_equal(finding_with("joe@A.com\nann@a.COM\nnobody"), DMARC_FINDING_PASS);
+	assert_int_equal(finding_with("joe@A.com\nceo@bank.example"), DMARC_FINDING_AUTHORS);
+	assert_int_equal(finding_with("joe@A.com\nann@b.a.com"), DMARC_FINDING_AUTHORS);
+}
+
 static void without_an_author_or_a_relay_nothing_is_said(void **state)
 {
 	(void)state;
@@ -287,11 +359,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(all_that_may_be_proved_is_asked_about, setup, teardown),
+	    cmocka_unit_test_setup_teardown(lists_do_not_crowd_out_proofs, setup, teardown),
 	    cmocka_unit_test_setup_teardown(wishes_count_where_nothing_is_proved, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_sender_proves_it_when_aligned, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_open_may_turn_it, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_signature_proves_it_when_aligned, setup, teardown),
 	    cmocka_unit_test_setup_teardown(some_mail_is_spared_by_lot, setup, teardown),
+	    cmocka_unit_test_setup_teardown(authors_of_several_domains_prove_nothing, setup,
+	                                    teardown),
 	    cmocka_unit_test_setup_teardown(without_an_author_or_a_relay_nothing_is_said, setup,
 	                                    teardown),
 	};

@@ -587,6 +587,46 @@ static void what_is_beyond_a_bound_fails_at_once(void **state)
 	assert_int_equal(asker.lookups_open, 0);
 }
 
+/* A quarter of the lookups is for the first of each question. */
+static void further_lookups_leave_room(void **state)
+{
+	struct dns_reply two = {.result = ANSWER_FOUND,
+	                        .ttl_s = 50,
+	                        .name_count = 2,
+	                        .name = {"ns1.example", "ns2.example"}};
+	uint32_t before;
+	char name[32];
+
+	(void)state;
+	ask(0, 1, QUESTION_SERVERS, "shop.example list.example");
+	for (uint32_t i = 0; asker.lookups_open < ASKER_LOOKUPS_MAX / 4 * 3; i++) {
+		snprintf(name, sizeof(name), "n%u.example", i);
+		ask(1, i, QUESTION_ADDRESS, name);
+	}
+	/* Its own is over: there is room for one of two. */
+	before = asked_count;
+	done(context, asked[0].lookup, &two);
+	assert_int_equal(asked_count, before + 1);
+	assert_string_equal(asked[before].name, "ns1.example");
+	assert_int_equal(asker.counts.lookups_refused, 1);
+	ask(1, 9999, QUESTION_ADDRESS, "first.example");
+	assert_int_equal(asked_count, before + 2);
+	reply_address(before, 0xcb007105, 50);
+	assert_int_equal(asker.counts.lookups_refused, 2); /* its address in the list */
+	assert_int_equal(taken(0, 1).result, ANSWER_FAILED);
+}
+
+static void who_is_refused_has_not_joined(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i <= ASKER_WAITERS; i++)
+		ask(0, i, QUESTION_ADDRESS, "a.example");
+	assert_int_equal(taken(0, ASKER_WAITERS).result, ANSWER_FAILED);
+	assert_int_equal(asker.counts.refused_waiters, 1);
+	assert_int_equal(asker.counts.joined, ASKER_WAITERS - 1);
+	assert_int_equal(asked_count, 1);
+}
+
 /* Ids of one dataplane mean nothing to the next. */
 static void next_dataplane_gets_its_own_answers(void **state)
 {
@@ -697,6 +737,8 @@ int main(void)
 	                                    teardown),
 	    cmocka_unit_test_setup_teardown(checks_without_replies_are_given_up, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_beyond_a_bound_fails_at_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(further_lookups_leave_room, setup, teardown),
+	    cmocka_unit_test_setup_teardown(who_is_refused_has_not_joined, setup, teardown),
 	    cmocka_unit_test_setup_teardown(next_dataplane_gets_its_own_answers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(sleep_is_said_and_ended, setup, teardown),
 	    cmocka_unit_test_setup_teardown(records_of_a_type_are_told, setup, teardown),
