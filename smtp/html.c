@@ -99,7 +99,8 @@ static bool literal_end(const struct html_tokenizer *tokenizer, size_t at, size_
 {
 	struct bytes in = tokenizer->in, name = bytes_text(tokenizer->literal);
 
-	if (strcmp(tokenizer->literal, "plaintext") == 0)
+	if (strcmp(tokenizer->literal, "plaintext") == 0 ||
+	    (tokenizer->title_missing && strcmp(tokenizer->literal, "title") == 0))
 		return false;
 	for (; (at = find(in, at, '<')) < in.len; at++) {
 		if (at + 1 == in.len || in.data[at + 1] != '/')
@@ -359,6 +360,7 @@ static bool literal_read(struct html_tokenizer *tokenizer, struct html_token *to
 		if (strcmp(tokenizer->literal, "title") == 0) {
 			/* What follows is markup after all; the title ends in front of it. */
 			tokenizer->title_open = tokenizer->at < tokenizer->in.len;
+			tokenizer->title_missing = true;
 			tokenizer->literal = NULL;
 			return false;
 		}

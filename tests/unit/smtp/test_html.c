@@ -95,6 +95,15 @@ static void test_declarations_that_are_none(void **state)
 	assert_int_equal(last_of_many("<!doctype '>'>", "<!doctype x>"), HTML_DECLARATION);
 }
 
+static void test_titles_without_an_end(void **state)
+{
+	(void)state;
+	tokens_are("<title>a</title><title>b<title>c",
+	           "S(title)T(a)E(title)S(title)T(b)E(title)S(title)T(c)E(title).");
+	assert_int_equal(last_of_many("<title>", "<b>"), HTML_START);
+	assert_int_equal(last_of_many("<title>", "</title>"), HTML_END);
+}
+
 static void test_broken_markup(void **state)
 {
 	(void)state;
@@ -170,9 +179,13 @@ static void test_prepare(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_tokens),     cmocka_unit_test(test_broken_markup),
-	    cmocka_unit_test(test_attributes), cmocka_unit_test(test_references),
-	    cmocka_unit_test(test_prepare),    cmocka_unit_test(test_declarations_that_are_none),
+	    cmocka_unit_test(test_tokens),
+	    cmocka_unit_test(test_broken_markup),
+	    cmocka_unit_test(test_attributes),
+	    cmocka_unit_test(test_references),
+	    cmocka_unit_test(test_prepare),
+	    cmocka_unit_test(test_declarations_that_are_none),
+	    cmocka_unit_test(test_titles_without_an_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
