@@ -224,6 +224,20 @@ static void test_a_line_made_to_be_slow_ends(void **state)
 	assert_int_equal(result_of(line), RECEIVED_UNPARSEABLE);
 }
 
+static void test_a_full_storage_is_not_read_beyond(void **state)
+{
+	static const char line[] = "from a (b [192.0.2.1])by c with SMTP id 1";
+	uint8_t few[3];
+	struct sink none = sink_over(NULL, 0), some = sink_over(few, sizeof(few));
+	struct received received;
+
+	(void)state;
+	assert_int_equal(received_parse(BYTES(line), &storage, &received), RECEIVED_RELAY);
+	assert_int_equal(received_parse(BYTES(line), &none, &received), RECEIVED_UNPARSEABLE);
+	assert_int_equal(received_parse(BYTES(line), &some, &received), RECEIVED_UNPARSEABLE);
+	assert_true(none.full && some.full);
+}
+
 static void test_addresses_are_of_bounded_length(void **state)
 {
 	static uint8_t dots[128 * 1024];
@@ -253,6 +267,7 @@ int main(void)
 	    cmocka_unit_test(test_ways_to_authenticate),
 	    cmocka_unit_test(test_a_line_made_to_be_slow_ends),
 	    cmocka_unit_test(test_addresses_are_of_bounded_length),
+	    cmocka_unit_test(test_a_full_storage_is_not_read_beyond),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);
 }
