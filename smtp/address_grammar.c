@@ -190,7 +190,7 @@ static enum progress words_read(struct reader *reader)
 			progress = blanks_skip(reader);
 			if (progress != MORE)
 				return progress;
-		} else if (quoted || peek(reader) != '"' ||
+		} else if (quoted || peek(reader) != '"' || reader->storage->len == 0 ||
 		           reader->storage->data[reader->storage->len - 1] != '.') {
 			return MORE;
 		}

@@ -84,6 +84,19 @@ static void reads_by_the_grammar_what_is_left(void **state)
 	reads("a@b, ,, c@d", "a@b/- -/a@b, ,, c@d -/a@b, ,, c@d c@d/-");
 }
 
+static void a_full_storage_gives_no_address(void **state)
+{
+	struct grammar_walk walk;
+	struct grammar_item item;
+	struct sink none = sink_over(NULL, 0);
+
+	(void)state;
+	grammar_walk_open(&walk, BYTES("a.\"b\"@c"));
+	assert_true(grammar_walk_next(&walk, &none, &item));
+	assert_int_equal(item.address.len, 0);
+	assert_true(none.full);
+}
+
 static void a_value_made_to_be_slow_ends(void **state)
 {
 	char value[8193];
@@ -117,6 +130,7 @@ int main(void)
 	    cmocka_unit_test(reads_what_the_standard_allows),
 	    cmocka_unit_test(reads_what_it_does_not_allow),
 	    cmocka_unit_test(reads_by_the_grammar_what_is_left),
+	    cmocka_unit_test(a_full_storage_gives_no_address),
 	    cmocka_unit_test(a_value_made_to_be_slow_ends),
 	};
 
