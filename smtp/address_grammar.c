@@ -287,6 +287,8 @@ static struct bytes address_text(struct sink *storage, const struct parts *parts
 	}
 	sink_octet(storage, '"');
 	sink_put(storage, stored(storage, parts->host - 1, parts->end));
+	if (storage->full)
+		return bytes_of(NULL, 0);
 	return stored(storage, start, storage->len);
 }
 

@@ -79,7 +79,8 @@ static struct sizes sizes_for(size_t message_bytes_max)
 	    .rawbody = n + n / 8,
 	    .header = 4 * n,
 	    .strings = n + n / 2,
-	    .work = 3 * HEADER_VALUE_BYTES_MAX,
+	    /* What address_walk_open() asks for. */
+	    .work = 4 * HEADER_VALUE_BYTES_MAX + 3,
 	    .body_segments = (uint32_t)(n / 8 + 1024),
 	    .rawbody_segments = (uint32_t)(n / TEXT_PIECE_BYTES + MIME_PARTS_MAX + 1),
 	};

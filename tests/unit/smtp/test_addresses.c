@@ -95,6 +95,17 @@ static void a_full_storage_gives_no_address(void **state)
 	assert_true(grammar_walk_next(&walk, &none, &item));
 	assert_int_equal(item.address.len, 0);
 	assert_true(none.full);
+
+	/* Room for what is read, and for a part of it in quotes. */
+	uint8_t memory[16];
+	for (size_t room = 0; room <= 12; room++) {
+		struct sink few = sink_over(memory, room);
+
+		grammar_walk_open(&walk, BYTES("\"b c\"@d"));
+		assert_true(grammar_walk_next(&walk, &few, &item));
+		assert_int_equal(few.full, room < 12);
+		assert_int_equal(item.address.len, room < 12 ? 0 : 7);
+	}
 }
 
 static void a_value_made_to_be_slow_ends(void **state)

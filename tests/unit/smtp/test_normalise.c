@@ -213,6 +213,24 @@ static void test_header_values(void **state)
 	header_is("Message-Id: <a@b>\r\n\r\n", "MESSAGEID", "<a@b>\n");
 }
 
+/* An address that takes the most room it can, next to the value without backslashes. */
+static void test_an_address_of_quotes_is_whole(void **state)
+{
+	static char message[3 * 8192], wanted[3 * 8192];
+	char *at = message, *put = wanted;
+
+	(void)state;
+	at = stpcpy(at, "From: <\"\\\\.");
+	put = stpcpy(put, "\".");
+	for (unsigned i = 0; i < 8000; i++) {
+		*at++ = '\'';
+		put = stpcpy(put, "\\'");
+	}
+	strcpy(at, "\"@b\r\n\r\n");
+	strcpy(put, "\"@b");
+	header_is(message, "From:addr", wanted);
+}
+
 static void test_encoded_words(void **state)
 {
 	(void)state;
@@ -452,6 +470,7 @@ int main(void)
 	    cmocka_unit_test(test_long_lines_in_parts_are_broken),
 	    cmocka_unit_test(test_nesting_is_bounded),
 	    cmocka_unit_test(test_header_values),
+	    cmocka_unit_test(test_an_address_of_quotes_is_whole),
 	    cmocka_unit_test(test_encoded_words),
 	    cmocka_unit_test(test_relays),
 	    cmocka_unit_test(test_session_is_the_first_relay),
