@@ -473,9 +473,11 @@ static bool find_digest(void *context, uint32_t part, enum part_digest kind,
 	if (!kept->is_known[kind])
 		kept->is_known[kind] = mime_digest(&n->tree, &n->tree.part[part], kind,
 		                                   kept->octet[kind], &kept->part_bytes);
+	if (!kept->is_known[kind])
+		return false;
 	memcpy(out_digest, kept->octet[kind], PART_DIGEST_BYTES);
 	*out_part_bytes = kept->part_bytes;
-	return kept->is_known[kind];
+	return true;
 }
 
 static void build_facts(struct normaliser *n, struct bytes message, size_t body, bool is_cut)
