@@ -40,7 +40,8 @@ uint64_t octets_space_mask(struct bytes in, size_t from);
 unsigned octets_pairs(struct bytes in, const char pairs[4][2]);
 /* How many octets are no continuation octets of UTF-8: characters, when it is well-formed. */
 uint32_t octets_characters(struct bytes in);
-/* Not keyed: for tables so small that nobody gains by making others meet. */
+/* Not keyed: for tables that bound how far they look, or are so small that nobody gains by making
+ * others meet. */
 uint32_t octets_hash(struct bytes in);
 
 /* Copies from `from` on up to the first LF, itself included, or the end, and returns where that is.
