@@ -7,6 +7,7 @@
 #ifndef BASE_DMARC_QUESTION_H
 #define BASE_DMARC_QUESTION_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +36,9 @@ struct dmarc_request {
 #define DMARC_VALUE_ALIGNED 8 /* bits from here on, one a domain */
 
 #define DMARC_VALUE_SPARED 24 /* 7 bits: the percentage of mail that is treated more mildly */
+
+static_assert(DMARC_VALUE_ALIGNED + DMARC_DOMAINS_MAX <= DMARC_VALUE_SPARED,
+              "the bits of the domains end below the percentage");
 
 static inline uint32_t dmarc_value_spared(uint32_t value)
 {

@@ -190,7 +190,7 @@ static enum progress words_read(struct reader *reader)
 			progress = blanks_skip(reader);
 			if (progress != MORE)
 				return progress;
-		} else if (quoted || peek(reader) != '"' ||
+		} else if (quoted || peek(reader) != '"' || reader->storage->len == 0 ||
 		           reader->storage->data[reader->storage->len - 1] != '.') {
 			return MORE;
 		}
@@ -287,6 +287,8 @@ static struct bytes address_text(struct sink *storage, const struct parts *parts
 	}
 	sink_octet(storage, '"');
 	sink_put(storage, stored(storage, parts->host - 1, parts->end));
+	if (storage->full)
+		return bytes_of(NULL, 0);
 	return stored(storage, start, storage->len);
 }
 

@@ -9,7 +9,7 @@
 #include "smtp/sink.h"
 
 struct grammar_item {
-	struct bytes address; /* "user@host"; empty when either is missing */
+	struct bytes address; /* "user@host"; empty when either is missing, or room for it */
 	struct bytes phrase;  /* data NULL when there is none */
 	struct bytes comment; /* the last one; data NULL when there is none */
 	bool has_user;        /* a local part was read, with a host or without */

@@ -23,8 +23,9 @@ void charset_set_close(struct charset_set *set);
 
 /* Appends `in` as UTF-8. The order: ASCII as it is, valid UTF-8 whatever was declared, the declared
  * set, Windows-1252. With `insist` (an encoded word, RFC 2047) the declared set is taken at its
- * word and what it cannot decode becomes U+FFFD. Returns true when octets were decoded into
- * characters, false when `in` was ASCII and was copied. */
+ * word and what it cannot decode becomes U+FFFD. What is appended need not be UTF-8 where the
+ * declared set is UTF-7 but `in` is none, or UTF-16 in an encoded word. Returns true when octets
+ * were decoded into characters, false when `in` was ASCII and was copied. */
 bool charset_to_utf8(struct charset_set *set, struct bytes in, struct bytes declared, bool insist,
                      struct sink *out);
 

@@ -152,6 +152,8 @@ void charset_put_iso_2022_jp(iconv_t euc_jp, struct bytes in, struct sink *out)
 void charset_put_iso_2022_kr(iconv_t euc_kr, struct bytes in, struct sink *out)
 {
 	static const uint8_t designator[] = {ESCAPE, '$', ')', 'C'};
+	const uint8_t *last_in = in.len > 0 ? memrchr(in.data, SHIFT_IN, in.len) : NULL;
+	size_t in_end = last_in == NULL ? 0 : (size_t)(last_in - in.data) + 1;
 	struct euc euc;
 	bool shifted = false;
 
@@ -164,7 +166,7 @@ void charset_put_iso_2022_kr(iconv_t euc_kr, struct bytes in, struct sink *out)
 			if (rest.len < 4 || memcmp(rest.data, designator, 4) != 0)
 				break;
 			at += 3;
-		} else if (c == SHIFT_OUT && !shifted && bytes_find(rest, SHIFT_IN) < rest.len) {
+		} else if (c == SHIFT_OUT && !shifted && at + 1 < in_end) {
 			shifted = true;
 		} else if (c == SHIFT_IN && shifted) {
 			shifted = false;

@@ -4,6 +4,9 @@
 #include "smtp/header.h"
 #include "smtp/octets.h"
 
+/* Octets of declarations that were none, which are read again: beyond so many no more are tried. */
+#define DECLARATION_BYTES_MAX ((size_t)64 * 1024)
+
 /* What octets of a tag mean. */
 enum {
 	SPACE = 1,
@@ -96,7 +99,8 @@ static bool literal_end(const struct html_tokenizer *tokenizer, size_t at, size_
 {
 	struct bytes in = tokenizer->in, name = bytes_text(tokenizer->literal);
 
-	if (strcmp(tokenizer->literal, "plaintext") == 0)
+	if (strcmp(tokenizer->literal, "plaintext") == 0 ||
+	    (tokenizer->title_missing && strcmp(tokenizer->literal, "title") == 0))
 		return false;
 	for (; (at = find(in, at, '<')) < in.len; at++) {
 		if (at + 1 == in.len || in.data[at + 1] != '/')
@@ -283,8 +287,9 @@ static bool is_declaration(struct bytes in)
 }
 
 /* The offset of the '>' of a declaration, which consists of words, quoted texts and comments
- * ("-- x --"); the length when one of them does not end, 0 when something else stands there. */
-static size_t declaration_end(struct bytes in)
+ * ("-- x --"); the length when one of them does not end, 0 when something else stands there:
+ * then *out_seen tells up to where it was looked at. */
+static size_t declaration_end(struct bytes in, size_t *out_seen)
 {
 	size_t at = 2;
 
@@ -294,6 +299,7 @@ static size_t declaration_end(struct bytes in)
 		if (c == '"' || c == '\'') {
 			at = find(in, at + 1, c) + 1;
 		} else if (c == '-') {
+			*out_seen = at;
 			if (at + 1 == in.len || in.data[at + 1] != '-')
 				return 0;
 			at = find(in, at + 2, '-');
@@ -327,9 +333,11 @@ static bool markup_read(struct html_tokenizer *tokenizer, struct html_token *tok
 		return true;
 	size_t close = bytes_find(rest, '>');
 	enum html_kind kind = rest.data[1] == '?' ? HTML_INSTRUCTION : HTML_COMMENT;
-	if (rest.data[1] == '!' && is_declaration(bytes_slice(rest, 2, SIZE_MAX))) {
-		size_t end = declaration_end(rest);
+	if (rest.data[1] == '!' && tokenizer->undeclared < DECLARATION_BYTES_MAX &&
+	    is_declaration(bytes_slice(rest, 2, SIZE_MAX))) {
+		size_t seen = 0, end = declaration_end(rest, &seen);
 
+		tokenizer->undeclared += end > 0 ? 0 : seen;
 		kind = end > 0 ? HTML_DECLARATION : kind;
 		close = end > 0 ? end : close;
 	}
@@ -352,6 +360,7 @@ static bool literal_read(struct html_tokenizer *tokenizer, struct html_token *to
 		if (strcmp(tokenizer->literal, "title") == 0) {
 			/* What follows is markup after all; the title ends in front of it. */
 			tokenizer->title_open = tokenizer->at < tokenizer->in.len;
+			tokenizer->title_missing = true;
 			tokenizer->literal = NULL;
 			return false;
 		}
@@ -413,8 +422,8 @@ void html_next(struct html_tokenizer *tokenizer, struct html_token *out_token)
 	}
 	if (markup_read(tokenizer, out_token))
 		return;
-	/* Markup that never ends takes all the rest with it, as a comment; so nothing is looked at
-	 * twice. */
+	/* Markup that never ends takes all the rest with it, as a comment: so it is not looked for
+	 * again. */
 	uint8_t next = tokenizer->at + 1 < in.len ? in.data[tokenizer->at + 1] : '!';
 	if (starts_name(next) || next == '!' || next == '?' || next == '/') {
 		give(tokenizer, out_token, HTML_COMMENT, in.len);

@@ -47,7 +47,9 @@ struct html_tokenizer {
 	bool literal_cdata;
 	bool in_cdata;      /* behind "<![CDATA[" */
 	bool title_open;    /* a title without an end: it ends at the next markup */
+	bool title_missing; /* no title ends from here on */
 	bool comment_short; /* an unclosed comment was found: comments now end at '>' */
+	size_t undeclared;  /* octets looked at for declarations that were none */
 };
 
 /* The first eight octets of a name that has as many, NUL behind its end, as a number: numbers stand

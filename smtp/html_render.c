@@ -80,20 +80,23 @@ static void fold_garbled_space(struct sink *text, size_t start)
 {
 	static const uint8_t garbled[] = {0xC3, 0x82, 0xC2, 0xA0};
 	struct bytes piece = bytes_of(text->data + start, text->len - start);
-	size_t at = octets_ascii_end(piece, 0);
+	size_t read = start + octets_ascii_end(piece, 0), write = read;
 
-	while (at < piece.len) {
-		uint8_t *found = memmem(text->data + start + at, text->len - start - at, garbled,
-		                        sizeof(garbled));
+	while (read < text->len) {
+		const uint8_t *found = memmem(text->data + read, text->len - read, garbled,
+		                              sizeof(garbled));
+		size_t end = found == NULL ? text->len : (size_t)(found - text->data);
 
+		if (write < read)
+			memmove(text->data + write, text->data + read, end - read);
+		write += end - read;
+		read = end;
 		if (found == NULL)
-			return;
-		*found = ' ';
-		at = (size_t)(found + 1 - text->data) - start;
-		text->len -= sizeof(garbled) - 1;
-		memmove(found + 1, found + sizeof(garbled), text->len - start - at);
-		piece.len = text->len - start;
+			break;
+		text->data[write++] = ' ';
+		read += sizeof(garbled);
 	}
+	text->len = write;
 }
 
 /* The text in front of what is put at `start`. */

@@ -79,7 +79,8 @@ static struct sizes sizes_for(size_t message_bytes_max)
 	    .rawbody = n + n / 8,
 	    .header = 4 * n,
 	    .strings = n + n / 2,
-	    .work = 3 * HEADER_VALUE_BYTES_MAX,
+	    /* What address_walk_open() asks for. */
+	    .work = 4 * HEADER_VALUE_BYTES_MAX + 3,
 	    .body_segments = (uint32_t)(n / 8 + 1024),
 	    .rawbody_segments = (uint32_t)(n / TEXT_PIECE_BYTES + MIME_PARTS_MAX + 1),
 	};
@@ -472,9 +473,11 @@ static bool find_digest(void *context, uint32_t part, enum part_digest kind,
 	if (!kept->is_known[kind])
 		kept->is_known[kind] = mime_digest(&n->tree, &n->tree.part[part], kind,
 		                                   kept->octet[kind], &kept->part_bytes);
+	if (!kept->is_known[kind])
+		return false;
 	memcpy(out_digest, kept->octet[kind], PART_DIGEST_BYTES);
 	*out_part_bytes = kept->part_bytes;
-	return kept->is_known[kind];
+	return true;
 }
 
 static void build_facts(struct normaliser *n, struct bytes message, size_t body, bool is_cut)

@@ -450,9 +450,14 @@ size_t octets_copy_line(struct bytes in, size_t from, uint8_t *out)
 	size_t ahead = (size_t)((uintptr_t)(in.data + from) - (uintptr_t)out);
 	/* Octets behind the line are written, too: into room that is free, or that is written again
 	 * before it is read. Not so where `out` is less than a block in front of what is read. */
-	size_t left = ahead == 0 || ahead >= BLOCK_BYTES ? in.len : 0;
+	if (ahead > 0 && ahead < BLOCK_BYTES && from < in.len) {
+		const uint8_t *found = memchr(in.data + from, '\n', in.len - from);
+		size_t len = found == NULL ? in.len - from : (size_t)(found - in.data) + 1 - from;
 
-	for (; left >= at + BLOCK_BYTES; at += BLOCK_BYTES) {
+		memmove(out, in.data + from, len);
+		return from + len;
+	}
+	for (; in.len >= at + BLOCK_BYTES; at += BLOCK_BYTES) {
 		__m128i block = block_load(in.data + at);
 		unsigned mask = block_equal(block, end);
 
@@ -460,7 +465,7 @@ size_t octets_copy_line(struct bytes in, size_t from, uint8_t *out)
 		if (mask != 0)
 			return at + (size_t)__builtin_ctz(mask) + 1;
 	}
-	if (left != 0 && in.len - from >= BLOCK_BYTES) {
+	if (in.len - from >= BLOCK_BYTES) {
 		__m128i block = block_load(block_last(in));
 		size_t rest = first_of_rest(in, at, block_equal(block, end));
 

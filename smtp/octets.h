@@ -1,7 +1,7 @@
 /* octets.h - looking through octets sixteen at a time where the machine can, one by one elsewhere.
  *
- * All functions return offsets from the start of `in`; in.len says that nothing was found. `from`
- * is at most in.len.
+ * Functions that look for something return an offset from the start of `in`; in.len says that
+ * nothing was found. `from` is at most in.len.
  */
 #ifndef SMTP_OCTETS_H
 #define SMTP_OCTETS_H
@@ -40,11 +40,13 @@ uint64_t octets_space_mask(struct bytes in, size_t from);
 unsigned octets_pairs(struct bytes in, const char pairs[4][2]);
 /* How many octets are no continuation octets of UTF-8: characters, when it is well-formed. */
 uint32_t octets_characters(struct bytes in);
-/* Not keyed: for tables so small that nobody gains by making others meet. */
+/* Not keyed: for tables that bound how far they look, or are so small that nobody gains by making
+ * others meet. */
 uint32_t octets_hash(struct bytes in);
 
 /* Copies from `from` on up to the first LF, itself included, or the end, and returns where that is.
- * `out` holds as much as `in` has from `from` on; it may lie in front of it in the same memory. */
+ * `out` holds as much as `in` has from `from` on; it may lie in front of it in the same memory. Up
+ * to 15 octets of it behind the line may be overwritten, but none of `in` that is still to come. */
 size_t octets_copy_line(struct bytes in, size_t from, uint8_t *out);
 
 static inline bool octets_has_nocase(struct bytes in, struct bytes text)

@@ -632,6 +632,9 @@ enum received_result received_parse(struct bytes line, struct sink *storage,
 		sink_octet(storage, ' ');
 		sink_put(storage, bytes_slice(line, glued + 1, SIZE_MAX));
 		line = bytes_of(storage->data + start, storage->len - start);
+		/* A storage that is full may have cut even "from ". */
+		if (line.len < 5u + inside)
+			return RECEIVED_UNPARSEABLE;
 		marks = received_marks(line);
 	}
 	read_anywhere(line, marks, storage, received);

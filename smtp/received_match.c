@@ -65,8 +65,10 @@ size_t received_address_len(struct bytes line, size_t at)
 	size_t ip4 = prefix == 0 ? ip4_len(line, at) : 0;
 	if (ip4 > 0)
 		return ip4;
-	while (end < line.len && (decode_hex_digit(line.data[end]) >= 0 || line.data[end] == ':' ||
-	                          line.data[end] == '.'))
+	/* No longer than what is refused for its length. */
+	while (end < line.len && end - at - prefix < ADDR_TEXT_MAX &&
+	       (decode_hex_digit(line.data[end]) >= 0 || line.data[end] == ':' ||
+	        line.data[end] == '.'))
 		end++;
 	struct bytes text = bytes_slice(line, at + prefix, end - at - prefix);
 	if (text.len < 2 || text.len >= ADDR_TEXT_MAX || bytes_find(text, ':') == text.len ||

@@ -8,6 +8,7 @@
 #include "smtp/uri_host.h"
 
 #define URI_SLOTS            (2 * URIS_MAX)
+#define URI_PROBES_MAX       128 /* URIs that do not find a slot in so many are left out */
 #define URI_DATA_BYTES       ((size_t)512 * 1024)
 #define URI_BASE_BYTES_MAX   1024
 #define URI_SUFFIXES_KNOWN   256
@@ -70,34 +71,37 @@ void uri_list_reset(struct uri_list *list)
 	list->cut = list->left_out = false;
 }
 
-/* The slot `uri` stands in, or the free one it would take. */
+/* The slot `uri` stands in, or the free one it would take; URI_SLOTS: there is none near. */
 static uint32_t slot_of(const struct uri_list *list, struct bytes uri)
 {
 	uint32_t at = octets_hash(uri) % URI_SLOTS;
 
-	for (; list->slot[at] != 0; at = (at + 1) % URI_SLOTS) {
+	for (uint32_t probe = 0; probe < URI_PROBES_MAX; probe++, at = (at + 1) % URI_SLOTS) {
+		if (list->slot[at] == 0)
+			return at;
 		const struct segment *s = &list->segment[list->slot[at] - 1];
-
 		if (bytes_equal(uri, bytes_of(list->data.data + s->start, s->len)))
-			break;
+			return at;
 	}
-	return at;
+	return URI_SLOTS;
 }
 
-/* The slot the detail of `uri` stands in, or the free one it would take. */
+/* The same for the detail of `uri`. */
 static uint32_t detail_slot_of(const struct uri_list *list, struct bytes uri)
 {
 	uint32_t at = octets_hash(uri) % URI_SLOTS;
 
-	while (list->detail_slot[at] != 0 &&
-	       !bytes_equal(uri, list->detail[list->detail_slot[at] - 1].raw))
-		at = (at + 1) % URI_SLOTS;
-	return at;
+	for (uint32_t probe = 0; probe < URI_PROBES_MAX; probe++, at = (at + 1) % URI_SLOTS)
+		if (list->detail_slot[at] == 0 ||
+		    bytes_equal(uri, list->detail[list->detail_slot[at] - 1].raw))
+			return at;
+	return URI_SLOTS;
 }
 
 uint32_t uri_detail_find(const struct uri_list *list, struct bytes uri)
 {
-	uint32_t found = list->detail_count == 0 ? 0 : list->detail_slot[detail_slot_of(list, uri)];
+	uint32_t at = list->detail_count == 0 ? URI_SLOTS : detail_slot_of(list, uri);
+	uint32_t found = at == URI_SLOTS ? 0 : list->detail_slot[at];
 
 	return found != 0 ? found - 1 : FACT_NONE;
 }
@@ -135,12 +139,12 @@ static bool settle_raw(struct uri_list *list, uint32_t form_first, struct bytes 
 
 uint32_t uri_detail_make(struct uri_list *list, struct bytes uri)
 {
-	uint32_t index = list->detail_count, first = 0;
+	uint32_t index = list->detail_count, first = 0, slot = detail_slot_of(list, uri);
 
 	if (index > 0)
 		first = (uint32_t)list->detail[index - 1].form_first +
 		        list->detail[index - 1].form_count;
-	if (index == URIS_MAX || !settle_raw(list, first, &uri)) {
+	if (index == URIS_MAX || slot == URI_SLOTS || !settle_raw(list, first, &uri)) {
 		list->left_out = true;
 		list->form_count = first;
 		return FACT_NONE;
@@ -151,8 +155,8 @@ uint32_t uri_detail_make(struct uri_list *list, struct bytes uri)
 	    .form_count = (uint16_t)(list->form_count - first),
 	};
 	list->note[index] = (struct uri_note){0};
-	list->detail_slot_at[index] = (uint16_t)detail_slot_of(list, uri);
-	list->detail_slot[list->detail_slot_at[index]] = (uint16_t)++list->detail_count;
+	list->detail_slot_at[index] = (uint16_t)slot;
+	list->detail_slot[slot] = (uint16_t)++list->detail_count;
 	return index;
 }
 
@@ -163,9 +167,10 @@ uint32_t uri_keep(struct uri_list *list, struct bytes uri)
 		list->cut = true;
 	}
 	uint32_t at = slot_of(list, uri);
-	if (list->slot[at] != 0)
+	if (at < URI_SLOTS && list->slot[at] != 0)
 		return list->slot[at] - 1;
-	if (list->count == URIS_MAX || list->data.bytes_max - list->data.len < uri.len) {
+	if (list->count == URIS_MAX || at == URI_SLOTS ||
+	    list->data.bytes_max - list->data.len < uri.len) {
 		list->left_out = true;
 		return FACT_NONE;
 	}

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -84,6 +85,30 @@ static void reads_by_the_grammar_what_is_left(void **state)
 	reads("a@b, ,, c@d", "a@b/- -/a@b, ,, c@d -/a@b, ,, c@d c@d/-");
 }
 
+static void a_full_storage_gives_no_address(void **state)
+{
+	struct grammar_walk walk;
+	struct grammar_item item;
+	struct sink none = sink_over(NULL, 0);
+
+	(void)state;
+	grammar_walk_open(&walk, BYTES("a.\"b\"@c"));
+	assert_true(grammar_walk_next(&walk, &none, &item));
+	assert_int_equal(item.address.len, 0);
+	assert_true(none.full);
+
+	/* Room for what is read, and for a part of it in quotes. */
+	uint8_t memory[16];
+	for (size_t room = 0; room <= 12; room++) {
+		struct sink few = sink_over(memory, room);
+
+		grammar_walk_open(&walk, BYTES("\"b c\"@d"));
+		assert_true(grammar_walk_next(&walk, &few, &item));
+		assert_int_equal(few.full, room < 12);
+		assert_int_equal(item.address.len, room < 12 ? 0 : 7);
+	}
+}
+
 static void a_value_made_to_be_slow_ends(void **state)
 {
 	char value[8193];
@@ -111,13 +136,37 @@ static void a_value_made_to_be_slow_ends(void **state)
 	assert_in_range(named, 1, 100);
 }
 
+/* After each of many brackets, a long word is looked through in vain. */
+static void brackets_made_to_be_slow_end(void **state)
+{
+	static uint8_t value[4 * 1024 * 1024];
+	struct address_walk walk;
+	struct mailbox mailbox;
+	size_t len = 2;
+
+	(void)state;
+	memcpy(value, "<@", len);
+	for (; len < 4000; len += 2)
+		memcpy(value + len, "><", 2);
+	memcpy(value + len, "> <", 3);
+	memset(value + len + 3, 'b', sizeof(value) - len - 3);
+	memcpy(value + sizeof(value) - 3, "> y", 3);
+	clock_t start = clock();
+	address_walk_open(&walk, bytes_of(value, sizeof(value)), sink_over(NULL, 0));
+	while (address_walk_next(&walk, &mailbox))
+		continue;
+	assert_true(clock() - start < CLOCKS_PER_SEC);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(reads_what_the_standard_allows),
 	    cmocka_unit_test(reads_what_it_does_not_allow),
 	    cmocka_unit_test(reads_by_the_grammar_what_is_left),
+	    cmocka_unit_test(a_full_storage_gives_no_address),
 	    cmocka_unit_test(a_value_made_to_be_slow_ends),
+	    cmocka_unit_test(brackets_made_to_be_slow_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -138,12 +139,27 @@ static void names_that_leave_ascii_alone(void **state)
 	assert_false(decoded);
 }
 
+/* Where nothing shifts in, that is found out once. */
+static void many_shifts_out_end(void **state)
+{
+	static uint8_t in[1024 * 1024], memory[2 * sizeof(in)];
+	struct sink out = sink_over(memory, sizeof(memory));
+
+	(void)state;
+	gives("iso-2022-kr", "\x0e!!\x0f\x0e!!", "\xe3\x80\x80\x0e!!");
+	memset(in, 0x0e, sizeof(in));
+	clock_t start = clock();
+	charset_to_utf8(set, bytes_of(in, sizeof(in)), BYTES("iso-2022-kr"), false, &out);
+	assert_true(clock() - start < CLOCKS_PER_SEC);
+	assert_int_equal(out.len, sizeof(in));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(sets_of_single_octets),        cmocka_unit_test(sets_of_more_octets),
 	    cmocka_unit_test(sets_of_seven_bits),           cmocka_unit_test(a_long_text_is_whole),
-	    cmocka_unit_test(names_that_leave_ascii_alone),
+	    cmocka_unit_test(names_that_leave_ascii_alone), cmocka_unit_test(many_shifts_out_end),
 	};
 
 	ASSERT(arena_init(&arena, charset_set_bytes() + 4096, false) == OK);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -58,6 +59,49 @@ static void test_tokens(void **state)
 	tokens_are("a<![CDATA[x&amp;<b>]]>c", "T(a)DT(x&amp;<b>)DT(c).");
 	tokens_are("a<![ cdata [b]>c]] >", "T(a)DT(b]>c]] >).");
 	tokens_are("a<![CDATA[]]>b<![if x]>c<![endif]>", "T(a)DDT(b)CT(c)C.");
+}
+
+#define LONG_BYTES ((size_t)512 * 1024)
+
+/* `unit` again and again, then `end`: read to its end in less than a second, in which each unit
+ * looked for in all that follows could not be done. Returns the kind of the last token but one. */
+static enum html_kind last_of_many(const char *unit, const char *end)
+{
+	static char html[LONG_BYTES];
+	struct html_tokenizer tokenizer;
+	struct html_token token;
+	enum html_kind last = HTML_END_OF_TEXT;
+	size_t len = 0, unit_len = strlen(unit);
+	clock_t start = clock();
+
+	while (len + unit_len + strlen(end) < sizeof(html)) {
+		memcpy(html + len, unit, unit_len);
+		len += unit_len;
+	}
+	memcpy(html + len, end, strlen(end));
+	html_open(&tokenizer, bytes_of((const uint8_t *)html, len + strlen(end)));
+	for (html_next(&tokenizer, &token); token.kind != HTML_END_OF_TEXT;
+	     html_next(&tokenizer, &token))
+		last = token.kind;
+	assert_true(clock() - start < CLOCKS_PER_SEC);
+	return last;
+}
+
+static void test_declarations_that_are_none(void **state)
+{
+	(void)state;
+	/* Where many were tried, one that is good is not. */
+	assert_int_equal(last_of_many("<!doctype '>'", " -x><!doctype x>"), HTML_COMMENT);
+	assert_int_equal(last_of_many("<!doctype '>'>", "<!doctype x>"), HTML_DECLARATION);
+}
+
+static void test_titles_without_an_end(void **state)
+{
+	(void)state;
+	tokens_are("<title>a</title><title>b<title>c",
+	           "S(title)T(a)E(title)S(title)T(b)E(title)S(title)T(c)E(title).");
+	assert_int_equal(last_of_many("<title>", "<b>"), HTML_START);
+	assert_int_equal(last_of_many("<title>", "</title>"), HTML_END);
 }
 
 static void test_broken_markup(void **state)
@@ -135,9 +179,13 @@ static void test_prepare(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_tokens),     cmocka_unit_test(test_broken_markup),
-	    cmocka_unit_test(test_attributes), cmocka_unit_test(test_references),
+	    cmocka_unit_test(test_tokens),
+	    cmocka_unit_test(test_broken_markup),
+	    cmocka_unit_test(test_attributes),
+	    cmocka_unit_test(test_references),
 	    cmocka_unit_test(test_prepare),
+	    cmocka_unit_test(test_declarations_that_are_none),
+	    cmocka_unit_test(test_titles_without_an_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

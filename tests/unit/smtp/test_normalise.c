@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/unit/smtp/normaliser_fixture.h"
 
@@ -212,6 +213,24 @@ static void test_header_values(void **state)
 	header_is("Message-Id: <a@b>\r\n\r\n", "MESSAGEID", "<a@b>\n");
 }
 
+/* An address that takes the most room it can, next to the value without backslashes. */
+static void test_an_address_of_quotes_is_whole(void **state)
+{
+	static char message[3 * 8192], wanted[3 * 8192];
+	char *at = message, *put = wanted;
+
+	(void)state;
+	at = stpcpy(at, "From: <\"\\\\.");
+	put = stpcpy(put, "\".");
+	for (unsigned i = 0; i < 8000; i++) {
+		*at++ = '\'';
+		put = stpcpy(put, "\\'");
+	}
+	strcpy(at, "\"@b\r\n\r\n");
+	strcpy(put, "\"@b");
+	header_is(message, "From:addr", wanted);
+}
+
 static void test_encoded_words(void **state)
 {
 	(void)state;
@@ -390,6 +409,35 @@ static void test_floods_are_bounded(void **state)
 	}
 }
 
+/* Many no-break spaces that were taken for two characters each fold in one go. */
+static void test_many_garbled_spaces_fold(void **state)
+{
+	static const char head[] = "Content-Type: text/html; charset=utf-8\r\n\r\n";
+	static const char unit[] = "\xc3\x82\xc2\xa0";
+	static char message[2 * 1024 * 1024];
+	size_t len = sizeof(head) - 1;
+	struct message_facts facts = {.in_session = false};
+	struct arena memory;
+
+	(void)state;
+	assert_int_equal(arena_init(&memory, normaliser_bytes(sizeof(message)), false), OK);
+	struct normaliser *large = normaliser_new(&memory, sizeof(message), &counters);
+	assert_non_null(large);
+	memcpy(message, head, len);
+	message[len++] = 'x';
+	for (; len + 8 < sizeof(message); len += 4)
+		memcpy(message + len, unit, 4);
+	memcpy(message + len, "y\xc3\x82z", 4);
+	clock_t start = clock();
+	normalise(large, bytes_of((const uint8_t *)message, len + 4), &facts, NULL, 0, &result);
+	assert_true(clock() - start < CLOCKS_PER_SEC);
+	const struct text *body = &result.texts.kind[TEXT_BODY];
+	struct bytes last = text_segment(body, body->segment_count - 1);
+	assert_true(bytes_equal(last, BYTES("x y\xc3\x82z")));
+	normaliser_close(large);
+	arena_free(&memory);
+}
+
 static void test_unknown_selectors_are_refused(void **state)
 {
 	struct selector selector;
@@ -422,6 +470,7 @@ int main(void)
 	    cmocka_unit_test(test_long_lines_in_parts_are_broken),
 	    cmocka_unit_test(test_nesting_is_bounded),
 	    cmocka_unit_test(test_header_values),
+	    cmocka_unit_test(test_an_address_of_quotes_is_whole),
 	    cmocka_unit_test(test_encoded_words),
 	    cmocka_unit_test(test_relays),
 	    cmocka_unit_test(test_session_is_the_first_relay),
@@ -432,6 +481,7 @@ int main(void)
 	    cmocka_unit_test(test_full_is_the_message),
 	    cmocka_unit_test(test_longer_than_the_bound_is_cut),
 	    cmocka_unit_test(test_floods_are_bounded),
+	    cmocka_unit_test(test_many_garbled_spaces_fold),
 	    cmocka_unit_test(test_unknown_selectors_are_refused),
 	    cmocka_unit_test(test_defects_have_texts),
 	};

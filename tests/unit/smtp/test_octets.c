@@ -135,7 +135,7 @@ static void check_mask(struct bytes in, size_t from, const uint8_t set[4])
 /* Into other memory, and down in the same: what is not copied yet stays. */
 static void check_copy(struct bytes in, size_t from)
 {
-	static const size_t distances[] = {0, 1, 7, 15, 16, 40};
+	static const size_t distances[] = {0, 1, 2, 7, 14, 15, 16, 17, 40};
 	size_t end = from;
 
 	while (end < in.len && in.data[end++] != '\n')

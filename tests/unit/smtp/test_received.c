@@ -5,10 +5,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
+#include "base/addr.h"
 #include "smtp/received.h"
+#include "smtp/received_match.h"
 
 static uint8_t memory[1024];
 static struct sink storage;
@@ -221,6 +224,37 @@ static void test_a_line_made_to_be_slow_ends(void **state)
 	assert_int_equal(result_of(line), RECEIVED_UNPARSEABLE);
 }
 
+static void test_a_full_storage_is_not_read_beyond(void **state)
+{
+	static const char line[] = "from a (b [192.0.2.1])by c with SMTP id 1";
+	uint8_t few[3];
+	struct sink none = sink_over(NULL, 0), some = sink_over(few, sizeof(few));
+	struct received received;
+
+	(void)state;
+	assert_int_equal(received_parse(BYTES(line), &storage, &received), RECEIVED_RELAY);
+	assert_int_equal(received_parse(BYTES(line), &none, &received), RECEIVED_UNPARSEABLE);
+	assert_int_equal(received_parse(BYTES(line), &some, &received), RECEIVED_UNPARSEABLE);
+	assert_true(none.full && some.full);
+}
+
+static void test_addresses_are_of_bounded_length(void **state)
+{
+	static uint8_t dots[128 * 1024];
+	const char *longest = "0000:0000:0000:0000:0000:ffff:192.168.100.200";
+	const char *too_long = "0000:0000:0000:0000:0000:ffff:192.168.100.2000";
+
+	(void)state;
+	assert_int_equal(strlen(longest), ADDR_TEXT_MAX - 1);
+	assert_int_equal(received_address_len(bytes_text(longest), 0), strlen(longest));
+	assert_int_equal(received_address_len(bytes_text(too_long), 0), 0);
+	memset(dots, '.', sizeof(dots));
+	clock_t start = clock();
+	for (size_t at = 0; at < sizeof(dots); at++)
+		assert_false(received_address_len(bytes_of(dots, sizeof(dots)), at) > 0);
+	assert_true(clock() - start < CLOCKS_PER_SEC);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +266,8 @@ int main(void)
 	    cmocka_unit_test(test_steps_that_are_no_hand_over),
 	    cmocka_unit_test(test_ways_to_authenticate),
 	    cmocka_unit_test(test_a_line_made_to_be_slow_ends),
+	    cmocka_unit_test(test_addresses_are_of_bounded_length),
+	    cmocka_unit_test(test_a_full_storage_is_not_read_beyond),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);
 }

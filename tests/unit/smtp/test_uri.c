@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "smtp/octets.h"
+#include "smtp/uri.h"
 #include "tests/unit/smtp/normaliser_fixture.h"
 
 static struct normalised result;
@@ -101,6 +103,33 @@ static void conversions_are_bounded(void **state)
 	assert_int_equal(result.texts.kind[TEXT_URI].segment_count, 2 * 256);
 }
 
+/* URIs made to meet in one slot: few are kept, the others are counted as left out. */
+static void uris_that_meet_are_left_out(void **state)
+{
+	static struct uri_list list;
+	struct arena memory;
+	char uri[32];
+	unsigned met = 0;
+
+	(void)state;
+	assert_int_equal(arena_init(&memory, uri_list_bytes(), false), OK);
+	assert_true(uri_list_init(&list, &memory));
+	for (unsigned i = 0; met < 200; i++) {
+		struct bytes text = bytes_of(
+		    uri, (size_t)snprintf(uri, sizeof(uri), "http://%u.com/", i));
+
+		if (octets_hash(text) % (2 * URIS_MAX) != 5)
+			continue;
+		bool is_kept = uri_keep(&list, text) != FACT_NONE;
+		assert_int_equal(is_kept, met < 128);
+		assert_int_equal(uri_detail_make(&list, text) != FACT_NONE, is_kept);
+		assert_int_equal(uri_detail_find(&list, text) != FACT_NONE, is_kept);
+		assert_int_equal(list.left_out, !is_kept);
+		met++;
+	}
+	arena_free(&memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +139,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(texts_need_a_domain_that_exists, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(what_cannot_be_converted_stays, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(conversions_are_bounded, set_up, tear_down),
+	    cmocka_unit_test(uris_that_meet_are_left_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
