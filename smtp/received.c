@@ -631,10 +631,10 @@ enum received_result received_parse(struct bytes line, struct sink *storage,
 		sink_put(storage, bytes_slice(line, 0, glued + 1));
 		sink_octet(storage, ' ');
 		sink_put(storage, bytes_slice(line, glued + 1, SIZE_MAX));
-		line = bytes_of(storage->data + start, storage->len - start);
 		/* A storage that is full may have cut even "from ". */
-		if (line.len < 5u + inside)
+		if (storage->len - start < 5u + inside)
 			return RECEIVED_UNPARSEABLE;
+		line = bytes_of(storage->data + start, storage->len - start);
 		marks = received_marks(line);
 	}
 	read_anywhere(line, marks, storage, received);

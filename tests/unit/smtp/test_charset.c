@@ -150,7 +150,7 @@ static void many_shifts_out_end(void **state)
 	memset(in, 0x0e, sizeof(in));
 	clock_t start = clock();
 	charset_to_utf8(set, bytes_of(in, sizeof(in)), BYTES("iso-2022-kr"), false, &out);
-	assert_true(clock() - start < CLOCKS_PER_SEC);
+	assert_true(clock() - start < 3 * CLOCKS_PER_SEC);
 	assert_int_equal(out.len, sizeof(in));
 }
 

@@ -430,7 +430,7 @@ static void test_many_garbled_spaces_fold(void **state)
 	memcpy(message + len, "y\xc3\x82z", 4);
 	clock_t start = clock();
 	normalise(large, bytes_of((const uint8_t *)message, len + 4), &facts, NULL, 0, &result);
-	assert_true(clock() - start < CLOCKS_PER_SEC);
+	assert_true(clock() - start < 3 * CLOCKS_PER_SEC);
 	const struct text *body = &result.texts.kind[TEXT_BODY];
 	struct bytes last = text_segment(body, body->segment_count - 1);
 	assert_true(bytes_equal(last, BYTES("x y\xc3\x82z")));

@@ -252,7 +252,7 @@ static void test_addresses_are_of_bounded_length(void **state)
 	clock_t start = clock();
 	for (size_t at = 0; at < sizeof(dots); at++)
 		assert_false(received_address_len(bytes_of(dots, sizeof(dots)), at) > 0);
-	assert_true(clock() - start < CLOCKS_PER_SEC);
+	assert_true(clock() - start < 3 * CLOCKS_PER_SEC);
 }
 
 int main(void)
