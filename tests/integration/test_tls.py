@@ -102,9 +102,12 @@ def plain(steps, port=25, pause=0.0):
         file = conn.makefile("rb")
         replies.append(read_reply(file))
         for step in steps:
-            for piece in step if isinstance(step, list) else [step]:
-                conn.sendall(piece.encode("latin-1"))
-                time.sleep(pause)
+            try:
+                for piece in step if isinstance(step, list) else [step]:
+                    conn.sendall(piece.encode("latin-1"))
+                    time.sleep(pause)
+            except ConnectionError:
+                pass  # the answer to the pieces before ended the connection; it is there to be read
             try:
                 replies.append(read_reply(file))
             except ConnectionError:
