@@ -433,29 +433,14 @@ static void walk_links(struct walk *walk)
 			return;
 }
 
-/* Of relays and senders: check_rbl_sub looks at them by their set. */
-static bool asks_for_set(const struct blob_eval *eval)
-{
-	switch (eval_asks(eval)) {
-	case ASKS_RELAYS:
-	case ASKS_RELAY_TEXTS:
-	case ASKS_SENDERS:
-	case ASKS_HEADERS:
-	case ASKS_FURTHEST_RELAY:
-	case ASKS_SENDER_SERVER:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static bool is_turned_off(const struct eval_call *call)
 {
-	bool links = eval_asks(call->eval) == ASKS_LINKS;
+	enum eval_asks asks = eval_asks(call->eval);
+	bool links = asks == ASKS_LINKS;
 	enum eval_setting off = links ? EVAL_SETTING_SKIP_URIBL_CHECKS
 	                              : EVAL_SETTING_SKIP_RBL_CHECKS;
 
-	return (links || asks_for_set(call->eval)) && call->ruleset->evals.setting[off] != 0;
+	return (links || eval_asks_for_set(asks)) && call->ruleset->evals.setting[off] != 0;
 }
 
 static void walk_rule(struct walk *walk)
@@ -649,7 +634,8 @@ int32_t eval_check_rbl_sub(const struct eval_call *call)
 
 	for (uint32_t i = 0; i < e->count && !walk.hit; i++) {
 		other.eval = &e->eval[i];
-		if (asks_for_set(other.eval) && bytes_equal(eval_text(&other, 0), set))
+		if (eval_asks_for_set(eval_asks(other.eval)) &&
+		    bytes_equal(eval_text(&other, 0), set))
 			walk_rule(&walk);
 	}
 	return settle(call, &walk);

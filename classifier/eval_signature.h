@@ -38,4 +38,21 @@ static inline enum eval_asks eval_asks(const struct blob_eval *eval)
 	return eval_signatures[eval->function].asks;
 }
 
+/* Whether it asks a zone for a set, where check_rbl_sub finds the answers: what asks of relays and
+ * senders does. */
+static inline bool eval_asks_for_set(enum eval_asks asks)
+{
+	switch (asks) {
+	case ASKS_RELAYS:
+	case ASKS_RELAY_TEXTS:
+	case ASKS_SENDERS:
+	case ASKS_HEADERS:
+	case ASKS_FURTHEST_RELAY:
+	case ASKS_SENDER_SERVER:
+		return true;
+	default:
+		return false;
+	}
+}
+
 #endif

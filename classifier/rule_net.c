@@ -97,20 +97,11 @@ enum rule_eval_result rule_net_finish(struct rule_reader *reader, const struct r
 	enum eval_asks asks = eval_signatures[call->function].asks;
 	bool is_sub = asks == ASKS_SET;
 
-	switch (asks) {
-	case ASKS_DIGESTS:
+	if (asks == ASKS_DIGESTS)
 		return rule_hashbl_finish(reader, call, out_why);
-	case ASKS_RELAYS:
-	case ASKS_RELAY_TEXTS:
-	case ASKS_SENDERS:
-	case ASKS_HEADERS:
-	case ASKS_FURTHEST_RELAY:
-	case ASKS_SENDER_SERVER:
-	case ASKS_SET:
-		break;
-	default: /* those of SPF, DKIM and DMARC take neither zones nor flags */
+	/* Those of SPF, DKIM and DMARC take neither zones nor flags. */
+	if (!is_sub && !eval_asks_for_set(asks))
 		return RULE_EVAL_OK;
-	}
 	call->argument[0].number = flags_of(rule);
 	if (!is_sub) {
 		const char *zone = rule_net_zone(reader, call->text[1]);
